@@ -22,6 +22,8 @@ export type ErrorCode =
   | "EXEC_NOT_FOUND" // exit status 127
   | "EXEC_NOT_EXECUTABLE" // exit status 126
   | "TIMEOUT" // a limit the user set was reached: exit status 124
+  | "TLS_INVALID" // a certificate or key the user gave cannot be used
+  | "CA_EXISTS" // `sbx ca init` over an authority that is kept already
   | "STOPPED"; // the sandbox was already stopped
 
 /** Optional parts of an {@link SbxError}. */
