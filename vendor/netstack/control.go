@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxMessage is the largest control message either side may send.
+	maxMessage = 1 << 20
+	// silence is how long sbx may say nothing; it pings every second.
+	silence = 5 * time.Second
+	// outQueue is how many messages may wait for sbx to read; more means it hangs.
+	outQueue = 16384
+)
+
+var (
+	errNoVerdict = errors.New("no verdict in time")
+	errPending   = errors.New("too many flows wait for a verdict")
+)
+
+// control is the channel to sbx. It owns the questions that wait for an answer.
+type control struct {
+	conn    net.Conn
+	out     chan any
+	epoch   atomic.Uint64
+	nextID  atomic.Uint64
+	timeout time.Duration
+
+	mu      sync.Mutex
+	waiting map[uint64]chan fromSbx
+	pending int // cap on waiting
+}
+
+func newControl(conn net.Conn) *control {
+	return &control{
+		conn:    conn,
+		out:     make(chan any, outQueue),
+		timeout: 10 * time.Second,
+		waiting: map[uint64]chan fromSbx{},
+		pending: 1024,
+	}
+}
+
+// send queues a message. A queue that is full means that sbx no longer reads: fail closed.
+func (c *control) send(message any) {
+	select {
+	case c.out <- message:
+	default:
+		die("sbx does not read its control channel")
+	}
+}
+
+// write drains the queue, flushing when it is empty so that a burst costs one system call.
+func (c *control) write() {
+	w := bufio.NewWriterSize(c.conn, 64<<10)
+	for message := range c.out {
+		body, err := json.Marshal(message)
+		if err != nil {
+			die("cannot encode a control message: " + err.Error())
+		}
+		var head [4]byte
+		binary.BigEndian.PutUint32(head[:], uint32(len(body)))
+		w.Write(head[:])
+		w.Write(body)
+		if len(c.out) == 0 {
+			if err := w.Flush(); err != nil {
+				die("control channel: " + err.Error())
+			}
+		}
+	}
+}
+
+// readMessage reads one length-prefixed JSON message.
+func readMessage(r io.Reader) (fromSbx, error) {
+	var message fromSbx
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return message, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n == 0 || n > maxMessage {
+		return message, fmt.Errorf("control message of %d bytes", n)
+	}
+	body := make([]byte, n)
+	if _, err := io.ReadFull(r, body); err != nil {
+		return message, err
+	}
+	if err := json.Unmarshal(body, &message); err != nil {
+		return message, fmt.Errorf("control message: %w", err)
+	}
+	return message, nil
+}
+
+// answer hands a verdict to whoever waits for it. Late ones are for flows that were denied already.
+func (c *control) answer(verdict fromSbx) {
+	c.mu.Lock()
+	waiter := c.waiting[verdict.ID]
+	delete(c.waiting, verdict.ID)
+	c.mu.Unlock()
+	if waiter != nil {
+		waiter <- verdict
+	}
+}
+
+// ask sends a question and waits for the verdict to its id. Any error means deny.
+func (c *control) ask(id uint64, question any, giveUp <-chan struct{}) (fromSbx, error) {
+	waiter := make(chan fromSbx, 1)
+	c.mu.Lock()
+	if len(c.waiting) >= c.pending {
+		c.mu.Unlock()
+		return fromSbx{}, errPending
+	}
+	c.waiting[id] = waiter
+	c.mu.Unlock()
+	c.send(question)
+	timer := time.NewTimer(c.timeout)
+	defer timer.Stop()
+	var err error
+	select {
+	case verdict := <-waiter:
+		return verdict, nil
+	case <-timer.C:
+		err = errNoVerdict
+	case <-giveUp:
+		err = net.ErrClosed
+	}
+	c.mu.Lock()
+	delete(c.waiting, id)
+	c.mu.Unlock()
+	return fromSbx{}, err
+}
+
+// judge asks about a new flow, once more when the policy changed while it waited.
+func (c *control) judge(id uint64, info flowInfo, giveUp <-chan struct{}) (fromSbx, error) {
+	for range 3 {
+		epoch := c.epoch.Load()
+		verdict, err := c.ask(id, flowMessage{T: "flow", ID: id, Epoch: epoch, flowInfo: info}, giveUp)
+		if err != nil {
+			return verdict, err
+		}
+		if verdict.Epoch == c.epoch.Load() {
+			return verdict, nil
+		}
+	}
+	return fromSbx{}, errNoVerdict
+}
+
+// die ends the process after telling sbx why: the one way out when an invariant is broken.
+func die(message string) {
+	if active != nil {
+		body, _ := json.Marshal(fatalMessage{T: "fatal", Message: message})
+		frame := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
+		active.conn.SetWriteDeadline(time.Now().Add(time.Second))
+		active.conn.Write(append(frame, body...))
+	}
+	fmt.Fprintln(os.Stderr, "netstack:", message)
+	os.Exit(1)
+}
+
+// active is the channel that die reports on.
+var active *control
+
+// guarded runs f; a panic caused by what a guest sent ends the process instead of leaving a stack in
+// an unknown state.
+func guarded(f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			die(fmt.Sprintf("internal error: %v", r))
+		}
+	}()
+	f()
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+)
+
+var errCredit = errors.New("sbx sent more than its credit")
+
+// muxStream is a redirected TCP flow: a byte stream with half-close and credit in each direction.
+type muxStream struct {
+	m  *mux
+	id uint32
+
+	mu       sync.Mutex
+	changed  *sync.Cond
+	inbox    []byte // received, not yet read
+	window   int    // what sbx may still send
+	owed     int    // read, credit not yet given back
+	budget   int    // what we may still send
+	ended    bool   // sbx sent EOF
+	closed   bool   // we sent EOF
+	aborted  bool
+	released bool
+}
+
+func (m *mux) open(f *flow) *muxStream {
+	s := &muxStream{m: m, id: uint32(f.id), window: muxWindow, budget: muxWindow}
+	s.changed = sync.NewCond(&s.mu)
+	m.register(f, s)
+	return s
+}
+
+func (s *muxStream) data(payload []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(payload) > s.window {
+		return errCredit
+	}
+	if s.aborted || s.ended {
+		return nil
+	}
+	s.window -= len(payload)
+	s.inbox = append(s.inbox, payload...)
+	s.changed.Broadcast()
+	return nil
+}
+
+func (s *muxStream) eof() {
+	s.mu.Lock()
+	s.ended = true
+	s.changed.Broadcast()
+	s.mu.Unlock()
+}
+
+func (s *muxStream) reset() {
+	s.mu.Lock()
+	s.aborted = true
+	s.changed.Broadcast()
+	s.mu.Unlock()
+}
+
+func (s *muxStream) credit(n uint32) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if int64(s.budget)+int64(n) > muxWindow {
+		return errCredit
+	}
+	s.budget += int(n)
+	s.changed.Broadcast()
+	return nil
+}
+
+func (s *muxStream) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	for len(s.inbox) == 0 && !s.ended && !s.aborted {
+		s.changed.Wait()
+	}
+	if s.aborted {
+		s.mu.Unlock()
+		return 0, syscall.ECONNRESET
+	}
+	if len(s.inbox) == 0 {
+		s.mu.Unlock()
+		return 0, io.EOF
+	}
+	n := copy(p, s.inbox)
+	s.inbox = s.inbox[n:]
+	if len(s.inbox) == 0 {
+		s.inbox = nil
+	}
+	s.owed += n
+	give := 0
+	if s.owed >= muxWindow/4 {
+		give, s.owed = s.owed, 0
+		s.window += give
+	}
+	s.mu.Unlock()
+	if give > 0 {
+		s.m.sendCredit(s.id, give)
+	}
+	return n, nil
+}
+
+func (s *muxStream) Write(p []byte) (int, error) {
+	written := 0
+	for written < len(p) {
+		s.mu.Lock()
+		for s.budget == 0 && !s.aborted {
+			s.changed.Wait()
+		}
+		if s.aborted {
+			s.mu.Unlock()
+			return written, syscall.EPIPE
+		}
+		n := min(len(p)-written, s.budget, maxMuxPayload)
+		s.budget -= n
+		s.mu.Unlock()
+		if err := s.m.send(muxData, s.id, p[written:written+n]); err != nil {
+			return written, err
+		}
+		written += n
+	}
+	return written, nil
+}
+
+func (s *muxStream) CloseWrite() error {
+	s.mu.Lock()
+	send := !s.closed && !s.aborted
+	s.closed = true
+	s.mu.Unlock()
+	if send {
+		return s.m.send(muxEOF, s.id, nil)
+	}
+	return nil
+}
+
+func (s *muxStream) Abort() {
+	s.mu.Lock()
+	send := !s.aborted && !s.released
+	s.aborted = true
+	s.changed.Broadcast()
+	s.mu.Unlock()
+	if send {
+		s.m.send(muxReset, s.id, nil)
+	}
+}
+
+// Close releases the stream; one that did not end in both directions is reset.
+func (s *muxStream) Close() error {
+	s.mu.Lock()
+	orderly := s.ended && s.closed
+	s.mu.Unlock()
+	if !orderly {
+		s.Abort()
+	}
+	s.mu.Lock()
+	s.released = true
+	s.mu.Unlock()
+	s.m.release(s.id)
+	return nil
+}

@@ -1,0 +1,304 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+const (
+	timeWaitTimeout = 5 * time.Second
+	dialTimeout     = 15 * time.Second
+	// inFlight is how many SYNs may be held. The forwarder drops what comes beyond, and the guest's
+	// kernel tries again.
+	inFlight = 4096
+	// keep-alive on the guest's side: a guest that vanished frees its flow within two minutes.
+	keepAliveIdle     = 60 * time.Second
+	keepAliveInterval = 15 * time.Second
+	keepAliveCount    = 4
+)
+
+// synHeads keeps the start of each held SYN, to quote it in an ICMP error (RFC 792), and the flow it
+// became, to give it up when the guest resets.
+type synHeads struct {
+	mu      sync.Mutex
+	entries map[stack.TransportEndpointID]*heldSYN
+}
+
+type heldSYN struct {
+	quote []byte
+	flow  *flow
+}
+
+func (h *synHeads) hold(id stack.TransportEndpointID, packet *stack.PacketBuffer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, ok := h.entries[id]; ok || len(h.entries) >= inFlight {
+		return
+	}
+	h.entries[id] = &heldSYN{quote: quoteOf(packet)}
+}
+
+func (h *synHeads) bind(id stack.TransportEndpointID, f *flow) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if held := h.entries[id]; held != nil {
+		held.flow = f
+	}
+}
+
+func (h *synHeads) release(id stack.TransportEndpointID) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held := h.entries[id]
+	delete(h.entries, id)
+	if held == nil {
+		return nil
+	}
+	return held.quote
+}
+
+func (h *synHeads) quote(id stack.TransportEndpointID) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if held := h.entries[id]; held != nil {
+		return held.quote
+	}
+	return nil
+}
+
+// giveUp ends the flow of a held SYN that the guest reset.
+func (h *synHeads) giveUp(id stack.TransportEndpointID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if held := h.entries[id]; held != nil && held.flow != nil {
+		held.flow.abort(endGone)
+	}
+}
+
+// tcpHandler answers what needs no question inline and hands new SYNs to the forwarder. In the
+// stack's contract true means consumed, false means answer with a RST.
+func (g *gateway) tcpHandler() func(stack.TransportEndpointID, *stack.PacketBuffer) bool {
+	forwarder := tcp.NewForwarder(g.stack, bufferDefault, inFlight, func(r *tcp.ForwarderRequest) {
+		guarded(func() { g.openTCP(r) })
+	})
+	return func(id stack.TransportEndpointID, packet *stack.PacketBuffer) bool {
+		segment := header.TCP(packet.TransportHeader().Slice())
+		if len(segment) < header.TCPMinimumSize {
+			return true
+		}
+		flags := segment.Flags()
+		if flags&header.TCPFlagRst != 0 {
+			g.heads.giveUp(id)
+			return true
+		}
+		if flags&(header.TCPFlagSyn|header.TCPFlagAck|header.TCPFlagFin) != header.TCPFlagSyn {
+			return flags&header.TCPFlagSyn != 0 // odd combinations are dropped, strays get a RST
+		}
+		if g.quiet.has(id) {
+			return true
+		}
+		key := target{"tcp", addrOf(id.LocalAddress), id.LocalPort}
+		if verdict, ok := g.cache.get(key, g.control.epoch.Load()); ok && verdict.Action == actionDeny {
+			g.reportCachedDenial(id)
+			if !verdict.Reject {
+				g.quiet.add(id)
+			}
+			return !verdict.Reject
+		}
+		g.heads.hold(id, packet)
+		return forwarder.HandlePacket(id, packet)
+	}
+}
+
+func (g *gateway) reportCachedDenial(id stack.TransportEndpointID) {
+	g.control.send(cachedMessage{
+		T: "cached", ID: g.control.nextID.Add(1), flowInfo: outbound("tcp", id), Action: actionDeny,
+	})
+}
+
+// outbound describes a flow the guest opens. The stack's names are from its own point of view: local
+// is where the guest wants to go.
+func outbound(proto string, id stack.TransportEndpointID) flowInfo {
+	return flowInfo{
+		Proto: proto, Dir: "outbound",
+		Src: addrOf(id.RemoteAddress).String(), Sport: id.RemotePort,
+		Dst: addrOf(id.LocalAddress).String(), Dport: id.LocalPort,
+	}
+}
+
+// heldRequest is a SYN that waits for its fate; exactly one of its ends is called.
+type heldRequest struct {
+	g       *gateway
+	request *tcp.ForwarderRequest
+	id      stack.TransportEndpointID
+}
+
+func (h heldRequest) drop() {
+	h.g.quiet.add(h.id)
+	h.request.Complete(false)
+	h.g.heads.release(h.id)
+}
+
+func (h heldRequest) reset() {
+	h.request.Complete(true)
+	h.g.heads.release(h.id)
+}
+
+func (h heldRequest) unreachable() {
+	if quote := h.g.heads.quote(h.id); quote != nil {
+		h.g.sendUnreachable(quote, h.id, unreachableHost)
+	}
+	h.request.Complete(false)
+	h.g.heads.release(h.id)
+}
+
+// accept completes the guest's handshake; nil when the guest gave up meanwhile.
+func (h heldRequest) accept() *guestConn {
+	var queue waiter.Queue
+	endpoint, err := h.request.CreateEndpoint(&queue)
+	h.request.Complete(false)
+	h.g.heads.release(h.id)
+	if err != nil {
+		return nil
+	}
+	return newGuestConn(&queue, endpoint)
+}
+
+// guestConn is the guest's end of a TCP flow.
+type guestConn struct {
+	*gonet.TCPConn
+	endpoint tcpip.Endpoint
+	queue    *waiter.Queue
+}
+
+func newGuestConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *guestConn {
+	endpoint.SocketOptions().SetKeepAlive(true)
+	idle, interval := tcpip.KeepaliveIdleOption(keepAliveIdle), tcpip.KeepaliveIntervalOption(keepAliveInterval)
+	endpoint.SetSockOpt(&idle)
+	endpoint.SetSockOpt(&interval)
+	endpoint.SetSockOptInt(tcpip.KeepaliveCountOption, keepAliveCount)
+	return &guestConn{gonet.NewTCPConn(queue, endpoint), endpoint, queue}
+}
+
+// Abort resets the connection.
+func (c *guestConn) Abort() { c.endpoint.Abort() }
+
+func (g *gateway) openTCP(request *tcp.ForwarderRequest) {
+	held := heldRequest{g, request, request.ID()}
+	f := g.begin(outbound("tcp", held.id))
+	if f == nil {
+		held.reset()
+		return
+	}
+	g.heads.bind(held.id, f)
+	verdict := g.decide(f)
+	switch verdict.Action {
+	case actionAllow:
+		g.allowTCP(f, verdict, held)
+	case actionInspect:
+		guest := held.accept()
+		if guest == nil {
+			g.forget(f)
+			return
+		}
+		g.inspectTCP(f, guest, verdict)
+	case actionRedirect:
+		if guest := held.accept(); guest != nil {
+			g.redirectTCP(f, guest, nil)
+		} else {
+			g.finish(f, endGone)
+		}
+	default:
+		g.forget(f)
+		if verdict.Reject {
+			held.reset()
+		} else {
+			held.drop()
+		}
+	}
+}
+
+// allowTCP dials before it accepts, so that the guest sees what the upstream does.
+func (g *gateway) allowTCP(f *flow, verdict fromSbx, held heldRequest) {
+	upstream, end := g.dialTCP(f, verdict)
+	switch end {
+	case "":
+		guest := held.accept()
+		if guest == nil {
+			upstream.Close()
+			g.finish(f, endGone)
+			return
+		}
+		g.splice(f, guest, upstream)
+		return
+	case endRefused:
+		held.reset()
+	case endUnreachable:
+		held.unreachable()
+	default:
+		held.drop()
+	}
+	g.finish(f, end)
+}
+
+// dialTCP dials the judged address. A non-empty end says why there is no connection.
+func (g *gateway) dialTCP(f *flow, verdict fromSbx) (*net.TCPConn, string) {
+	addr, _ := netip.ParseAddr(f.info.Dst)
+	to, err := g.guard.dialTarget(verdict, netip.AddrPortFrom(addr, f.info.Dport))
+	if err != nil {
+		return nil, endGuard
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-f.gone:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", to.String())
+	if err != nil {
+		return nil, dialEnd(err)
+	}
+	g.control.send(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
+	return conn.(*net.TCPConn), ""
+}
+
+// dialEnd sorts dial errors by what the guest is to see of them.
+func dialEnd(err error) string {
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+		return endRefused
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH),
+		errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		return endUnreachable
+	}
+	return endTimeout
+}
+
+// redirectTCP hands the guest's stream to sbx, with the bytes that were read of it already.
+func (g *gateway) redirectTCP(f *flow, guest *guestConn, first []byte) {
+	stream := g.mux.open(f)
+	if len(first) > 0 {
+		if _, err := stream.Write(first); err != nil {
+			guest.Abort()
+			g.finish(f, endResetByUpstream)
+			return
+		}
+		f.up.Add(int64(len(first)))
+	}
+	g.splice(f, guest, stream)
+}
