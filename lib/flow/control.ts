@@ -1,0 +1,132 @@
+/**
+ * The control channel's life.
+ *
+ * ```
+ * GREETING ──hello──► CONFIGURED ──ready──► SERVING ──► CLOSED
+ *     └───────────── wrong bytes, silence, end of stream ────► CLOSED (with the error)
+ * ```
+ *
+ * Questions are answered as they come, in any order; answers of one burst leave in one write.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { ByteChannel } from "../base/channel.ts";
+import { SbxError } from "../base/errors.ts";
+import {
+  encodeMessage,
+  type FromNetstack,
+  MessageReader,
+  PROTOCOL_VERSION,
+  type ToNetstack,
+} from "./control_message.ts";
+
+const PING_MS = 1_000;
+
+/** netstack answers pings from a goroutine of its own: this much silence means it hangs. */
+const SILENCE_MS = 10_000;
+
+/** Messages other than the handshake's and pongs. Must not throw. */
+export type ControlSink = (message: FromNetstack) => void;
+
+export class Control {
+  /** Settles when netstack has its configuration and the link is up; rejects when it never will. */
+  readonly ready: Promise<void>;
+  /** Settles when the channel is over: with an error unless `close` was called. */
+  readonly closed: Promise<SbxError | undefined>;
+
+  readonly #channel: ByteChannel;
+  readonly #sink: ControlSink;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<SbxError | undefined>();
+  readonly #reader = new MessageReader();
+  readonly #pinger: ReturnType<typeof setInterval>;
+  #outbox: Uint8Array[] = [];
+  #greeted = false;
+  #over = false;
+  #pings = 0;
+  #heard = performance.now();
+
+  constructor(channel: ByteChannel, config: ToNetstack, sink: ControlSink) {
+    this.#channel = channel;
+    this.#sink = sink;
+    this.ready = this.#ready.promise;
+    this.closed = this.#closed.promise;
+    this.ready.catch(() => {}); // `closed` tells as well
+    this.#pinger = setInterval(() => this.#ping(), PING_MS);
+    channel.start({
+      data: (bytes) => this.#receive(bytes, config),
+      drain: () => {},
+      close: () => this.#end(new SbxError("NETSTACK_LOST", "Cannot go on: netstack ended")),
+    });
+  }
+
+  /** Queues a message; it leaves with the others of this turn of the event loop. */
+  send(message: ToNetstack): void {
+    if (this.#over) return;
+    if (this.#outbox.length === 0) queueMicrotask(() => this.#flush());
+    this.#outbox.push(encodeMessage(message));
+  }
+
+  /** Ends the channel, and with it netstack. */
+  close(): void {
+    this.#end(undefined);
+  }
+
+  #flush(): void {
+    const frames = this.#outbox;
+    this.#outbox = [];
+    if (this.#over) return;
+    const [first] = frames;
+    if (first !== undefined) this.#channel.write(frames.length > 1 ? Buffer.concat(frames) : first);
+  }
+
+  #receive(bytes: Uint8Array, config: ToNetstack): void {
+    this.#heard = performance.now();
+    try {
+      for (const message of this.#reader.push(bytes)) {
+        if (this.#over) return;
+        this.#take(message, config);
+      }
+    } catch (error) {
+      if (!(error instanceof SbxError)) throw error;
+      this.#end(error);
+    }
+    if (this.#outbox.length > 0) this.#flush();
+  }
+
+  #take(message: FromNetstack, config: ToNetstack): void {
+    if (message.t === "fatal") {
+      return this.#end(
+        new SbxError("NETSTACK_LOST", `Cannot go on: netstack gave up: ${message.message}`),
+      );
+    }
+    if (!this.#greeted) {
+      if (message.t !== "hello" || message.v !== PROTOCOL_VERSION) {
+        throw new SbxError("PROTOCOL", "Cannot use netstack: it speaks another protocol version", {
+          hint: "rebuild with 'scripts/build'",
+        });
+      }
+      this.#greeted = true;
+      return this.send(config);
+    }
+    if (message.t === "ready") return this.#ready.resolve();
+    if (message.t !== "pong") this.#sink(message);
+  }
+
+  #ping(): void {
+    if (performance.now() - this.#heard > SILENCE_MS) {
+      return this.#end(new SbxError("NETSTACK_LOST", "Cannot go on: netstack does not answer"));
+    }
+    if (this.#greeted) this.send({ t: "ping", n: ++this.#pings });
+  }
+
+  #end(error: SbxError | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearInterval(this.#pinger);
+    this.#channel.close();
+    this.#ready.reject(error ?? new SbxError("STOPPED", "Cannot use the network: it was closed"));
+    this.#closed.resolve(error);
+  }
+}
