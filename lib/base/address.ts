@@ -1,123 +1,192 @@
 /**
- * IP addresses and CIDR blocks as values: parsed once, canonical ever after. IPv4-mapped IPv6 is
- * folded to IPv4, because that is where the kernel sends it.
+ * IP addresses and blocks in exactly one spelling each.
+ *
+ * Two texts that reach the same machine must compare equal, or a rule about one is walked around
+ * with the other. So parsing is strict (no octal, hex or shortened IPv4, which resolvers and C
+ * libraries read in different ways), and an IPv4-mapped IPv6 address *is* its IPv4 address.
  *
  * @module
  */
-import ipaddr from "ipaddr.js";
+
+import { isIPv4, isIPv6 } from "node:net";
 
 export interface Address {
   readonly family: 4 | 6;
-  /** Dotted quad, or RFC 5952 text. Two equal addresses have equal text. */
+  /** Dotted decimal, or RFC 5952. Equal texts are equal addresses. */
   readonly text: string;
-  /** 4 or 16 bytes in network order. */
+  /** Network order: 4 or 16 bytes. */
   readonly bytes: Uint8Array;
 }
 
+/** A block of addresses; host bits are zero. */
 export interface Cidr {
   readonly family: 4 | 6;
-  /** Canonical `address/prefix` with the host bits cleared. */
+  /** `address/length`, canonical. */
   readonly text: string;
   readonly bytes: Uint8Array;
+  /** Length of the prefix in bits. */
   readonly prefix: number;
 }
 
-/** No leading zeros and no short forms: `010.1` is a different host to different parsers. */
-const OCTET = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
-const DOTTED = new RegExp(`^${OCTET}(?:\\.${OCTET}){3}$`);
-
-/** Parses strict text without zone, brackets or port; null for anything else. */
+/**
+ * Reads one address, or null. IPv4-mapped IPv6 comes back as IPv4. A zone (`%eth0`) is dropped: it
+ * names a link of one machine, not another address.
+ */
 export function parseAddress(text: string): Address | null {
-  if (DOTTED.test(text)) return addressOf(Uint8Array.from(text.split("."), Number));
-  if (text.length > 45 || !text.includes(":") || text.includes("%")) return null;
-  const groups = hexTail(text);
-  if (groups === null || !ipaddr.IPv6.isValid(groups)) return null;
-  return addressOf(Uint8Array.from(ipaddr.IPv6.parse(groups).toByteArray()));
+  if (isIPv4(text)) return addressOf(bytesOfIPv4(text));
+  if (!isIPv6(text)) return null;
+  const zone = text.indexOf("%");
+  const bytes = bytesOfIPv6(zone < 0 ? text : text.slice(0, zone));
+  return addressOf(bytes);
 }
 
-/** A dotted tail in hexadecimal groups: the library reads `::1.2.3.4` as `::ffff:1.2.3.4`. */
-function hexTail(text: string): string | null {
-  const start = text.lastIndexOf(":") + 1;
-  const dotted = text.slice(start);
-  if (!dotted.includes(".")) return text;
-  if (!DOTTED.test(dotted)) return null;
-  const [a = 0, b = 0, c = 0, d = 0] = dotted.split(".").map(Number);
-  return `${text.slice(0, start)}${(a << 8 | b).toString(16)}:${(c << 8 | d).toString(16)}`;
-}
-
-/** The address of 4 or 16 bytes; an IPv4-mapped one becomes IPv4. */
+/** The address of 4 or 16 bytes in network order; an IPv4-mapped one becomes IPv4. */
 export function addressOf(bytes: Uint8Array): Address {
-  if (bytes.length === 4) return { family: 4, text: bytes.join("."), bytes };
-  if (startsWith(bytes, MAPPED)) return addressOf(bytes.slice(12));
-  return { family: 6, text: new ipaddr.IPv6([...bytes]).toRFC5952String(), bytes };
+  if (bytes.length === 16 && isMapped(bytes)) return addressOf(bytes.slice(12));
+  return { family: bytes.length === 4 ? 4 : 6, text: textOf(bytes), bytes };
 }
 
-/** ::ffff:0:0/96. */
+/**
+ * Reads `address/length`, or a bare address as the block of just itself; null for anything else.
+ * Host bits are cleared. A block inside `::ffff:0:0/96` comes back as the IPv4 block it stands for.
+ */
+export function parseCidr(text: string): Cidr | null {
+  const slash = text.indexOf("/");
+  const base = slash < 0 ? text : text.slice(0, slash);
+  if (base.includes("%")) return null;
+  const address = parseAddress(base);
+  if (address === null) return null;
+  const width = isIPv4(base) ? 32 : 128;
+  const digits = slash < 0 ? String(width) : text.slice(slash + 1);
+  if (!/^(?:0|[1-9][0-9]{0,2})$/.test(digits) || Number(digits) > width) return null;
+  // A mapped block wider than /96 would take in more than IPv4; nobody means that.
+  const prefix = Number(digits) - (width - address.bytes.length * 8);
+  if (prefix < 0) return null;
+  const bytes = masked(address.bytes, prefix);
+  return { family: address.family, text: `${textOf(bytes)}/${prefix}`, bytes, prefix };
+}
+
+/** Whether the block contains the address. Families never mix. */
+export function cidrHas(cidr: Cidr, address: Address): boolean {
+  if (cidr.family !== address.family) return false;
+  return commonBits(cidr.bytes, address.bytes) >= cidr.prefix;
+}
+
+/** The number of leading bits that two addresses of one family share. */
+export function commonBits(one: Uint8Array, other: Uint8Array): number {
+  const size = Math.min(one.length, other.length);
+  for (let i = 0; i < size; i++) {
+    const differing = (one[i] ?? 0) ^ (other[i] ?? 0);
+    if (differing !== 0) return i * 8 + Math.clz32(differing) - 24;
+  }
+  return size * 8;
+}
+
+/**
+ * The IPv4 address that a translator, relay or tunnel end would deliver this IPv6 address to, or
+ * null when it carries none: NAT64 (RFC 6052), 6to4 (RFC 3056), IPv4-compatible (RFC 4291),
+ * IPv4-translated (RFC 2765), Teredo (RFC 4380) and ISATAP (RFC 5214).
+ */
+export function embeddedIPv4(address: Address): Address | null {
+  if (address.family === 4) return null;
+  const bytes = address.bytes;
+  const at = (index: number) => addressOf(bytes.slice(index, index + 4));
+  if (startsWith(bytes, NAT64)) return at(12);
+  if (startsWith(bytes, SIX_TO_FOUR)) return at(2);
+  if (startsWith(bytes, TRANSLATED)) return at(12);
+  // Teredo hides the client's address from NATs that rewrite addresses by inverting its bits.
+  if (startsWith(bytes, TEREDO)) return addressOf(bytes.slice(12).map((byte) => byte ^ 0xff));
+  if (isIsatap(bytes)) return at(12);
+  if (startsWith(bytes, COMPATIBLE) && !isUnspecifiedOrLoopback(bytes)) return at(12);
+  return null;
+}
+
+/** `1.2.3.4:80`, `[2001:db8::1]:80`, or the bare address without a port. */
+export function formatEndpoint(address: string, port?: number): string {
+  if (port === undefined) return address;
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+const NAT64 = [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
+const SIX_TO_FOUR = [0x20, 0x02];
+const TRANSLATED = [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0];
+const TEREDO = [0x20, 0x01, 0, 0];
+const COMPATIBLE = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 function startsWith(bytes: Uint8Array, prefix: readonly number[]): boolean {
   return prefix.every((byte, index) => bytes[index] === byte);
 }
 
-/**
- * Parses `address/prefix`, or an address as the block of itself. Null when malformed, or when bits
- * beyond the prefix are set: `10.0.0.5/8` is more likely a mistake than a wish.
- */
-export function parseCidr(text: string): Cidr | null {
-  const match = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text);
-  const address = parseAddress(match?.[1] ?? "");
-  if (match === null || address === null) return null;
-  const width = address.bytes.length * 8;
-  const folded = address.family === 4 && (match[1] ?? "").includes(":") ? 96 : 0;
-  const prefix = match[2] === undefined ? width : Number(match[2]) - folded;
-  if (prefix < 0 || prefix > width) return null;
-  const cleared = keepBits(address.bytes, prefix);
-  if (cleared.some((byte, index) => byte !== address.bytes[index])) return null;
-  return { family: address.family, text: `${address.text}/${prefix}`, bytes: cleared, prefix };
+function isMapped(bytes: Uint8Array): boolean {
+  return startsWith(bytes, MAPPED);
 }
 
-function keepBits(bytes: Uint8Array, prefix: number): Uint8Array {
-  return bytes.map((byte, index) => {
-    const kept = Math.min(8, Math.max(0, prefix - index * 8));
-    return byte & (0xff00 >> kept);
+/** Interface identifier `[02]00:5efe:a.b.c.d` under any prefix. */
+function isIsatap(bytes: Uint8Array): boolean {
+  return ((bytes[8] ?? 0) & 0xfd) === 0 && bytes[9] === 0 && bytes[10] === 0x5e &&
+    bytes[11] === 0xfe;
+}
+
+/** `::` and `::1` have their own meaning; every other address below `::/96` is IPv4-compatible. */
+function isUnspecifiedOrLoopback(bytes: Uint8Array): boolean {
+  return bytes[12] === 0 && bytes[13] === 0 && bytes[14] === 0 && (bytes[15] ?? 0) <= 1;
+}
+
+function bytesOfIPv4(text: string): Uint8Array {
+  return Uint8Array.from(text.split("."), Number);
+}
+
+/** For text that `isIPv6` accepted, so that only the gap and the dotted tail need care. */
+function bytesOfIPv6(text: string): Uint8Array {
+  const bytes = new Uint8Array(16);
+  const [head = "", tail] = text.split("::");
+  const front = groupBytes(head);
+  bytes.set(front, 0);
+  if (tail !== undefined) {
+    const back = groupBytes(tail);
+    bytes.set(back, 16 - back.length);
+  }
+  return bytes;
+}
+
+function groupBytes(text: string): number[] {
+  if (text === "") return [];
+  return text.split(":").flatMap((group) => {
+    if (group.includes(".")) return [...bytesOfIPv4(group)];
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 0xff];
   });
 }
 
-/** Whether the address lies in the block. Families never match across. */
-export function cidrHas(cidr: Cidr, address: Address): boolean {
-  if (cidr.family !== address.family) return false;
-  const whole = cidr.prefix >> 3;
-  for (let i = 0; i < whole; i++) if (cidr.bytes[i] !== address.bytes[i]) return false;
-  const rest = cidr.prefix & 7;
-  if (rest === 0) return true;
-  const mask = (0xff00 >> rest) & 0xff;
-  return ((cidr.bytes[whole] ?? 0) & mask) === ((address.bytes[whole] ?? 0) & mask);
+function masked(bytes: Uint8Array, prefix: number): Uint8Array {
+  return bytes.map((byte, index) => {
+    const kept = Math.min(8, Math.max(0, prefix - index * 8));
+    return byte & (0xff << (8 - kept));
+  });
 }
 
-/**
- * The IPv4 address that a translator or tunnel would reach through this IPv6 address, or null:
- * NAT64 (RFC 6052 well-known prefix), 6to4 (RFC 3056), Teredo (RFC 4380, stored inverted),
- * IPv4-compatible (RFC 4291), IPv4-translated (RFC 2765) and ISATAP (RFC 5214).
- */
-export function embeddedIPv4(address: Address): Address | null {
-  const { bytes } = address;
-  if (address.family === 4) return null;
-  if (startsWith(bytes, [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0])) return tail(bytes);
-  if (startsWith(bytes, [0x20, 0x02])) return addressOf(bytes.slice(2, 6));
-  if (startsWith(bytes, [0x20, 0x01, 0, 0])) return addressOf(bytes.slice(12).map((b) => b ^ 0xff));
-  if (startsWith(bytes, [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0])) return tail(bytes);
-  const isatap = ((bytes[8] ?? 0) & 0xfd) === 0 && bytes[9] === 0 && bytes[10] === 0x5e &&
-    bytes[11] === 0xfe;
-  if (isatap) return tail(bytes);
-  const compatible = startsWith(bytes, new Array(12).fill(0)) && (bytes[12] ?? 0) !== 0;
-  return compatible ? tail(bytes) : null;
+function textOf(bytes: Uint8Array): string {
+  return bytes.length === 4 ? bytes.join(".") : textOfIPv6(bytes);
 }
 
-function tail(bytes: Uint8Array): Address {
-  return addressOf(bytes.slice(12));
+/** RFC 5952: lower case, no leading zeroes, the first longest run of two or more zero groups cut. */
+function textOfIPv6(bytes: Uint8Array): string {
+  const groups: number[] = [];
+  for (let i = 0; i < 16; i += 2) groups.push((bytes[i] ?? 0) << 8 | (bytes[i + 1] ?? 0));
+  const run = longestZeroRun(groups);
+  const hex = groups.map((group) => group.toString(16));
+  if (run.size < 2) return hex.join(":");
+  return `${hex.slice(0, run.start).join(":")}::${hex.slice(run.start + run.size).join(":")}`;
 }
 
-/** `address:port`, with brackets around IPv6. */
-export function formatEndpoint(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+function longestZeroRun(groups: readonly number[]): { start: number; size: number } {
+  let best = { start: 0, size: 0 };
+  let start = 0;
+  for (let i = 0; i <= groups.length; i++) {
+    if (groups[i] === 0) continue;
+    if (i - start > best.size) best = { start, size: i - start };
+    start = i + 1;
+  }
+  return best;
 }
