@@ -1,0 +1,66 @@
+/**
+ * Builds dist/sbx: one file that carries netstack, the agent's boot medium and the kernel. What is
+ * embedded is named as further entry points, since no import attribute for files is understood by Bun
+ * and Deno alike; lib/host/assets.ts finds it again by its name.
+ *
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { arch } from "node:os";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const machine = arch() === "arm64" ? "arm64" : "x64";
+const bin = `vendor/bin/linux-${machine}`;
+const ASSETS = ["netstack", "vmlinux", "initramfs"] as const;
+
+function step(name: string, command: string, argv: readonly string[], cwd = root): void {
+  process.stderr.write(`build:  ${name}\n`);
+  const env = { ...process.env, CGO_ENABLED: "0" };
+  try {
+    execFileSync(command, argv, { cwd, env, stdio: ["ignore", 2, 2] });
+  } catch {
+    process.stderr.write(`build failed at "${name}": what ${command} said is above\n`);
+    process.exit(1);
+  }
+}
+
+/** A static, stripped, reproducible program of one of our Go modules. */
+function goBuild(module: string): void {
+  const out = `${root}/${bin}/${module}`;
+  const flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="];
+  step(module, "go", ["build", ...flags, "-o", out, "."], `${root}/vendor/${module}`);
+}
+
+mkdirSync(`${root}/${bin}`, { recursive: true });
+mkdirSync(`${root}/dist`, { recursive: true });
+goBuild("netstack");
+goBuild("agent");
+step("boot medium", `${root}/scripts/initramfs`, []);
+for (const asset of ASSETS) {
+  if (existsSync(`${root}/${bin}/${asset}`)) continue;
+  process.stderr.write(`build failed: ${bin}/${asset} is missing; run: scripts/setup\n`);
+  process.exit(1);
+}
+
+const part = `${root}/dist/.sbx.${process.pid}`;
+step("dist/sbx", process.execPath, [
+  "build",
+  "main.ts",
+  ...ASSETS.map((asset) => `./${bin}/${asset}`),
+  "--compile",
+  "--minify",
+  "--bytecode",
+  "--format=esm",
+  "--asset-naming=[name].[ext]",
+  // A sandbox must not change its mind because of a file in the directory that it was started in.
+  "--no-compile-autoload-dotenv",
+  "--no-compile-autoload-bunfig",
+  "--no-compile-autoload-tsconfig",
+  "--no-compile-autoload-package-json",
+  `--outfile=${part}`,
+]);
+renameSync(part, `${root}/dist/sbx`);
+rmSync(`${root}/dist/main.js.map`, { force: true });

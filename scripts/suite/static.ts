@@ -1,0 +1,33 @@
+import { run } from "./command.ts";
+import { report } from "./report.ts";
+import { add, type Tally, verdict } from "./tally.ts";
+
+/** Formatting, lint and types of the TypeScript; what they look at is said in deno.json. */
+export async function checkTypeScript(root: string): Promise<Tally> {
+  const tallies: Tally[] = [];
+  for (
+    const [name, argv] of [
+      ["deno fmt --check", ["deno", "fmt", "--check"]],
+      ["deno lint", ["deno", "lint"]],
+      ["deno check", ["deno", "check", "main.ts", "lib", "test", "scripts"]],
+    ] as const
+  ) {
+    const { status, output, seconds } = await run(argv, { cwd: root, limit: 300 });
+    const tally = verdict(status === 0);
+    report(name, tally, seconds, output);
+    tallies.push(tally);
+  }
+  return add(...tallies);
+}
+
+/** gofmt prints the names of files that it would change; vet has a status. */
+export async function checkGo(root: string, module: string): Promise<Tally> {
+  const cwd = `${root}/${module}`;
+  const format = await run(["gofmt", "-l", "."], { cwd, limit: 60 });
+  const formatted = verdict(format.status === 0 && format.output.trim() === "");
+  report(`gofmt ${module}`, formatted, format.seconds, format.output);
+  const vet = await run(["go", "vet", "./..."], { cwd, limit: 600 });
+  const vetted = verdict(vet.status === 0);
+  report(`go vet ${module}`, vetted, vet.seconds, vet.output);
+  return add(formatted, vetted);
+}
