@@ -15,6 +15,7 @@ var version = "dev"
 
 const usage = `usage: netstack serve [--listen unix:///PATH | --listen-vfkit unixgram:///PATH]
        netstack launch [--uid N --gid N] [--keep N] -- PROGRAM [ARG...]
+       netstack tsc       the time stamp counter in kHz, 0 without one
        netstack version
 `
 
@@ -29,6 +30,8 @@ func main() {
 		err = serve(os.Args[2:])
 	case "launch":
 		err = launch(os.Args[2:])
+	case "tsc":
+		fmt.Println(tscKHz())
 	case "version":
 		fmt.Println(version)
 	default:

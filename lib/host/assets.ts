@@ -1,0 +1,86 @@
+/**
+ * The files sbx carries: netstack, and the kernel and first file system of the guest. In the compiled
+ * binary they are embedded and unpacked once into the user's cache; from a checkout they are in
+ * vendor/bin.
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import { chmod, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { SbxError } from "../base/errors.ts";
+import { cacheDir } from "./paths.ts";
+
+export type AssetName = "netstack" | "vmlinux" | "initramfs";
+
+const paths = new Map<AssetName, Promise<string>>();
+
+/**
+ * A path that holds the asset, readable by the user that QEMU runs as.
+ *
+ * @throws SbxError FILE_UNREADABLE when the cache cannot be written, REQUIREMENT_MISSING in a
+ * checkout that is not built.
+ */
+export function assetPath(name: AssetName): Promise<string> {
+  let path = paths.get(name);
+  if (path === undefined) {
+    path = locate(name);
+    paths.set(name, path);
+    path.catch(() => paths.delete(name));
+  }
+  return path;
+}
+
+async function locate(name: AssetName): Promise<string> {
+  const embedded = (Bun.embeddedFiles as readonly (Blob & { readonly name: string })[])
+    .find((file) => file.name.startsWith(`${name}-`));
+  if (embedded !== undefined) return await unpack(name, embedded);
+  const path = resolve(import.meta.dirname, `../../vendor/bin/linux-${process.arch}`, name);
+  if (await sizeOf(path) === null) {
+    throw new SbxError("REQUIREMENT_MISSING", `Cannot start a guest: ${path} is missing`, {
+      hint: "run 'scripts/build' first",
+    });
+  }
+  return path;
+}
+
+/**
+ * Unpacks under the embedded name, which holds a digest of the content: the files of one build never
+ * serve another. The file appears by rename, so a reader sees all of it or nothing, and two first
+ * runs do no harm to each other.
+ */
+async function unpack(name: AssetName, embedded: Blob & { readonly name: string }): Promise<string> {
+  const dir = join(cacheDir(), "assets");
+  const path = join(dir, embedded.name.replace(/\.$/, ""));
+  if (await sizeOf(path) === embedded.size) return path;
+  const fresh = `${path}.${randomBytes(6).toString("hex")}`;
+  try {
+    await mkdir(dir, { recursive: true, mode: 0o755 });
+    const file = await open(fresh, "wx", name === "netstack" ? 0o755 : 0o644);
+    try {
+      await file.writeFile(new Uint8Array(await embedded.arrayBuffer()));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await chmod(fresh, name === "netstack" ? 0o755 : 0o644); // whatever the umask
+    await rename(fresh, path);
+  } catch (cause) {
+    await rm(fresh, { force: true }).catch(() => {});
+    const code = cause instanceof Error && "code" in cause ? cause.code : cause;
+    throw new SbxError("FILE_UNREADABLE", `Cannot unpack ${name} into ${dir}: ${code}`, {
+      hint: "make that directory writable, or point XDG_CACHE_HOME at another one",
+      cause,
+    });
+  }
+  return path;
+}
+
+async function sizeOf(path: string): Promise<number | null> {
+  try {
+    return (await stat(path)).size;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The two processes of a sandbox beside sbx. All their channels are inherited socket pairs: nothing
+ * of a running sandbox stands on the file system, so nothing can be left there.
+ *
+ * Both lead sessions of their own, so that a terminal's Ctrl-C reaches sbx alone; neither outlives
+ * it: netstack ends with its control channel, QEMU by its parent-death signal.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync } from "node:fs";
+import process from "node:process";
+import type { Duplex } from "node:stream";
+import type { ByteChannel } from "../base/channel.ts";
+import { socketChannel, Tail } from "./socket_channel.ts";
+
+/** How a process ended. */
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+export interface NetstackProcess {
+  readonly pid: number;
+  readonly control: ByteChannel;
+  readonly flows: ByteChannel;
+  /** The guest's end of the virtual cable; give it to QEMU, then call `releaseFrames`. */
+  readonly framesFd: number;
+  releaseFrames(): void;
+  /** The last lines it wrote to stderr. */
+  stderrTail(): string;
+  readonly exited: Promise<Exit>;
+  kill(): void;
+}
+
+/** Variables a child gets; the user's environment may hold secrets it has no business with. */
+const CHILD_ENV = { PATH: process.env.PATH ?? "/usr/bin:/bin", LANG: "C" };
+
+/** Starts `netstack serve`. */
+export function spawnNetstack(binary: string): NetstackProcess {
+  const child = Bun.spawn({
+    cmd: [binary, "serve"],
+    stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", "pipe"],
+    env: CHILD_ENV,
+    detached: true,
+  } as unknown as { cmd: string[]; stderr: "pipe" });
+  const fds = (child as unknown as { stdio: readonly (number | null)[] }).stdio;
+  const [control = -1, flows = -1, framesFd = -1] = [fds[3] ?? -1, fds[4] ?? -1, fds[5] ?? -1];
+  const tail = new Tail();
+  void collect(child.stderr as ReadableStream<Uint8Array>, tail);
+  let released = false;
+  const releaseFrames = () => {
+    if (!released) closeSync(framesFd);
+    released = true;
+  };
+  return {
+    pid: child.pid,
+    control: socketChannel(control),
+    flows: socketChannel(flows),
+    framesFd,
+    releaseFrames,
+    stderrTail: () => tail.text,
+    exited: child.exited.then((code) => {
+      releaseFrames();
+      return { code, signal: child.signalCode };
+    }),
+    kill: () => child.kill("SIGKILL"),
+  };
+}
+
+async function collect(stream: ReadableStream<Uint8Array>, tail: Tail): Promise<void> {
+  for await (const chunk of stream) tail.push(chunk);
+}
+
+export interface QemuProcess {
+  readonly pid: number;
+  /** The host's end of the guest's virtio-serial port. */
+  readonly agent: Duplex;
+  /** The last of what the guest's kernel said on its console, and QEMU on stderr. */
+  consoleTail(): string;
+  readonly exited: Promise<Exit>;
+  kill(): void;
+}
+
+export interface QemuLaunch {
+  /** The netstack binary, whose `launch` gives up privileges and becomes QEMU. */
+  readonly launcher: string;
+  /** QEMU and its arguments; descriptor 3 is the agent port, 4 the virtual cable. */
+  readonly argv: readonly string[];
+  /** Absent: no network device. */
+  readonly framesFd?: number;
+  /** Absent: as the calling user. */
+  readonly user?: { readonly uid: number; readonly gid: number };
+}
+
+/** Descriptors QEMU inherits: see the arguments in `lib/guest/qemu_args.ts`. */
+export const AGENT_FD = 3;
+export const FRAMES_FD = 4;
+
+/** Starts QEMU. */
+export function spawnQemu({ launcher, argv, framesFd, user }: QemuLaunch): QemuProcess {
+  const identity = user === undefined
+    ? []
+    : ["--uid", String(user.uid), "--gid", String(user.gid)];
+  const last = framesFd === undefined ? AGENT_FD : FRAMES_FD;
+  const child: ChildProcess = spawn(
+    launcher,
+    ["launch", ...identity, "--keep", String(last), "--parent", String(process.pid), "--", ...argv],
+    {
+      stdio: ["ignore", "pipe", "pipe", "pipe", ...(framesFd === undefined ? [] : [framesFd])],
+      env: CHILD_ENV,
+      detached: true,
+    },
+  );
+  const tail = new Tail();
+  child.stdout?.on("data", (bytes: Uint8Array) => tail.push(bytes));
+  child.stderr?.on("data", (bytes: Uint8Array) => tail.push(bytes));
+  const { promise: exited, resolve } = Promise.withResolvers<Exit>();
+  child.once("exit", (code, signal) => resolve({ code, signal }));
+  child.once("error", (error) => {
+    tail.push(new TextEncoder().encode(error.message));
+    resolve({ code: null, signal: null });
+  });
+  return {
+    pid: child.pid ?? -1,
+    agent: child.stdio[AGENT_FD] as Duplex,
+    consoleTail: () => tail.text,
+    exited,
+    kill: () => void child.kill("SIGKILL"),
+  };
+}

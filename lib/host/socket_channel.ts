@@ -1,0 +1,99 @@
+/**
+ * A {@link ByteChannel} over an inherited socket. What the kernel does not take at once is queued
+ * here, so that writers never lose bytes; they hold back when told to.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import type { ByteChannel, ChannelSink } from "../base/channel.ts";
+
+/** More than this unsent asks writers to wait. */
+const HIGH_WATER = 1 << 20;
+
+/** Takes the descriptor over: it is closed with the channel. */
+export function socketChannel(fd: number): ByteChannel {
+  return new SocketChannel(fd);
+}
+
+class SocketChannel implements ByteChannel {
+  readonly #fd: number;
+  #socket: Bun.Socket<undefined> | undefined;
+  #queue: Uint8Array[] = [];
+  #queued = 0;
+  #closing = false;
+  #closed = false;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  start(sink: ChannelSink): void {
+    const close = (error?: Error) => {
+      if (this.#closed) return;
+      this.#closed = true;
+      this.#queue = [];
+      sink.close(error);
+    };
+    Bun.connect({
+      fd: this.#fd,
+      socket: {
+        open: (socket) => {
+          this.#socket = socket;
+          this.#flush();
+        },
+        data: (_socket, bytes) => sink.data(bytes),
+        drain: () => {
+          const held = this.#queued > HIGH_WATER;
+          this.#flush();
+          if (held && this.#queued <= HIGH_WATER) sink.drain();
+        },
+        end: () => close(),
+        close: () => close(),
+        error: (_socket, error) => close(error),
+      },
+    } as unknown as Bun.UnixSocketOptions<undefined>).catch(close);
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#closed || this.#closing) return true;
+    this.#queue.push(bytes);
+    this.#queued += bytes.length;
+    this.#flush();
+    return this.#queued <= HIGH_WATER;
+  }
+
+  close(): void {
+    this.#closing = true;
+    this.#flush();
+  }
+
+  #flush(): void {
+    const socket = this.#socket;
+    if (socket === undefined || this.#closed) return;
+    for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
+      const sent = Math.max(0, socket.write(head));
+      this.#queued -= sent;
+      if (sent < head.length) {
+        this.#queue[0] = head.subarray(sent);
+        return;
+      }
+      this.#queue.shift();
+    }
+    if (this.#closing) socket.end();
+  }
+}
+
+/** The last bytes of a stream as text, for error messages. */
+export class Tail {
+  #text = "";
+  readonly #limit: number;
+  constructor(limit = 8192) {
+    this.#limit = limit;
+  }
+  push(bytes: Uint8Array): void {
+    this.#text = (this.#text + Buffer.from(bytes).toString("latin1")).slice(-this.#limit);
+  }
+  get text(): string {
+    return this.#text;
+  }
+}
