@@ -54,7 +54,6 @@ step("dist/sbx", process.execPath, [
   "--minify",
   "--bytecode",
   "--format=esm",
-  "--asset-naming=[name].[ext]",
   // A sandbox must not change its mind because of a file in the directory that it was started in.
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",

@@ -1,0 +1,3 @@
+module sbx/internet
+
+go 1.26.0

@@ -1,0 +1,110 @@
+// Command internet plays everything that a sandbox could reach: web, echo and bulk servers on every
+// address of its network namespace, each of which records what came. It is driven over stdin and stdout
+// with one JSON object a line, and ends when stdin does, so that a test that dies leaves nothing behind.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+)
+
+// config is the first line on stdin.
+type config struct {
+	// Capture names the interface whose incoming packets are tallied; empty for none.
+	Capture string `json:"capture"`
+	// Files is the directory that HTTP servers offer under /files/.
+	Files     string     `json:"files"`
+	Listeners []listener `json:"listeners"`
+}
+
+type listener struct {
+	Net string `json:"net"` // tcp or udp
+	At  string `json:"at"`  // host:port; an empty host is every address
+	As  string `json:"as"`  // http, https, banner, echo, bulk, canary
+}
+
+type command struct {
+	Do string `json:"do"` // report or reset
+}
+
+func main() {
+	if err := serve(); err != nil {
+		fmt.Fprintln(os.Stderr, "internet:", err)
+		os.Exit(1)
+	}
+}
+
+func serve() error {
+	in := json.NewDecoder(bufio.NewReader(os.Stdin))
+	out := json.NewEncoder(os.Stdout)
+	var c config
+	if err := in.Decode(&c); err != nil {
+		return err
+	}
+	book := newBook()
+	authority, err := newAuthority()
+	if err != nil {
+		return err
+	}
+	world := &servers{book: book, authority: authority, files: c.Files}
+	if c.Capture != "" {
+		if err := capture(c.Capture, book); err != nil {
+			return err
+		}
+	}
+	for _, l := range c.Listeners {
+		if err := world.listen(l); err != nil {
+			return err
+		}
+	}
+	if err := out.Encode(map[string]string{"ca": authority.pem}); err != nil {
+		return err
+	}
+	for {
+		var cmd command
+		if err := in.Decode(&cmd); err != nil {
+			return nil
+		}
+		report := book.report()
+		if cmd.Do == "reset" {
+			book.reset()
+		}
+		if err := out.Encode(report); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *servers) listen(l listener) error {
+	if l.Net == "udp" {
+		conn, err := net.ListenPacket("udp", l.At)
+		if err != nil {
+			return err
+		}
+		go s.datagrams(conn.(*net.UDPConn), l.As == "echo")
+		return nil
+	}
+	accept, err := net.Listen("tcp", l.At)
+	if err != nil {
+		return err
+	}
+	accept = &recorder{Listener: accept, book: s.book}
+	switch l.As {
+	case "http":
+		go s.web().Serve(accept)
+	case "https":
+		go s.web().ServeTLS(accept, "", "")
+	default:
+		serve, known := map[string]func(net.Conn){
+			"banner": s.banner, "echo": s.echo, "bulk": s.bulk, "canary": s.canary,
+		}[l.As]
+		if !known {
+			return fmt.Errorf("no such server: %s", l.As)
+		}
+		go accepting(accept, serve)
+	}
+	return nil
+}
