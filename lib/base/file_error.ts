@@ -1,0 +1,37 @@
+/**
+ * What the system said about a file, in words, as the one error that users see.
+ *
+ * @module
+ */
+import { SbxError } from "./errors.ts";
+
+const WORDS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or directory",
+  EACCES: "permission denied",
+  EPERM: "operation not permitted",
+  EISDIR: "is a directory",
+  ENOTDIR: "a part of the path is not a directory",
+  EROFS: "the file system is read-only",
+  ENOSPC: "no space left on the device",
+  ELOOP: "too many symbolic links",
+  ENAMETOOLONG: "the name is too long",
+  EMFILE: "too many open files",
+  ENXIO: "nobody reads the other end",
+};
+
+/** The system's error code, such as `ENOENT`; undefined when the failure was not the system's. */
+export function systemCode(cause: unknown): string | undefined {
+  if (!(cause instanceof Error) || !("code" in cause)) return undefined;
+  return typeof cause.code === "string" ? cause.code : undefined;
+}
+
+/** `Cannot <doing> <path>: <what the system said>`. */
+export function fileError(doing: string, path: string, cause: unknown, hint?: string): SbxError {
+  const code = systemCode(cause);
+  const state = code === undefined ? String(cause) : WORDS[code] ?? code;
+  return new SbxError(
+    "FILE_UNREADABLE",
+    `Cannot ${doing} ${path}: ${state}`,
+    hint === undefined ? { cause } : { cause, hint },
+  );
+}
