@@ -18,7 +18,7 @@ export type DenyWith = "drop" | "reject";
 /** Named sets of addresses; their members are in `groups.ts`. `host` is the machine sbx runs on. */
 export type Group = "loopback" | "private" | "link-local" | "metadata" | "multicast" | "host";
 
-/** Inclusive on both ends, 0 to 65535. */
+/** Inclusive on both ends, 1 to 65535. */
 export interface PortRange {
   readonly from: number;
   readonly to: number;
@@ -88,9 +88,9 @@ export interface FlowQuery {
 export type ReasonId =
   | "rule" // a rule matched; see `rule`
   | "default" // no rule matched
-  | "unroutable" // guard: never dialled on an implicit allow (240/4, broadcast, …)
-  | "multicast" // guard: multicast never leaves on an implicit allow
-  | "host"; // guard: address of the host itself, opened only explicitly
+  | "unroutable" // guard: no address that anybody could be reached at; never dialled
+  | "multicast" // guard: multicast leaves only by a rule that names it
+  | "host"; // no rule names this address of the host itself, and the default denies
 
 /**
  * `defer` asks for the name: netstack accepts the guest, reads its first flight and asks again

@@ -1,0 +1,148 @@
+/**
+ * The verdict on one flow: the first rule that matches it, else the default, within the guards of
+ * `endpoint.ts`.
+ *
+ * How a rule about a name matches:
+ * - allow, name stated: the name is under the rule and pinned to exactly this address. A name alone
+ *   proves nothing, the guest chose it.
+ * - allow, none stated: a name under the rule is pinned to this address.
+ * - deny, name stated: the name is under the rule, pinned or not.
+ * - deny, none stated: a name under the rule is pinned to this address.
+ *
+ * While a TCP flow opens, its name may still come. Then the verdict is the one that every possible
+ * name would lead to, or `defer` when names would make a difference.
+ *
+ * @module
+ */
+
+import type { CompiledPolicy, Side } from "./compile.ts";
+import { type Endpoint, readEndpoint } from "./endpoint.ts";
+import type { Action, FlowQuery, PinTable, Verdict } from "./policy.ts";
+import { NO_RULE } from "./scopes.ts";
+
+/**
+ * Judges one flow. `hostAddresses` are canonical texts: the gateway's and those of the host's
+ * interfaces. A query whose address does not parse is denied.
+ */
+export function evaluate(
+  compiled: CompiledPolicy,
+  query: FlowQuery,
+  pins: PinTable,
+  hostAddresses: ReadonlySet<string>,
+): Verdict {
+  const endpoint = readEndpoint(query, hostAddresses);
+  if (endpoint === null) return { action: "deny", reason: "unroutable" };
+  const side = compiled[query.direction];
+  const byAddress = {
+    allow: allowByAddress(side, query, endpoint),
+    deny: denyByAddress(side, query, endpoint),
+  };
+  if (nameMayCome(query)) {
+    return guarded(opening(side, query, endpoint, pins, byAddress), endpoint);
+  }
+  const allow = Math.min(byAddress.allow, allowByName(side, query, endpoint, pins));
+  const deny = Math.min(byAddress.deny, denyByName(side, query, endpoint, pins));
+  return guarded(decided(side, allow, deny, endpoint), endpoint);
+}
+
+/** Only a TCP client speaks before it is answered, so only its flow can be asked for a name. */
+export function nameMayCome(query: FlowQuery): boolean {
+  return query.phase === "opening" && query.direction === "outbound" &&
+    query.protocol === "tcp" && query.name === undefined;
+}
+
+/** The last word over any walk through the rules: where no allow leads, and where few do. */
+export function guarded(verdict: Verdict, endpoint: Endpoint): Verdict {
+  if (verdict.action === "deny" || endpoint.guard === null) return verdict;
+  if (endpoint.guard === "unroutable") return { action: "deny", reason: "unroutable" };
+  return verdict.reason === "default" ? { action: "deny", reason: "multicast" } : verdict;
+}
+
+function decided(side: Side, allow: number, deny: number, endpoint: Endpoint): Verdict {
+  if (allow < deny) return { action: "allow", reason: "rule", rule: allow };
+  if (deny < allow) return { action: "deny", reason: "rule", rule: deny };
+  return byDefault(side.default, endpoint);
+}
+
+/** The verdict when no rule matches. */
+export function byDefault(action: Action, endpoint: Endpoint): Verdict {
+  return { action, reason: action === "deny" && endpoint.host ? "host" : "default" };
+}
+
+function allowByAddress(side: Side, query: FlowQuery, endpoint: Endpoint): number {
+  const { protocol, port } = query;
+  const index = side.allow;
+  return Math.min(
+    endpoint.guard === null ? index.any.first(protocol, port) : NO_RULE,
+    endpoint.host ? index.host.first(protocol, port) : NO_RULE,
+    index.firstByAddress(endpoint.address, protocol, port, endpoint.leastPrefix),
+  );
+}
+
+function denyByAddress(side: Side, query: FlowQuery, endpoint: Endpoint): number {
+  const { protocol, port } = query;
+  const index = side.deny;
+  return Math.min(
+    index.any.first(protocol, port),
+    endpoint.reachesHost ? index.host.first(protocol, port) : NO_RULE,
+    index.firstByAddress(endpoint.address, protocol, port),
+    endpoint.embedded === null ? NO_RULE : index.firstByAddress(endpoint.embedded, protocol, port),
+  );
+}
+
+function allowByName(side: Side, query: FlowQuery, endpoint: Endpoint, pins: PinTable): number {
+  if (!side.allow.hasNames || !endpoint.byName) return NO_RULE;
+  const { name, protocol, port } = query;
+  const address = endpoint.address.text;
+  if (name === undefined) return firstPinned(side.allow, query, pins, address);
+  return pins.has(name, address) ? side.allow.firstByName(name, protocol, port) : NO_RULE;
+}
+
+function denyByName(side: Side, query: FlowQuery, endpoint: Endpoint, pins: PinTable): number {
+  if (!side.deny.hasNames) return NO_RULE;
+  if (query.name !== undefined) {
+    return side.deny.firstByName(query.name, query.protocol, query.port);
+  }
+  return Math.min(
+    firstPinned(side.deny, query, pins, endpoint.address.text),
+    endpoint.embedded === null
+      ? NO_RULE
+      : firstPinned(side.deny, query, pins, endpoint.embedded.text),
+  );
+}
+
+function firstPinned(
+  index: Side["allow"],
+  query: FlowQuery,
+  pins: PinTable,
+  address: string,
+): number {
+  let first = NO_RULE;
+  for (const name of pins.namesOf(address)) {
+    first = Math.min(first, index.firstByName(name, query.protocol, query.port));
+  }
+  return first;
+}
+
+/**
+ * Rules about names that come before the first match by address may or may not match later. If one
+ * of them could turn the outcome, ask for the name; if none could, answer for all names at once.
+ */
+function opening(
+  side: Side,
+  query: FlowQuery,
+  endpoint: Endpoint,
+  pins: PinTable,
+  byAddress: { readonly allow: number; readonly deny: number },
+): Verdict {
+  const settled = decided(side, byAddress.allow, byAddress.deny, endpoint);
+  const limit = settled.rule ?? NO_RULE;
+  const allow = allowByName(side, query, endpoint, pins);
+  // Whatever is pinned, the guest may state any name at all.
+  const deny = side.deny.names.first(query.protocol, query.port);
+  const first = Math.min(allow, deny);
+  if (first >= limit) return settled;
+  const mayTurn = settled.action === "allow" ? deny < limit : allow < limit;
+  if (mayTurn) return { action: "defer", reason: "rule", rule: first };
+  return { action: settled.action, reason: "rule", rule: first };
+}
