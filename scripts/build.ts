@@ -6,12 +6,12 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { arch } from "node:os";
+import { resolve } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 
-const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const root = resolve(import.meta.dirname, "..");
 const machine = arch() === "arm64" ? "arm64" : "x64";
 const bin = `vendor/bin/linux-${machine}`;
 const ASSETS = ["netstack", "vmlinux", "initramfs"] as const;
@@ -45,6 +45,19 @@ for (const asset of ASSETS) {
   process.exit(1);
 }
 
+/** What `sbx version` prints. */
+function buildInfo(): string {
+  const module = readFileSync(`${root}/vendor/netstack/go.mod`, "utf8");
+  const required = (path: string) => new RegExp(`${path} (\\S+)`).exec(module)?.[1] ?? "unknown";
+  const kernel = `${root}/.cache/kernel/package`;
+  return JSON.stringify({
+    sbx: JSON.parse(readFileSync(`${root}/deno.json`, "utf8")).version,
+    gvisor: required("gvisor.dev/gvisor"),
+    "gvisor-tap-vsock": required("github.com/containers/gvisor-tap-vsock"),
+    kernel: existsSync(kernel) ? readFileSync(kernel, "utf8").split("\n")[0] : "unknown",
+  });
+}
+
 const part = `${root}/dist/.sbx.${process.pid}`;
 step("dist/sbx", process.execPath, [
   "build",
@@ -54,6 +67,7 @@ step("dist/sbx", process.execPath, [
   "--minify",
   "--bytecode",
   "--format=esm",
+  `--define=SBX_BUILD=${buildInfo()}`,
   // A sandbox must not change its mind because of a file in the directory that it was started in.
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",

@@ -6,14 +6,14 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
+import { resolve } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { groups, testBun } from "./suite/bun.ts";
 import { goModules, testGo } from "./suite/go.ts";
 import { checkGo, checkTypeScript } from "./suite/static.ts";
 import { add, type Tally } from "./suite/tally.ts";
 
-const root = fileURLToPath(new URL("..", import.meta.url)).replace(/\/$/, "");
+const root = resolve(import.meta.dirname, "..");
 const names = process.argv.slice(2);
 const wanted = (path: string) => names.length === 0 || names.some((name) => path.includes(name));
 

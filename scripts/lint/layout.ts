@@ -4,9 +4,8 @@
  * @module
  */
 import { dirname, relative, resolve, sep } from "node:path";
-import { fileURLToPath } from "node:url";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const ROOT = resolve(import.meta.dirname, "../..");
 
 /** Left to right: a folder may import from itself and from what stands left of it. */
 export const FOLDERS = [

@@ -15,7 +15,8 @@ interface Named extends Node {
   readonly name: string;
 }
 interface Importing extends Node {
-  readonly source: (Node & { readonly value: string }) | null;
+  /** Null in an export of the file's own; a computed import has no value. */
+  readonly source: (Node & { readonly value?: unknown }) | null;
 }
 interface Member extends Node {
   readonly object: Named;
@@ -40,7 +41,7 @@ const SUBSTITUTED = new Set(["undici", "ws", "node-fetch"]);
 /** Visits every form that names another module. */
 function onImport(visit: (specifier: string, node: Node) => void) {
   const source = (node: Importing) => {
-    if (node.source) visit(node.source.value, node.source);
+    if (typeof node.source?.value === "string") visit(node.source.value, node.source);
   };
   return {
     ImportDeclaration: source,

@@ -37,6 +37,7 @@ test("imports may only point left", () => {
     "lib/base/a.ts": `export { x } from "../policy/b.ts";`,
     "lib/policy/b.ts": `import "../base/a.ts"; export const x = 1;`,
     "lib/dns/c.ts": `const late = await import("../flow/d.ts"); export default late;`,
+    "lib/dns/computed.ts": `const name = "x"; export default await import(name);`,
     "lib/flow/d.ts": `import "../dns/c.ts"; import "../host/e.ts";`,
     "lib/host/e.ts": `import "../flow/d.ts";`,
     "lib/sandbox/f.ts": `import "../host/e.ts"; import "../cli/g.ts";`,

@@ -8,15 +8,14 @@
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { ALL_ADDRESSES, HOST_ANY_PORT, HOST_LOOPBACK_PORT, PORT, UNREACHABLE } from "./places.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
 import { type Listener, Recorder } from "./recorder.ts";
 
-export const ROOT = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+export const ROOT = resolve(import.meta.dirname, "../..");
 
 /** The binary under test. */
 export const SBX = process.env.SBX_BINARY ?? join(ROOT, "dist/sbx");
