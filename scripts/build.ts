@@ -6,7 +6,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { arch } from "node:os";
 import { resolve } from "node:path";
 import process from "node:process";
@@ -34,6 +34,28 @@ function goBuild(module: string): void {
   step(module, "go", ["build", ...flags, "-o", out, "."], `${root}/vendor/${module}`);
 }
 
+/** What `sbx version` prints. */
+function buildInfo(): string {
+  const module = readFileSync(`${root}/vendor/netstack/go.mod`, "utf8");
+  const required = (path: string) => new RegExp(`${path} (\\S+)`).exec(module)?.[1] ?? "unknown";
+  return JSON.stringify({
+    sbx: JSON.parse(readFileSync(`${root}/deno.json`, "utf8")).version + commit(),
+    gvisor: required("gvisor.dev/gvisor"),
+    "gvisor-tap-vsock": required("github.com/containers/gvisor-tap-vsock"),
+    kernel: readFileSync(`${root}/.cache/kernel/package`, "utf8").split("\n")[0],
+  });
+}
+
+/** An unpacked archive has none, and is built all the same. */
+function commit(): string {
+  try {
+    const argv = ["describe", "--always", "--dirty", "--exclude=*"];
+    return ` (${execFileSync("git", argv, { cwd: root, encoding: "utf8", stdio: "pipe" }).trim()})`;
+  } catch {
+    return "";
+  }
+}
+
 mkdirSync(`${root}/${bin}`, { recursive: true });
 mkdirSync(`${root}/dist`, { recursive: true });
 goBuild("netstack");
@@ -43,19 +65,6 @@ for (const asset of ASSETS) {
   if (existsSync(`${root}/${bin}/${asset}`)) continue;
   process.stderr.write(`build failed: ${bin}/${asset} is missing; run: scripts/setup\n`);
   process.exit(1);
-}
-
-/** What `sbx version` prints. */
-function buildInfo(): string {
-  const module = readFileSync(`${root}/vendor/netstack/go.mod`, "utf8");
-  const required = (path: string) => new RegExp(`${path} (\\S+)`).exec(module)?.[1] ?? "unknown";
-  const kernel = `${root}/.cache/kernel/package`;
-  return JSON.stringify({
-    sbx: JSON.parse(readFileSync(`${root}/deno.json`, "utf8")).version,
-    gvisor: required("gvisor.dev/gvisor"),
-    "gvisor-tap-vsock": required("github.com/containers/gvisor-tap-vsock"),
-    kernel: existsSync(kernel) ? readFileSync(kernel, "utf8").split("\n")[0] : "unknown",
-  });
 }
 
 const part = `${root}/dist/.sbx.${process.pid}`;
@@ -76,4 +85,3 @@ step("dist/sbx", process.execPath, [
   `--outfile=${part}`,
 ]);
 renameSync(part, `${root}/dist/sbx`);
-rmSync(`${root}/dist/main.js.map`, { force: true });
