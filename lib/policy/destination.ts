@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { parseCidr } from "../base/address.ts";
-import { SbxError } from "../base/errors.ts";
-import { canonicalName, canonicalSuffix } from "../base/name.ts";
+import { orError, quote } from "./fault.ts";
 import type { Destination as DestinationValue, Group } from "./policy.ts";
+import { readCidr, readDomain, readGroup, readSuffix } from "./target.ts";
 
 /** What a rule is about: outbound the destination of the flow, inbound the peer that connects. */
 export type Destination = DestinationValue;
@@ -35,56 +34,26 @@ export const Destination = Object.freeze({
 
   /** An address, or a block in CIDR notation. */
   cidr(block: string): Destination {
-    const cidr = parseCidr(block);
-    if (cidr === null) {
-      throw invalid(
-        "cidr",
-        block,
-        "no address or CIDR block",
-        "write it like 10.0.0.0/8 or 2001:db8::/32",
-      );
-    }
-    return Object.freeze({ kind: "cidr", cidr: cidr.text });
+    return constructed("cidr", block, readCidr);
   },
 
   /** Exactly this host name; international names may be given in Unicode. */
   domain(name: string): Destination {
-    const canonical = canonicalName(name);
-    if (canonical === null) {
-      throw invalid("domain", name, "no host name", "for an address use Destination.cidr");
-    }
-    return Object.freeze({ kind: "domain", name: canonical });
+    return constructed("domain", name, readDomain);
   },
 
   /** This name and everything below it; `x.y`, `.x.y` and `*.x.y` mean the same. */
   domainSuffix(suffix: string): Destination {
-    const canonical = canonicalSuffix(suffix);
-    if (canonical === null) {
-      throw invalid(
-        "domainSuffix",
-        suffix,
-        "no domain of two labels or more",
-        "write it like .example.com",
-      );
-    }
-    return Object.freeze({ kind: "suffix", suffix: canonical });
+    return constructed("domainSuffix", suffix, readSuffix);
   },
 
   group(group: DestinationGroup): Destination {
-    const groups: readonly string[] = Object.values(DestinationGroup);
-    if (!groups.includes(group)) {
-      throw invalid("group", group, "unknown group", `use one of ${groups.join(", ")}`);
-    }
-    return Object.freeze({ kind: "group", group });
+    return constructed("group", group, readGroup);
   },
 });
 
 const ANY: Destination = Object.freeze({ kind: "any" });
 
-function invalid(call: string, text: string, state: string, hint: string): SbxError {
-  return new SbxError(
-    "POLICY_INVALID",
-    `Cannot use Destination.${call}(${JSON.stringify(text)}): ${state}`,
-    { hint },
-  );
+function constructed(call: string, text: string, read: (text: string) => Destination): Destination {
+  return orError(`use Destination.${call}(${quote(text)})`, () => Object.freeze(read(text)));
 }

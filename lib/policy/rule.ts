@@ -4,6 +4,7 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
+import { orError } from "./fault.ts";
 import type {
   Action as ActionValue,
   Destination,
@@ -12,6 +13,7 @@ import type {
   Protocol as ProtocolValue,
   Rule as RuleValue,
 } from "./policy.ts";
+import { portRange, readProtocol } from "./ports.ts";
 
 export const Action = Object.freeze({ Allow: "allow", Deny: "deny" });
 export type Action = ActionValue;
@@ -32,25 +34,13 @@ export type Protocol = ProtocolValue;
 export type PortRange = PortRangeValue;
 
 export const PortRange = Object.freeze({
-  /** Every port from `from` to `to`, both included; 0 to 65535. */
+  /** Every port from `from` to `to`, both included. */
   range(from: number, to: number): PortRange {
-    if (!isPort(from) || !isPort(to) || from > to) {
-      throw new SbxError(
-        "POLICY_INVALID",
-        `Cannot use PortRange.range(${from}, ${to}): no range within 0 to 65535`,
-      );
-    }
-    return Object.freeze({ from, to });
+    return orError(`use PortRange.range(${from}, ${to})`, () => Object.freeze(portRange(from, to)));
   },
 
   single(port: number): PortRange {
-    if (!isPort(port)) {
-      throw new SbxError(
-        "POLICY_INVALID",
-        `Cannot use PortRange.single(${port}): ports are 0 to 65535`,
-      );
-    }
-    return Object.freeze({ from: port, to: port });
+    return orError(`use PortRange.single(${port})`, () => Object.freeze(portRange(port, port)));
   },
 });
 
@@ -92,17 +82,7 @@ function rule(
       },
     );
   }
-  const known: readonly string[] = Object.values(Protocol);
-  const stranger = protocols.find((protocol) => !known.includes(protocol));
-  if (stranger !== undefined) {
-    throw new SbxError(
-      "POLICY_INVALID",
-      `Cannot use ${call}: unknown protocol ${JSON.stringify(stranger)}`,
-      {
-        hint: `use one of ${known.join(", ")}`,
-      },
-    );
-  }
+  for (const word of protocols) orError(`use ${call}`, () => readProtocol(word));
   return Object.freeze({
     action,
     direction,
@@ -114,8 +94,4 @@ function rule(
       ),
     ),
   });
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port >= 0 && port <= 65535;
 }

@@ -1,0 +1,31 @@
+/**
+ * What a command is. Each one lives in a file of its own that is loaded when it is named, so that
+ * `sbx version` does not pay for `sbx run`.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+
+export interface CommandModule {
+  /** Adds arguments, options and examples. */
+  declare(command: Command): void;
+  /** Does the work; `command` holds what was parsed. Resolves to the exit status. */
+  run(command: Command): Promise<number>;
+}
+
+/** A node of the command tree: a command, or a group of commands. */
+export type CommandEntry =
+  & {
+    readonly name: string;
+    readonly summary: string;
+  }
+  & (
+    | { readonly load: () => Promise<CommandModule> }
+    | { readonly commands: readonly CommandEntry[] }
+  );
+
+/** The examples under `--help`: pairs of a command line and what it does. */
+export function examples(command: Command, lines: readonly (readonly [string, string])[]): void {
+  const text = lines.map(([line, what]) => `  # ${what}\n  $ ${line}`).join("\n");
+  command.addHelpText("after", `\nExamples:\n${text}`);
+}

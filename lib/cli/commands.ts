@@ -1,0 +1,55 @@
+/**
+ * The command tree.
+ *
+ * @module
+ */
+import type { CommandEntry } from "./command.ts";
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "run",
+    summary: "run a command in a fresh guest whose every flow is judged",
+    load: () => import("./run.ts"),
+  },
+  {
+    name: "policy",
+    summary: "show, check and explain network policies",
+    commands: [
+      {
+        name: "show",
+        summary: "print a policy as sbx understands it",
+        load: () => import("./policy_show.ts"),
+      },
+      {
+        name: "check",
+        summary: "validate a policy and warn about rules that cannot do what they seem to",
+        load: () => import("./policy_check.ts"),
+      },
+      {
+        name: "explain",
+        summary: "walk one flow through the rules",
+        load: () => import("./policy_explain.ts"),
+      },
+      {
+        name: "test",
+        summary: "check the expectations written in a policy file",
+        load: () => import("./policy_test.ts"),
+      },
+      {
+        name: "schema",
+        summary: "print the JSON Schema of policy files",
+        load: () => import("./policy_schema.ts"),
+      },
+    ],
+  },
+  {
+    name: "doctor",
+    summary: "check everything that sbx needs on this machine",
+    load: () => import("./doctor.ts"),
+  },
+  {
+    name: "version",
+    summary: "print the versions of sbx and its components",
+    load: () => import("./version.ts"),
+  },
+];

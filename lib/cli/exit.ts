@@ -1,0 +1,40 @@
+/**
+ * Exit statuses. They follow what shells and container tools use, so that scripts can tell the
+ * command's failures from sbx's own.
+ *
+ * | status | meaning |
+ * | --- | --- |
+ * | 0–255 | the command's own |
+ * | 128 + N | the command, or sbx before it started, ended by signal N |
+ * | 127, 126 | the command was not found, or could not be executed |
+ * | 125 | sbx itself failed |
+ * | 124 | `--timeout` was reached |
+ * | 2 | wrong usage |
+ * | 1 | an asking command (`policy test`, `doctor`) answers "no" |
+ *
+ * @module
+ */
+import { type ErrorCode, SbxError } from "../base/errors.ts";
+
+export const OK = 0;
+export const NO = 1;
+export const USAGE = 2;
+export const TIMED_OUT = 124;
+export const FAILED = 125;
+
+const BY_CODE: Partial<Record<ErrorCode, number>> = {
+  USAGE,
+  TIMEOUT: TIMED_OUT,
+  EXEC_NOT_EXECUTABLE: 126,
+  EXEC_NOT_FOUND: 127,
+};
+
+/** The status for a failure; anything but an {@link SbxError} is a fault of sbx. */
+export function statusOf(error: unknown): number {
+  return error instanceof SbxError ? BY_CODE[error.code] ?? FAILED : FAILED;
+}
+
+/** The status of a process that a signal ended. */
+export function statusOfSignal(signal: number): number {
+  return 128 + signal;
+}

@@ -1,0 +1,174 @@
+/**
+ * The options of `sbx run`: what they are called, and what was given.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import type { Mount, Publication } from "../mod.ts";
+import { parseCount, parseDuration, parseMemory, parseMount, parsePublication } from "./values.ts";
+
+/** What was given, parsed; absent fields were not. */
+export interface RunFlags {
+  readonly policy?: string;
+  /** Of `--allow`, `--deny` and `--rule` together, in the order given. */
+  readonly rules: readonly RuleFlag[];
+  readonly denyWith?: "drop" | "reject";
+  /** False for `--no-net`. */
+  readonly net: boolean;
+  readonly blockDomain: readonly string[];
+  readonly blockDomainSuffix: readonly string[];
+  readonly blockDoh?: true;
+  /** False for `--no-dns-rebind-protection`. */
+  readonly dnsRebindProtection: boolean;
+  readonly dnsServer: readonly string[];
+  readonly dnsTimeout?: number;
+  readonly maxConnections?: number;
+  readonly maxNewFlows?: number;
+  readonly publish: readonly Publication[];
+  readonly volume: readonly Mount[];
+  /** Assignments and environment files in the order given, which decides between equal names. */
+  readonly environment: readonly EnvironmentFlag[];
+  readonly workdir?: string;
+  readonly name?: string;
+  readonly cpus?: number;
+  readonly memory?: number;
+  readonly timeout?: number;
+  readonly tty?: boolean;
+  readonly quiet?: true;
+  readonly log?: string;
+}
+
+export interface RuleFlag {
+  readonly form: "allow" | "deny" | "rule";
+  readonly text: string;
+}
+
+export type EnvironmentFlag =
+  | { readonly kind: "assignment"; readonly text: string }
+  | { readonly kind: "file"; readonly path: string };
+
+export function declareRunFlags(command: Command): void {
+  const rules: RuleFlag[] = [];
+  const environment: EnvironmentFlag[] = [];
+  const lists = {
+    rules,
+    environment,
+    blockDomain: [] as string[],
+    blockDomainSuffix: [] as string[],
+    dnsServer: [] as string[],
+    publish: [] as Publication[],
+    volume: [] as Mount[],
+  };
+  for (const [name, list] of Object.entries(lists)) command.setOptionValue(name, list);
+
+  const network: Row[] = [
+    ["--policy <name|file>", "public-only (default), allow-all, none, or a policy file"],
+    [
+      "--allow <target[:ports]>",
+      "allow flows to an address, block, domain, .suffix or group",
+      (text) => add(rules, { form: "allow", text }),
+    ],
+    [
+      "--deny <target[:ports]>",
+      "deny them; of --allow, --deny and --rule the first match wins",
+      (text) => add(rules, { form: "deny", text }),
+    ],
+    [
+      "--rule <rule>",
+      "allow|deny[:inbound|outbound]@target[:proto[:ports]]",
+      (text) => add(rules, { form: "rule", text }),
+    ],
+    ["--deny-with <how>", "drop (silence, default) or reject (an error at once)"],
+    ["--no-net", "no network device at all"],
+    [
+      "-p, --publish <[bind:]host:guest>",
+      "lead a port of this machine to the guest; /udp for UDP",
+      (text) => add(lists.publish, parsePublication(text)),
+    ],
+    [
+      "--max-connections <n>",
+      "flows at once, TCP and UDP",
+      (text) => parseCount("--max-connections", text),
+    ],
+    ["--max-new-flows <n>", "new flows a second", (text) => parseCount("--max-new-flows", text)],
+  ];
+  const names: Row[] = [
+    [
+      "--block-domain <name|@file>",
+      "a name that does not exist for the guest",
+      (text) => add(lists.blockDomain, text),
+    ],
+    [
+      "--block-domain-suffix <name|@file>",
+      "the same, with every name below it",
+      (text) => add(lists.blockDomainSuffix, text),
+    ],
+    ["--block-doh", "refuse the known public DNS-over-HTTPS services"],
+    ["--no-dns-rebind-protection", "let public names point to private addresses"],
+    [
+      "--dns-server <addr[:port]>",
+      "ask this resolver instead of the host's own",
+      (text) => add(lists.dnsServer, text),
+    ],
+    [
+      "--dns-timeout <duration>",
+      "give up a query after this long",
+      (text) => parseDuration("--dns-timeout", text),
+    ],
+  ];
+  const guest: Row[] = [
+    [
+      "-v, --volume <host:guest[:ro]>",
+      "show a directory of this machine to the guest",
+      (text) => add(lists.volume, parseMount(text)),
+    ],
+    [
+      "-e, --env <key[=value]>",
+      "set a variable, or pass on this shell's",
+      (text) => add(environment, { kind: "assignment", text }),
+    ],
+    [
+      "--env-file <file>",
+      "set the variables listed in a file",
+      (path) => add(environment, { kind: "file", path }),
+    ],
+    ["-w, --workdir <dir>", "directory in the guest to start in"],
+    ["-n, --name <name>", "host name of the guest"],
+    ["-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text)],
+    ["-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory],
+  ];
+  const session: Row[] = [
+    [
+      "--timeout <duration>",
+      "end the command after this long, with status 124",
+      (text) => parseDuration("--timeout", text),
+    ],
+    ["-t, --tty", "give the command a terminal; done anyway where input and output are one"],
+    ["--no-tty", "do not"],
+    ["-i, --interactive", "accepted for habit: input is always passed on"],
+    ["-q, --quiet", "print nothing but the command's output and errors"],
+    ["--log <file>", "append what happened on the network, one JSON object a line"],
+  ];
+  const groups = { Network: network, Names: names, Guest: guest, Command: session };
+  for (const [title, rows] of Object.entries(groups)) {
+    command.optionsGroup(`${title}:`);
+    for (const [flags, description, parse] of rows) {
+      if (parse === undefined) command.option(flags, description);
+      else command.option(flags, description, parse);
+    }
+  }
+  command.optionsGroup("");
+}
+
+/** Flags, what they mean, and how their value is read. */
+type Row = readonly [flags: string, description: string, parse?: (text: string) => unknown];
+
+function add<T>(list: T[], value: T): T[] {
+  list.push(value);
+  return list;
+}
+
+/** Reads what commander collected. */
+export function runFlags(command: Command): RunFlags {
+  return command.opts<RunFlags>();
+}

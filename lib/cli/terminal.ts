@@ -1,0 +1,46 @@
+/**
+ * The terminal of this process while a command in the guest has one of its own: raw, so that every
+ * key reaches the guest, sized alike, and given back as it was on every way out.
+ *
+ * @module
+ */
+import process from "node:process";
+import { ui } from "./ui.ts";
+
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/**
+ * Whether the command gets a terminal: `--tty` and `--no-tty` decide, else it gets one when both
+ * its input and its output would be one here.
+ */
+export function wantsTerminal(flag: boolean | undefined): boolean {
+  return flag ?? (process.stdin.isTTY === true && process.stdout.isTTY === true);
+}
+
+/** The size of this terminal, or the classic one when there is none. */
+export function terminalSize(): Size {
+  const { columns, rows } = process.stdout.isTTY ? process.stdout : process.stderr;
+  return { columns: columns || 80, rows: rows || 24 };
+}
+
+/** Makes the terminal raw and follows its size; the function returned gives it back. */
+export function enterRaw(onResize: (size: Size) => void): () => void {
+  const raw = process.stdin.isTTY === true;
+  const resized = () => onResize(terminalSize());
+  const leave = () => {
+    process.off("SIGWINCH", resized);
+    process.off("exit", leave);
+    if (raw) process.stdin.setRawMode(false);
+    ui.raw(false);
+  };
+  process.on("SIGWINCH", resized);
+  process.once("exit", leave);
+  if (raw) {
+    process.stdin.setRawMode(true);
+    ui.raw(process.stderr.isTTY === true);
+  }
+  return leave;
+}

@@ -1,0 +1,113 @@
+/**
+ * Values that users type after an option: sizes, durations, publications, mounts, assignments.
+ * Each function takes the text and returns the value, or throws a usage error that shows the form.
+ *
+ * @module
+ */
+import { parseAddress } from "../base/address.ts";
+import { SbxError } from "../base/errors.ts";
+import type { Mount, Publication } from "../mod.ts";
+
+const MIB_PER_UNIT: Readonly<Record<string, number>> = { m: 1, g: 1024, t: 1024 * 1024 };
+
+/** `512M`, `2G`, `1.5GiB` or a plain number of MiB. */
+export function parseMemory(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([mgt])?(?:i?b)?$/i.exec(text);
+  const mib = Number(match?.[1]) * (MIB_PER_UNIT[(match?.[2] ?? "m").toLowerCase()] ?? NaN);
+  if (!Number.isFinite(mib)) {
+    throw usage("--memory", text, "not a size", "write it like 512M or 2G");
+  }
+  return Math.floor(mib);
+}
+
+const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** `30s`, `5m`, `1h30m`, `250ms`, or a plain number of seconds; in milliseconds. */
+export function parseDuration(option: string, text: string): number {
+  const hint = "write it like 30s, 5m or 1h30m";
+  if (/^\d+(\.\d+)?$/.test(text)) return positive(option, text, Number(text) * 1000, hint);
+  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) throw usage(option, text, "not a duration", hint);
+  let total = 0;
+  for (const [, amount, unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+    total += Number(amount) * (MS_PER_UNIT[unit] ?? NaN);
+  }
+  return positive(option, text, total, hint);
+}
+
+function positive(option: string, text: string, value: number, hint: string): number {
+  if (value > 0) return value;
+  throw usage(option, text, "must be more than nothing", hint);
+}
+
+/** A whole number of at least one. */
+export function parseCount(option: string, text: string): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (count < 1) throw usage(option, text, "not a whole number above 0");
+  return count;
+}
+
+/** `[BIND:]HOST:GUEST[/tcp|udp]`; IPv6 binds in brackets. */
+export function parsePublication(text: string): Publication {
+  const hint = "write it like 8080:80, 0.0.0.0:8080:80, [::1]:8080:80 or 5353:53/udp";
+  const match = /^(?:(\[[^\]]*\]|[^:[\]]+):)?(\d+):(\d+)(?:\/(tcp|udp))?$/.exec(text);
+  if (match === null) throw usage("--publish", text, "not [BIND:]HOST:GUEST[/tcp|udp]", hint);
+  const [, bind, host, guest, protocol] = match;
+  const hostPort = port(text, Number(host));
+  const guestPort = port(text, Number(guest));
+  if (guestPort === 0) throw usage("--publish", text, "the guest's port cannot be 0", hint);
+  const address = bind === undefined ? undefined : parseAddress(bind.replace(/^\[|\]$/g, ""));
+  if (address === null) throw usage("--publish", text, `${bind} is no address to listen on`, hint);
+  return {
+    hostPort,
+    guestPort,
+    protocol: protocol === "udp" ? "udp" : "tcp",
+    ...(address === undefined ? {} : { bind: address.text }),
+  };
+}
+
+function port(text: string, value: number): number {
+  if (value > 65535) throw usage("--publish", text, `port ${value} is above 65535`);
+  return value;
+}
+
+/** `HOST:GUEST[:ro|rw]`. The guest's part starts at the last `:/`, so colons in HOST survive. */
+export function parseMount(text: string): Mount {
+  const hint = "write it like ./src:/src or ~/data:/data:ro";
+  const match = /^(.+):(\/[^:]*)(?::(ro|rw))?$/s.exec(text);
+  const [, host, guest, mode] = match ?? [];
+  if (host === undefined || guest === undefined) {
+    throw usage("--volume", text, "not HOST:GUEST[:ro] with an absolute GUEST", hint);
+  }
+  return { host, guest, readOnly: mode === "ro" };
+}
+
+export type Assignment = readonly [key: string, value: string];
+
+/** `KEY=VALUE`, or `KEY` to pass on this process's own value; null when it has none. */
+export function parseAssignment(
+  option: string,
+  text: string,
+  own: Readonly<Record<string, string | undefined>>,
+): Assignment | null {
+  const equals = text.indexOf("=");
+  const key = equals < 0 ? text : text.slice(0, equals);
+  if (key === "" || /[\s\0]/.test(key)) {
+    throw usage(
+      option,
+      text,
+      "the name is empty or has a space in it",
+      "write it like KEY=VALUE or KEY",
+    );
+  }
+  const value = equals < 0 ? own[key] : text.slice(equals + 1);
+  return value === undefined ? null : [key, value];
+}
+
+/** A usage error about one option's value. */
+export function usage(option: string, text: string, state: string, hint?: string): SbxError {
+  return new SbxError(
+    "USAGE",
+    `Cannot use ${option} ${JSON.stringify(text)}: ${state}`,
+    hint === undefined ? {} : { hint },
+  );
+}

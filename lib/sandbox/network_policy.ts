@@ -1,0 +1,64 @@
+/**
+ * Network policies: the presets, policies written in code, and policy files.
+ *
+ * @module
+ */
+import { fileError } from "../base/file_error.ts";
+import type { Action, DenyWith, Policy, Rule } from "../policy/policy.ts";
+import { allowAll, none, PRESET_NAMES, presetNamed, publicOnly } from "../policy/presets.ts";
+import type { PolicyFile } from "../policy/settings.ts";
+
+/** A policy written in code. Absent defaults deny. */
+export interface CustomPolicy {
+  /** First match wins. */
+  readonly rules?: readonly Rule[];
+  /** What happens to a flow that no rule matches; one word for both directions, or one each. */
+  readonly defaults?: Action | { readonly outbound?: Action; readonly inbound?: Action };
+  readonly denyWith?: DenyWith;
+}
+
+export const NetworkPolicy = Object.freeze({
+  /** Everything, this machine and the networks around it included. */
+  allowAll,
+  /** Nothing passes; the guest has no network device. */
+  none,
+  /** Public addresses only: no loopback, private, link-local or metadata addresses. */
+  publicOnly,
+
+  /** The names that {@link NetworkPolicy.preset} takes. */
+  presetNames: PRESET_NAMES,
+
+  /** A preset by its name; null when there is none of that name. */
+  preset: presetNamed,
+
+  custom({ rules = [], defaults = "deny", denyWith = "drop" }: CustomPolicy): Policy {
+    const { outbound = "deny", inbound = "deny" } = typeof defaults === "string"
+      ? { outbound: defaults, inbound: defaults }
+      : defaults;
+    return Object.freeze({
+      network: true,
+      rules: Object.freeze([...rules]),
+      defaults: Object.freeze({ outbound, inbound }),
+      denyWith,
+    });
+  },
+
+  /**
+   * The policy in a YAML or JSON file, with its DNS settings and limits.
+   *
+   * @throws SbxError `FILE_UNREADABLE`, or `POLICY_INVALID` with file, line and column
+   */
+  async fromFile(path: string): Promise<PolicyFile> {
+    const { readFile } = await import("node:fs/promises");
+    const text = await readFile(path, "utf8").catch((cause) => {
+      throw fileError("read policy", path, cause);
+    });
+    return await this.parse(text, path);
+  },
+
+  /** The same from text; `path` names it in errors. */
+  async parse(text: string, path: string): Promise<PolicyFile> {
+    const { parsePolicyFile } = await import("../policy/load.ts");
+    return parsePolicyFile(text, path);
+  },
+});
