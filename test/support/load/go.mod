@@ -1,0 +1,3 @@
+module sbx/load
+
+go 1.26.0
