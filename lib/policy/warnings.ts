@@ -1,0 +1,257 @@
+/**
+ * What is legal in a policy, but probably not meant.
+ *
+ * @module
+ */
+
+import { cidrHas, parseCidr } from "../base/address.ts";
+import { formatRule } from "./grammar.ts";
+import { groupBlocks, GROUPS } from "./groups.ts";
+import { suffixesOf } from "./name_set.ts";
+import type { Destination, Policy, PortRange, Protocol, Rule } from "./policy.ts";
+import { formatPorts, formatProtocols, PROTOCOLS } from "./ports.ts";
+
+export type WarningCode =
+  | "shadowed" // an earlier rule decides everything this one is about
+  | "partly-shadowed" // an earlier allow takes some ports out of this deny
+  | "metadata-open" // an allow covers metadata services before they are denied
+  | "dns-open" // names beyond those allowed resolve: a way out for data
+  | "dns-closed" // no name resolves, because the resolver is an address of the host
+  | "never-matches"; // ICMP has no ports
+
+export interface Warning {
+  readonly code: WarningCode;
+  /** Index of the rule that the warning is about. */
+  readonly rule: number;
+  /** Index of the earlier rule that causes it. */
+  readonly by?: number;
+  /** One sentence without a full stop. */
+  readonly message: string;
+}
+
+/** All warnings about a policy, by rule. */
+export function warnings(policy: Policy): readonly Warning[] {
+  const found: Warning[] = [];
+  const earlier = new Map<string, number[]>();
+  policy.rules.forEach((rule, index) => {
+    found.push(...shadowWarnings(policy, index, earlier));
+    if (isPortedIcmp(rule)) {
+      found.push({
+        code: "never-matches",
+        rule: index,
+        message: `rule ${index} (${formatRule(rule)}) never matches: ICMP has no ports`,
+      });
+    }
+    const key = keyOf(rule.destination);
+    earlier.set(key, [...(earlier.get(key) ?? []), index]);
+  });
+  return [...found, ...metadataWarnings(policy), ...dnsWarnings(policy)]
+    .sort((one, other) => one.rule - other.rule);
+}
+
+/** The earlier rules whose destination takes in the whole destination of this one. */
+function* coversOf(
+  policy: Policy,
+  index: number,
+  earlier: ReadonlyMap<string, readonly number[]>,
+): Generator<{ index: number; rule: Rule }, void> {
+  const destination = policy.rules[index]?.destination;
+  if (destination === undefined) return;
+  for (const key of coveringKeys(destination)) {
+    for (const by of earlier.get(key) ?? []) {
+      const rule = policy.rules[by];
+      if (rule !== undefined) yield { index: by, rule };
+    }
+  }
+}
+
+function shadowWarnings(
+  policy: Policy,
+  index: number,
+  earlier: ReadonlyMap<string, readonly number[]>,
+): Warning[] {
+  const rule = policy.rules[index];
+  if (rule === undefined) return [];
+  let partly: Warning | undefined;
+  for (const { index: by, rule: cover } of coversOf(policy, index, earlier)) {
+    if (coversDirection(cover, rule) && coversScope(cover, rule)) {
+      const message = `rule ${index} (${formatRule(rule)}) never decides: ` +
+        `rule ${by} (${formatRule(cover)}) comes first`;
+      return [{ code: "shadowed", rule: index, by, message }];
+    }
+    if (partly !== undefined || rule.action !== "deny" || cover.action !== "allow") continue;
+    const overlap = meetsDirection(cover, rule) ? scopeOverlap(cover, rule) : null;
+    if (overlap === null) continue;
+    const name = rule.destination.kind === "domain" || rule.destination.kind === "suffix";
+    const message = `rule ${index} (${formatRule(rule)}) is shadowed for ${overlap}: ` +
+      `rule ${by} (${formatRule(cover)}) allows it first` +
+      (name ? "; the name does not resolve, but its addresses are reachable" : "");
+    partly = { code: "partly-shadowed", rule: index, by, message };
+  }
+  return partly === undefined ? [] : [partly];
+}
+
+function metadataWarnings(policy: Policy): Warning[] {
+  const denial = policy.rules.findIndex((rule) =>
+    rule.action === "deny" && rule.direction !== "inbound" &&
+    rule.destination.kind === "group" && rule.destination.group === "metadata"
+  );
+  const found: Warning[] = [];
+  policy.rules.slice(0, Math.max(0, denial)).forEach((rule, index) => {
+    if (rule.action !== "allow" || rule.direction === "inbound") return;
+    if (!reachesMetadata(rule.destination)) return;
+    const message = `rule ${index} (${formatRule(rule)}) opens metadata services ` +
+      `that rule ${denial} denies too late`;
+    found.push({ code: "metadata-open", rule: denial, by: index, message });
+  });
+  return found;
+}
+
+function reachesMetadata(destination: Destination): boolean {
+  const members = groupBlocks("metadata");
+  if (destination.kind === "any") return true;
+  if (destination.kind === "cidr") {
+    const block = parseCidr(destination.cidr);
+    // An exact address was written with care; a block that happens to contain one was not.
+    return block !== null &&
+      members.some((member) => block.prefix < member.prefix && cidrHas(block, member));
+  }
+  if (destination.kind !== "group" || destination.group === "metadata") return false;
+  return groupBlocks(destination.group).some((block) =>
+    members.some((member) => cidrHas(block, member))
+  );
+}
+
+function dnsWarnings(policy: Policy): Warning[] {
+  const found: Warning[] = [];
+  for (const [index, rule] of policy.rules.entries()) {
+    const kind = rule.destination.kind;
+    const host = kind === "group" && rule.destination.group === "host";
+    if (rule.direction === "inbound" || !(host || kind === "any") || !coversResolver(rule)) {
+      continue;
+    }
+    if (rule.action === "allow") {
+      if (policy.defaults.outbound === "deny" && rule.ports.length > 0) {
+        const message = `rule ${index} (${formatRule(rule)}) lets every name resolve: ` +
+          "data can leave the guest inside the names it asks for";
+        found.push({ code: "dns-open", rule: index, message });
+      }
+    } else if (host) {
+      const message = `rule ${index} (${formatRule(rule)}) also denies the guest's resolver, ` +
+        "so that no later rule resolves a name; put allow@host:udp,tcp:53 before it";
+      found.push({ code: "dns-closed", rule: index, message });
+    }
+    // The first rule about the resolver decides; what follows it has no say.
+    break;
+  }
+  return found;
+}
+
+function coversResolver(rule: Rule): boolean {
+  const udp = rule.protocols.length === 0 || rule.protocols.includes("udp");
+  return udp &&
+    (rule.ports.length === 0 || rule.ports.some(({ from, to }) => from <= 53 && 53 <= to));
+}
+
+function isPortedIcmp(rule: Rule): boolean {
+  return rule.ports.length > 0 && rule.protocols.length > 0 &&
+    rule.protocols.every((protocol) => protocol === "icmpv4" || protocol === "icmpv6");
+}
+
+function keyOf(destination: Destination): string {
+  switch (destination.kind) {
+    case "any":
+      return "any";
+    case "cidr":
+      return `cidr ${destination.cidr}`;
+    case "domain":
+      return `domain ${destination.name}`;
+    case "suffix":
+      return `suffix ${destination.suffix}`;
+    case "group":
+      return `group ${destination.group}`;
+  }
+}
+
+/** The keys of all destinations that contain this one, itself included. */
+function* coveringKeys(destination: Destination): Generator<string, void> {
+  yield "any";
+  if (destination.kind !== "any") yield keyOf(destination);
+  if (destination.kind === "domain") {
+    for (const suffix of suffixesOf(destination.name)) yield `suffix ${suffix}`;
+  } else if (destination.kind === "suffix") {
+    for (const suffix of suffixesOf(destination.suffix)) {
+      if (suffix !== destination.suffix) yield `suffix ${suffix}`;
+    }
+  } else if (destination.kind === "cidr") {
+    const block = parseCidr(destination.cidr);
+    if (block === null) return;
+    const [address = ""] = block.text.split("/");
+    for (let prefix = block.prefix - 1; prefix >= 0; prefix--) {
+      yield `cidr ${parseCidr(`${address}/${prefix}`)?.text ?? ""}`;
+    }
+    for (const group of GROUPS) {
+      const inside = groupBlocks(group).some((member) =>
+        member.prefix <= block.prefix && cidrHas(member, block)
+      );
+      if (inside) yield `group ${group}`;
+    }
+  }
+}
+
+function coversDirection(cover: Rule, rule: Rule): boolean {
+  return cover.direction === "both" || cover.direction === rule.direction;
+}
+
+function meetsDirection(cover: Rule, rule: Rule): boolean {
+  return cover.direction === "both" || rule.direction === "both" ||
+    cover.direction === rule.direction;
+}
+
+function coversScope(cover: Rule, rule: Rule): boolean {
+  const protocols = rule.protocols.length === 0 ? PROTOCOLS : rule.protocols;
+  if (cover.protocols.length > 0 && !protocols.every((one) => cover.protocols.includes(one))) {
+    return false;
+  }
+  if (cover.ports.length === 0) return true;
+  return rule.ports.length > 0 && rule.ports.every((range) => portsCover(cover.ports, range));
+}
+
+/** Whether the union of the ranges contains the range. */
+function portsCover(ranges: readonly PortRange[], range: PortRange): boolean {
+  let next = range.from;
+  for (const { from, to } of [...ranges].sort((one, other) => one.from - other.from)) {
+    if (from <= next && to >= next) next = to + 1;
+  }
+  return next > range.to;
+}
+
+/** What both rules are about, as `tcp/443`; null when nothing is. */
+function scopeOverlap(cover: Rule, rule: Rule): string | null {
+  const protocols = PROTOCOLS.filter((protocol) =>
+    [cover, rule].every((side) => side.protocols.length === 0 || side.protocols.includes(protocol))
+  );
+  if (protocols.length === 0) return null;
+  const ports = overlap(cover.ports, rule.ports);
+  if (ports === null) return null;
+  const every = protocols.length === PROTOCOLS.length;
+  const words: readonly Protocol[] = every ? [] : protocols;
+  if (ports.length === 0) return every ? "everything" : formatProtocols(words);
+  return `${formatProtocols(words)}/${formatPorts(ports)}`;
+}
+
+/** Ports in both lists, where an empty list is every port; null when there are none. */
+function overlap(
+  one: readonly PortRange[],
+  other: readonly PortRange[],
+): readonly PortRange[] | null {
+  if (one.length === 0) return other;
+  if (other.length === 0) return one;
+  const both = one.flatMap((left) =>
+    other.flatMap((right) => {
+      const range = { from: Math.max(left.from, right.from), to: Math.min(left.to, right.to) };
+      return range.from <= range.to ? [range] : [];
+    })
+  );
+  return both.length === 0 ? null : both;
+}

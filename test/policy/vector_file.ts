@@ -1,0 +1,138 @@
+/**
+ * Policy vectors from files: the format, and its translation into policy files of ours, so that
+ * every vector passes through the loader that users' files pass through.
+ *
+ * @module
+ */
+
+import { readFileSync } from "node:fs";
+import { parseAddress } from "../../lib/base/address.ts";
+import { nameFromWire } from "../../lib/base/name.ts";
+import { parsePolicyFile } from "../../lib/policy/load.ts";
+import type { FlowQuery, Pin, PinTable, Policy, Protocol } from "../../lib/policy/policy.ts";
+
+/** Policies are taken as they come: an invalid one must be refused by the loader, not by a type. */
+export type VectorPolicy = Readonly<Record<string, unknown>>;
+
+export interface FlowVector {
+  readonly id: string;
+  readonly note: string;
+  readonly policy: VectorPolicy;
+  readonly pins: readonly { readonly name: string; readonly ip: string }[];
+  readonly host_ips: readonly string[];
+  readonly flow: {
+    readonly direction: string;
+    readonly protocol: Protocol;
+    readonly ip: string;
+    readonly port: number | null;
+    readonly sni?: string | null;
+    readonly phase?: string;
+  };
+  readonly expect: {
+    readonly verdict: string;
+    readonly rule: number | null;
+    readonly guard?: string | null;
+  };
+  readonly rule_alt?: readonly number[];
+}
+
+export interface NameVector {
+  readonly id: string;
+  readonly note: string;
+  readonly policy: VectorPolicy;
+  readonly query: {
+    readonly name: string;
+    readonly transport: "udp" | "tcp";
+    readonly port: number;
+  };
+  readonly expect: { readonly verdict: string; readonly rule: number | null };
+}
+
+export interface InvalidVector {
+  readonly id: string;
+  readonly why: string;
+  readonly policy: VectorPolicy;
+}
+
+export interface VectorFile {
+  readonly vectors: readonly FlowVector[];
+  readonly dns_vectors: readonly NameVector[];
+  readonly invalid_policies: readonly InvalidVector[];
+}
+
+export function readVectorFile(path: string): VectorFile {
+  const file: Partial<VectorFile> = JSON.parse(readFileSync(path, "utf8"));
+  return {
+    vectors: file.vectors ?? [],
+    dns_vectors: file.dns_vectors ?? [],
+    invalid_policies: file.invalid_policies ?? [],
+  };
+}
+
+/** Throws what the loader throws. */
+export function loadVectorPolicy(policy: VectorPolicy): Policy {
+  return parsePolicyFile(policyText(policy), "vector.json").policy;
+}
+
+/**
+ * Renames keys and spells absent filters as ours; everything else, mistakes included, stays. The
+ * result is text, so that a default given in both ways becomes a key that stands twice.
+ */
+function policyText(policy: VectorPolicy): string {
+  const members: string[] = [];
+  const { defaultAction, default_egress, default_ingress, rules, ...strange } = policy;
+  if (defaultAction !== undefined) members.push(`"default": ${JSON.stringify(defaultAction)}`);
+  if (default_egress !== undefined || default_ingress !== undefined) {
+    const defaults = { outbound: default_egress, inbound: default_ingress ?? "allow" };
+    members.push(`"default": ${JSON.stringify(defaults)}`);
+  }
+  if (rules !== undefined) {
+    const list = Array.isArray(rules) ? rules.map(withoutNullFilters) : rules;
+    members.push(`"rules": ${JSON.stringify(list)}`);
+  }
+  for (const [key, value] of Object.entries(strange)) {
+    members.push(`${JSON.stringify(key)}: ${JSON.stringify(value)}`);
+  }
+  return `{${members.join(", ")}}`;
+}
+
+/** Vectors write null for "any"; our files leave the key out. */
+function withoutNullFilters(rule: unknown): unknown {
+  if (typeof rule !== "object" || rule === null) return rule;
+  return Object.fromEntries(
+    Object.entries(rule).filter(([key, value]) =>
+      value !== null || (key !== "protocol" && key !== "ports")
+    ),
+  );
+}
+
+export function flowQuery(flow: FlowVector["flow"]): FlowQuery {
+  // What arrives in a ClientHello is bytes; a name that is none counts as not stated.
+  const name = flow.sni ? nameFromWire(flow.sni) : null;
+  return {
+    direction: flow.direction === "ingress" ? "inbound" : "outbound",
+    protocol: flow.protocol,
+    address: flow.ip,
+    ...(flow.port === null ? {} : { port: flow.port }),
+    ...(name === null ? {} : { name }),
+    phase: flow.phase === "syn" ? "opening" : "final",
+  };
+}
+
+export function pinTable(pins: readonly Pin[]): PinTable {
+  return {
+    namesOf: (address) => pins.filter((pin) => pin.address === address).map((pin) => pin.name),
+    has: (name, address) => pins.some((pin) => pin.name === name && pin.address === address),
+  };
+}
+
+export function pinsOf(vector: FlowVector): PinTable {
+  return pinTable(vector.pins.map(({ name, ip }) => ({
+    name: nameFromWire(name) ?? name,
+    address: parseAddress(ip)?.text ?? ip,
+  })));
+}
+
+export function hostsOf(vector: FlowVector): ReadonlySet<string> {
+  return new Set(vector.host_ips.map((ip) => parseAddress(ip)?.text ?? ip));
+}
