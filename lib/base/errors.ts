@@ -17,10 +17,12 @@ export type ErrorCode =
   | "GUEST_LOST" // QEMU or the agent ended while in use
   | "NETSTACK_LOST" // netstack ended or broke the protocol
   | "PROTOCOL" // a peer sent bytes that its protocol does not allow
+  | "PORT_UNAVAILABLE" // the address to publish on is not one of this machine
   | "PORT_BUSY" // a published port is taken
   | "RESOLVER" // no usable upstream resolver
   | "EXEC_NOT_FOUND" // exit status 127
   | "EXEC_NOT_EXECUTABLE" // exit status 126
+  | "OUTPUT_TOO_LONG" // a command printed more than `output()` collects
   | "TIMEOUT" // a limit the user set was reached: exit status 124
   | "TLS_INVALID" // a certificate or key the user gave cannot be used
   | "CA_EXISTS" // `sbx ca init` over an authority that is kept already

@@ -50,7 +50,10 @@ async function locate(name: AssetName): Promise<string> {
  * serve another. The file appears by rename, so a reader sees all of it or nothing, and two first
  * runs do no harm to each other.
  */
-async function unpack(name: AssetName, embedded: Blob & { readonly name: string }): Promise<string> {
+async function unpack(
+  name: AssetName,
+  embedded: Blob & { readonly name: string },
+): Promise<string> {
   const dir = join(cacheDir(), "assets");
   const path = join(dir, embedded.name.replace(/\.$/, ""));
   if (await sizeOf(path) === embedded.size) return path;

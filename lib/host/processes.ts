@@ -12,13 +12,9 @@ import { closeSync } from "node:fs";
 import process from "node:process";
 import type { Duplex } from "node:stream";
 import type { ByteChannel } from "../base/channel.ts";
+import type { Exit, QemuLaunch, QemuProcess } from "../guest/guest.ts";
+import { AGENT_FD, FRAMES_FD } from "../guest/qemu_args.ts";
 import { socketChannel, Tail } from "./socket_channel.ts";
-
-/** How a process ended. */
-export interface Exit {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
 
 export interface NetstackProcess {
   readonly pid: number;
@@ -72,36 +68,9 @@ async function collect(stream: ReadableStream<Uint8Array>, tail: Tail): Promise<
   for await (const chunk of stream) tail.push(chunk);
 }
 
-export interface QemuProcess {
-  readonly pid: number;
-  /** The host's end of the guest's virtio-serial port. */
-  readonly agent: Duplex;
-  /** The last of what the guest's kernel said on its console, and QEMU on stderr. */
-  consoleTail(): string;
-  readonly exited: Promise<Exit>;
-  kill(): void;
-}
-
-export interface QemuLaunch {
-  /** The netstack binary, whose `launch` gives up privileges and becomes QEMU. */
-  readonly launcher: string;
-  /** QEMU and its arguments; descriptor 3 is the agent port, 4 the virtual cable. */
-  readonly argv: readonly string[];
-  /** Absent: no network device. */
-  readonly framesFd?: number;
-  /** Absent: as the calling user. */
-  readonly user?: { readonly uid: number; readonly gid: number };
-}
-
-/** Descriptors QEMU inherits: see the arguments in `lib/guest/qemu_args.ts`. */
-export const AGENT_FD = 3;
-export const FRAMES_FD = 4;
-
 /** Starts QEMU. */
 export function spawnQemu({ launcher, argv, framesFd, user }: QemuLaunch): QemuProcess {
-  const identity = user === undefined
-    ? []
-    : ["--uid", String(user.uid), "--gid", String(user.gid)];
+  const identity = user === undefined ? [] : ["--uid", String(user.uid), "--gid", String(user.gid)];
   const last = framesFd === undefined ? AGENT_FD : FRAMES_FD;
   const child: ChildProcess = spawn(
     launcher,

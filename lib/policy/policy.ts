@@ -90,6 +90,12 @@ export type ReasonId =
   | "default" // no rule matched
   | "unroutable" // guard: no address that anybody could be reached at; never dialled
   | "multicast" // guard: multicast leaves only by a rule that names it
+  | "dns" // a question on port 53: sbx answers it itself
+  | "dns-transport" // guard: another way to ask for names than port 53
+  | "sni-invalid" // guard: the name the flow states cannot be trusted
+  | "blocked-name" // the name is on a block list
+  | "local-name" // the name means something on this machine or its network only
+  | "rebind" // guard: the answer points inside
   | "host"; // no rule names this address of the host itself, and the default denies
 
 /**

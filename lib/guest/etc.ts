@@ -1,0 +1,82 @@
+/**
+ * The guest's /etc: what the tools of the host's /usr need to run, and nothing that is the user's.
+ *
+ * @module
+ */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+
+/** A file or symbolic link as the agent takes it. */
+export interface EtcEntry {
+  readonly path: string;
+  readonly data?: string;
+  readonly link?: string;
+}
+
+/** Public facts about the distribution, copied when they are there. */
+const COPIED = [
+  "/etc/ld.so.cache",
+  "/etc/ld.so.conf",
+  "/etc/os-release",
+  "/etc/debian_version",
+  "/etc/protocols",
+  "/etc/services",
+  "/etc/mime.types",
+  "/etc/ssl/openssl.cnf",
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+];
+
+/** Directories of links that only choose between programs under /usr. */
+const LINK_DIRECTORIES = ["/etc/alternatives"];
+
+/** The agent takes 1 MiB in all; beyond this the tools do without. */
+const MAX_FILE_BYTES = 400 * 1024;
+
+/** The guest's own identity, and its resolver: whatever address is asked, sbx answers. */
+export function etcEntries(hostname: string, resolver: string | null): EtcEntry[] {
+  const own: Readonly<Record<string, string>> = {
+    "/etc/hostname": `${hostname}\n`,
+    "/etc/hosts": `127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 ${hostname}\n`,
+    "/etc/passwd":
+      "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+    "/etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "/etc/resolv.conf": resolver === null ? "" : `nameserver ${resolver}\n`,
+    "/etc/gai.conf": "",
+  };
+  const files = Object.entries(own).map(([path, text]) => ({ path, data: btoa(text) }));
+  return [...files, ...COPIED.flatMap(copied), ...LINK_DIRECTORIES.flatMap(links)];
+}
+
+function copied(path: string): EtcEntry[] {
+  try {
+    const data = readFileSync(path);
+    return data.length > MAX_FILE_BYTES ? [] : [{ path, data: data.toString("base64") }];
+  } catch {
+    return []; // not this distribution's
+  }
+}
+
+function links(dir: string): EtcEntry[] {
+  try {
+    return readdirSync(dir, { withFileTypes: true })
+      .filter((entry) => entry.isSymbolicLink())
+      .map(({ name }) => ({ path: join(dir, name), link: readlinkSync(join(dir, name)) }));
+  } catch {
+    return [];
+  }
+}
+
+/** The root's own links on a host with merged /usr: `bin → usr/bin` and its like. */
+export function rootLinks(): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of ["bin", "sbin", "lib", "lib32", "lib64", "libx32"]) {
+    try {
+      found[name] = readlinkSync(`/${name}`).replace(/^\//, "");
+    } catch {
+      // this host has no such link
+    }
+  }
+  return found;
+}

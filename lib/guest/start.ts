@@ -1,0 +1,214 @@
+/**
+ * Starting a guest: QEMU with what it boots, then the agent's configuration.
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import { execFile } from "node:child_process";
+import { existsSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import process from "node:process";
+import { SbxError } from "../base/errors.ts";
+import { findAccelerator } from "./accelerator.ts";
+import { Agent, type AgentConfig } from "./agent.ts";
+import { etcEntries, rootLinks } from "./etc.ts";
+import type { Guest, GuestHost, GuestMount, GuestSpec, QemuProcess } from "./guest.ts";
+import {
+  type Accelerator,
+  AGENT_FD,
+  type Architecture,
+  FRAMES_FD,
+  qemuArgv,
+  qemuProgram,
+  type Share,
+} from "./qemu_args.ts";
+
+/** Directories of the host that give the guest its tools. */
+const TREES = ["/usr", "/opt"];
+
+/** An emulated guest on a loaded machine takes seconds; one that takes this long never comes. */
+const START_LIMIT_MS = 60_000;
+
+/** The user that owns nothing. */
+const NOBODY = { uid: 65534, gid: 65534 };
+
+/**
+ * Boots and configures; resolves when the first command can run.
+ *
+ * @throws SbxError REQUIREMENT_MISSING, GUEST_START with the end of the guest's console.
+ */
+export async function startGuest(spec: GuestSpec, host: GuestHost): Promise<Guest> {
+  const architecture: Architecture = process.arch === "arm64" ? "arm64" : "x64";
+  requireQemu(architecture);
+  const [launcher, kernel, initramfs, found] = await Promise.all([
+    host.assetPath("netstack"),
+    host.assetPath("vmlinux"),
+    host.assetPath("initramfs"),
+    findAccelerator(architecture, host.cacheDir()),
+  ]);
+  const { accelerator, reason } = found;
+  if (accelerator === "tcg") spec.notice(`the guest is emulated, which is slower: ${reason}`);
+  const trees = TREES.filter((path) => existsSync(path));
+  const user = process.getuid?.() === 0 && mayDropRoot(spec.mounts) ? NOBODY : undefined;
+  const shares: Share[] = [
+    ...trees.map((path, index) => ({ tag: `tree${index}`, path, readOnly: true })),
+    ...spec.mounts.map(({ host, readOnly }, index) => ({
+      tag: `mount${index}`,
+      path: host,
+      readOnly,
+    })),
+  ];
+  const argv = qemuArgv({
+    architecture,
+    accelerator,
+    cpus: spec.cpus,
+    memoryMiB: spec.memoryMiB,
+    kernel,
+    initramfs,
+    tscKHz: accelerator === "tcg" ? await tscKHz(launcher) : 0,
+    agentFd: AGENT_FD,
+    shares,
+    ...(spec.network === undefined ? {} : { network: { fd: FRAMES_FD, mac: spec.network.mac } }),
+  });
+  const qemu = host.spawnQemu({
+    launcher,
+    argv,
+    ...(spec.network === undefined ? {} : { framesFd: spec.network.framesFd }),
+    ...(user === undefined ? {} : { user }),
+  });
+  const guest = new QemuGuest(qemu, accelerator);
+  await guest.configure(agentConfig(spec, trees));
+  return guest;
+}
+
+function requireQemu(architecture: Architecture): void {
+  const program = qemuProgram(architecture);
+  const found = (process.env.PATH ?? "").split(":").some((dir) => existsSync(`${dir}/${program}`));
+  if (found) return;
+  throw new SbxError("REQUIREMENT_MISSING", `Cannot start a guest: ${program} is not on the PATH`, {
+    hint: "install QEMU, on Debian and Ubuntu with 'apt-get install qemu-system'",
+  });
+}
+
+/**
+ * Called by root, QEMU gives root up, unless a mount needs it: one that the guest may write, or that
+ * others than root cannot read.
+ */
+export function mayDropRoot(mounts: readonly GuestMount[]): boolean {
+  return mounts.every(({ host, readOnly }) => readOnly && openToAll(host));
+}
+
+function openToAll(path: string): boolean {
+  for (let dir = path;; dir = dirname(dir)) {
+    const { mode } = statSync(dir);
+    if ((mode & 0o001) === 0) return false;
+    if (dir === dirname(dir)) return (statSync(path).mode & 0o004) !== 0;
+  }
+}
+
+function tscKHz(launcher: string): Promise<number> {
+  return new Promise((resolve) => {
+    execFile(
+      launcher,
+      ["tsc"],
+      (error, stdout) => resolve(error === null ? Number(stdout) || 0 : 0),
+    );
+  });
+}
+
+function agentConfig(spec: GuestSpec, trees: readonly string[]): AgentConfig {
+  const { network } = spec;
+  return {
+    hostname: spec.hostname,
+    timeNs: Date.now() * 1e6,
+    entropy: randomBytes(64).toString("base64"),
+    trees: trees.map((at, index) => ({ tag: `tree${index}`, at })),
+    mounts: spec.mounts.map(({ guest, readOnly }, index) => ({
+      tag: `mount${index}`,
+      at: guest,
+      readOnly,
+    })),
+    links: rootLinks(),
+    files: etcEntries(spec.hostname, network?.gateway4 ?? null),
+    ...(network === undefined ? {} : {
+      network: {
+        mtu: network.mtu,
+        guest4: network.guest4,
+        gateway4: network.gateway4,
+        guest6: network.guest6,
+        gateway6: network.gateway6,
+      },
+    }),
+  };
+}
+
+class QemuGuest implements Guest {
+  readonly accelerator: Accelerator;
+  readonly exited: Promise<SbxError | undefined>;
+  readonly #qemu: QemuProcess;
+  readonly #agent: Agent;
+  #stopping = false;
+
+  constructor(qemu: QemuProcess, accelerator: Accelerator) {
+    this.#qemu = qemu;
+    this.accelerator = accelerator;
+    this.#agent = new Agent(qemu.agent);
+    this.exited = qemu.exited.then(({ code, signal }) => {
+      if (this.#stopping) return undefined;
+      const how = signal === null ? `status ${code}` : signal;
+      return new SbxError("GUEST_LOST", `Cannot go on: the guest ended (${how})${this.#console()}`);
+    });
+  }
+
+  async configure(config: AgentConfig): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(this.#startFailure("its agent did not answer")),
+        START_LIMIT_MS,
+      );
+    });
+    const dead = this.#qemu.exited.then(() => {
+      throw this.#startFailure("QEMU ended");
+    });
+    dead.catch(() => {});
+    try {
+      await Promise.race([
+        this.#agent.configure(config).catch(async (error) => {
+          // The port closes before the exit is known, and QEMU's own words are the better ones.
+          await Promise.race([dead, new Promise((resolve) => setTimeout(resolve, 500))]);
+          throw error;
+        }),
+        late,
+        dead,
+      ]);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  exec(spec: Parameters<Agent["exec"]>[0]) {
+    return this.#agent.exec(spec);
+  }
+
+  /** Kills QEMU: what the guest wrote to mounts is with the host already. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#qemu.kill();
+    await this.#qemu.exited;
+  }
+
+  #startFailure(state: string): SbxError {
+    return new SbxError("GUEST_START", `Cannot start the guest: ${state}${this.#console()}`, {
+      hint: "see 'sbx doctor'",
+    });
+  }
+
+  #console(): string {
+    const last = this.#qemu.consoleTail().trim().split("\n").slice(-3).join(" / ").trim();
+    return last === "" ? "" : `; it last said: ${last.replace(/[^\x20-\x7e]/g, "?")}`;
+  }
+}

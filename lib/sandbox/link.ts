@@ -1,0 +1,16 @@
+/**
+ * The virtual cable between guest and gateway. Every sandbox has the same addresses: no two share a
+ * cable.
+ *
+ * @module
+ */
+import type { LinkEnd } from "../flow/control_message.ts";
+
+/** Locally administered MACs that spell "sbx"; a ULA that does as well. */
+export const LINK: { readonly guest: LinkEnd; readonly gateway: LinkEnd } = {
+  guest: { mac: "02:73:62:78:00:02", ip4: "192.168.127.2", ip6: "fd73:6278::2" },
+  gateway: { mac: "02:73:62:78:00:01", ip4: "192.168.127.1", ip6: "fd73:6278::1" },
+};
+
+/** The largest packet that QEMU's stream socket carries; fewer packets are fewer wake-ups. */
+export const MTU = 65_520;

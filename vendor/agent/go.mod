@@ -1,0 +1,5 @@
+module sbx/agent
+
+go 1.25.0
+
+require golang.org/x/sys v0.40.0
