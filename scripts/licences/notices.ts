@@ -1,0 +1,65 @@
+/**
+ * Prints the notices: for each part of the binary its name, version and licence text, equal texts once.
+ * With `--list` only the names and versions.
+ *
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { type Component, goModules, npmPackages } from "./components.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const bin = `vendor/bin/linux-${process.arch}`;
+
+/** Texts that Debian keeps for all its packages. */
+const common = (name: string) => readFileSync(`/usr/share/common-licenses/${name}`, "utf8").trim();
+
+const LICENCE_FILE = /^(licen[cs]e|copying|notice|authors|patents)([-._].*)?$/i;
+
+function licenceOf({ name, directory }: Component): string {
+  const files = readdirSync(directory).filter((file) => LICENCE_FILE.test(file)).sort();
+  if (files.length === 0) throw new Error(`${name} has no licence file in ${directory}`);
+  return files.map((file) => readFileSync(join(directory, file), "utf8").trim()).join("\n\n");
+}
+
+const go = goModules(root, [`${bin}/netstack`, `${bin}/agent`]);
+const npm = npmPackages(root);
+
+if (process.argv.includes("--list")) {
+  for (const { name, version } of [...npm, ...go]) process.stdout.write(`${name} ${version}\n`);
+  process.exit(0);
+}
+
+const rule = "=".repeat(80);
+const section = (title: string, text: string) => `${rule}\n${title}\n${rule}\n\n${text.trim()}\n`;
+
+const byText = new Map<string, string[]>();
+for (const component of [...npm, ...go]) {
+  const text = licenceOf(component);
+  byText.set(text, [...byText.get(text) ?? [], `${component.name} ${component.version}`]);
+}
+
+const goVersion = execFileSync("go", ["env", "GOVERSION"], { encoding: "utf8" }).trim();
+const goRoot = execFileSync("go", ["env", "GOROOT"], { encoding: "utf8" }).trim();
+const kernel = readFileSync(join(root, ".cache/kernel/package"), "utf8").trim().split("\n");
+const source = readFileSync(join(root, "scripts/licences/kernel.txt"), "utf8");
+const runtime = readFileSync(join(root, "scripts/licences/bun.txt"), "utf8");
+
+process.stdout.write([
+  "sbx is under the Apache License 2.0 (LICENSE). Its binary also carries what follows.\n",
+  section(
+    `Linux kernel and modules (${kernel.join(", ")}): GPL-2.0 with the Linux syscall note`,
+    `${source.trim()}\n\n${common("GPL-2")}`,
+  ),
+  section(
+    `Bun ${process.versions.bun}`,
+    `${runtime.trim()}\n\n${common("LGPL-2")}\n\n${common("LGPL-2.1")}`,
+  ),
+  section(
+    `Go ${goVersion.replace("go", "")}: runtime and standard library`,
+    readFileSync(join(goRoot, "LICENSE"), "utf8"),
+  ),
+  ...[...byText].map(([text, names]) => section(names.join("\n"), text)),
+].join("\n"));
