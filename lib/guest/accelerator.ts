@@ -6,7 +6,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
 import {
   access,
   constants,
@@ -130,11 +130,13 @@ function runProbe(image: string): Promise<boolean> {
   argv.push("-M", "microvm", "-accel", "kvm", "-m", "16", "-bios", image);
   argv.push("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04");
   return new Promise((resolve) => {
-    execFile(
-      qemuProgram("x64"),
-      argv,
-      { timeout: PROBE_LIMIT_MS, killSignal: "SIGKILL" },
-      (error) => resolve(error?.code === PROBE_SUCCESS),
-    );
+    const child = spawn(qemuProgram("x64"), argv, { stdio: ["ignore", "ignore", "pipe"] });
+    const limit = setTimeout(() => child.kill("SIGKILL"), PROBE_LIMIT_MS);
+    child.stderr.once("data", () => child.kill("SIGKILL")); // "KVM internal error", then it hangs
+    child.once("error", () => resolve(false));
+    child.once("close", (code) => {
+      clearTimeout(limit);
+      resolve(code === PROBE_SUCCESS);
+    });
   });
 }

@@ -56,9 +56,9 @@ export function spawnNetstack(binary: string): NetstackProcess {
     framesFd,
     releaseFrames,
     stderrTail: () => tail.text,
-    exited: child.exited.then((code) => {
+    exited: child.exited.then((code): Exit => {
       releaseFrames();
-      return { code, signal: child.signalCode };
+      return { code, signal: child.signalCode === null ? null : String(child.signalCode) };
     }),
     kill: () => child.kill("SIGKILL"),
   };

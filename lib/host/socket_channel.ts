@@ -34,24 +34,23 @@ class SocketChannel implements ByteChannel {
       this.#queue = [];
       sink.close(error);
     };
-    Bun.connect({
-      fd: this.#fd,
-      socket: {
-        open: (socket) => {
-          this.#socket = socket;
-          this.#flush();
-        },
-        data: (_socket, bytes) => sink.data(bytes),
-        drain: () => {
-          const held = this.#queued > HIGH_WATER;
-          this.#flush();
-          if (held && this.#queued <= HIGH_WATER) sink.drain();
-        },
-        end: () => close(),
-        close: () => close(),
-        error: (_socket, error) => close(error),
+    const handlers: Bun.SocketHandler<undefined> = {
+      open: (socket) => {
+        this.#socket = socket;
+        this.#flush();
       },
-    } as unknown as Bun.UnixSocketOptions<undefined>).catch(close);
+      data: (_socket, bytes) => sink.data(bytes),
+      drain: () => {
+        const held = this.#queued > HIGH_WATER;
+        this.#flush();
+        if (held && this.#queued <= HIGH_WATER) sink.drain();
+      },
+      end: () => close(),
+      close: () => close(),
+      error: (_socket, error) => close(error),
+    };
+    const options = { fd: this.#fd, socket: handlers };
+    Bun.connect(options as unknown as Bun.UnixSocketOptions<undefined>).catch(close);
   }
 
   write(bytes: Uint8Array): boolean {
