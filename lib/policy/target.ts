@@ -10,7 +10,7 @@
 import { parseCidr } from "../base/address.ts";
 import { canonicalName, canonicalSuffix } from "../base/name.ts";
 import { nearest } from "../base/nearest.ts";
-import { PolicyFault, quote } from "./fault.ts";
+import { PolicyFault, quote, unknownWord } from "./fault.ts";
 import { GROUPS } from "./groups.ts";
 import type { Destination } from "./policy.ts";
 
@@ -40,6 +40,12 @@ export function readDomain(text: string): Destination {
 
 export function readSuffix(text: string): Destination {
   return { kind: "suffix", suffix: readSuffixName(text) };
+}
+
+export function readGroup(text: string): Destination {
+  const group = GROUPS.find((known) => known === text.toLowerCase());
+  if (group === undefined) throw unknownWord("group", text, GROUPS);
+  return { kind: "group", group };
 }
 
 /** A canonical name. */

@@ -1,0 +1,85 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { compilePolicy } from "../../lib/policy/compile.ts";
+import { evaluate, nameMayCome } from "../../lib/policy/evaluate.ts";
+import { evaluateName } from "../../lib/policy/evaluate_name.ts";
+import { explain } from "../../lib/policy/explain.ts";
+import { explainName } from "../../lib/policy/explain_name.ts";
+import { oracle, oracleOutcomes } from "./oracle.ts";
+import { anyFlow, anyHosts, anyName, anyPins, anyPolicy } from "./random_policy.ts";
+import { pinTable } from "./vector_file.ts";
+
+const RUNS = { numRuns: 4_000 };
+
+test("a compiled policy decides as a walk through its rules does", () => {
+  fc.assert(
+    fc.property(anyPolicy, anyFlow, anyPins, anyHosts, (policy, flow, pins, hosts) => {
+      fc.pre(!nameMayCome(flow));
+      const verdict = evaluate(compilePolicy(policy), flow, pinTable(pins), hosts);
+      const expected = oracle(policy, flow, pins, hosts);
+      expect<unknown>({ action: verdict.action, rule: verdict.rule ?? null }).toEqual(expected);
+    }),
+    RUNS,
+  );
+});
+
+test("an opening flow is decided at once only when no name could lead elsewhere", () => {
+  fc.assert(
+    fc.property(anyPolicy, anyFlow, anyPins, anyHosts, (policy, flow, pins, hosts) => {
+      const { name: _, ...nameless } = flow;
+      const opening = { ...nameless, phase: "opening" as const };
+      fc.pre(nameMayCome(opening));
+      const { action } = evaluate(compilePolicy(policy), opening, pinTable(pins), hosts);
+      if (action === "defer") return;
+      const names = policy.rules.flatMap(({ destination }) =>
+        destination.kind === "domain"
+          ? [destination.name]
+          : destination.kind === "suffix"
+          ? [destination.suffix, `deep.${destination.suffix}`]
+          : []
+      );
+      const outcomes = oracleOutcomes(policy, opening, pins, hosts, [...names, "other.test"]);
+      expect([...outcomes]).toEqual([action]);
+    }),
+    RUNS,
+  );
+});
+
+test("an explanation ends at the rule that decides", () => {
+  fc.assert(
+    fc.property(anyPolicy, anyFlow, anyPins, anyHosts, (policy, flow, pins, hosts) => {
+      const { steps, verdict } = explain(compilePolicy(policy), flow, pinTable(pins), hosts);
+      const [first] = steps.filter((step) => step.outcome !== "no");
+      if (verdict.reason === "rule") expect(steps[verdict.rule ?? -1]?.outcome).not.toBe("no");
+      if (verdict.reason === "rule" && !nameMayCome(flow)) expect(verdict.rule).toBe(first?.rule);
+      if (verdict.reason === "default" || verdict.reason === "host") expect(first).toBeUndefined();
+    }),
+    RUNS,
+  );
+});
+
+test("an explanation of a name ends at the rule that decides", () => {
+  fc.assert(
+    fc.property(anyPolicy, anyName, fc.constantFrom("udp", "tcp"), (policy, name, via) => {
+      const walk = explainName(compilePolicy(policy), { name, transport: via, port: 53 });
+      const first = walk.steps.find((step) => step.matches);
+      expect(walk.verdict.rule).toBe(first?.rule);
+      const action = first === undefined
+        ? policy.defaults.outbound
+        : policy.rules[first.rule]?.action;
+      expect(walk.verdict.verdict).toBe(action === "allow" ? "resolve" : "refuse");
+    }),
+    RUNS,
+  );
+});
+
+test("a policy that denies by default resolves only names that a rule allows", () => {
+  fc.assert(fc.property(anyPolicy, anyName, (policy, name) => {
+    const rules = policy.rules.filter(({ destination: { kind } }) =>
+      kind === "domain" || kind === "suffix"
+    );
+    const strict = { ...policy, rules, defaults: { outbound: "deny", inbound: "deny" } as const };
+    const verdict = evaluateName(compilePolicy(strict), { name, transport: "udp", port: 53 });
+    if (verdict.verdict === "resolve") expect(rules[verdict.rule ?? -1]?.action).toBe("allow");
+  }));
+});
