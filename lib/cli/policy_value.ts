@@ -4,31 +4,16 @@
  *
  * @module
  */
-import { formatRule } from "../policy/grammar.ts";
-import type { Policy } from "../policy/policy.ts";
-import { spellRule } from "../policy/rule_entry.ts";
 import { DEFAULT_DNS, type DnsSettings, type PolicyFile } from "../policy/settings.ts";
+import { spellPolicy } from "../policy/spell.ts";
 
-/** `lines`: a rule is one line of the rule grammar. `objects`: it is spelled out. */
-export type RuleForm = "lines" | "objects";
-
-export function policyValue(file: PolicyFile, form: RuleForm): Record<string, unknown> {
-  const { policy, limits } = file;
+/** Rules as lines of the rule grammar, or spelled out as objects. */
+export function policyValue(file: PolicyFile, rules: "lines" | "objects"): object {
   const dns = dnsValue(file.dns);
   return {
-    ...policyPart(policy, form),
+    ...spellPolicy(file.policy, rules),
     ...(Object.keys(dns).length === 0 ? {} : { dns }),
-    ...limits,
-  };
-}
-
-function policyPart(policy: Policy, form: RuleForm): Record<string, unknown> {
-  if (!policy.network) return { extends: "none" };
-  const { outbound, inbound } = policy.defaults;
-  return {
-    default: outbound === inbound ? outbound : { outbound, inbound },
-    ...(policy.denyWith === "drop" ? {} : { denyWith: policy.denyWith }),
-    rules: policy.rules.map(form === "lines" ? formatRule : spellRule),
+    ...file.limits,
   };
 }
 

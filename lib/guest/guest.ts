@@ -57,6 +57,8 @@ export interface GuestSpec {
   readonly network?: GuestNetwork;
   /** Lines worth telling a person. */
   readonly notice: (line: string) => void;
+  /** A guest that is still starting when this settles is given up. */
+  readonly ended?: Promise<unknown>;
 }
 
 /** How a process ended. */

@@ -77,7 +77,10 @@ export async function startGuest(spec: GuestSpec, host: GuestHost): Promise<Gues
     ...(user === undefined ? {} : { user }),
   });
   const guest = new QemuGuest(qemu, accelerator);
+  let started = false;
+  void spec.ended?.then(() => started ? undefined : guest.stop());
   await guest.configure(agentConfig(spec, trees));
+  started = true;
   return guest;
 }
 

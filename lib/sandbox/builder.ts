@@ -119,7 +119,7 @@ export class SandboxBuilder {
    */
   async create(options: { readonly signal?: AbortSignal } = {}): Promise<Sandbox> {
     const values = this.build();
-    const { start } = await import("./sandbox.ts");
+    const { start } = await import("./start.ts");
     return await start(values, options.signal);
   }
 

@@ -1,0 +1,165 @@
+/**
+ * Puts one sandbox together: netstack, the network that decides for it, and the guest. What can fail
+ * without a guest is done before it boots, so that a typing error costs no second.
+ *
+ * @module
+ */
+import { SbxError } from "../base/errors.ts";
+import { escapeText } from "../base/escape.ts";
+import type { GuestNetwork } from "../guest/guest.ts";
+import { startGuest } from "../guest/start.ts";
+import { assetPath } from "../host/assets.ts";
+import { hostAddresses, systemResolvers } from "../host/network.ts";
+import { cacheDir } from "../host/paths.ts";
+import { type NetstackProcess, spawnNetstack, spawnQemu } from "../host/processes.ts";
+import { readBlockedNames } from "./blocked_names.ts";
+import { type Journal, NO_JOURNAL, openJournal } from "./journal.ts";
+import { Lifetime, type Part } from "./lifetime.ts";
+import { LINK, MTU } from "./link.ts";
+import { resolveMounts } from "./mounts.ts";
+import { type Network, openNetwork, resolverAt } from "./network.ts";
+import type { PublishedPort, SandboxOptions } from "./options.ts";
+import { Sandbox } from "./sandbox.ts";
+
+/** How long one question to the resolvers may take when nobody says otherwise. */
+const DNS_TIMEOUT_MS = 5000;
+
+/** netstack ends when its control channel does; one that takes longer than this is stuck. */
+const NETSTACK_GRACE_MS = 1000;
+
+/** See `SandboxBuilder.create`. */
+export async function start(options: SandboxOptions, signal?: AbortSignal): Promise<Sandbox> {
+  signal?.throwIfAborted();
+  const lifetime = new Lifetime();
+  const abort = () =>
+    void lifetime.end(new SbxError("STOPPED", "Cannot start the sandbox: aborted"));
+  signal?.addEventListener("abort", abort);
+  try {
+    return await lifetime.until(compose(options, lifetime), "start the sandbox");
+  } catch (error) {
+    await lifetime.end();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<Sandbox> {
+  const mounts = await resolveMounts(options.mounts);
+  const journal = options.journal === undefined ? NO_JOURNAL : openJournal(options.journal);
+  lifetime.add(journalPart(journal, lifetime));
+  const cable = options.network.policy.network
+    ? await connect(options, journal, lifetime)
+    : undefined;
+  const guest = await startGuest({
+    hostname: options.name,
+    cpus: options.cpus,
+    memoryMiB: options.memoryMiB,
+    mounts,
+    notice: (line) => options.onNotice?.(line),
+    ended: lifetime.ending,
+    ...(cable === undefined ? {} : { network: cableEnd(cable.netstack) }),
+  }, { assetPath, cacheDir, spawnQemu });
+  lifetime.add({ gone: guest.exited, stop: () => guest.stop() });
+  cable?.netstack.releaseFrames();
+  return new Sandbox({
+    options,
+    lifetime,
+    guest,
+    published: cable?.published ?? [],
+    ...(cable === undefined ? {} : { network: cable.network }),
+  });
+}
+
+/** The network's side of the cable, ready for a guest to be plugged in. */
+interface Cable {
+  readonly netstack: NetstackProcess;
+  readonly network: Network;
+  readonly published: readonly PublishedPort[];
+}
+
+async function connect(
+  options: SandboxOptions,
+  journal: Journal,
+  lifetime: Lifetime,
+): Promise<Cable> {
+  const { policy, dns, publish, maxConnections, newFlowsPerSecond } = options.network;
+  const onNotice = (line: string) => options.onNotice?.(line);
+  const [binary, blocked] = await Promise.all([assetPath("netstack"), readBlockedNames(dns)]);
+  const servers = dns.servers.length > 0 ? dns.servers : hostResolvers(onNotice);
+  const netstack = spawnNetstack(binary);
+  const network = await openNetwork({
+    control: netstack.control,
+    flows: netstack.flows,
+    policy,
+    blocked,
+    rebindProtection: dns.rebindProtection,
+    resolvers: servers.map(resolverAt),
+    dnsTimeoutMs: dns.timeoutMs ?? DNS_TIMEOUT_MS,
+    ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
+    hostAddresses,
+    journal,
+    onDenial: (denial) => options.onDenial?.(denial),
+    onNotice,
+  }).catch((error) => {
+    netstack.kill();
+    throw error;
+  });
+  lifetime.add(netstackPart(netstack, network));
+  const published: PublishedPort[] = [];
+  for (const publication of publish) published.push(...await network.publish(publication));
+  return { netstack, network, published };
+}
+
+/** A machine without resolvers can still run guests that name nothing. */
+function hostResolvers(onNotice: (line: string) => void): readonly string[] {
+  try {
+    return systemResolvers();
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error;
+    onNotice(`names will not resolve: ${error.message}; name a resolver with --dns-server`);
+    return [];
+  }
+}
+
+/** netstack and its channel: either one's end is the end of both. */
+function netstackPart(netstack: NetstackProcess, network: Network): Part {
+  const gone = network.closed.then(async (error) => {
+    const timer = setTimeout(() => netstack.kill(), NETSTACK_GRACE_MS);
+    await netstack.exited;
+    clearTimeout(timer);
+    const said = netstack.stderrTail().trim().split("\n")[0] ?? "";
+    if (error === undefined || said === "") return error;
+    return new SbxError(error.code, `${error.message}; it last said: ${escapeText(said)}`);
+  });
+  return { gone, stop: () => network.close() };
+}
+
+/** The journal's last line says how the sandbox ended, so it is closed last. */
+function journalPart(journal: Journal, lifetime: Lifetime): Part {
+  const { promise: gone, resolve } = Promise.withResolvers<undefined>();
+  return {
+    gone,
+    async stop() {
+      const reason = await lifetime.ending;
+      journal.write({ event: "end", ...(reason === undefined ? {} : { error: reason.message }) });
+      await journal.close();
+      resolve(undefined);
+    },
+  };
+}
+
+/** The guest's end of the cable. */
+function cableEnd({ framesFd }: NetstackProcess): GuestNetwork {
+  const { guest, gateway } = LINK;
+  return {
+    framesFd,
+    mac: guest.mac,
+    mtu: MTU,
+    guest4: guest.ip4,
+    guest6: guest.ip6,
+    gateway4: gateway.ip4,
+    gateway6: gateway.ip6,
+  };
+}

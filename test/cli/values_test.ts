@@ -1,0 +1,91 @@
+import { expect, test } from "bun:test";
+import { SbxError } from "../../lib/base/errors.ts";
+import { parseEnvFile } from "../../lib/cli/env_file.ts";
+import {
+  parseAssignment,
+  parseCount,
+  parseDuration,
+  parseMemory,
+  parseMount,
+  parsePublication,
+} from "../../lib/cli/values.ts";
+
+const duration = (text: string) => parseDuration("--timeout", text);
+const count = (text: string) => parseCount("--cpus", text);
+const assignment = (text: string) => parseAssignment("--env", text, { HOME: "/root" });
+
+test("sizes are MiB, whatever unit they were typed in", () => {
+  const sizes = { "512M": 512, "512": 512, "2G": 2048, "1.5GiB": 1536, "2gb": 2048, "1T": 1 << 20 };
+  for (const [text, mib] of Object.entries(sizes)) expect(parseMemory(text)).toBe(mib);
+});
+
+test("durations add up, and a plain number is seconds", () => {
+  const durations = { "30s": 30e3, "5m": 3e5, "1h30m": 54e5, "250ms": 250, "7": 7e3, "1.5s": 1500 };
+  for (const [text, ms] of Object.entries(durations)) expect(duration(text)).toBe(ms);
+});
+
+test("publications name host, guest, protocol and where to listen", () => {
+  expect(parsePublication("8080:80")).toEqual({ hostPort: 8080, guestPort: 80, protocol: "tcp" });
+  expect(parsePublication("0:53/udp")).toEqual({ hostPort: 0, guestPort: 53, protocol: "udp" });
+  expect(parsePublication("0.0.0.0:1:2/tcp").bind).toBe("0.0.0.0");
+  expect(parsePublication("[::1]:1:2").bind).toBe("::1");
+});
+
+test("mounts split at the last colon before a slash", () => {
+  expect(parseMount("./src:/src")).toEqual({ host: "./src", guest: "/src", readOnly: false });
+  expect(parseMount("/a:b/c:/x:ro")).toEqual({ host: "/a:b/c", guest: "/x", readOnly: true });
+  expect(parseMount("/tmp/ü x:/data:rw").readOnly).toBe(false);
+});
+
+test("assignments keep everything after the first equals sign; a bare name passes ours on", () => {
+  expect(assignment("A=b=c")).toEqual(["A", "b=c"]);
+  expect(assignment("A=")).toEqual(["A", ""]);
+  expect(assignment("HOME")).toEqual(["HOME", "/root"]);
+  expect(assignment("UNSET")).toBeNull();
+});
+
+test("environment files: comments, empty lines, literal quotes, bare names", () => {
+  const text = '\uFEFF# comment\r\n\r\nA="b c"\r\n  B=  d \nHOME\nUNSET\n';
+  expect(parseEnvFile(text, ".env", { HOME: "/root" })).toEqual([
+    ["A", '"b c"'],
+    ["B", "  d "],
+    ["HOME", "/root"],
+  ]);
+  expect(() => parseEnvFile("OK=1\n=x\n", ".env", {})).toThrow(".env:2");
+});
+
+test("what is not a value is wrong usage that shows the text", () => {
+  const refused: readonly (readonly [(text: string) => unknown, readonly string[]])[] = [
+    [parseMemory, ["", "many", "-1", "1X", "1e3"]],
+    [duration, ["", "0", "0s", "5 minutes", "1d", "s"]],
+    [count, ["", "0", "-1", "1.5", "1e9", "x"]],
+    [parsePublication, [
+      "80",
+      "80:",
+      ":80:80",
+      "70000:80",
+      "80:70000",
+      "80:0",
+      "80:80/sctp",
+      "host:1:2",
+      "::1:1:2",
+    ]],
+    [parseMount, ["", "/data", "src:dst", ":/x", "/a:/b:rx"]],
+    [assignment, ["", "=x", "A B=c"]],
+  ];
+  for (const [parse, texts] of refused) {
+    for (const text of texts) {
+      let error: unknown;
+      try {
+        parse(text);
+      } catch (thrown) {
+        error = thrown;
+      }
+      expect({ text, code: error instanceof SbxError ? error.code : error }).toEqual({
+        text,
+        code: "USAGE",
+      });
+      expect(String(error)).toContain(JSON.stringify(text));
+    }
+  }
+});
