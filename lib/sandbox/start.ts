@@ -19,6 +19,7 @@ import { LINK, MTU } from "./link.ts";
 import { resolveMounts } from "./mounts.ts";
 import { type Network, openNetwork, resolverAt } from "./network.ts";
 import type { PublishedPort, SandboxOptions } from "./options.ts";
+import { policyNotices } from "./policy_notices.ts";
 import { Sandbox } from "./sandbox.ts";
 
 /** How long one question to the resolvers may take when nobody says otherwise. */
@@ -46,6 +47,7 @@ export async function start(options: SandboxOptions, signal?: AbortSignal): Prom
 
 async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<Sandbox> {
   const mounts = await resolveMounts(options.mounts);
+  for (const line of policyNotices(options.network)) options.onNotice?.(line);
   const journal = options.journal === undefined ? NO_JOURNAL : openJournal(options.journal);
   lifetime.add(journalPart(journal, lifetime));
   const cable = options.network.policy.network

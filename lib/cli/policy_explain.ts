@@ -1,0 +1,170 @@
+/**
+ * `sbx policy explain`: one flow, or one reason, in words.
+ *
+ * @module
+ */
+import { type Command, Option } from "commander";
+import { lookup } from "node:dns/promises";
+import { parseAddress } from "../base/address.ts";
+import { SbxError } from "../base/errors.ts";
+import { canonicalName } from "../base/name.ts";
+import { hostAddresses } from "../host/network.ts";
+import { compilePolicy } from "../policy/compile.ts";
+import { evaluateName } from "../policy/evaluate_name.ts";
+import { explain, walkLines } from "../policy/explain.ts";
+import { type FlowTarget, parseFlow } from "../policy/flow_text.ts";
+import type { FlowQuery, Pin, PinTable, ReasonId } from "../policy/policy.ts";
+import type { PolicyFile } from "../policy/settings.ts";
+import { readBlockedNames } from "../sandbox/blocked_names.ts";
+import { LINK } from "../sandbox/link.ts";
+import { examples } from "./command.ts";
+import { OK } from "./exit.ts";
+import { resolvePolicyFile } from "./policy_argument.ts";
+import { REASONS } from "./reasons.ts";
+import { ui } from "./ui.ts";
+import { usage } from "./values.ts";
+
+interface Flags {
+  readonly pin: readonly Pin[];
+  /** False for `--no-sni`. */
+  readonly sni?: string | false;
+  readonly inbound?: true;
+}
+
+export function declare(command: Command): void {
+  const pins: Pin[] = [];
+  command.setOptionValue("pin", pins);
+  command
+    .usage("[options] <policy> <flow> | <reason>")
+    .argument("<policy|reason>", "a preset or policy file; or the reason of a denial")
+    .argument("[flow]", "like tcp://10.0.0.5:5432 or udp://dns.example:53")
+    .option(
+      "--pin <name=address>",
+      "take the name as resolved to this address; else the host is asked",
+      (text) => {
+        pins.push(readPin(text));
+        return pins;
+      },
+    )
+    .option("--sni <name>", "the name that the flow states (TLS SNI, HTTP Host)")
+    .addOption(new Option("--no-sni", "the flow states no name"))
+    .option("--inbound", "the address is a peer that connects to this port of the guest");
+  examples(command, [
+    ["sbx policy explain public-only tcp://10.0.0.5:5432", "the walk through the rules"],
+    [
+      "sbx policy explain lan.yaml tcp://api.example.com:443",
+      "with the addresses that the name has here",
+    ],
+    [
+      "sbx policy explain lan.yaml tcp://203.0.113.7:443 --sni api.example.com",
+      "a name forged on the wire",
+    ],
+    ["sbx policy explain rebind", "what a reason in a denial means"],
+  ]);
+}
+
+export async function run(command: Command): Promise<number> {
+  const [subject = "", flowText] = command.args;
+  if (flowText === undefined) {
+    if (!Object.hasOwn(REASONS, subject)) {
+      throw new SbxError(
+        "USAGE",
+        `Cannot explain ${JSON.stringify(subject)}: it is no reason, and no flow is given`,
+        {
+          hint: "write sbx policy explain POLICY tcp://ADDRESS:PORT, or one of " +
+            Object.keys(REASONS).join(", "),
+        },
+      );
+    }
+    ui.out(`${REASONS[subject as ReasonId]}\n`);
+    return OK;
+  }
+  const file = await resolvePolicyFile(subject);
+  const flow = parseFlow(flowText);
+  for (const line of await explanation(file, flow, command.opts<Flags>())) ui.out(`${line}\n`);
+  return OK;
+}
+
+async function explanation(file: PolicyFile, flow: FlowTarget, flags: Flags): Promise<string[]> {
+  const compiled = compilePolicy(file.policy);
+  const { host, protocol, port } = flow;
+  const lines: string[] = [];
+  const pins = [...flags.pin];
+  if (host.kind === "name") {
+    if (flags.inbound) throw usage("--inbound", host.name, "a peer is known by its address");
+    const refusal = await refusalOf(file, host.name);
+    if (refusal !== null) return [`dns ${host.name}`, `deny: ${refusal}`];
+    lines.push(`dns ${host.name} resolves`);
+    if (!pins.some(({ name }) => name === host.name)) pins.push(...await resolve(host.name));
+  }
+  const addresses = host.kind === "address"
+    ? [host.address]
+    : pins.filter(({ name }) => name === host.name).map(({ address }) => address);
+  const name = statedName(flow, flags);
+  const hosts = new Set([LINK.gateway.ip4, LINK.gateway.ip6, ...hostAddresses()]);
+  for (const address of addresses) {
+    const query: FlowQuery = {
+      direction: flags.inbound ? "inbound" : "outbound",
+      protocol,
+      address,
+      ...(port === undefined ? {} : { port }),
+      ...(name === undefined ? {} : { name }),
+      phase: "final",
+    };
+    lines.push(...walkLines(file.policy, explain(compiled, query, pinTable(pins), hosts)));
+  }
+  return lines;
+}
+
+async function refusalOf(file: PolicyFile, name: string): Promise<string | null> {
+  const listed = (await readBlockedNames(file.dns)).match(name);
+  if (listed !== null) return `the name does not resolve: ${listed} is on a block list`;
+  const { verdict, rule, reason } = evaluateName(compilePolicy(file.policy), {
+    name,
+    transport: "udp",
+    port: 53,
+  });
+  if (verdict === "resolve") return null;
+  return `the name does not resolve: ${
+    rule === undefined ? REASONS[reason] : `rule ${rule} refuses it`
+  }`;
+}
+
+/** What a client would state: the name it goes to, over TCP. */
+function statedName({ host, protocol }: FlowTarget, { sni, inbound }: Flags): string | undefined {
+  if (sni === false || inbound) return undefined;
+  if (sni !== undefined) return nameIn("--sni", sni);
+  return protocol === "tcp" && host.kind === "name" ? host.name : undefined;
+}
+
+async function resolve(name: string): Promise<Pin[]> {
+  const found = await lookup(name, { all: true }).catch(() => []);
+  if (found.length > 0) return found.map(({ address }) => ({ name, address }));
+  throw new SbxError(
+    "RESOLVER",
+    `Cannot explain flows to ${name}: it does not resolve on this machine`,
+    {
+      hint: `give an address with --pin ${name}=ADDRESS`,
+    },
+  );
+}
+
+function readPin(text: string): Pin {
+  const equals = text.indexOf("=");
+  const address = parseAddress(text.slice(equals + 1));
+  if (equals < 1 || address === null) throw usage("--pin", text, "not NAME=ADDRESS");
+  return { name: nameIn("--pin", text.slice(0, equals)), address: address.text };
+}
+
+function nameIn(option: string, text: string): string {
+  const name = canonicalName(text);
+  if (name === null) throw usage(option, text, "no domain name");
+  return name;
+}
+
+function pinTable(pins: readonly Pin[]): PinTable {
+  return {
+    namesOf: (address) => pins.filter((pin) => pin.address === address).map((pin) => pin.name),
+    has: (name, address) => pins.some((pin) => pin.name === name && pin.address === address),
+  };
+}

@@ -1,0 +1,35 @@
+/**
+ * What the reasons of verdicts mean, for `sbx policy explain`. The identifiers stand in denial
+ * lines, in the journal and in extended DNS errors.
+ *
+ * @module
+ */
+import type { ReasonId } from "../policy/policy.ts";
+
+export const REASONS = {
+  rule:
+    "A rule matched; the denial names it. Rules are walked in order and the first match wins, " +
+    "so a rule that shall decide differently has to stand before it.",
+  default:
+    "No rule matched, and the policy's default denies. Allow the destination with --allow, " +
+    "or with a rule in the policy.",
+  unroutable:
+    "Nobody can be reached at this address (240/4, broadcast and the like). It is never dialled.",
+  multicast:
+    "Multicast leaves the guest only by a rule that names the multicast group or a block in it.",
+  host:
+    "This is an address of the machine that sbx runs on. Only a rule that names it, or the group " +
+    "host, or any, opens it; private and wider blocks do not.",
+  dns: "A question on port 53. sbx answers it itself, whatever resolver it was meant for.",
+  "dns-transport":
+    "Another way to ask for names than port 53 (DNS over TLS or QUIC, mDNS, LLMNR, NetBIOS). " +
+    "It is refused so that clients fall back to plain DNS, where names are judged.",
+  "sni-invalid": "The name that the flow states is malformed, so no rule can be trusted with it.",
+  "blocked-name": "The name, or one it is an alias of, is on a block list: --block-domain, " +
+    "--block-domain-suffix, --block-doh or `dns` in the policy file.",
+  "local-name":
+    "The name means something on one machine or network only, and is not asked for outside.",
+  rebind:
+    "The answer points a public name at a private address (DNS rebinding). Allow the address by a " +
+    "rule of its own, or turn the protection off with --no-dns-rebind-protection.",
+} as const satisfies Record<ReasonId, string>;
