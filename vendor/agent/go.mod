@@ -1,4 +1,4 @@
-module sbx/agent
+module sbx.dev/agent
 
 go 1.25.0
 

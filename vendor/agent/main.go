@@ -1,46 +1,105 @@
 // Command agent is PID 1 of the guest: it brings the machine up, then runs commands for the host over
-// one virtio-serial port. docs/agent-protocol.md specifies what travels there.
+// a virtio-serial port. docs/agent-protocol.md specifies what travels there.
 //
-// When it ends, for whatever reason, the kernel panics and QEMU leaves: a guest without its agent is
-// no guest.
+// It has no way to be restarted on purpose. When it ends, for whatever reason, the kernel panics and
+// QEMU leaves: a guest without its agent is no guest.
+//
+//	agent                  boot, and serve the port named sbx
+//	agent --serve-fd N     serve descriptor N on a machine that is up; the tests' way in
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"strconv"
 
-	"sbx/agent/internal/wire"
+	"golang.org/x/sys/unix"
+	"sbx.dev/agent/internal/boot"
+	"sbx.dev/agent/internal/files"
+	"sbx.dev/agent/internal/machine"
+	"sbx.dev/agent/internal/process"
+	"sbx.dev/agent/internal/session"
 )
 
+const home = "/root"
+
 func main() {
-	if err := run(); err != nil {
+	err := run(os.Args[1:])
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "agent:", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	if err := mountEarly(); err != nil {
+func run(args []string) error {
+	if len(args) == 2 && args[0] == "--serve-fd" {
+		fd, err := strconv.Atoi(args[1])
+		if err != nil {
+			return err
+		}
+		return serveDescriptor(fd)
+	}
+	if os.Getpid() != 1 {
+		return fmt.Errorf("not the first process of a machine")
+	}
+	return serveMachine()
+}
+
+func serveMachine() error {
+	ignoreKills()
+	if err := boot.Mount(); err != nil {
 		return err
 	}
-	if err := loadModules("/modules"); err != nil {
+	if err := boot.LoadModules("/modules"); err != nil {
 		return err
 	}
-	port, err := openPort("sbx")
+	if err := boot.RaiseLimits(); err != nil {
+		return err
+	}
+	port, err := boot.OpenPort("sbx")
 	if err != nil {
 		return err
 	}
-	s := &session{
-		writer:  wire.NewWriter(port),
-		calls:   map[uint32]*call{},
-		machine: &machine{},
-		reaper:  newReaper(),
+	m := machine.New()
+	methods := commands(home)
+	for name, method := range methods {
+		methods[name] = m.WhenReady(method)
 	}
-	err = s.serve(wire.NewReader(port))
-	if errors.Is(err, io.EOF) {
-		return powerOff()
+	methods["configure"] = m.Configure
+	methods["shutdown"] = boot.Shutdown
+	if err := serve(port, methods); err != nil {
+		return err
 	}
-	return err
+	return boot.PowerOff() // the host hung up
+}
+
+func serveDescriptor(fd int) error {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return err
+	}
+	unix.CloseOnExec(fd)
+	return serve(os.NewFile(uintptr(fd), "port"), commands(os.Getenv("HOME")))
+}
+
+func serve(port io.ReadWriter, methods map[string]session.Method) error {
+	s := session.Session{Methods: methods}
+	return s.Serve(port)
+}
+
+func commands(home string) map[string]session.Method {
+	reaper := process.NewReaper()
+	return map[string]session.Method{
+		"exec":  reaper.Exec(process.Defaults{Home: home}),
+		"read":  files.Read,
+		"write": files.Write,
+		"stat":  files.Stat,
+	}
+}
+
+// ignoreKills keeps a stray "kill 1" in the guest from ending it: without a handler the Go runtime
+// would exit. A handler, unlike an ignored signal, is not inherited by commands.
+func ignoreKills() {
+	signal.Notify(make(chan os.Signal), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2)
 }

@@ -1,0 +1,165 @@
+import { describe, expect, test } from "bun:test";
+import { once } from "node:events";
+import type { ByteChannel, ChannelSink } from "../../lib/base/channel.ts";
+import { SbxError } from "../../lib/base/errors.ts";
+import { Mux, type RedirectedFlow } from "../../lib/flow/mux.ts";
+import {
+  encodeCredit,
+  encodeFrame,
+  type Frame,
+  FrameReader,
+  FrameType,
+  WINDOW,
+} from "../../lib/flow/mux_frame.ts";
+import { mutate } from "../support/mutate.ts";
+
+/** netstack's end, in the test's hands. */
+class Netstack implements ByteChannel {
+  readonly frames: { type: number; id: number; payload: Uint8Array }[] = [];
+  readonly #reader = new FrameReader();
+  #sink: ChannelSink | undefined;
+  start(sink: ChannelSink): void {
+    this.#sink = sink;
+  }
+  write(bytes: Uint8Array): boolean {
+    for (const frame of this.#reader.push(bytes)) {
+      this.frames.push({ ...frame, payload: frame.payload.slice() });
+    }
+    return true;
+  }
+  close(): void {}
+  send(...frames: Uint8Array[]): void {
+    for (const frame of frames) this.#sink?.data(frame);
+  }
+}
+
+const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+const OPEN = (proto: string) =>
+  new TextEncoder().encode(JSON.stringify({
+    t: "flow",
+    id: 5,
+    epoch: 1,
+    proto,
+    dir: "outbound",
+    src: "192.168.127.2",
+    sport: 1,
+    dst: "9.9.9.9",
+    dport: 53,
+  }));
+
+function opened(proto = "tcp") {
+  const netstack = new Netstack();
+  const flows: RedirectedFlow[] = [];
+  let error: SbxError | undefined;
+  new Mux(netstack, (flow) => flows.push(flow), (reason) => error = reason);
+  netstack.send(encodeFrame(FrameType.Open, 5, OPEN(proto)));
+  const [flow] = flows;
+  if (flow === undefined) throw new Error("not opened");
+  return { netstack, flow, failed: () => error };
+}
+
+function streamOf(flow: RedirectedFlow) {
+  if (flow.kind !== "stream") throw new Error("no stream");
+  return flow.stream;
+}
+
+describe("a redirected stream", () => {
+  test("carries bytes both ways and closes each direction by itself", async () => {
+    const { netstack, flow } = opened();
+    const stream = streamOf(flow);
+    netstack.send(
+      encodeFrame(FrameType.Data, 5, new TextEncoder().encode("hel")),
+      encodeFrame(FrameType.Data, 5, new TextEncoder().encode("lo")),
+      encodeFrame(FrameType.Eof, 5),
+    );
+    const chunks: Uint8Array[] = [];
+    stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    await once(stream, "end");
+    expect(Buffer.concat(chunks).toString()).toBe("hello");
+    stream.write("still open");
+    stream.end();
+    await once(stream, "close");
+    expect(netstack.frames.map(({ type }) => type)).toEqual([FrameType.Data, FrameType.Eof]);
+  });
+
+  test("sends no more than its credit, and goes on when there is more", async () => {
+    const { netstack, flow } = opened();
+    const stream = streamOf(flow);
+    stream.write(new Uint8Array(WINDOW + 1000));
+    await turn();
+    const sent = () => netstack.frames.reduce((sum, { payload }) => sum + payload.length, 0);
+    expect(sent()).toBe(WINDOW);
+    netstack.send(encodeCredit(5, 600));
+    await turn();
+    expect(sent()).toBe(WINDOW + 600);
+  });
+
+  test("gives credit back only for what was read", async () => {
+    const { netstack, flow } = opened();
+    const stream = streamOf(flow);
+    for (let i = 0; i < 4; i++) {
+      netstack.send(encodeFrame(FrameType.Data, 5, new Uint8Array(65_536)));
+    }
+    await turn();
+    expect(netstack.frames).toHaveLength(0);
+    stream.resume();
+    await turn();
+    const credit = netstack.frames.filter(({ type }) => type === FrameType.Credit)
+      .reduce((sum, { payload }) => sum + Buffer.from(payload).readUInt32BE(0), 0);
+    expect(credit).toBe(WINDOW);
+  });
+
+  test("is destroyed by a reset, and destroying it resets", async () => {
+    const first = opened();
+    first.netstack.send(encodeFrame(FrameType.Reset, 5));
+    expect(streamOf(first.flow).destroyed).toBe(true);
+    const second = opened();
+    streamOf(second.flow).destroy();
+    await turn();
+    expect(second.netstack.frames.map(({ type }) => type)).toEqual([FrameType.Reset]);
+  });
+
+  test.each<[string, Uint8Array[]]>([
+    [
+      "overrun credit",
+      Array.from({ length: 5 }, () => encodeFrame(FrameType.Data, 5, new Uint8Array(65_536))),
+    ],
+    ["credit it does not owe", [encodeCredit(5, 1)]],
+    ["an open of a flow that is open", [encodeFrame(FrameType.Open, 5, OPEN("tcp"))]],
+    ["an unknown type", [Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 5)]],
+  ])("ends the channel on %s", (_what, frames) => {
+    const { netstack, failed } = opened();
+    netstack.send(...frames);
+    expect(failed()).toBeInstanceOf(SbxError);
+  });
+});
+
+test("a redirected datagram flow keeps datagrams apart", async () => {
+  const { netstack, flow } = opened("udp");
+  if (flow.kind !== "datagrams") throw new Error("no datagrams");
+  const got: string[] = [];
+  flow.datagrams.onDatagram = (payload) => got.push(Buffer.from(payload).toString());
+  for (const text of ["one", "two"]) {
+    netstack.send(encodeFrame(FrameType.Data, 5, new TextEncoder().encode(text)));
+  }
+  flow.datagrams.send(new TextEncoder().encode("answer"));
+  await turn();
+  expect(got).toEqual(["one", "two"]);
+  expect(netstack.frames.map(({ payload }) => Buffer.from(payload).toString())).toEqual(["answer"]);
+});
+
+test("FrameReader lets nothing but its own error escape from 20,000 mutations", () => {
+  const corpus = [
+    Buffer.concat([encodeFrame(FrameType.Data, 1, new Uint8Array(20)), encodeCredit(1, 5)]),
+    encodeFrame(FrameType.Open, 7, OPEN("tcp")),
+  ];
+  mutate(corpus, 20_000, (sample) => {
+    try {
+      const frames: Frame[] = [...new FrameReader().push(sample)];
+      for (const { payload } of frames) expect(payload.length).toBeLessThanOrEqual(65_536);
+    } catch (error) {
+      if (!(error instanceof SbxError)) throw error;
+    }
+  });
+});
