@@ -5,15 +5,6 @@
  * @module
  */
 
-/** Names that the fake resolver knows, and what they mean. */
-export const HOSTS = {
-  "api.allowed.test": ["93.184.216.34", "2606:2800:220::34"],
-  "files.allowed.test": ["93.184.216.35"],
-  "good.cdn.test": ["104.16.1.1"],
-  "bad.cdn.test": ["104.16.1.1"],
-  "evil.test": ["45.33.32.156"],
-} as const;
-
 export const PUBLIC = "93.184.216.34";
 export const PUBLIC_2 = "93.184.216.35";
 export const PUBLIC_6 = "2606:2800:220::34";
@@ -79,4 +70,30 @@ export const PORT = {
   https: 443,
   https2: 8443,
   bulk: 9000,
+} as const;
+
+/** What the resolvers of the fake internet say. */
+export const ZONE = {
+  "allowed.test": { A: [PUBLIC] },
+  "api.allowed.test": { A: [PUBLIC], AAAA: [PUBLIC_6] },
+  "files.allowed.test": { A: [PUBLIC_2] },
+  "alias.allowed.test": { CNAME: ["api.allowed.test"] },
+  // One address with two tenants.
+  "good.cdn.test": { A: [SHARED] },
+  "bad.cdn.test": { A: [SHARED] },
+  "evil.test": { A: [EVIL] },
+  "xallowed.test": { A: [EVIL] },
+  "allowed.test.evil.test": { A: [EVIL] },
+  // Names that lead somewhere else than they should.
+  "private.evil.test": { A: [PRIVATE[0]] },
+  "metadata.evil.test": { A: [METADATA[0]] },
+  "loopback.evil.test": { A: ["127.0.0.1"] },
+  "flip.evil.test": { "A in turn": [EVIL, PRIVATE[0]] },
+  "cloaked.allowed.test": { CNAME: ["tracker.ads.test"] },
+  "tracker.ads.test": { A: [PUBLIC_2] },
+} as const;
+
+/** The attacker's own resolver claims that the good names are its own. */
+export const LIES = {
+  [EVIL]: { "api.allowed.test": { A: [EVIL] }, "evil.test": { A: [EVIL] } },
 } as const;

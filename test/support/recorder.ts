@@ -9,8 +9,11 @@ import { createInterface } from "node:readline";
 export interface Listener {
   readonly net: "tcp" | "udp";
   readonly at: string;
-  readonly as: "http" | "https" | "banner" | "echo" | "bulk" | "canary";
+  readonly as: "http" | "https" | "names" | "banner" | "echo" | "bulk" | "canary";
 }
+
+/** What the resolvers know: names, their records by type. See names.go for the types. */
+export type Zone = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
 /** Everything since the last reset; keys are `address:port`, of packets `protocol address:port`. */
 export interface Report {
@@ -25,6 +28,12 @@ export interface Report {
     readonly method: string;
     readonly path: string;
     readonly proto: string;
+  }[];
+  readonly queries: readonly {
+    readonly to: string;
+    readonly name: string;
+    readonly type: string;
+    readonly via: "udp" | "tcp";
   }[];
   readonly streams: readonly {
     readonly to: string;
@@ -51,6 +60,8 @@ export class Recorder {
       readonly listeners: readonly Listener[];
       readonly capture?: string;
       readonly files?: string;
+      readonly zone?: Zone;
+      readonly lies?: Readonly<Record<string, Zone>>;
     },
   ): Promise<{ recorder: Recorder; ca: string }> {
     const [command = "", ...args] = argv;

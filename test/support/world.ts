@@ -11,7 +11,15 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { ALL_ADDRESSES, HOST_ANY_PORT, HOST_LOOPBACK_PORT, PORT, UNREACHABLE } from "./places.ts";
+import {
+  ALL_ADDRESSES,
+  HOST_ANY_PORT,
+  HOST_LOOPBACK_PORT,
+  LIES,
+  PORT,
+  UNREACHABLE,
+  ZONE,
+} from "./places.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
 import { type Listener, Recorder } from "./recorder.ts";
 
@@ -49,6 +57,8 @@ const INTERNET: readonly Listener[] = [
   { net: "tcp", at: `:${PORT.echo}`, as: "echo" },
   { net: "tcp", at: `:${PORT.bulk}`, as: "bulk" },
   { net: "udp", at: `:${PORT.echo}`, as: "echo" },
+  { net: "udp", at: ":53", as: "names" },
+  { net: "tcp", at: ":53", as: "names" },
 ];
 
 const HOST: readonly Listener[] = [
@@ -106,6 +116,8 @@ export async function openWorld(): Promise<World> {
     listeners: INTERNET,
     capture: "dn0",
     files,
+    zone: ZONE,
+    lies: LIES,
   });
   const own = await Recorder.start(onHost([servers]), { listeners: HOST });
   const ca = join(scratch, "ca.pem");

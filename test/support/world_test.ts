@@ -1,5 +1,14 @@
 import { afterAll, expect, test } from "bun:test";
-import { HOST_LOOPBACK_PORT, PRIVATE, PUBLIC, PUBLIC_6, SILENT, UNREACHABLE } from "./places.ts";
+import {
+  EVIL,
+  HOST_LOOPBACK_PORT,
+  PRIVATE,
+  PUBLIC,
+  PUBLIC_6,
+  RESOLVERS,
+  SILENT,
+  UNREACHABLE,
+} from "./places.ts";
 import { contacts } from "./recorder.ts";
 import { openWorld } from "./world.ts";
 
@@ -71,4 +80,23 @@ print(h.hexdigest() != "", answer[0], answer[1] == hashlib.sha256(b"x" * 100000)
   const { stdout, stderr } = await world.run(["python3", "-c", script]);
   expect([stderr, stdout]).toEqual(["", `True 100000 True 60000 ('${PUBLIC}', 7)\n`]);
   expect((await world.internet.report()).datagrams).toEqual({ [`${PUBLIC}:7`]: 1 });
+});
+
+test("names resolve as the zone says, and each query is written down", async () => {
+  await world.internet.reset();
+  const lookup = async (...args: string[]) =>
+    (await world.run(["dig", "+short", "+tries=1", "+time=2", ...args])).stdout.trim().split("\n");
+  expect(await lookup("api.allowed.test", "AAAA")).toEqual([PUBLIC_6]);
+  expect(await lookup("alias.allowed.test", "+tcp")).toEqual(["api.allowed.test.", PUBLIC]);
+  expect([await lookup("flip.evil.test"), await lookup("flip.evil.test")])
+    .toEqual([[EVIL], [PRIVATE[0]]]);
+  expect(await lookup(`@${EVIL}`, "api.allowed.test")).toEqual([EVIL]);
+  const { queries } = await world.internet.report();
+  expect(queries.map(({ to, name, type, via }) => `${to} ${name} ${type} ${via}`)).toEqual([
+    `${RESOLVERS[0]} api.allowed.test AAAA udp`,
+    `${RESOLVERS[0]} alias.allowed.test A tcp`,
+    `${RESOLVERS[0]} flip.evil.test A udp`,
+    `${RESOLVERS[0]} flip.evil.test A udp`,
+    `${EVIL} api.allowed.test A udp`,
+  ]);
 });

@@ -26,6 +26,7 @@ type report struct {
 	Packets  map[string]int `json:"packets"`
 	Names    []name         `json:"names"`
 	Requests []request      `json:"requests"`
+	Queries  []query        `json:"queries"`
 	// Streams are the uploads that ended: how many bytes, and their SHA-256.
 	Streams []stream `json:"streams"`
 }
@@ -41,6 +42,13 @@ type request struct {
 	Method string `json:"method"`
 	Path   string `json:"path"`
 	Proto  string `json:"proto"`
+}
+
+type query struct {
+	To   string `json:"to"`
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Via  string `json:"via"`
 }
 
 type stream struct {
@@ -61,7 +69,7 @@ func (b *book) reset() {
 	b.r = report{
 		Accepts: map[string]int{}, Bytes: map[string]int64{},
 		Datagrams: map[string]int{}, Packets: map[string]int{},
-		Names: []name{}, Requests: []request{}, Streams: []stream{},
+		Names: []name{}, Requests: []request{}, Queries: []query{}, Streams: []stream{},
 	}
 }
 
@@ -72,7 +80,7 @@ func (b *book) report() report {
 	r.Accepts, r.Bytes = maps.Clone(r.Accepts), maps.Clone(r.Bytes)
 	r.Datagrams, r.Packets = maps.Clone(r.Datagrams), maps.Clone(r.Packets)
 	r.Names, r.Requests = slices.Clone(r.Names), slices.Clone(r.Requests)
-	r.Streams = slices.Clone(r.Streams)
+	r.Queries, r.Streams = slices.Clone(r.Queries), slices.Clone(r.Streams)
 	return r
 }
 

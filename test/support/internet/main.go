@@ -18,12 +18,15 @@ type config struct {
 	// Files is the directory that HTTP servers offer under /files/.
 	Files     string     `json:"files"`
 	Listeners []listener `json:"listeners"`
+	// Zone is what listeners as "names" answer, Lies what they answer on one address instead.
+	Zone zone            `json:"zone"`
+	Lies map[string]zone `json:"lies"`
 }
 
 type listener struct {
 	Net string `json:"net"` // tcp or udp
 	At  string `json:"at"`  // host:port; an empty host is every address
-	As  string `json:"as"`  // http, https, banner, echo, bulk, canary
+	As  string `json:"as"`  // http, https, names, banner, echo, bulk, canary
 }
 
 type command struct {
@@ -49,7 +52,10 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	world := &servers{book: book, authority: authority, files: c.Files}
+	world := &servers{
+		book: book, authority: authority, files: c.Files,
+		names: &names{book: book, zone: c.Zone, lies: c.Lies, turns: map[string]int{}},
+	}
 	if c.Capture != "" {
 		if err := capture(c.Capture, book); err != nil {
 			return err
@@ -84,7 +90,11 @@ func (s *servers) listen(l listener) error {
 		if err != nil {
 			return err
 		}
-		go s.datagrams(conn.(*net.UDPConn), l.As == "echo")
+		if l.As == "names" {
+			go s.names.overUDP(conn.(*net.UDPConn))
+		} else {
+			go s.datagrams(conn.(*net.UDPConn), l.As == "echo")
+		}
 		return nil
 	}
 	accept, err := net.Listen("tcp", l.At)
@@ -99,7 +109,7 @@ func (s *servers) listen(l listener) error {
 		go s.web().ServeTLS(accept, "", "")
 	default:
 		serve, known := map[string]func(net.Conn){
-			"banner": s.banner, "echo": s.echo, "bulk": s.bulk, "canary": s.canary,
+			"banner": s.banner, "echo": s.echo, "bulk": s.bulk, "canary": s.canary, "names": s.names.overTCP,
 		}[l.As]
 		if !known {
 			return fmt.Errorf("no such server: %s", l.As)

@@ -50,6 +50,9 @@ func capture(name string, b *book) error {
 	return nil
 }
 
+// multicastReports is where MLDv2 reports go (RFC 3810).
+var multicastReports = netip.MustParseAddr("ff02::16")
+
 func swap(x uint16) uint16 { return x<<8 | x>>8 }
 
 // label names a packet by protocol and destination: "tcp 10.9.9.9:80", "icmp 10.9.9.9", "proto47 …".
@@ -65,6 +68,9 @@ func label(kind uint16, p []byte) (string, bool) {
 		}
 	case kind == ethIPv6 && len(p) >= 40:
 		to, protocol, payload = netip.AddrFrom16([16]byte(p[24:40])), p[6], p[40:]
+		if to == multicastReports {
+			return "", false // The host's own kernel says which groups it listens to.
+		}
 	default:
 		return "", false
 	}

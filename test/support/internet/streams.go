@@ -14,6 +14,7 @@ type servers struct {
 	book      *book
 	authority *authority
 	files     string
+	names     *names
 }
 
 func accepting(l net.Listener, serve func(net.Conn)) {
