@@ -20,14 +20,19 @@ export interface Complaint {
   readonly fault: PolicyFault;
 }
 
-/** Turns the first issue of a failed check into a complaint about `value`. */
+/** Turns the most telling issue of a failed check into a complaint about `value`. */
 export function complaintOf(
   error: { readonly issues: readonly Issue[] },
   value: unknown,
 ): Complaint {
-  const [issue] = error.issues;
+  const issue = mostTelling(error.issues);
   if (issue === undefined) throw new TypeError("Cannot explain an error without issues");
   return explain(issue, [], value);
+}
+
+/** A mistyped key also makes another key missing: the first is the cause, the second its effect. */
+function mostTelling(issues: readonly Issue[]): Issue | undefined {
+  return issues.find((issue) => issue.code === "unrecognized_keys") ?? issues[0];
 }
 
 function explain(issue: Issue, base: Path, root: unknown): Complaint {
@@ -52,7 +57,7 @@ function explainUnion(
   let best: Issue | undefined;
   let depth = -1;
   const kinds: string[] = [];
-  for (const [issue] of alternatives) {
+  for (const issue of alternatives.map(mostTelling)) {
     if (issue === undefined) continue;
     if (issue.code === "invalid_type" && issue.path.length === 0) {
       kinds.push(kindName(issue.expected));
@@ -100,12 +105,16 @@ function faultOf(issue: Issue, value: unknown, key: PropertyKey | undefined): Po
       if (issue.origin === "array") {
         return new PolicyFault("the list is empty", `leave ${String(key)} out to mean all of them`);
       }
-      return new PolicyFault(`${String(value)} is too small`, `use at least ${issue.minimum}`);
+      return outOfRange(value, key, `use at least ${issue.minimum}`);
     case "too_big":
-      return new PolicyFault(`${String(value)} is too big`, `use at most ${issue.maximum}`);
+      return outOfRange(value, key, `use at most ${issue.maximum}`);
     default:
       return new PolicyFault(issue.message);
   }
+}
+
+function outOfRange(value: unknown, key: PropertyKey | undefined, hint: string): PolicyFault {
+  return new PolicyFault(`${String(value)} is out of range for ${String(key)}`, hint);
 }
 
 function complaint(path: Path, state: string, hint?: string): Complaint {

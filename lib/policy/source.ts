@@ -10,7 +10,7 @@ import {
   parseTree,
   printParseErrorCode,
 } from "jsonc-parser";
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
 import { PolicyFault, quote } from "./fault.ts";
 
 export type Path = readonly PropertyKey[];
@@ -22,6 +22,8 @@ export interface Source {
   /** Offset of the key that the path ends with. */
   offsetOfKey(path: Path): number;
 }
+
+const TOO_DEEP = "it is nested too deeply";
 
 /** A fault with a place in the text. */
 export class SourceFault extends PolicyFault {
@@ -40,7 +42,7 @@ export function readSource(text: string, path: string): Source {
     return json ? readJson(text) : readYaml(text);
   } catch (error) {
     // Both parsers descend recursively; the guest has no say here, but a crash helps nobody.
-    if (error instanceof RangeError) throw new SourceFault(0, "it is nested too deeply");
+    if (error instanceof RangeError) throw new SourceFault(0, TOO_DEEP);
     throw error;
   }
 }
@@ -101,12 +103,10 @@ function walkJson(root: JsonNode | undefined, path: Path): { key: number; value:
 }
 
 function readYaml(text: string): Source {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { prettyErrors: false, lineCounter: lines });
+  const document = parseDocument(text, { prettyErrors: false, stringKeys: true });
   const problem = document.errors[0] ?? document.warnings[0];
   if (problem !== undefined) {
-    const message = problem.message.split("\n")[0] ?? "";
-    throw new SourceFault(problem.pos[0], `it is not YAML: ${message}`);
+    throw new SourceFault(problem.pos[0], yamlComplaint(problem.message));
   }
   return {
     value: yamlValue(() => document.toJS({ maxAliasCount: 100 })),
@@ -121,8 +121,17 @@ function yamlValue(convert: () => unknown): unknown {
     return convert();
   } catch (error) {
     if (error instanceof RangeError || !(error instanceof Error)) throw error;
-    throw new SourceFault(0, `it is not YAML: ${error.message.split("\n")[0] ?? ""}`);
+    throw new SourceFault(0, yamlComplaint(error.message));
   }
+}
+
+/** The library's words, without its advice to programmers. */
+function yamlComplaint(message: string): string {
+  // It catches its own stack overflow.
+  if (message.startsWith("Maximum call stack")) return TOO_DEEP;
+  if (message.startsWith("With stringKeys")) return "a key is no text";
+  const [clause = ""] = message.split(/[;\n]/);
+  return `it is not YAML: ${clause}`;
 }
 
 function walkYaml(root: unknown, path: Path): { key: number; value: number } {

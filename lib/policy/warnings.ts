@@ -86,6 +86,8 @@ function shadowWarnings(
       return [{ code: "shadowed", rule: index, by, message }];
     }
     if (partly !== undefined || rule.action !== "deny" || cover.action !== "allow") continue;
+    // Ports of the very same destination, allowed before the rest is denied, are an exception.
+    if (keyOf(cover.destination) === keyOf(rule.destination)) continue;
     const overlap = meetsDirection(cover, rule) ? scopeOverlap(cover, rule) : null;
     if (overlap === null) continue;
     const name = rule.destination.kind === "domain" || rule.destination.kind === "suffix";
