@@ -80,9 +80,23 @@ export async function run(command: Command): Promise<number> {
     return OK;
   }
   const file = await resolvePolicyFile(subject);
-  const flow = parseFlow(flowText);
+  const flow = readFlow(flowText);
   for (const line of await explanation(file, flow, command.opts<Flags>())) ui.out(`${line}\n`);
   return OK;
+}
+
+/** What does not parse on the command line is wrong usage, not a bad policy. */
+function readFlow(text: string): FlowTarget {
+  try {
+    return parseFlow(text);
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error;
+    throw new SbxError(
+      "USAGE",
+      error.message,
+      error.hint === undefined ? {} : { hint: error.hint },
+    );
+  }
 }
 
 async function explanation(file: PolicyFile, flow: FlowTarget, flags: Flags): Promise<string[]> {

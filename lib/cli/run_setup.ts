@@ -21,12 +21,15 @@ export async function sandboxOf(flags: RunFlags): Promise<SandboxBuilder> {
   refuseContradictions(flags);
   const network = await networkOf(flags);
   let builder = Sandbox.builder().network(network);
-  if (flags.name !== undefined) builder = builder.name(flags.name);
-  if (flags.cpus !== undefined) builder = builder.cpus(flags.cpus);
-  if (flags.memory !== undefined) builder = builder.memory(flags.memory);
-  if (flags.workdir !== undefined) builder = builder.workdir(flags.workdir);
-  if (flags.timeout !== undefined) builder = builder.timeout(flags.timeout);
-  if (flags.log !== undefined) builder = builder.journal(flags.log);
+  const set = <T>(option: string, value: T | undefined, call: (value: T) => SandboxBuilder) => {
+    if (value !== undefined) builder = given(option, value, () => call(value));
+  };
+  set("--name", flags.name, (name) => builder.name(name));
+  set("--cpus", flags.cpus, (count) => builder.cpus(count));
+  set("--memory", flags.memory, (mib) => builder.memory(mib));
+  set("--workdir", flags.workdir, (path) => builder.workdir(path));
+  set("--timeout", flags.timeout, (ms) => builder.timeout(ms));
+  set("--log", flags.log, (path) => builder.journal(path));
   for (const { host, guest, readOnly } of flags.volume) {
     builder = builder.mount(host, guest, { readOnly });
   }
@@ -48,17 +51,33 @@ async function networkOf(flags: RunFlags): Promise<(network: NetworkBuilder) => 
     : NetworkPolicy.none();
   return (fresh) => {
     let network = fresh.policy(policy);
-    for (const name of flags.blockDomain) network = block(network, name, "name");
-    for (const name of flags.blockDomainSuffix) network = block(network, name, "suffix");
-    for (const { form, text } of flags.rules) network = asUsage(() => network[form](text));
-    for (const publication of flags.publish) network = network.publish(publication);
-    if (flags.denyWith !== undefined) network = network.denyWith(flags.denyWith);
-    if (flags.blockDoh) network = network.blockDoh();
+    const set = <T>(option: string, value: T | undefined, call: (value: T) => NetworkBuilder) => {
+      if (value !== undefined) network = given(option, value, () => call(value));
+    };
+    const setEach = <T>(
+      option: string,
+      values: readonly T[],
+      call: (value: T) => NetworkBuilder,
+    ) => {
+      for (const value of values) set(option, value, call);
+    };
+    for (const { form, text } of flags.rules) set(`--${form}`, text, (line) => network[form](line));
+    setEach("--block-domain", flags.blockDomain, (name) => block(network, name, "name"));
+    setEach(
+      "--block-domain-suffix",
+      flags.blockDomainSuffix,
+      (name) => block(network, name, "suffix"),
+    );
+    setEach("--publish", flags.publish, (publication) => network.publish(publication));
+    set("--deny-with", flags.denyWith, (how) => network.denyWith(how));
+    set("--block-doh", flags.blockDoh, (on) => network.blockDoh(on));
     if (!flags.dnsRebindProtection) network = network.dnsRebindProtection(false);
-    if (flags.dnsServer.length > 0) network = network.dnsServers(flags.dnsServer);
-    if (flags.dnsTimeout !== undefined) network = network.dnsTimeout(flags.dnsTimeout);
-    if (flags.maxConnections !== undefined) network = network.maxConnections(flags.maxConnections);
-    if (flags.maxNewFlows !== undefined) network = network.newFlowsPerSecond(flags.maxNewFlows);
+    if (flags.dnsServer.length > 0) {
+      set("--dns-server", flags.dnsServer, (all) => network.dnsServers(all));
+    }
+    set("--dns-timeout", flags.dnsTimeout, (ms) => network.dnsTimeout(ms));
+    set("--max-connections", flags.maxConnections, (count) => network.maxConnections(count));
+    set("--max-new-flows", flags.maxNewFlows, (count) => network.newFlowsPerSecond(count));
     return network;
   };
 }
@@ -69,18 +88,22 @@ function block(network: NetworkBuilder, text: string, as: "name" | "suffix"): Ne
   return as === "name" ? network.blockDomain(text) : network.blockDomainSuffix(text);
 }
 
-/** A rule that does not parse on the command line is wrong usage, not a bad policy. */
-function asUsage<T>(parse: () => T): T {
+/** Makes a builder call for an option: what the call refuses is wrong usage of that option. */
+function given<T>(option: string, value: unknown, call: () => T): T {
   try {
-    return parse();
+    return call();
   } catch (error) {
-    if (!(error instanceof SbxError) || error.code !== "POLICY_INVALID") throw error;
-    throw new SbxError(
-      "USAGE",
-      error.message,
-      error.hint === undefined ? {} : { hint: error.hint },
-    );
+    if (!(error instanceof SbxError)) throw error;
+    const state = /^Cannot use \w+\(.*\): (.*)$/.exec(error.message)?.[1];
+    const message = state === undefined
+      ? error.message
+      : `Cannot use ${option} ${quoted(value)}: ${state}`;
+    throw new SbxError("USAGE", message, error.hint === undefined ? {} : { hint: error.hint });
   }
+}
+
+function quoted(value: unknown): string {
+  return JSON.stringify(String(value));
 }
 
 function refuseContradictions(flags: RunFlags): void {

@@ -141,11 +141,13 @@ export class NetworkBuilder {
     const newFlowsPerSecond = this.#calls.newFlowsPerSecond ?? base.limits.newFlowsPerSecond;
     // `none` means that nothing may pass. A rule that lets something pass needs a device for it.
     const network = base.policy.network || rules.some((rule) => rule.action === "allow");
-    if (!network && publish.length > 0) {
-      throw misuse(
-        "publish",
-        "the policy gives the guest no network",
-        "allow the peers with an inbound rule",
+    const [unreachable] = network ? [] : publish;
+    if (unreachable !== undefined) {
+      const { hostPort, guestPort } = unreachable;
+      throw new SbxError(
+        "USAGE",
+        `Cannot publish port ${hostPort} to ${guestPort}: the policy gives the guest no network`,
+        { hint: "allow the peers with an inbound rule, like allow:inbound@any" },
       );
     }
     return {

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { run } from "../support/process.ts";
 
-const HERE = fileURLToPath(new URL(".", import.meta.url));
+const HERE = dirname(fileURLToPath(import.meta.url));
 const PUMP = `'${process.execPath}' '${join(HERE, "stdio_fixture.ts")}'`;
 
 function shell(script: string) {

@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import { run } from "../support/process.ts";
 import { matches, parseTranscript } from "./transcript.ts";
 
-const HERE = fileURLToPath(new URL(".", import.meta.url));
+const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = resolve(HERE, "../..");
 
 for (const path of globSync(join(HERE, "*.txt")).sort()) {
@@ -63,10 +63,10 @@ test("matches() wants every line, and takes [..] for text within one", () => {
   expect(matches("axc\n", ["a.c"])).toBe(false);
 });
 
-/** `sbx` on the PATH of a transcript: the binary in SBX_BIN, else this checkout's sources. */
+/** `sbx` on the PATH of a transcript: the binary in SBX_BINARY, else this checkout's sources. */
 function shim(directory: string): string {
   const path = join(directory, "sbx");
-  const binary = process.env["SBX_BIN"];
+  const binary = process.env["SBX_BINARY"];
   const command = binary === undefined
     ? [process.execPath, join(ROOT, "main.ts")]
     : [resolve(binary)];

@@ -36,7 +36,7 @@ test("own rules stand before those of the policy, in the order of the calls", ()
       "deny outbound",
     ],
   );
-  expect(policy.rules.slice(4)).toEqual(NetworkPolicy.publicOnly().rules);
+  expect(policy.rules.slice(4)).toEqual([...NetworkPolicy.publicOnly().rules]);
 });
 
 test("none has no network device until a rule allows something", () => {
@@ -106,7 +106,10 @@ test("every misuse is an SbxError that names the call", () => {
     [() => network.denyWith("ignore" as "drop"), 'denyWith("ignore")'],
     [() => network.publish({ ...publication, guestPort: 0 }), "publish(1 to 0)"],
     [() => network.publish({ ...publication, bind: "localhost" }), "publish(1 to 2)"],
-    [() => network.policy(NetworkPolicy.none()).publish(publication).build(), "publish"],
+    [
+      () => network.policy(NetworkPolicy.none()).publish(publication).build(),
+      "publish port 1 to 2",
+    ],
     [() => network.rule("example.com@allow"), "example.com@allow"],
     [() => network.allow("10.0.0.0/33"), "10.0.0.0/33"],
   ];
