@@ -6,7 +6,7 @@
  * @module
  */
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
@@ -33,6 +33,8 @@ export interface World {
   readonly scratch: string;
   /** PEM file of the authority behind every TLS server of the fake internet. */
   readonly ca: string;
+  /** Options of `sbx run` that show it to the guest as /trust/ca.pem. */
+  readonly withCa: readonly string[];
   /** Served under /files/ by every web server. */
   readonly files: string;
   readonly internet: Recorder;
@@ -70,6 +72,8 @@ const HOST: readonly Listener[] = [
 
 export async function openWorld(): Promise<World> {
   const scratch = mkdtempSync(join(tmpdir(), "sbx-world-"));
+  // QEMU, which may run as nobody, has to see what is mounted from here.
+  chmodSync(scratch, 0o755);
   const files = join(scratch, "files");
   mkdirSync(files);
   const servers = buildServers();
@@ -120,13 +124,16 @@ export async function openWorld(): Promise<World> {
     lies: LIES,
   });
   const own = await Recorder.start(onHost([servers]), { listeners: HOST });
-  const ca = join(scratch, "ca.pem");
+  const trust = join(scratch, "trust");
+  mkdirSync(trust);
+  const ca = join(trust, "ca.pem");
   writeFileSync(ca, out.ca);
   const sbxEnv = { XDG_CACHE_HOME: join(ROOT, ".cache/test") };
   const withEnv = (options: RunOptions) => ({ ...options, env: { ...sbxEnv, ...options.env } });
   return {
     scratch,
     ca,
+    withCa: ["-v", `${trust}:/trust:ro`],
     files,
     internet: out.recorder,
     host: own.recorder,
