@@ -15,6 +15,8 @@ export type ErrorCode =
   | "REQUIREMENT_MISSING" // QEMU, kernel, KVM permission …: see `sbx doctor`
   | "GUEST_START" // the guest did not reach "agent ready"
   | "GUEST_LOST" // QEMU or the agent ended while in use
+  | "GUEST_FAILED" // the guest could not do what it was asked to
+  | "PIPE_CLOSED" // input for a command that reads no more
   | "NETSTACK_LOST" // netstack ended or broke the protocol
   | "PROTOCOL" // a peer sent bytes that its protocol does not allow
   | "PORT_UNAVAILABLE" // the address to publish on is not one of this machine

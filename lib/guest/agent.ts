@@ -1,142 +1,214 @@
 /**
- * The host's end of the agent's port: calls, and the streams of commands with credit both ways.
+ * The host's end of the agent's port: calls, each with its three streams.
+ *
+ * ```
+ * call:  opened ── Data, Eof, Credit, Stop … ──► Result
+ * port:  up ── any violation, error or end ──► lost: every open call fails with the same error
+ * ```
  *
  * @module
  */
 import type { Duplex } from "node:stream";
 import { SbxError } from "../base/errors.ts";
+import { type CallSink, callStreams, endStreams, loseCall, type SendFrame } from "./agent_call.ts";
+import { Command } from "./agent_command.ts";
 import {
+  type AgentFrame,
   AgentFrameReader,
   encodeAgentFrame,
   Kind,
-  MAX_DATA,
-  MAX_MESSAGE,
+  MAX_CALL,
+  MAX_REQUEST,
   Stream,
-  WINDOW,
 } from "./agent_frame.ts";
+import type { Inflow } from "./agent_inflow.ts";
+import type { Outflow } from "./agent_outflow.ts";
+import { type AgentResult, type FileInfo, fileInfo, parseResult } from "./agent_result.ts";
 import type { ExecSpec, GuestProcess } from "./guest.ts";
 
 /** What `configure` tells the agent; the names are the protocol's. */
 export interface AgentConfig {
   readonly hostname: string;
+  /** Nanoseconds since 1970. */
   readonly timeNs: number;
-  /** Base64. */
+  /** At least 32 random bytes, in base64. */
   readonly entropy: string;
-  readonly network?: Readonly<Record<string, string | number>>;
+  /** Where commands start. */
+  readonly home: string;
+  /** Absent: a loopback and nothing else. */
+  readonly network?: {
+    readonly mtu: number;
+    readonly guest4: string;
+    readonly gateway4: string;
+    readonly guest6: string;
+    readonly gateway6: string;
+  };
+  /** Exports that get a writable layer, such as /usr. */
   readonly trees: readonly { readonly tag: string; readonly at: string }[];
   readonly mounts: readonly {
     readonly tag: string;
     readonly at: string;
     readonly readOnly: boolean;
   }[];
+  /** Links of the root, such as `bin` to `usr/bin`. */
   readonly links: Readonly<Record<string, string>>;
-  readonly files: readonly {
-    readonly path: string;
-    readonly data?: string;
-    readonly link?: string;
-  }[];
 }
-
-/** What a call answers with: `ok` or `error`. */
-interface Result {
-  readonly ok?: unknown;
-  readonly error?: { readonly code: string; readonly message: string };
-}
-
-/** Receives the frames of one call. */
-interface CallSink {
-  data(stream: number, payload: Uint8Array<ArrayBuffer>): void;
-  eof(stream: number): void;
-  credit(bytes: number): void;
-  stop(): void;
-  result(result: Result): void;
-  lost(error: SbxError): void;
-}
-
-const ERROR_CODES = {
-  "not-found": "EXEC_NOT_FOUND",
-  "not-executable": "EXEC_NOT_EXECUTABLE",
-} as const;
 
 export class Agent {
   readonly #port: Duplex;
   readonly #calls = new Map<number, CallSink>();
   readonly #reader = new AgentFrameReader();
-  #nextCall = 1;
+  #lastCall = 0;
   #lost: SbxError | undefined;
 
+  /** Takes over the port, of which nothing was read. */
   constructor(port: Duplex) {
     this.#port = port;
-    port.on("data", (bytes: Uint8Array) => {
-      try {
-        for (const frame of this.#reader.push(bytes)) this.#take(frame.kind, frame);
-      } catch (error) {
-        if (!(error instanceof SbxError)) throw error;
-        this.#lose(error);
-      }
-    });
-    port.on("error", () => this.#lose(gone()));
-    port.on("close", () => this.#lose(gone()));
-    port.on("end", () => this.#lose(gone()));
+    port.on("data", (bytes: Uint8Array) => this.#receive(bytes));
+    for (const event of ["error", "close", "end"]) {
+      port.on(event, (cause?: unknown) => this.#lose(gone(cause)));
+    }
   }
 
-  /** Resolves when the agent is up and the machine is set up for commands. */
-  configure(config: AgentConfig): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#call("configure", { configure: config }, {
-      data: () => {},
-      eof: () => {},
-      credit: () => {},
-      stop: () => {},
-      lost: reject,
-      result: ({ error }) => {
-        if (error === undefined) return resolve();
-        reject(new SbxError("GUEST_START", `Cannot set up the guest: ${error.message}`));
-      },
-    });
-    return promise;
+  /**
+   * Sets the machine up; before, the agent runs nothing. `root` is a tar archive of files for the
+   * guest's root.
+   *
+   * @throws SbxError GUEST_START
+   */
+  async configure(config: AgentConfig, root: Uint8Array): Promise<void> {
+    const call = this.#plainCall({ method: "configure", ...config });
+    await send(call.input, [root]);
+    const result = await call.result;
+    if ("ok" in result) return;
+    throw new SbxError("GUEST_START", `Cannot set up the guest: ${result.failure.message}`);
   }
 
+  /**
+   * Runs a command. Like a pipe's, its output must be read for it to go on and its status to come.
+   *
+   * @throws SbxError USAGE for arguments or an environment that no command can have.
+   */
   exec(spec: ExecSpec): GuestProcess {
-    return new Command(spec, (sink) => {
-      const call = this.#call("exec", { exec: spec }, sink);
-      return (kind, stream, payload) => this.#send(kind, call, stream, payload);
-    });
+    return new Command(spec, (request, sink) => this.#call(request, sink));
   }
 
-  #call(method: string, fields: Readonly<Record<string, unknown>>, sink: CallSink): number {
-    const call = this.#nextCall++;
-    const body = new TextEncoder().encode(JSON.stringify({ method, ...fields }));
-    if (body.length > MAX_MESSAGE) {
+  /**
+   * The content of a file in the guest.
+   *
+   * @throws (through the stream) SbxError FILE_UNREADABLE
+   */
+  readFile(path: string): ReadableStream<Uint8Array> {
+    const call = this.#plainCall({ method: "read", path });
+    call.result.then((result) => {
+      if ("failure" in result) call.output.fail(unusable("read", path, result.failure.message));
+    }, () => {});
+    return call.output.stream;
+  }
+
+  /**
+   * Makes or replaces a file in the guest; `mode` is for a new one.
+   *
+   * @throws SbxError FILE_UNREADABLE
+   */
+  async writeFile(
+    path: string,
+    content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    mode = 0o644,
+  ): Promise<void> {
+    const call = this.#plainCall({ method: "write", path, mode });
+    await send(call.input, content);
+    const result = await call.result;
+    if ("failure" in result) throw unusable("write", path, result.failure.message);
+  }
+
+  /**
+   * What a path in the guest is, symbolic links followed; null when there is nothing.
+   *
+   * @throws SbxError FILE_UNREADABLE
+   */
+  async stat(path: string): Promise<FileInfo | null> {
+    const result = await this.#plainCall({ method: "stat", path }).result;
+    if ("ok" in result) return fileInfo(result.ok);
+    if (result.failure.code === "not-found") return null;
+    throw unusable("examine", path, result.failure.message);
+  }
+
+  /** Ends all commands and has everything written that a mount still has to. */
+  async shutdown(): Promise<void> {
+    await this.#plainCall({ method: "shutdown" }).result;
+  }
+
+  /** A call whose streams have no state of their own. */
+  #plainCall(request: Readonly<Record<string, unknown>>): {
+    readonly input: Outflow;
+    readonly output: Inflow;
+    readonly result: Promise<AgentResult>;
+  } {
+    const result = Promise.withResolvers<AgentResult>();
+    result.promise.catch(() => {}); // whoever waits is told; a stream's user may not wait
+    const send: SendFrame = (kind, stream, payload) => sendFrame(kind, stream, payload);
+    const { input, outputs } = callStreams(send);
+    const sendFrame = this.#call(request, {
+      input,
+      outputs,
+      result: result.resolve,
+      lost: result.reject,
+    });
+    return { input, output: outputs[Stream.Output], result: result.promise };
+  }
+
+  #call(request: Readonly<Record<string, unknown>>, sink: CallSink): SendFrame {
+    const body = new TextEncoder().encode(JSON.stringify(request));
+    if (body.length > MAX_REQUEST) {
       throw new SbxError("USAGE", "Cannot run the command: its arguments are over 1 MiB");
     }
-    if (this.#lost !== undefined) {
-      const lost = this.#lost;
-      queueMicrotask(() => sink.lost(lost));
-      return call;
+    if (this.#lastCall === MAX_CALL) {
+      throw new SbxError("STOPPED", "Cannot call the guest: it has had 16 million calls");
     }
-    this.#calls.set(call, sink);
-    this.#send(Kind.Call, call, 0, body);
-    return call;
+    const call = ++this.#lastCall;
+    const send: SendFrame = (kind, stream, payload) => {
+      if (this.#calls.has(call)) this.#port.write(encodeAgentFrame(kind, call, stream, payload));
+    };
+    if (this.#lost === undefined) {
+      this.#calls.set(call, sink);
+      send(Kind.Call, Stream.Input, body);
+    } else {
+      loseCall(sink, this.#lost);
+    }
+    return send;
   }
 
-  #send(kind: Kind, call: number, stream: number, payload?: Uint8Array): void {
-    if (this.#lost === undefined) this.#port.write(encodeAgentFrame(kind, call, stream, payload));
+  #receive(bytes: Uint8Array): void {
+    if (this.#lost !== undefined) return;
+    try {
+      for (const frame of this.#reader.push(bytes)) this.#take(frame);
+    } catch (error) {
+      if (!(error instanceof SbxError)) throw error;
+      this.#lose(error);
+    }
   }
 
-  #take(
-    kind: Kind,
-    { call, stream, payload }: { call: number; stream: number; payload: Uint8Array<ArrayBuffer> },
-  ): void {
+  #take({ kind, call, stream, payload }: AgentFrame): void {
     const sink = this.#calls.get(call);
-    if (sink === undefined) return;
-    if (kind === Kind.Data) sink.data(stream, payload);
-    else if (kind === Kind.Eof) sink.eof(stream);
-    else if (kind === Kind.Stop) sink.stop();
-    else if (kind === Kind.Credit) sink.credit(new DataView(payload.buffer).getUint32(0));
-    else if (kind === Kind.Result) {
-      this.#calls.delete(call);
-      sink.result(parseResult(payload));
+    if (sink === undefined) {
+      throw new SbxError("PROTOCOL", "Cannot follow the guest's agent: it answered no open call");
+    }
+    const output = sink.outputs[stream === Stream.Errors ? Stream.Errors : Stream.Output];
+    switch (kind) {
+      case Kind.Data:
+        return output.push(payload);
+      case Kind.Eof:
+        return output.end();
+      case Kind.Credit:
+        return sink.input.credit(uint32(payload));
+      case Kind.Stop:
+        return sink.input.stop();
+      case Kind.Result: {
+        sink.result(parseResult(payload)); // on an error the call is still open, to be lost
+        this.#calls.delete(call);
+        endStreams(sink);
+      }
     }
   }
 
@@ -144,198 +216,42 @@ export class Agent {
     if (this.#lost !== undefined) return;
     this.#lost = error;
     this.#port.destroy();
-    for (const sink of this.#calls.values()) sink.lost(error);
+    const calls = [...this.#calls.values()];
     this.#calls.clear();
+    for (const sink of calls) loseCall(sink, error);
   }
 }
 
-function gone(): SbxError {
-  return new SbxError("GUEST_LOST", "Cannot reach the guest: its agent is gone");
-}
-
-function parseResult(payload: Uint8Array): Result {
+/** Writes everything and ends the stream. The call's result says more than a failed write. */
+async function send(
+  to: Outflow,
+  content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const writer = to.stream.getWriter();
+  writer.closed.catch(() => {});
   try {
-    const value = JSON.parse(new TextDecoder().decode(payload));
-    if (typeof value === "object" && value !== null) return value;
-  } catch {
-    // below
-  }
-  throw new SbxError("PROTOCOL", "Cannot follow the guest's agent: malformed result");
-}
-
-type SendFrame = (kind: Kind, stream: number, payload?: Uint8Array) => void;
-
-/** One running command: web streams over the call's frames. */
-class Command implements GuestProcess {
-  readonly stdin: WritableStream<Uint8Array>;
-  readonly stdout: ReadableStream<Uint8Array>;
-  readonly stderr: ReadableStream<Uint8Array>;
-  readonly exit: Promise<{ readonly code?: number; readonly signal?: number }>;
-  readonly #send: SendFrame;
-
-  constructor(spec: ExecSpec, start: (sink: CallSink) => SendFrame) {
-    const exit = Promise.withResolvers<{ code?: number; signal?: number }>();
-    this.exit = exit.promise;
-    this.exit.catch(() => {});
-    const send: SendFrame = (kind, stream, payload) => this.#send(kind, stream, payload);
-    const input = new InputStream(send, spec.stdin);
-    const out = new OutputStream(Stream.Stdout, send);
-    const err = new OutputStream(Stream.Stderr, send);
-    this.stdin = input.stream;
-    this.stdout = out.stream;
-    this.stderr = err.stream;
-    this.#send = start({
-      data: (stream, payload) => (stream === Stream.Stderr ? err : out).push(payload),
-      eof: (stream) => (stream === Stream.Stderr ? err : out).end(),
-      credit: (bytes) => input.credit(bytes),
-      stop: () => input.stop(),
-      result: ({ ok, error }) => {
-        input.stop();
-        if (error !== undefined) {
-          const code = ERROR_CODES[error.code as keyof typeof ERROR_CODES] ?? "GUEST_LOST";
-          return exit.reject(new SbxError(code, `Cannot run the command: ${error.message}`));
-        }
-        exit.resolve(ok as { code?: number; signal?: number });
-      },
-      lost: (error) => {
-        input.stop();
-        out.fail(error);
-        err.fail(error);
-        exit.reject(error);
-      },
-    });
-  }
-
-  signal(number: number): void {
-    this.#send(Kind.Signal, 0, Uint8Array.of(number));
-  }
-
-  resize(cols: number, rows: number): void {
-    const size = new Uint8Array(4);
-    const view = new DataView(size.buffer);
-    view.setUint16(0, cols);
-    view.setUint16(2, rows);
-    this.#send(Kind.Resize, 0, size);
+    for await (const chunk of content) await writer.write(chunk);
+    await writer.close();
+  } catch (error) {
+    if (!(error instanceof SbxError && error.code === "PIPE_CLOSED")) {
+      await writer.abort().catch(() => {});
+      throw error;
+    }
   }
 }
 
-/** The command's input: writes wait for the agent's credit. */
-class InputStream {
-  readonly stream: WritableStream<Uint8Array>;
-  #budget = WINDOW;
-  #stopped = false;
-  #wake: () => void = () => {};
-
-  constructor(send: SendFrame, wanted: boolean) {
-    this.stream = new WritableStream<Uint8Array>({
-      write: async (chunk) => {
-        for (let at = 0; at < chunk.length && !this.#stopped;) {
-          if (this.#budget === 0) await new Promise<void>((resolve) => this.#wake = resolve);
-          const part = chunk.subarray(at, at + Math.min(this.#budget, MAX_DATA));
-          if (part.length === 0) continue;
-          this.#budget -= part.length;
-          at += part.length;
-          send(Kind.Data, Stream.Stdin, part);
-        }
-        // As a pipe whose reader is gone: the writer should stop.
-        if (this.#stopped) throw new SbxError("STOPPED", "Cannot write: the command reads no more");
-      },
-      close: () => {
-        if (wanted) send(Kind.Eof, Stream.Stdin);
-      },
-      abort: () => {
-        if (wanted) send(Kind.Eof, Stream.Stdin);
-      },
-    });
-  }
-
-  credit(bytes: number): void {
-    this.#budget += bytes;
-    this.#wake();
-  }
-
-  stop(): void {
-    this.#stopped = true;
-    this.#wake();
-  }
+function uint32(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0);
 }
 
-/** One of the command's outputs; credit goes back as the consumer reads. */
-class OutputStream {
-  readonly stream: ReadableStream<Uint8Array>;
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  readonly #send: SendFrame;
-  readonly #id: number;
-  /** What the agent may still send. */
-  #window = WINDOW;
-  #queue: Uint8Array<ArrayBuffer>[] = [];
-  #ended = false;
-  #over = false;
-  #wanted = false;
+function gone(cause: unknown): SbxError {
+  return new SbxError(
+    "GUEST_LOST",
+    "Cannot reach the guest: its agent is gone",
+    cause instanceof Error ? { cause } : {},
+  );
+}
 
-  constructor(id: number, send: SendFrame) {
-    this.#id = id;
-    this.#send = send;
-    this.stream = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        this.#controller = controller;
-      },
-      pull: () => {
-        this.#wanted = true;
-        this.#deliver();
-      },
-      cancel: () => {
-        this.#over = true;
-        this.#queue = [];
-      },
-    }, { highWaterMark: 1 });
-  }
-
-  /** @throws SbxError PROTOCOL when the agent overruns its credit. */
-  push(payload: Uint8Array<ArrayBuffer>): void {
-    this.#window -= payload.length;
-    if (this.#window < 0) {
-      throw new SbxError("PROTOCOL", "Cannot follow the guest's agent: it overran its credit");
-    }
-    this.#queue.push(payload);
-    this.#deliver();
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#deliver();
-  }
-
-  fail(error: SbxError): void {
-    if (!this.#over) this.#controller?.error(error);
-    this.#over = true;
-  }
-
-  #deliver(): void {
-    if (this.#over) return this.#discard();
-    while (this.#wanted) {
-      const payload = this.#queue.shift();
-      if (payload === undefined) break;
-      this.#wanted = false;
-      this.#repay(payload.length);
-      this.#controller?.enqueue(payload);
-    }
-    if (this.#ended && this.#queue.length === 0) {
-      this.#over = true;
-      this.#controller?.close();
-    }
-  }
-
-  /** Nobody reads: the command must not block for that. */
-  #discard(): void {
-    for (const payload of this.#queue) this.#repay(payload.length);
-    this.#queue = [];
-  }
-
-  #repay(bytes: number): void {
-    this.#window += bytes;
-    const credit = new Uint8Array(4);
-    new DataView(credit.buffer).setUint32(0, bytes);
-    this.#send(Kind.Credit, this.#id, credit);
-  }
+function unusable(doing: string, path: string, state: string): SbxError {
+  return new SbxError("FILE_UNREADABLE", `Cannot ${doing} ${path} in the guest: ${state}`);
 }

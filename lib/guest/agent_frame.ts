@@ -9,7 +9,6 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { SbxError } from "../base/errors.ts";
 
 export const Kind = {
@@ -24,47 +23,57 @@ export const Kind = {
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
-export const Stream = { Stdin: 0, Stdout: 1, Stderr: 2 } as const;
+/** Stream 0 goes to the guest, 1 and 2 come from it. */
+export const Stream = { Input: 0, Output: 1, Errors: 2 } as const;
+export type Stream = (typeof Stream)[keyof typeof Stream];
 
 export const MAX_DATA = 64 * 1024;
-export const MAX_MESSAGE = 1 << 20;
+export const MAX_REQUEST = 1 << 20;
+export const MAX_RESULT = 64 * 1024;
 /** Credit that every stream starts with. */
 export const WINDOW = 256 * 1024;
+export const MAX_CALL = 0xff_ffff;
 const HEADER = 8;
 
-/** What the agent may send, with the bounds of its payload. */
-const FROM_AGENT: ReadonlyMap<number, readonly [low: number, high: number]> = new Map([
-  [Kind.Result, [2, MAX_MESSAGE]],
-  [Kind.Data, [1, MAX_DATA]],
-  [Kind.Eof, [0, 0]],
-  [Kind.Credit, [4, 4]],
-  [Kind.Stop, [0, 0]],
+/** What the agent may send: the bounds of the payload, and on which streams. */
+const FROM_AGENT: ReadonlyMap<
+  number,
+  { readonly low: number; readonly high: number; readonly streams: readonly number[] }
+> = new Map([
+  [Kind.Result, { low: 2, high: MAX_RESULT, streams: [0] }],
+  [Kind.Data, { low: 1, high: MAX_DATA, streams: [Stream.Output, Stream.Errors] }],
+  [Kind.Eof, { low: 0, high: 0, streams: [Stream.Output, Stream.Errors] }],
+  [Kind.Credit, { low: 4, high: 4, streams: [Stream.Input] }],
+  [Kind.Stop, { low: 0, high: 0, streams: [Stream.Input] }],
 ]);
 
 export interface AgentFrame {
   readonly kind: Kind;
   readonly call: number;
-  readonly stream: number;
-  /** A copy, free to keep. */
-  readonly payload: Uint8Array<ArrayBuffer>;
+  readonly stream: Stream;
+  /** Only valid until the next frame is read. */
+  readonly payload: Uint8Array;
 }
 
+/** One frame as bytes. The caller keeps to the kind's bounds. */
 export function encodeAgentFrame(
   kind: Kind,
   call: number,
-  stream: number,
+  stream: Stream,
   payload: Uint8Array = new Uint8Array(),
 ): Uint8Array {
-  const frame = Buffer.allocUnsafe(HEADER + payload.length);
-  frame.writeUInt32BE((kind << 24 | payload.length) >>> 0, 0);
-  frame.writeUInt32BE((call << 8 | stream) >>> 0, 4);
+  const frame = new Uint8Array(HEADER + payload.length);
+  const view = new DataView(frame.buffer);
+  view.setUint32(0, (kind << 24 | payload.length) >>> 0);
+  view.setUint32(4, (call << 8 | stream) >>> 0);
   frame.set(payload, HEADER);
   return frame;
 }
 
-/** Cuts a byte stream into frames. Holds at most one incomplete frame. */
+/** Cuts a byte stream into frames. Holds at most one incomplete frame, in memory of a fixed size. */
 export class AgentFrameReader {
-  #held: Buffer = Buffer.alloc(0);
+  readonly #held = new Uint8Array(HEADER + Math.max(MAX_DATA, MAX_RESULT));
+  #holding = 0;
 
   /**
    * The frames that these bytes complete.
@@ -72,22 +81,52 @@ export class AgentFrameReader {
    * @throws SbxError PROTOCOL; the stream is unusable then.
    */
   *push(bytes: Uint8Array): Generator<AgentFrame> {
-    let data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (this.#held.length > 0) data = Buffer.concat([this.#held, data]);
-    let at = 0;
-    while (data.length - at >= HEADER) {
-      const word = data.readUInt32BE(at);
-      const [kind, length] = [word >>> 24, word & 0xff_ffff];
-      const bounds = FROM_AGENT.get(kind);
-      const stream = data[at + 7] ?? 0;
-      if (bounds === undefined || length < bounds[0] || length > bounds[1] || stream > 2) {
-        throw new SbxError("PROTOCOL", "Cannot follow the guest's agent: malformed frame");
-      }
-      if (data.length - at < HEADER + length) break;
-      const payload = new Uint8Array(data.subarray(at + HEADER, at + HEADER + length));
-      yield { kind: kind as Kind, call: data.readUInt32BE(at + 4) >>> 8, stream, payload };
-      at += HEADER + length;
+    let rest = bytes;
+    while (this.#holding > 0) {
+      const had = this.#holding;
+      const wanted = had < HEADER ? HEADER : HEADER + frameHead(this.#held).length;
+      const part = rest.subarray(0, wanted - had);
+      this.#held.set(part, had);
+      this.#holding += part.length;
+      rest = rest.subarray(part.length);
+      if (this.#holding < wanted) return;
+      const head = frameHead(this.#held);
+      if (this.#holding < HEADER + head.length) continue;
+      this.#holding = 0;
+      yield { ...head, payload: this.#held.subarray(HEADER, HEADER + head.length) };
     }
-    this.#held = Buffer.from(data.subarray(at));
+    while (rest.length >= HEADER) {
+      const head = frameHead(rest);
+      const end = HEADER + head.length;
+      if (rest.length < end) break;
+      yield { ...head, payload: rest.subarray(HEADER, end) };
+      rest = rest.subarray(end);
+    }
+    this.#held.set(rest);
+    this.#holding = rest.length;
   }
+}
+
+function frameHead(
+  bytes: Uint8Array,
+): {
+  readonly kind: Kind;
+  readonly length: number;
+  readonly call: number;
+  readonly stream: Stream;
+} {
+  const [kind = 0, l2 = 0, l1 = 0, l0 = 0, c2 = 0, c1 = 0, c0 = 0, stream = 0] = bytes;
+  const length = l2 << 16 | l1 << 8 | l0;
+  const call = c2 << 16 | c1 << 8 | c0;
+  const bounds = FROM_AGENT.get(kind);
+  if (
+    bounds === undefined || length < bounds.low || length > bounds.high || call === 0 ||
+    !bounds.streams.includes(stream)
+  ) {
+    throw new SbxError(
+      "PROTOCOL",
+      `Cannot follow the guest's agent: it sent a malformed frame (kind ${kind}, ${length} bytes)`,
+    );
+  }
+  return { kind: kind as Kind, length, call, stream: stream as Stream };
 }

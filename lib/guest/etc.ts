@@ -5,13 +5,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-
-/** A file or symbolic link as the agent takes it. */
-export interface EtcEntry {
-  readonly path: string;
-  readonly data?: string;
-  readonly link?: string;
-}
+import type { TarEntry } from "./tar.ts";
 
 /** Public facts about the distribution, copied when they are there. */
 const COPIED = [
@@ -30,11 +24,11 @@ const COPIED = [
 /** Directories of links that only choose between programs under /usr. */
 const LINK_DIRECTORIES = ["/etc/alternatives"];
 
-/** The agent takes 1 MiB in all; beyond this the tools do without. */
-const MAX_FILE_BYTES = 400 * 1024;
+/** Every start sends them; beyond this the tools do without. */
+const MAX_FILE_BYTES = 1024 * 1024;
 
 /** The guest's own identity, and its resolver: whatever address is asked, sbx answers. */
-export function etcEntries(hostname: string, resolver: string | null): EtcEntry[] {
+export function etcEntries(hostname: string, resolver: string | null): TarEntry[] {
   const own: Readonly<Record<string, string>> = {
     "/etc/hostname": `${hostname}\n`,
     "/etc/hosts": `127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 ${hostname}\n`,
@@ -45,20 +39,23 @@ export function etcEntries(hostname: string, resolver: string | null): EtcEntry[
     "/etc/resolv.conf": resolver === null ? "" : `nameserver ${resolver}\n`,
     "/etc/gai.conf": "",
   };
-  const files = Object.entries(own).map(([path, text]) => ({ path, data: btoa(text) }));
+  const files = Object.entries(own).map(([path, text]) => ({
+    path,
+    data: new TextEncoder().encode(text),
+  }));
   return [...files, ...COPIED.flatMap(copied), ...LINK_DIRECTORIES.flatMap(links)];
 }
 
-function copied(path: string): EtcEntry[] {
+function copied(path: string): TarEntry[] {
   try {
     const data = readFileSync(path);
-    return data.length > MAX_FILE_BYTES ? [] : [{ path, data: data.toString("base64") }];
+    return data.length > MAX_FILE_BYTES ? [] : [{ path, data }];
   } catch {
     return []; // not this distribution's
   }
 }
 
-function links(dir: string): EtcEntry[] {
+function links(dir: string): TarEntry[] {
   try {
     return readdirSync(dir, { withFileTypes: true })
       .filter((entry) => entry.isSymbolicLink())

@@ -83,6 +83,11 @@ export interface QemuLaunch {
   readonly launcher: string;
   /** QEMU and its arguments. */
   readonly argv: readonly string[];
+  /**
+   * Opened for reading here and inherited from {@link FIRST_FILE_FD} on: the user that QEMU becomes
+   * need not be able to walk to them.
+   */
+  readonly files: readonly string[];
   /** Absent: no network device. */
   readonly framesFd?: number;
   /** Absent: as the calling user. */
@@ -91,7 +96,7 @@ export interface QemuLaunch {
 
 /** What the guest needs of the machine it runs on. */
 export interface GuestHost {
-  /** A path to one of the files sbx carries, readable by any user. */
+  /** A path to one of the files sbx carries, unpacked if need be. */
   assetPath(name: "netstack" | "vmlinux" | "initramfs"): Promise<string>;
   cacheDir(): string;
   spawnQemu(launch: QemuLaunch): QemuProcess;

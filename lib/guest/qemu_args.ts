@@ -8,9 +8,10 @@
  */
 import { SbxError } from "../base/errors.ts";
 
-/** Descriptors that QEMU inherits: the agent's port, and its end of the virtual cable. */
+/** Descriptors that QEMU inherits: the agent's port, its end of the virtual cable, and files. */
 export const AGENT_FD = 3;
 export const FRAMES_FD = 4;
+export const FIRST_FILE_FD = 5;
 
 /** What runs the guest's code. */
 export type Accelerator = "kvm" | "hvf" | "tcg";

@@ -17,11 +17,13 @@ import {
   type Accelerator,
   AGENT_FD,
   type Architecture,
+  FIRST_FILE_FD,
   FRAMES_FD,
   qemuArgv,
   qemuProgram,
   type Share,
 } from "./qemu_args.ts";
+import { packTar } from "./tar.ts";
 
 /** Directories of the host that give the guest its tools. */
 const TREES = ["/usr", "/opt"];
@@ -63,8 +65,8 @@ export async function startGuest(spec: GuestSpec, host: GuestHost): Promise<Gues
     accelerator,
     cpus: spec.cpus,
     memoryMiB: spec.memoryMiB,
-    kernel,
-    initramfs,
+    kernel: `/dev/fd/${FIRST_FILE_FD}`,
+    initramfs: `/dev/fd/${FIRST_FILE_FD + 1}`,
     tscKHz: accelerator === "tcg" ? await tscKHz(launcher) : 0,
     agentFd: AGENT_FD,
     shares,
@@ -73,13 +75,17 @@ export async function startGuest(spec: GuestSpec, host: GuestHost): Promise<Gues
   const qemu = host.spawnQemu({
     launcher,
     argv,
+    files: [kernel, initramfs],
     ...(spec.network === undefined ? {} : { framesFd: spec.network.framesFd }),
     ...(user === undefined ? {} : { user }),
   });
   const guest = new QemuGuest(qemu, accelerator);
   let started = false;
   void spec.ended?.then(() => started ? undefined : guest.stop());
-  await guest.configure(agentConfig(spec, trees));
+  await guest.configure(
+    agentConfig(spec, trees),
+    packTar(etcEntries(spec.hostname, spec.network?.gateway4 ?? null)),
+  );
   started = true;
   return guest;
 }
@@ -132,7 +138,7 @@ function agentConfig(spec: GuestSpec, trees: readonly string[]): AgentConfig {
       readOnly,
     })),
     links: rootLinks(),
-    files: etcEntries(spec.hostname, network?.gateway4 ?? null),
+    home: "/root",
     ...(network === undefined ? {} : {
       network: {
         mtu: network.mtu,
@@ -163,7 +169,7 @@ class QemuGuest implements Guest {
     });
   }
 
-  async configure(config: AgentConfig): Promise<void> {
+  async configure(config: AgentConfig, archive: Uint8Array): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
@@ -177,7 +183,7 @@ class QemuGuest implements Guest {
     dead.catch(() => {});
     try {
       await Promise.race([
-        this.#agent.configure(config).catch(async (error) => {
+        this.#agent.configure(config, archive).catch(async (error) => {
           // The port closes before the exit is known, and QEMU's own words are the better ones.
           await Promise.race([dead, new Promise((resolve) => setTimeout(resolve, 500))]);
           throw error;

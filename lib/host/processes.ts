@@ -8,7 +8,7 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import type { Duplex } from "node:stream";
 import type { ByteChannel } from "../base/channel.ts";
@@ -69,18 +69,20 @@ async function collect(stream: ReadableStream<Uint8Array>, tail: Tail): Promise<
 }
 
 /** Starts QEMU. */
-export function spawnQemu({ launcher, argv, framesFd, user }: QemuLaunch): QemuProcess {
+export function spawnQemu({ launcher, argv, files, framesFd, user }: QemuLaunch): QemuProcess {
+  const opened = files.map((path) => openSync(path, "r"));
   const identity = user === undefined ? [] : ["--uid", String(user.uid), "--gid", String(user.gid)];
-  const last = framesFd === undefined ? AGENT_FD : FRAMES_FD;
+  const last = FRAMES_FD + opened.length;
   const child: ChildProcess = spawn(
     launcher,
     ["launch", ...identity, "--keep", String(last), "--parent", String(process.pid), "--", ...argv],
     {
-      stdio: ["ignore", "pipe", "pipe", "pipe", ...(framesFd === undefined ? [] : [framesFd])],
+      stdio: ["ignore", "pipe", "pipe", "pipe", framesFd ?? "ignore", ...opened],
       env: CHILD_ENV,
       detached: true,
     },
   );
+  for (const fd of opened) closeSync(fd);
   const tail = new Tail();
   child.stdout?.on("data", (bytes: Uint8Array) => tail.push(bytes));
   child.stderr?.on("data", (bytes: Uint8Array) => tail.push(bytes));

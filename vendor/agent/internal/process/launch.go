@@ -1,0 +1,74 @@
+package process
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"syscall"
+
+	"sbx.dev/agent/internal/session"
+)
+
+// launch starts the command as leader of a session of its own, so that its process group can be
+// signalled and a terminal can be its controlling one.
+func (r *Reaper) launch(spec Spec, defaults Defaults, stdio *stdio) (int, <-chan syscall.WaitStatus, error) {
+	env := defaults.environment(spec)
+	dir := spec.Dir
+	if dir == "" {
+		dir = env["HOME"]
+	}
+	if err := directory(dir); err != nil {
+		return 0, nil, err
+	}
+	for _, argument := range spec.Argv {
+		if strings.Contains(argument, "\x00") {
+			return 0, nil, &session.Failure{Code: notExecutable, Message: "an argument holds a NUL byte"}
+		}
+	}
+	file, err := lookUp(spec.Argv[0], env["PATH"], dir)
+	if err != nil {
+		return 0, nil, err
+	}
+	attr := &syscall.ProcAttr{
+		Dir:   dir,
+		Env:   list(env),
+		Files: []uintptr{uintptr(stdio.child[0]), uintptr(stdio.child[1]), uintptr(stdio.child[2])},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: spec.TTY != nil, Ctty: 0},
+	}
+	pid, ended, err := r.start(file, spec.Argv, attr)
+	switch {
+	case errors.Is(err, syscall.ENOEXEC):
+		// As execvp(3): a file without a known format is a script for the shell.
+		argv := append([]string{"/bin/sh", file}, spec.Argv[1:]...)
+		pid, ended, err = r.start("/bin/sh", argv, attr)
+	case errors.Is(err, syscall.ENOENT):
+		// The file is there, so what is missing is what its first line, or its ELF header, names.
+		return 0, nil, &session.Failure{
+			Code:    notExecutable,
+			Message: quote(spec.Argv[0]) + ": its interpreter was not found",
+		}
+	}
+	if err != nil {
+		return 0, nil, refusal(spec.Argv[0], err)
+	}
+	return pid, ended, nil
+}
+
+func directory(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		reason := err
+		var errno syscall.Errno
+		if errors.As(err, &errno) {
+			reason = errno
+		}
+		return &session.Failure{
+			Code:    "no-directory",
+			Message: "cannot start in " + quote(dir) + ": " + reason.Error(),
+		}
+	}
+	return nil
+}
