@@ -33,7 +33,8 @@ export interface Cidr {
  * names a link of one machine, not another address.
  */
 export function parseAddress(text: string): Address | null {
-  if (isIPv4(text)) return addressOf(bytesOfIPv4(text));
+  // The check admits one spelling only, so the text is canonical already.
+  if (isIPv4(text)) return { family: 4, text, bytes: bytesOfIPv4(text) };
   if (!isIPv6(text)) return null;
   const zone = text.indexOf("%");
   const bytes = bytesOfIPv6(zone < 0 ? text : text.slice(0, zone));

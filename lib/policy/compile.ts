@@ -11,7 +11,7 @@ import { type Cidr, parseCidr } from "../base/address.ts";
 import { groupBlocks } from "./groups.ts";
 import { suffixesOf } from "./name_set.ts";
 import type { Action, Destination, Direction, Policy, Protocol, Rule } from "./policy.ts";
-import { PrefixTrie } from "./prefix_trie.ts";
+import { PrefixIndex } from "./prefix_index.ts";
 import { NO_RULE, Scopes } from "./scopes.ts";
 
 export interface CompiledPolicy {
@@ -49,7 +49,7 @@ export class RuleIndex {
   readonly names = new Scopes();
   readonly #domains = new Map<string, Scopes>();
   readonly #suffixes = new Map<string, Scopes>();
-  readonly #blocks = { 4: new PrefixTrie<Scopes>(), 6: new PrefixTrie<Scopes>() };
+  readonly #blocks = { 4: new PrefixIndex<Scopes>(), 6: new PrefixIndex<Scopes>() };
   #hasNames = false;
 
   add(index: number, rule: Rule): void {

@@ -48,8 +48,7 @@ export function readNameList(
     let end = text.indexOf("\n", start);
     if (end < 0) end = text.length;
     number++;
-    const comment = text.indexOf("#", start);
-    const line = text.slice(start, comment >= 0 && comment < end ? comment : end).trim();
+    const line = text.slice(start, end).replace(/#.*/, "").trim();
     start = end + 1;
     if (line === "" || line.startsWith("!") || line === "\ufeff") continue;
     for (const name of namesOf(line)) {

@@ -22,13 +22,14 @@ interface Scope {
 export class Scopes {
   readonly #scopes: Scope[] = [];
   #ranges = 0;
-  readonly #tables = new Map<Protocol, PortTable>();
+  /** Built when first asked for: most destinations have one rule. */
+  #tables: Map<Protocol, PortTable> | undefined;
   #lowestUnscoped = NO_RULE;
 
   add(index: number, rule: Rule): void {
     this.#scopes.push({ index, protocols: rule.protocols, ports: rule.ports });
     this.#ranges += Math.max(1, rule.ports.length);
-    this.#tables.clear();
+    this.#tables = undefined;
     if (rule.protocols.length === 0 && rule.ports.length === 0) {
       this.#lowestUnscoped = Math.min(this.#lowestUnscoped, index);
     }
@@ -56,11 +57,11 @@ export class Scopes {
   }
 
   #table(protocol: Protocol): PortTable {
-    let table = this.#tables.get(protocol);
+    const tables = this.#tables ??= new Map();
+    let table = tables.get(protocol);
     if (table === undefined) {
       const scopes = this.#scopes.filter((scope) => protocolMatches(scope.protocols, protocol));
-      table = new PortTable(scopes);
-      this.#tables.set(protocol, table);
+      tables.set(protocol, table = new PortTable(scopes));
     }
     return table;
   }

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { addressOf, type Cidr, cidrHas, parseAddress, parseCidr } from "../../lib/base/address.ts";
-import { PrefixTrie } from "../../lib/policy/prefix_trie.ts";
+import { PrefixIndex } from "../../lib/policy/prefix_index.ts";
 import { NO_RULE, portMatches, protocolMatches, Scopes } from "../../lib/policy/scopes.ts";
 import { anyRule } from "./random_policy.ts";
 import { PROTOCOLS } from "../../lib/policy/ports.ts";
 
-describe("PrefixTrie", () => {
+describe("PrefixIndex", () => {
   /** Few distinct bits, so that prefixes nest and fork often. */
   const bytes = fc.array(fc.constantFrom(0, 0x80, 0xc0, 0xff), { minLength: 4, maxLength: 4 });
   const block = fc.tuple(bytes, fc.nat(32)).map(([octets, prefix]): Cidr => {
@@ -17,22 +17,22 @@ describe("PrefixTrie", () => {
 
   test("finds exactly the stored prefixes that cover an address", () => {
     fc.assert(fc.property(fc.array(block), bytes, fc.nat(32), (blocks, octets, least) => {
-      const trie = new PrefixTrie<string>();
-      for (const each of blocks) expect(trie.at(each, () => each.text)).toBe(each.text);
+      const index = new PrefixIndex<string>();
+      for (const each of blocks) expect(index.at(each, () => each.text)).toBe(each.text);
       const address = addressOf(Uint8Array.from(octets));
       const covering = blocks.filter((each) => each.prefix >= least && cidrHas(each, address));
-      expect(trie.covering(address.bytes, least).sort())
+      expect(index.covering(address.bytes, least).sort())
         .toEqual([...new Set(covering.map((each) => each.text))].sort());
     }));
   });
 
   test("tells apart IPv6 neighbours at the last bit", () => {
-    const trie = new PrefixTrie<string>();
+    const index = new PrefixIndex<string>();
     for (const text of ["2001:db8::/127", "2001:db8::/128", "2001:db8::1/128", "::/0"]) {
       const cidr = parseCidr(text);
-      if (cidr !== null) trie.at(cidr, () => text);
+      if (cidr !== null) index.at(cidr, () => text);
     }
-    const at = (text: string) => trie.covering(parseAddress(text)?.bytes ?? new Uint8Array(16));
+    const at = (text: string) => index.covering(parseAddress(text)?.bytes ?? new Uint8Array(16));
     expect(at("2001:db8::")).toEqual(["::/0", "2001:db8::/127", "2001:db8::/128"]);
     expect(at("2001:db8::1")).toEqual(["::/0", "2001:db8::/127", "2001:db8::1/128"]);
     expect(at("2001:db8::2")).toEqual(["::/0"]);

@@ -1,0 +1,151 @@
+/**
+ * What a verdict costs, and whether that follows the size of the policy. Run it with
+ * `node_modules/.bin/bun scripts/bench/policy.ts`; it prints nanoseconds per call, the median of
+ * interleaved rounds, and each size's ratio to the smallest.
+ *
+ * @module
+ */
+import process from "node:process";
+import { type CompiledPolicy, compilePolicy } from "../../lib/policy/compile.ts";
+import { evaluate } from "../../lib/policy/evaluate.ts";
+import { evaluateName } from "../../lib/policy/evaluate_name.ts";
+import { parseRule } from "../../lib/policy/grammar.ts";
+import { readNameList } from "../../lib/policy/name_list.ts";
+import { NameSet } from "../../lib/policy/name_set.ts";
+import type { FlowQuery, PinTable } from "../../lib/policy/policy.ts";
+
+const SIZES = [10, 100, 1_000, 10_000, 100_000];
+const ROUNDS = 15;
+const CALLS = 20_480;
+const QUERIES = 1_024;
+
+/** The same pseudo-random numbers in every run. */
+function numbers(seed: number): () => number {
+  let state = seed;
+  return () => (state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0) >>> 8;
+}
+
+const next = numbers(7);
+const octet = () => next() % 223 + 1;
+const address = () => `${octet()}.${next() % 256}.${next() % 256}.${next() % 256}`;
+
+interface Subject {
+  readonly size: number;
+  readonly compiled: CompiledPolicy;
+  /** Half of them meet a rule, whatever the size, so that sizes differ in nothing else. */
+  readonly flows: readonly FlowQuery[];
+  readonly names: readonly string[];
+}
+
+/** A third each of blocks, names and suffixes, and few ports, as in hand-written policies. */
+function subjectOf(size: number): Subject {
+  const blocks = Array.from({ length: size }, address);
+  const rules = blocks.map((block, index) => {
+    const target = [
+      `${block}/${[32, 24, 16][index % 9 / 3 | 0]}`,
+      `host${index}.example${index % 50}.test`,
+      `.zone${index}.test`,
+    ][index % 3];
+    const ports = [443, 80, "8000-8010"][next() % 3];
+    return parseRule(`${index % 5 === 0 ? "deny" : "allow"}@${target}:tcp:${ports}`);
+  });
+  const defaults = { outbound: "deny", inbound: "deny" } as const;
+  const names = Array.from({ length: QUERIES }, (_, query) => {
+    const index = next() % size;
+    if (query % 2 === 0) return `a${index}.b.elsewhere${index}.test`;
+    return index % 3 === 1 ? `host${index}.example${index % 50}.test` : `a.b.zone${index}.test`;
+  });
+  const flows = names.map((name, query): FlowQuery => ({
+    direction: "outbound",
+    protocol: "tcp",
+    address: query % 4 < 2 ? address() : at(blocks, next() % size),
+    port: [443, 80, 8005, 22][query % 4] ?? 443,
+    ...(query % 8 < 4 ? { name } : {}),
+    phase: "final",
+  }));
+  const policy = { network: true, rules, defaults, denyWith: "drop" } as const;
+  return { size, compiled: compilePolicy(policy), flows, names };
+}
+
+const pins: PinTable = {
+  namesOf: (text) => text.endsWith("7") ? ["host4.example1.test"] : [],
+  has: (_, text) => text.endsWith("3"),
+};
+const hosts = new Set(["192.168.127.1"]);
+
+/** What is called over and over, by the number of the query. */
+interface Calls {
+  readonly size: number;
+  readonly call: (index: number) => unknown;
+}
+
+function measure(title: string, subjects: readonly Calls[]): void {
+  const rounds = subjects.map((): number[] => []);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [subject, { call }] of subjects.entries()) {
+      const start = process.hrtime.bigint();
+      for (let index = 0; index < CALLS; index++) call(index % QUERIES);
+      rounds[subject]?.push(Number(process.hrtime.bigint() - start) / CALLS);
+    }
+  }
+  const medians = rounds.map((times) => times.sort((a, b) => a - b)[ROUNDS >> 1] ?? 0);
+  process.stdout.write(`${title}\n`);
+  for (const [subject, { size }] of subjects.entries()) {
+    const median = medians[subject] ?? 0;
+    const ratio = (median / (medians[0] ?? 1)).toFixed(2);
+    process.stdout.write(
+      `  ${String(size).padStart(7)}  ${median.toFixed(0).padStart(6)} ns  ${ratio} x\n`,
+    );
+  }
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index];
+  if (item === undefined) throw new RangeError(`no item ${index}`);
+  return item;
+}
+
+function blockList(size: number): string {
+  return Array.from({ length: size }, (_, index) => `0.0.0.0 ads${index}.zone${index}.test\n`).join(
+    "",
+  );
+}
+
+const subjects = SIZES.map(subjectOf);
+measure(
+  "verdict on a flow, by number of rules",
+  subjects.map(({ size, compiled, flows }) => ({
+    size,
+    call: (index) => evaluate(compiled, at(flows, index), pins, hosts),
+  })),
+);
+measure(
+  "verdict on an opening flow, by number of rules",
+  subjects.map(({ size, compiled, flows }) => {
+    const opening = flows.map(({ name: _, ...flow }): FlowQuery => ({ ...flow, phase: "opening" }));
+    return { size, call: (index) => evaluate(compiled, at(opening, index), pins, hosts) };
+  }),
+);
+measure(
+  "verdict on a name, by number of rules",
+  subjects.map(({ size, compiled, names }) => ({
+    size,
+    call: (index) => evaluateName(compiled, { name: at(names, index), transport: "udp", port: 53 }),
+  })),
+);
+measure(
+  "name on a block list, by length of the list",
+  subjects.map(({ size, names }) => {
+    const set = new NameSet();
+    readNameList(blockList(size), "list", "suffix", set);
+    return { size, call: (index) => set.has(at(names, index)) };
+  }),
+);
+
+const list = blockList(100_000);
+const loads = Array.from({ length: 5 }, () => {
+  const start = performance.now();
+  readNameList(list, "list", "name", new NameSet());
+  return performance.now() - start;
+}).sort((a, b) => a - b);
+process.stdout.write(`reading a list of 100000 names: ${loads[2]?.toFixed(0)} ms\n`);
