@@ -151,6 +151,8 @@ func (g *gateway) decide(f *flow) fromSbx {
 	if err != nil {
 		if err == errPending {
 			g.flows.limit("pending")
+		} else {
+			g.finish(f, endDenied) // sbx may still answer, and would wait for the flow's end
 		}
 		return fromSbx{Action: actionDeny}
 	}

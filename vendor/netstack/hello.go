@@ -1,6 +1,9 @@
 package main
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 const (
 	recordHandshake = 0x16
@@ -9,6 +12,7 @@ const (
 	helloType       = 1
 	handshakeHeader = 4
 	maxFirst        = 32 << 10
+	maxMethod       = 32
 )
 
 // flightState says whether the first bytes of a flow are enough to learn the name it states.
@@ -69,20 +73,46 @@ func helloFlight(data []byte) flightState {
 	return flightPartial
 }
 
-// headFlight recognises a request line's method and waits for the blank line.
+// headFlight recognises what a server may take for the line of a request and waits for the blank line
+// behind its fields. Servers skip empty lines first and answer methods that they do not know.
 func headFlight(data []byte) flightState {
-	for i, c := range data {
-		if c == ' ' && i > 0 {
+	data = bytes.TrimLeft(data, "\r\n")
+	end := bytes.IndexByte(data, '\n')
+	line := data
+	if end >= 0 {
+		line = data[:end]
+	}
+	for i, c := range line {
+		if i > 0 && (c == ' ' || c == '\t') {
 			break
 		}
-		if c < 'A' || c > 'Z' || i > 16 {
+		if c == '\r' && i == len(line)-1 {
+			break
+		}
+		if i >= maxMethod || !isTokenByte(c) {
 			return flightOpaque
 		}
 	}
-	for i := 0; i+1 < len(data); i++ {
-		if data[i] == '\n' && (data[i+1] == '\n' || data[i+1] == '\r' && i+2 < len(data) && data[i+2] == '\n') {
+	if end < 0 {
+		return flightPartial
+	}
+	if !bytes.Contains(bytes.ToUpper(line), []byte("HTTP/")) {
+		return flightOpaque
+	}
+	for rest := data[end:]; ; {
+		next := bytes.IndexByte(rest[1:], '\n')
+		if next < 0 {
+			return flightPartial
+		}
+		if len(bytes.TrimRight(rest[1:1+next], "\r")) == 0 {
 			return flightComplete
 		}
+		rest = rest[1+next:]
 	}
-	return flightPartial
+}
+
+// isTokenByte is tchar of RFC 9110 5.6.2.
+func isTokenByte(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' ||
+		bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0
 }

@@ -7,11 +7,21 @@ import (
 	"time"
 )
 
-// flightDeadline bounds a first flight that started but does not end.
-const flightDeadline = 10 * time.Second
+const (
+	// flightDeadline bounds a first flight that started but does not end.
+	flightDeadline = 10 * time.Second
+	forever        = 365 * 24 * time.Hour
+)
+
+var errDenied = errors.New("the guest's first bytes were denied")
 
 // inspectTCP reads what the guest says first and asks again. The guest has been accepted; nobody has
 // been dialled.
+//
+// A guest that says nothing may wait for the server's greeting, or wait until nobody listens any
+// more for the name it states. To the question about such a silence sbx answers `inspect` when it
+// would allow the flow without a name: then the server is dialled and may speak, and what the guest
+// says first, whenever that is, still waits for a verdict of its own.
 func (g *gateway) inspectTCP(f *flow, guest *guestConn, verdict fromSbx) {
 	first, end := readFirst(guest, time.Duration(verdict.WaitMs)*time.Millisecond)
 	if end == "gone" {
@@ -19,10 +29,10 @@ func (g *gateway) inspectTCP(f *flow, guest *guestConn, verdict fromSbx) {
 		g.finish(f, endResetByGuest)
 		return
 	}
-	question := firstMessage{T: "first", ID: f.id, Data: first, End: end}
-	verdict, err := g.control.ask(f.id, question, f.gone)
-	if err != nil || verdict.Epoch != g.control.epoch.Load() {
-		verdict = fromSbx{Action: actionDeny}
+	verdict = g.askFirst(f, first, end)
+	if verdict.Action == actionInspect && len(first) == 0 && end == "timeout" {
+		guest.first = func() ([]byte, error) { return g.lateFirst(f, guest) }
+		verdict.Action = actionAllow
 	}
 	switch verdict.Action {
 	case actionAllow:
@@ -44,8 +54,31 @@ func (g *gateway) inspectTCP(f *flow, guest *guestConn, verdict fromSbx) {
 		g.redirectTCP(f, guest, first)
 	default:
 		guest.Abort()
-		g.forget(f)
+		g.finish(f, endDenied)
 	}
+}
+
+// askFirst puts the second question. Any failure denies.
+func (g *gateway) askFirst(f *flow, first []byte, end string) fromSbx {
+	question := firstMessage{T: "first", ID: f.id, Data: first, End: end}
+	verdict, err := g.control.ask(f.id, question, f.gone)
+	if err != nil || verdict.Epoch != g.control.epoch.Load() {
+		return fromSbx{Action: actionDeny}
+	}
+	return verdict
+}
+
+// lateFirst waits for the first bytes of a guest whose server was dialled already, and judges them.
+func (g *gateway) lateFirst(f *flow, guest *guestConn) ([]byte, error) {
+	first, end := readFirst(guest, forever)
+	if end == "gone" {
+		return nil, errRead
+	}
+	if len(first) == 0 || g.askFirst(f, first, end).Action == actionAllow {
+		return first, nil
+	}
+	f.abort(endDenied)
+	return nil, errDenied
 }
 
 // readFirst reads a first flight: silent for `wait`, or begun and whole, opaque, full, late or ended.
@@ -57,7 +90,7 @@ func readFirst(guest *guestConn, wait time.Duration) (first []byte, end string) 
 	defer guest.SetReadDeadline(time.Time{})
 	chunk := make([]byte, 4096)
 	for {
-		n, err := guest.Read(chunk)
+		n, err := guest.TCPConn.Read(chunk)
 		if n > 0 && len(first) == 0 {
 			guest.SetReadDeadline(time.Now().Add(flightDeadline))
 		}
@@ -75,4 +108,22 @@ func readFirst(guest *guestConn, wait time.Duration) (first []byte, end string) 
 			return nil, "gone"
 		}
 	}
+}
+
+// Read holds the first bytes back until they are judged, when the flow was allowed without them.
+func (c *guestConn) Read(p []byte) (int, error) {
+	if judge := c.first; judge != nil {
+		c.first = nil
+		replay, err := judge()
+		if err != nil {
+			return 0, err
+		}
+		c.replay = replay
+	}
+	if len(c.replay) > 0 {
+		n := copy(p, c.replay)
+		c.replay = c.replay[n:]
+		return n, nil
+	}
+	return c.TCPConn.Read(p)
 }

@@ -59,6 +59,12 @@ func TestFirstFlight(t *testing.T) {
 		{"an HTTP head", []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), flightComplete},
 		{"a bare LF head", []byte("GET / HTTP/1.1\nHost: a\n\n"), flightComplete},
 		{"half a head", []byte("GET / HTTP/1.1\r\nHost: a\r\n"), flightPartial},
+		{"a method nobody knows", []byte("get / HTTP/1.1\r\nHost: a\r\n\r\n"), flightComplete},
+		{"its first letter", []byte("g"), flightPartial},
+		{"empty lines first", []byte("\r\n\nGET / HTTP/1.1\r\nHost: a\r\n"), flightPartial},
+		{"mixed line ends", []byte("GET / HTTP/1.1\nHost: a\r\n\r\n"), flightComplete},
+		{"a command of another protocol", []byte("EHLO mail.test\r\n"), flightOpaque},
+		{"an alert before the hello", []byte{21, 3, 1, 0, 2, 1, 90}, flightOpaque},
 		{"an SSH banner", []byte("SSH-2.0-OpenSSH_9\r\n"), flightOpaque},
 		{"binary", []byte{0, 1, 2}, flightOpaque},
 	} {

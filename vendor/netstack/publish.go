@@ -176,5 +176,5 @@ func (g *gateway) dialGuest(info flowInfo) (*guestConn, error) {
 		endpoint.Close()
 		return nil, errors.New(terr.String())
 	}
-	return &guestConn{gonet.NewTCPConn(&queue, endpoint), endpoint, &queue}, nil
+	return &guestConn{TCPConn: gonet.NewTCPConn(&queue, endpoint), endpoint: endpoint, queue: &queue}, nil
 }

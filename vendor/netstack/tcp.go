@@ -181,6 +181,9 @@ type guestConn struct {
 	*gonet.TCPConn
 	endpoint tcpip.Endpoint
 	queue    *waiter.Queue
+	// first judges the first bytes before they are read; replay is what it let pass.
+	first  func() ([]byte, error)
+	replay []byte
 }
 
 func newGuestConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *guestConn {
@@ -189,7 +192,7 @@ func newGuestConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *guestConn {
 	endpoint.SetSockOpt(&idle)
 	endpoint.SetSockOpt(&interval)
 	endpoint.SetSockOptInt(tcpip.KeepaliveCountOption, keepAliveCount)
-	return &guestConn{gonet.NewTCPConn(queue, endpoint), endpoint, queue}
+	return &guestConn{TCPConn: gonet.NewTCPConn(queue, endpoint), endpoint: endpoint, queue: queue}
 }
 
 // Abort resets the connection.
@@ -210,7 +213,7 @@ func (g *gateway) openTCP(request *tcp.ForwarderRequest) {
 	case actionInspect:
 		guest := held.accept()
 		if guest == nil {
-			g.forget(f)
+			g.finish(f, endGone)
 			return
 		}
 		g.inspectTCP(f, guest, verdict)
