@@ -7,6 +7,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { Buffer } from "node:buffer";
 
 const [kernel = "", agent = "", out = ""] = process.argv.slice(2);
 

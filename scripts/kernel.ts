@@ -10,6 +10,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import process from "node:process";
 import { zstdDecompressSync } from "node:zlib";
+import { Buffer } from "node:buffer";
 
 const [tree = "", out = "", list = ""] = process.argv.slice(2);
 

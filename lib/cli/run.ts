@@ -55,7 +55,7 @@ export async function run(command: Command): Promise<number> {
     const status = await converse(sandbox, program, args, flags, signals);
     await sandbox.stop();
     const summary = sandbox.summary();
-    if (summary !== undefined && summary.denied > 0) ui.notice(summary.line);
+    if (summary !== undefined && summary.flows + summary.denied > 0) ui.notice(summary.line);
     return status;
   } catch (error) {
     if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
@@ -88,7 +88,10 @@ async function converse(
     await Promise.all([
       deliver(child, child.stdout, process.stdout),
       deliver(child, child.stderr, process.stderr),
-    ]);
+    ]).catch(async (error) => {
+      await child.exit; // when the guest is lost, this one knows why
+      throw error;
+    });
     const { code, signal, timedOut } = await child.exit;
     if (timedOut) return TIMED_OUT;
     return signal !== undefined ? statusOfSignal(signal) : code ?? FAILED;

@@ -8,7 +8,7 @@ import { mutate } from "../support/mutate.ts";
 function capture(servername: string | undefined, alpn: string[]): Promise<Uint8Array> {
   return new Promise((resolve) => {
     const server = createServer((socket) => {
-      socket.once("data", (bytes) => {
+      socket.once("data", (bytes: Uint8Array) => {
         resolve(bytes);
         socket.destroy();
         server.close();

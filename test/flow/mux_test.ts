@@ -12,6 +12,7 @@ import {
   WINDOW,
 } from "../../lib/flow/mux_frame.ts";
 import { mutate } from "../support/mutate.ts";
+import { Buffer } from "node:buffer";
 
 /** netstack's end, in the test's hands. */
 class Netstack implements ByteChannel {
