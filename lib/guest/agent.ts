@@ -23,7 +23,13 @@ import {
 } from "./agent_frame.ts";
 import type { Inflow } from "./agent_inflow.ts";
 import type { Outflow } from "./agent_outflow.ts";
-import { type AgentResult, type FileInfo, fileInfo, parseResult } from "./agent_result.ts";
+import {
+  type AgentFailure,
+  type AgentResult,
+  type FileInfo,
+  fileInfo,
+  parseResult,
+} from "./agent_result.ts";
 import type { ExecSpec, GuestProcess } from "./guest.ts";
 
 /** What `configure` tells the agent; the names are the protocol's. */
@@ -54,6 +60,14 @@ export interface AgentConfig {
   readonly links: Readonly<Record<string, string>>;
 }
 
+interface PlainCall {
+  readonly input: Outflow;
+  readonly output: Inflow;
+  readonly result: Promise<AgentResult>;
+  /** The result's content; rejects on a failure. */
+  readonly ok: Promise<Readonly<Record<string, unknown>>>;
+}
+
 export class Agent {
   readonly #port: Duplex;
   readonly #calls = new Map<number, CallSink>();
@@ -77,11 +91,11 @@ export class Agent {
    * @throws SbxError GUEST_START
    */
   async configure(config: AgentConfig, root: Uint8Array): Promise<void> {
-    const call = this.#plainCall({ method: "configure", ...config });
+    const call = this.#plainCall({ method: "configure", ...config }, ({ message }) => {
+      return new SbxError("GUEST_START", `Cannot set up the guest: ${message}`);
+    });
     await send(call.input, [root]);
-    const result = await call.result;
-    if ("ok" in result) return;
-    throw new SbxError("GUEST_START", `Cannot set up the guest: ${result.failure.message}`);
+    await call.ok;
   }
 
   /**
@@ -99,11 +113,7 @@ export class Agent {
    * @throws (through the stream) SbxError FILE_UNREADABLE
    */
   readFile(path: string): ReadableStream<Uint8Array> {
-    const call = this.#plainCall({ method: "read", path });
-    call.result.then((result) => {
-      if ("failure" in result) call.output.fail(unusable("read", path, result.failure.message));
-    }, () => {});
-    return call.output.stream;
+    return this.#plainCall({ method: "read", path }, unusable("read", path)).output.stream;
   }
 
   /**
@@ -116,10 +126,9 @@ export class Agent {
     content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
     mode = 0o644,
   ): Promise<void> {
-    const call = this.#plainCall({ method: "write", path, mode });
+    const call = this.#plainCall({ method: "write", path, mode }, unusable("write", path));
     await send(call.input, content);
-    const result = await call.result;
-    if ("failure" in result) throw unusable("write", path, result.failure.message);
+    await call.ok;
   }
 
   /**
@@ -128,34 +137,42 @@ export class Agent {
    * @throws SbxError FILE_UNREADABLE
    */
   async stat(path: string): Promise<FileInfo | null> {
-    const result = await this.#plainCall({ method: "stat", path }).result;
-    if ("ok" in result) return fileInfo(result.ok);
-    if (result.failure.code === "not-found") return null;
-    throw unusable("examine", path, result.failure.message);
+    const call = this.#plainCall({ method: "stat", path }, unusable("examine", path));
+    const result = await call.result;
+    if ("failure" in result && result.failure.code === "not-found") return null;
+    return fileInfo(await call.ok);
   }
 
   /** Ends all commands and has everything written that a mount still has to. */
   async shutdown(): Promise<void> {
-    await this.#plainCall({ method: "shutdown" }).result;
+    await this.#plainCall({ method: "shutdown" }, ({ message }) => {
+      return new SbxError("GUEST_FAILED", `Cannot shut the guest down: ${message}`);
+    }).ok;
   }
 
-  /** A call whose streams have no state of their own. */
-  #plainCall(request: Readonly<Record<string, unknown>>): {
-    readonly input: Outflow;
-    readonly output: Inflow;
-    readonly result: Promise<AgentResult>;
-  } {
-    const result = Promise.withResolvers<AgentResult>();
-    result.promise.catch(() => {}); // whoever waits is told; a stream's user may not wait
-    const send: SendFrame = (kind, stream, payload) => sendFrame(kind, stream, payload);
-    const { input, outputs } = callStreams(send);
-    const sendFrame = this.#call(request, {
+  /** A call that does one thing; `explain` makes the error out of the agent's words. */
+  #plainCall(
+    request: Readonly<Record<string, unknown>>,
+    explain: (failure: AgentFailure) => SbxError,
+  ): PlainCall {
+    const settled = Promise.withResolvers<AgentResult>();
+    const sendLater: SendFrame = (kind, stream, payload) => send(kind, stream, payload);
+    const { input, outputs } = callStreams(sendLater);
+    const send = this.#call(request, {
       input,
       outputs,
-      result: result.resolve,
-      lost: result.reject,
+      result: (result) => {
+        if ("failure" in result) outputs[Stream.Output].fail(explain(result.failure));
+        settled.resolve(result);
+      },
+      lost: settled.reject,
     });
-    return { input, output: outputs[Stream.Output], result: result.promise };
+    const ok = settled.promise.then((result) => {
+      if ("failure" in result) throw explain(result.failure);
+      return result.ok;
+    });
+    ok.catch(() => {}); // whoever uses the streams has the error from there
+    return { input, output: outputs[Stream.Output], result: settled.promise, ok };
   }
 
   #call(request: Readonly<Record<string, unknown>>, sink: CallSink): SendFrame {
@@ -252,6 +269,7 @@ function gone(cause: unknown): SbxError {
   );
 }
 
-function unusable(doing: string, path: string, state: string): SbxError {
-  return new SbxError("FILE_UNREADABLE", `Cannot ${doing} ${path} in the guest: ${state}`);
+function unusable(doing: string, path: string): (failure: AgentFailure) => SbxError {
+  return ({ message }) =>
+    new SbxError("FILE_UNREADABLE", `Cannot ${doing} ${path} in the guest: ${message}`);
 }

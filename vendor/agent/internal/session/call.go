@@ -85,11 +85,14 @@ func (c *Call) sendCredit(stream uint8, n int) {
 	}
 }
 
-// finish ends the streams and sends the result, after which the call sends nothing.
+// finish sends the result, after which the call sends nothing. A failed call's output is not ended
+// before: what there is of it must not look complete.
 func (c *Call) finish(ok any, failed error) error {
 	c.Input.Close()
-	c.Output.Close()
-	c.Errors.Close()
+	if failed == nil {
+		c.Output.Close()
+		c.Errors.Close()
+	}
 	if ok == nil {
 		ok = struct{}{}
 	}

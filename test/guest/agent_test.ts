@@ -1,0 +1,249 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createHash, randomBytes } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Agents, bytes, feed, outcome, shell, text } from "./agent_process.ts";
+import type { Agent } from "../../lib/guest/agent.ts";
+
+let agents: Agents;
+let agent: Agent;
+beforeAll(() => {
+  agents = new Agents();
+  agent = agents.start().agent;
+});
+afterAll(() => agents.close());
+
+const sha256 = (data: Uint8Array) => createHash("sha256").update(data).digest("hex");
+
+test("exec keeps output, errors and status apart", async () => {
+  const command = agent.exec(shell("echo out; echo err >&2; exit 7"));
+  expect(await outcome(command)).toEqual({ stdout: "out\n", stderr: "err\n", code: 7 });
+});
+
+test("exec says which signal ended the command", async () => {
+  expect(await outcome(agent.exec(shell("kill -9 $$")))).toMatchObject({ signal: 9 });
+});
+
+test("a signal reaches the command and its children", async () => {
+  const command = agent.exec(shell("sleep 60; echo survived"));
+  command.signal(15);
+  expect(await outcome(command)).toEqual({ stdout: "", stderr: "", signal: 15 });
+});
+
+test("a trapped signal is the command's own business", async () => {
+  const command = agent.exec(
+    shell("trap 'echo trapped; exit 3' TERM; echo ready; sleep 60 & wait"),
+  );
+  const reader = command.stdout.getReader();
+  expect(new TextDecoder().decode((await reader.read()).value)).toBe("ready\n");
+  command.signal(15);
+  expect(new TextDecoder().decode((await reader.read()).value)).toBe("trapped\n");
+  expect(await command.exit).toEqual({ code: 3 });
+});
+
+test("input comes back byte for byte, and its end ends the command", async () => {
+  const data = new Uint8Array(randomBytes(3_000_001));
+  const command = agent.exec({ argv: ["cat"], env: {}, stdin: true });
+  const [back] = await Promise.all([bytes(command.stdout), feed(command, data)]);
+  expect(sha256(back)).toBe(sha256(data));
+  expect(await command.exit).toEqual({ code: 0 });
+});
+
+test("without stdin a command reads an empty input", async () => {
+  expect(await outcome(agent.exec(shell("cat; echo end")))).toMatchObject({ stdout: "end\n" });
+});
+
+test("a command that stops reading makes writers fail", async () => {
+  const command = agent.exec(shell("exec <&-; echo closed; sleep 60", { stdin: true }));
+  const reader = command.stdout.getReader();
+  await reader.read();
+  const writer = command.stdin.getWriter();
+  const endless = async () => {
+    for (;;) await writer.write(new Uint8Array(65536));
+  };
+  await expect(endless()).rejects.toMatchObject({ code: "PIPE_CLOSED" });
+  command.signal(9);
+});
+
+test("a command whose reader leaves gets SIGPIPE", async () => {
+  const command = agent.exec(shell("exec yes"));
+  const reader = command.stdout.getReader();
+  await reader.read();
+  await reader.cancel();
+  expect(await command.exit).toEqual({ signal: 13 });
+});
+
+test("a stalled stream holds up nothing else", async () => {
+  const stalled = agent.exec(shell("exec yes"));
+  const reader = stalled.stdout.getReader();
+  await reader.read();
+  reader.releaseLock();
+  expect(await outcome(agent.exec(shell("echo through")))).toMatchObject({ stdout: "through\n" });
+  stalled.signal(9);
+  const rest = await bytes(stalled.stdout);
+  expect(rest.length).toBeGreaterThan(0);
+  expect(rest.length).toBeLessThan(2 << 20); // the window and the pipe, not more
+  expect(await stalled.exit).toEqual({ signal: 9 });
+});
+
+test("both outputs at full speed do not block each other", async () => {
+  const script = "head -c 2000000 /dev/zero >&2 & head -c 2000000 /dev/zero; wait";
+  const { stdout, stderr, code } = await outcome(agent.exec(shell(script)));
+  expect([stdout.length, stderr.length, code]).toEqual([2_000_000, 2_000_000, 0]);
+});
+
+test("the end does not wait for a background process that keeps the pipes", async () => {
+  const command = agent.exec(shell("sleep 60 & echo done"));
+  expect(await outcome(command)).toEqual({ stdout: "done\n", stderr: "", code: 0 });
+});
+
+test("what the command wrote arrives though a background process keeps the pipe and the reader is slow", async () => {
+  const command = agent.exec(shell("sleep 60 & head -c 300000 /dev/zero"));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  expect((await bytes(command.stdout)).length).toBe(300_000);
+  expect(await command.exit).toEqual({ code: 0 });
+});
+
+test("a background process that never stops writing cannot keep the command alive", async () => {
+  const command = agent.exec(shell("yes & echo $! >&2"));
+  const [, pid, exit] = await Promise.all([
+    bytes(command.stdout),
+    text(command.stderr),
+    command.exit,
+  ]);
+  expect(exit).toEqual({ code: 0 });
+  await outcome(agent.exec(shell(`kill -9 ${pid.trim()} 2>/dev/null`)));
+});
+
+test("orphans are reaped", async () => {
+  const { stdout } = await outcome(agent.exec(shell("(sleep 0.05 & echo $!)")));
+  const state = `until ! grep -q 'State:.Z' /proc/${stdout.trim()}/status 2>/dev/null; do :; done`;
+  expect(await outcome(agent.exec(shell(state)))).toMatchObject({ code: 0 });
+});
+
+test("a hundred commands at once", async () => {
+  const runs = Array.from(
+    { length: 100 },
+    (_, n) => outcome(agent.exec(shell(`echo ${n}; exit ${n}`))),
+  );
+  for (const [n, run] of (await Promise.all(runs)).entries()) {
+    expect(run).toEqual({ stdout: `${n}\n`, stderr: "", code: n });
+  }
+});
+
+test("commands start in the home directory, with a sane environment and what the host adds", async () => {
+  const { stdout } = await outcome(
+    agent.exec({
+      argv: ["sh", "-c", "pwd; env"],
+      env: { GREETING: "grüß\n'\"dich" },
+      stdin: false,
+    }),
+  );
+  expect(stdout).toStartWith(`${agents.home}\n`);
+  expect(stdout).toContain("GREETING=grüß\n'\"dich\n");
+  expect(stdout).toContain("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n");
+  expect(stdout).toContain("LANG=C.UTF-8\n");
+  expect(stdout).not.toContain("TERM=");
+});
+
+test("cwd and PATH decide what a name means", async () => {
+  const bin = join(agents.home, "bin with space");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "mine"), "#!/bin/sh\necho mine $0 $@\n");
+  chmodSync(join(bin, "mine"), 0o755);
+  const spec = { argv: ["mine", "a b"], env: { PATH: `/nowhere:${bin}` }, stdin: false };
+  expect(await outcome(agent.exec(spec))).toMatchObject({ stdout: `mine ${bin}/mine a b\n` });
+  const relative = { argv: ["./mine"], env: {}, cwd: bin, stdin: false };
+  expect(await outcome(agent.exec(relative))).toMatchObject({ stdout: "mine ./mine\n" });
+});
+
+test("commands that cannot start say why", async () => {
+  const at = (name: string) => join(agents.home, name);
+  writeFileSync(at("plain"), "no program\n");
+  writeFileSync(at("orphan"), "#!/no/such/interpreter\n");
+  writeFileSync(at("script"), "echo script without a first line\n");
+  for (const name of ["orphan", "script"]) chmodSync(at(name), 0o755);
+  const refused: [string[], string, RegExp][] = [
+    [["no-such-command"], "EXEC_NOT_FOUND", /no-such-command: command not found/],
+    [["/no/such/file"], "EXEC_NOT_FOUND", /\/no\/such\/file: no such file or directory/],
+    [[""], "EXEC_NOT_FOUND", /"": command not found/],
+    [[at("plain")], "EXEC_NOT_EXECUTABLE", /plain: permission denied/],
+    [[agents.home], "EXEC_NOT_EXECUTABLE", /: is a directory/],
+    [[at("orphan")], "EXEC_NOT_EXECUTABLE", /orphan: its interpreter was not found/],
+  ];
+  for (const [argv, code, message] of refused) {
+    const command = agent.exec({ argv, env: {}, stdin: true });
+    const error = await command.exit.then(() => undefined, (error) => error);
+    expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(await text(command.stdout)).toBe("");
+  }
+  const nowhere = agent.exec({ argv: ["true"], env: {}, cwd: "/no/where", stdin: false });
+  await expect(nowhere.exit).rejects.toMatchObject({
+    message: "Cannot run the command: cannot start in /no/where: no such file or directory",
+  });
+  expect(await outcome(agent.exec({ argv: [at("script")], env: {}, stdin: false }))).toMatchObject({
+    stdout: "script without a first line\n",
+  });
+  expect(() => agent.exec({ argv: ["echo", "a\0b"], env: {}, stdin: false })).toThrow(/NUL/);
+});
+
+test("files are written, examined and read back", async () => {
+  const path = join(agents.home, "file ü");
+  const data = new Uint8Array(randomBytes(1_000_003));
+  expect(await agent.stat(path)).toBeNull();
+  await agent.writeFile(path, [data], 0o600);
+  expect(sha256(readFileSync(path))).toBe(sha256(data));
+  expect(await agent.stat(path)).toMatchObject({ kind: "file", size: data.length, mode: 0o600 });
+  expect(sha256(await bytes(agent.readFile(path)))).toBe(sha256(data));
+  await agent.writeFile(path, []);
+  expect(await agent.stat(path)).toMatchObject({ size: 0, mode: 0o600 });
+});
+
+test("files that cannot be used say why", async () => {
+  const missing = join(agents.home, "none", "file");
+  await expect(bytes(agent.readFile(missing))).rejects.toMatchObject({ code: "FILE_UNREADABLE" });
+  await expect(bytes(agent.readFile(agents.home))).rejects.toThrow(/not a regular file/);
+  await expect(agent.writeFile(missing, [new Uint8Array(5_000_000)])).rejects.toThrow(
+    /no such file or directory/,
+  );
+  expect(existsSync(missing)).toBeFalse();
+});
+
+test("when the agent dies, everything fails with GUEST_LOST", async () => {
+  const { agent, child } = agents.start();
+  const command = agent.exec(shell("echo up; sleep 60", { stdin: true }));
+  const reader = command.stdout.getReader();
+  await reader.read();
+  child.kill("SIGKILL");
+  const lost = { code: "GUEST_LOST" };
+  await expect(command.exit).rejects.toMatchObject(lost);
+  await expect(reader.read()).rejects.toMatchObject(lost);
+  await expect(agent.exec(shell("true")).exit).rejects.toMatchObject(lost);
+  await expect(agent.stat("/")).rejects.toMatchObject(lost);
+});
+
+test("the agent ends when the host leaves or breaks the protocol", async () => {
+  const left = agents.start();
+  const leftExit = new Promise((resolve) => left.child.on("exit", resolve));
+  left.port.destroy();
+  expect(await leftExit).toBe(0);
+  for (
+    const frame of [[0, 0, 0, 0, 0, 0, 1, 0], [3, 0, 0, 1, 0, 0, 9, 0, 65], [
+      1,
+      0,
+      0,
+      2,
+      0,
+      0,
+      1,
+      0,
+      1,
+      1,
+    ]]
+  ) {
+    const broken = agents.start();
+    const exit = new Promise((resolve) => broken.child.on("exit", resolve));
+    broken.port.write(Uint8Array.from(frame));
+    expect(await exit).toBe(1);
+  }
+});
