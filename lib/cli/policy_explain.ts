@@ -10,10 +10,11 @@ import { SbxError } from "../base/errors.ts";
 import { canonicalName } from "../base/name.ts";
 import { hostAddresses } from "../host/network.ts";
 import { compilePolicy } from "../policy/compile.ts";
-import { evaluateName } from "../policy/evaluate_name.ts";
 import { explain, walkLines } from "../policy/explain.ts";
+import { explainName, nameWalkLines } from "../policy/explain_name.ts";
+import { fixedPins } from "../policy/fixed_pins.ts";
 import { type FlowTarget, parseFlow } from "../policy/flow_text.ts";
-import type { FlowQuery, Pin, PinTable, ReasonId } from "../policy/policy.ts";
+import type { FlowQuery, Pin, ReasonId } from "../policy/policy.ts";
 import type { PolicyFile } from "../policy/settings.ts";
 import { readBlockedNames } from "../sandbox/blocked_names.ts";
 import { LINK } from "../sandbox/link.ts";
@@ -106,9 +107,14 @@ async function explanation(file: PolicyFile, flow: FlowTarget, flags: Flags): Pr
   const pins = [...flags.pin];
   if (host.kind === "name") {
     if (flags.inbound) throw usage("--inbound", host.name, "a peer is known by its address");
-    const refusal = await refusalOf(file, host.name);
-    if (refusal !== null) return [`dns ${host.name}`, `deny: ${refusal}`];
-    lines.push(`dns ${host.name} resolves`);
+    const listed = (await readBlockedNames(file.dns)).match(host.name);
+    if (listed !== null) {
+      return [`dns ${host.name}`, `deny: the name does not resolve: ${listed} is on a block list`];
+    }
+    const question = { name: host.name, transport: "udp", port: 53 } as const;
+    const walk = explainName(compiled, question);
+    lines.push(...nameWalkLines(file.policy, walk));
+    if (walk.verdict.verdict === "refuse") return lines;
     if (!pins.some(({ name }) => name === host.name)) pins.push(...await resolve(host.name));
   }
   const addresses = host.kind === "address"
@@ -125,23 +131,9 @@ async function explanation(file: PolicyFile, flow: FlowTarget, flags: Flags): Pr
       ...(name === undefined ? {} : { name }),
       phase: "final",
     };
-    lines.push(...walkLines(file.policy, explain(compiled, query, pinTable(pins), hosts)));
+    lines.push(...walkLines(file.policy, explain(compiled, query, fixedPins(pins), hosts)));
   }
   return lines;
-}
-
-async function refusalOf(file: PolicyFile, name: string): Promise<string | null> {
-  const listed = (await readBlockedNames(file.dns)).match(name);
-  if (listed !== null) return `the name does not resolve: ${listed} is on a block list`;
-  const { verdict, rule, reason } = evaluateName(compilePolicy(file.policy), {
-    name,
-    transport: "udp",
-    port: 53,
-  });
-  if (verdict === "resolve") return null;
-  return `the name does not resolve: ${
-    rule === undefined ? REASONS[reason] : `rule ${rule} refuses it`
-  }`;
 }
 
 /** What a client would state: the name it goes to, over TCP. */
@@ -174,11 +166,4 @@ function nameIn(option: string, text: string): string {
   const name = canonicalName(text);
   if (name === null) throw usage(option, text, "no domain name");
   return name;
-}
-
-function pinTable(pins: readonly Pin[]): PinTable {
-  return {
-    namesOf: (address) => pins.filter((pin) => pin.address === address).map((pin) => pin.name),
-    has: (name, address) => pins.some((pin) => pin.name === name && pin.address === address),
-  };
 }

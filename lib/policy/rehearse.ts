@@ -12,8 +12,9 @@ import { evaluate } from "./evaluate.ts";
 import { evaluateName } from "./evaluate_name.ts";
 import { type Expectation, formatExpectation } from "./expectation.ts";
 import { becauseOf } from "./explain.ts";
+import { fixedPins } from "./fixed_pins.ts";
 import { NameSet } from "./name_set.ts";
-import type { Action, FlowQuery, Pin, PinTable } from "./policy.ts";
+import type { Action, FlowQuery } from "./policy.ts";
 import type { PolicyFile } from "./settings.ts";
 
 export interface TestRow {
@@ -81,7 +82,7 @@ function play(
     phase: "final",
   };
   const hosts = new Set(expectation.host ? [address] : []);
-  const verdict = evaluate(compiled, query, pinTable(pins), hosts);
+  const verdict = evaluate(compiled, query, fixedPins(pins), hosts);
   // Nothing defers once all is known.
   const action = verdict.action === "allow" ? "allow" : "deny";
   return { action, why: becauseOf(compiled.policy, query, verdict) };
@@ -99,11 +100,4 @@ function refusalOf(compiled: CompiledPolicy, name: string, blocked: NameSet): st
 function statedName({ flow, sni }: Expectation): string | undefined {
   if (sni !== undefined) return sni ?? undefined;
   return flow.protocol === "tcp" && flow.host.kind === "name" ? flow.host.name : undefined;
-}
-
-function pinTable(pins: readonly Pin[]): PinTable {
-  return {
-    namesOf: (address) => pins.filter((pin) => pin.address === address).map((pin) => pin.name),
-    has: (name, address) => pins.some((pin) => pin.name === name && pin.address === address),
-  };
 }

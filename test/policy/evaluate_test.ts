@@ -3,10 +3,10 @@ import { compilePolicy } from "../../lib/policy/compile.ts";
 import { evaluate } from "../../lib/policy/evaluate.ts";
 import { evaluateName } from "../../lib/policy/evaluate_name.ts";
 import { parseFlow } from "../../lib/policy/flow_text.ts";
+import { fixedPins } from "../../lib/policy/fixed_pins.ts";
 import { parsePolicyFile } from "../../lib/policy/load.ts";
 import type { FlowQuery } from "../../lib/policy/policy.ts";
 import { allowAll, none, presetNamed, publicOnly } from "../../lib/policy/presets.ts";
-import { pinTable } from "./vector_file.ts";
 
 const HOSTS = new Set(["192.168.127.1", "151.101.9.2", "2606:4700:9::2", "127.0.0.1"]);
 
@@ -23,7 +23,7 @@ function verdictOf(policy: string, flow: string, more: Partial<FlowQuery> = {}):
     phase: "final",
     ...more,
   };
-  const pins = pinTable([
+  const pins = fixedPins([
     { name: "good.test", address: "104.16.1.1" },
     { name: "bad.test", address: "104.16.1.1" },
     { name: "home.test", address: "151.101.9.2" },
@@ -112,7 +112,12 @@ describe("names", () => {
 test("a query that is no address is denied", () => {
   const query = { direction: "outbound", protocol: "tcp", phase: "final" } as const;
   for (const address of ["", "010.0.0.1", "x.com", "1.2.3.4:80"]) {
-    const verdict = evaluate(compilePolicy(allowAll()), { ...query, address }, pinTable([]), HOSTS);
+    const verdict = evaluate(
+      compilePolicy(allowAll()),
+      { ...query, address },
+      fixedPins([]),
+      HOSTS,
+    );
     expect(verdict.action).toBe("deny");
   }
 });
@@ -126,7 +131,7 @@ describe("presets", () => {
     phase: "opening",
   });
   const action = (policy: ReturnType<typeof none>, address: string) =>
-    evaluate(compilePolicy(policy), flow(address), pinTable([]), HOSTS).action;
+    evaluate(compilePolicy(policy), flow(address), fixedPins([]), HOSTS).action;
 
   test("public-only opens the internet and resolves its names, nothing nearer", () => {
     expect(action(publicOnly(), "93.184.216.34")).toBe("allow");
@@ -148,7 +153,7 @@ describe("presets", () => {
   test("none has no network, whatever its rules would say", () => {
     expect(none().network).toBe(false);
     const compiled = compilePolicy({ ...allowAll(), network: false });
-    expect(evaluate(compiled, flow("93.184.216.34"), pinTable([]), HOSTS).action).toBe("deny");
+    expect(evaluate(compiled, flow("93.184.216.34"), fixedPins([]), HOSTS).action).toBe("deny");
   });
 
   test("are found by name", () => {

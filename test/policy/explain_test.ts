@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { compilePolicy } from "../../lib/policy/compile.ts";
 import { explain, walkLines } from "../../lib/policy/explain.ts";
 import { explainName, nameWalkLines } from "../../lib/policy/explain_name.ts";
+import { fixedPins } from "../../lib/policy/fixed_pins.ts";
 import { parsePolicyFile } from "../../lib/policy/load.ts";
 import type { FlowQuery } from "../../lib/policy/policy.ts";
-import { pinTable } from "./vector_file.ts";
 
 const { policy } = parsePolicyFile(
   `
@@ -19,7 +19,7 @@ rules:
   "p.yaml",
 );
 const compiled = compilePolicy(policy);
-const pins = pinTable([{ name: "api.example.com", address: "93.184.216.34" }]);
+const pins = fixedPins([{ name: "api.example.com", address: "93.184.216.34" }]);
 const hosts = new Set(["10.0.0.1"]);
 
 function lines(query: Partial<FlowQuery>): string[] {

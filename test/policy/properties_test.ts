@@ -5,9 +5,9 @@ import { evaluate, nameMayCome } from "../../lib/policy/evaluate.ts";
 import { evaluateName } from "../../lib/policy/evaluate_name.ts";
 import { explain } from "../../lib/policy/explain.ts";
 import { explainName } from "../../lib/policy/explain_name.ts";
+import { fixedPins } from "../../lib/policy/fixed_pins.ts";
 import { oracle, oracleOutcomes } from "./oracle.ts";
 import { anyFlow, anyHosts, anyName, anyPins, anyPolicy } from "./random_policy.ts";
-import { pinTable } from "./vector_file.ts";
 
 const RUNS = { numRuns: 4_000 };
 
@@ -15,7 +15,7 @@ test("a compiled policy decides as a walk through its rules does", () => {
   fc.assert(
     fc.property(anyPolicy, anyFlow, anyPins, anyHosts, (policy, flow, pins, hosts) => {
       fc.pre(!nameMayCome(flow));
-      const verdict = evaluate(compilePolicy(policy), flow, pinTable(pins), hosts);
+      const verdict = evaluate(compilePolicy(policy), flow, fixedPins(pins), hosts);
       const expected = oracle(policy, flow, pins, hosts);
       expect<unknown>({ action: verdict.action, rule: verdict.rule ?? null }).toEqual(expected);
     }),
@@ -29,7 +29,7 @@ test("an opening flow is decided at once only when no name could lead elsewhere"
       const { name: _, ...nameless } = flow;
       const opening = { ...nameless, phase: "opening" as const };
       fc.pre(nameMayCome(opening));
-      const { action } = evaluate(compilePolicy(policy), opening, pinTable(pins), hosts);
+      const { action } = evaluate(compilePolicy(policy), opening, fixedPins(pins), hosts);
       if (action === "defer") return;
       const names = policy.rules.flatMap(({ destination }) =>
         destination.kind === "domain"
@@ -48,7 +48,7 @@ test("an opening flow is decided at once only when no name could lead elsewhere"
 test("an explanation ends at the rule that decides", () => {
   fc.assert(
     fc.property(anyPolicy, anyFlow, anyPins, anyHosts, (policy, flow, pins, hosts) => {
-      const { steps, verdict } = explain(compilePolicy(policy), flow, pinTable(pins), hosts);
+      const { steps, verdict } = explain(compilePolicy(policy), flow, fixedPins(pins), hosts);
       const [first] = steps.filter((step) => step.outcome !== "no");
       if (verdict.reason === "rule") expect(steps[verdict.rule ?? -1]?.outcome).not.toBe("no");
       if (verdict.reason === "rule" && !nameMayCome(flow)) expect(verdict.rule).toBe(first?.rule);

@@ -8,8 +8,9 @@
 import { readFileSync } from "node:fs";
 import { parseAddress } from "../../lib/base/address.ts";
 import { nameFromWire } from "../../lib/base/name.ts";
+import { fixedPins } from "../../lib/policy/fixed_pins.ts";
 import { parsePolicyFile } from "../../lib/policy/load.ts";
-import type { FlowQuery, Pin, PinTable, Policy, Protocol } from "../../lib/policy/policy.ts";
+import type { FlowQuery, PinTable, Policy, Protocol } from "../../lib/policy/policy.ts";
 
 /** Policies are taken as they come: an invalid one must be refused by the loader, not by a type. */
 export type VectorPolicy = Readonly<Record<string, unknown>>;
@@ -119,15 +120,8 @@ export function flowQuery(flow: FlowVector["flow"]): FlowQuery {
   };
 }
 
-export function pinTable(pins: readonly Pin[]): PinTable {
-  return {
-    namesOf: (address) => pins.filter((pin) => pin.address === address).map((pin) => pin.name),
-    has: (name, address) => pins.some((pin) => pin.name === name && pin.address === address),
-  };
-}
-
 export function pinsOf(vector: FlowVector): PinTable {
-  return pinTable(vector.pins.map(({ name, ip }) => ({
+  return fixedPins(vector.pins.map(({ name, ip }) => ({
     name: nameFromWire(name) ?? name,
     address: parseAddress(ip)?.text ?? ip,
   })));
