@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { ui } from "./ui.ts";
 
@@ -40,7 +41,21 @@ export function enterRaw(onResize: (size: Size) => void): () => void {
   process.once("exit", leave);
   if (raw) {
     process.stdin.setRawMode(true);
+    passOutputUnchanged();
     ui.raw(process.stderr.isTTY === true);
   }
   return leave;
+}
+
+/**
+ * The runtime's raw mode leaves output processing on, as libuv does. The guest's terminal already
+ * did that work, and a second time breaks programs that move down by a bare line feed. Leaving raw
+ * mode undoes this as well; without `stty` such programs look odd and everything else works.
+ */
+function passOutputUnchanged(): void {
+  try {
+    execFileSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
+  } catch {
+    // See above.
+  }
 }

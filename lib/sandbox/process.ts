@@ -28,6 +28,9 @@ export const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** Between the request to end (SIGTERM) and the end (SIGKILL) of a command at its time limit. */
 const GRACE_MS = 2000;
 
+/** How long after the guest's port QEMU may take to end. */
+const QEMU_END_MS = 1000;
+
 const SIGTERM = 15;
 const SIGKILL = 9;
 
@@ -49,7 +52,9 @@ export class SandboxProcess {
     this.stdin = guest.stdin;
     this.stdout = guest.stdout;
     this.stderr = guest.stderr;
-    this.exit = lifetime.until(withLimit(guest, timeoutMs), "wait for the command");
+    this.exit = lifetime.until(withLimit(guest, timeoutMs), "wait for the command").catch((error) =>
+      lossOf(lifetime, error)
+    );
     // Whoever only reads the streams need not look at the status.
     this.exit.catch(() => {});
   }
@@ -115,4 +120,13 @@ async function withLimit(guest: GuestProcess, timeoutMs: number | undefined): Pr
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The port of a dying guest closes before QEMU's end says why; a guest without its port is lost. */
+async function lossOf(lifetime: Lifetime, error: unknown): Promise<never> {
+  if (!(error instanceof SbxError) || error.code !== "GUEST_LOST") throw error;
+  const timer = setTimeout(() => void lifetime.end(error), QEMU_END_MS);
+  const reason = await lifetime.ending;
+  clearTimeout(timer);
+  throw reason ?? error;
 }
