@@ -39,14 +39,14 @@ export function publicOnly(): Policy {
       rule("deny", "private"),
       rule("deny", "link-local"),
       rule("deny", "metadata"),
-      // The guest's resolver is the gateway, which is the host: without this exception the last rule
-      // would also refuse every name.
+      // All of the host but its port 53, which is the guest's resolver: a rule that covered it would
+      // decide about every name.
       {
-        ...rule("allow", "host"),
-        protocols: ["udp", "tcp"],
-        ports: [{ from: 53, to: 53 }],
+        ...rule("deny", "host"),
+        protocols: ["tcp", "udp"],
+        ports: [{ from: 1, to: 52 }, { from: 54, to: 65_535 }],
       },
-      rule("deny", "host"),
+      { ...rule("deny", "host"), protocols: ["icmpv4", "icmpv6"] },
     ],
   };
 }

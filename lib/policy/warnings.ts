@@ -146,7 +146,7 @@ function dnsWarnings(policy: Policy): Warning[] {
       }
     } else if (host) {
       const message = `rule ${index} (${formatRule(rule)}) also denies the guest's resolver, ` +
-        "so that no later rule resolves a name; put allow@host:udp,tcp:53 before it";
+        "so that no later rule resolves a name; leave out port 53: deny@host:tcp,udp:1-52,54-65535";
       found.push({ code: "dns-closed", rule: index, message });
     }
     // The first rule about the resolver decides; what follows it has no say.

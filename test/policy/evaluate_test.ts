@@ -150,6 +150,17 @@ describe("presets", () => {
     }
   });
 
+  test("public-only leaves names to the default of a policy that extends it", () => {
+    const strict = compilePolicy(
+      parsePolicyFile("{extends: public-only, default: deny, rules: [allow@x.com]}", "p.yaml")
+        .policy,
+    );
+    const verdict = (name: string) =>
+      evaluateName(strict, { name, transport: "udp", port: 53 }).verdict;
+    expect(verdict("x.com")).toBe("resolve");
+    expect(verdict("secret.evil.test")).toBe("refuse");
+  });
+
   test("none has no network, whatever its rules would say", () => {
     expect(none().network).toBe(false);
     const compiled = compilePolicy({ ...allowAll(), network: false });

@@ -47,7 +47,8 @@ describe("warnings()", () => {
     ["other protocols", ["deny@any:udp", "allow@x.com:tcp"], []],
     ["other ports", ["deny@any:any:1-79,81-90", "allow@x.com:tcp:70-85"], []],
     ["look-alike names", ["deny@.x.com", "allow@ax.com"], []],
-    ["the resolver excepted from the host", ["allow@host:udp,tcp:53", "deny@host"], []],
+    ["an exception from the same destination", ["allow@host:udp,tcp:53", "deny@host"], []],
+    ["the host without its resolver", ["deny@host:tcp,udp:1-52,54-65535"], []],
     ["an inbound deny of the host", ["deny:inbound@host"], []],
   ];
   for (const [title, rules, expected] of rows) {
