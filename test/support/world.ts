@@ -31,6 +31,8 @@ export const SBX = process.env.SBX_BINARY ?? join(ROOT, "dist/sbx");
 export interface World {
   /** A scratch directory that goes away with the world. */
   readonly scratch: string;
+  /** The process that holds the host's namespaces. */
+  readonly hostPid: number;
   /** PEM file of the authority behind every TLS server of the fake internet. */
   readonly ca: string;
   /** Options of `sbx run` that show it to the guest as /trust/ca.pem. */
@@ -132,6 +134,7 @@ export async function openWorld(): Promise<World> {
   const withEnv = (options: RunOptions) => ({ ...options, env: { ...sbxEnv, ...options.env } });
   return {
     scratch,
+    hostPid: Number(host),
     ca,
     withCa: ["-v", `${trust}:/trust:ro`],
     files,
