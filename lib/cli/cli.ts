@@ -11,22 +11,34 @@ import { COMMANDS } from "./commands.ts";
 import { FAILED, OK, statusOf, USAGE } from "./exit.ts";
 import { ui } from "./ui.ts";
 
-/** Runs one command line, without the program's name; resolves to the exit status. */
+/** Runs one command line, without the program's name; resolves to the exit status. Never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const status = await dispatch(isVersionFlag(argv[0]) ? ["version"] : argv);
+    await ui.flush();
+    return status;
+  } catch (error) {
+    return report(error, argv);
+  }
+}
+
+/** The status for a failure that nothing above caught, after saying so in one line. */
+export function fault(error: unknown): number {
+  return report(error, []);
+}
+
+async function dispatch(argv: readonly string[]): Promise<number> {
   const outcome = { status: OK };
   const root = program("sbx", "Run commands in a virtual machine, and decide every flow it opens.");
   root.option("-V, --version", "print the versions of sbx and its components");
+  await grow(root, COMMANDS, argv, outcome);
+  root.addHelpText("after", "\nEach command explains itself: sbx run --help");
   try {
-    if (isVersionFlag(argv[0])) return await main(["version"]);
-    await grow(root, COMMANDS, argv, outcome);
-    root.addHelpText("after", "\nEach command explains itself: sbx run --help");
     await root.parseAsync(argv, { from: "user" });
-    return outcome.status;
   } catch (error) {
-    return report(error, argv);
-  } finally {
-    await ui.flush();
+    if (!(error instanceof CommanderError) || error.code !== "commander.helpDisplayed") throw error;
   }
+  return outcome.status;
 }
 
 /**
@@ -80,7 +92,6 @@ function isVersionFlag(word: string | undefined): boolean {
 
 function report(error: unknown, argv: readonly string[]): number {
   if (error instanceof CommanderError) {
-    if (error.code === "commander.helpDisplayed") return OK;
     ui.error(usageError(error, argv));
     return USAGE;
   }

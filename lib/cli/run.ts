@@ -13,7 +13,7 @@ import { declareRunFlags, type RunFlags, runFlags } from "./run_flags.ts";
 import { sandboxOf } from "./run_setup.ts";
 import { Signals } from "./signals.ts";
 import { pumpIn, pumpOut } from "./stdio.ts";
-import { enterRaw, terminalSize, wantsTerminal } from "./terminal.ts";
+import { enterRaw, mayReadInput, terminalSize, wantsTerminal } from "./terminal.ts";
 import { ui } from "./ui.ts";
 
 const SIGPIPE = 13;
@@ -74,22 +74,25 @@ async function converse(
   signals: Signals,
 ): Promise<number> {
   const tty = wantsTerminal(flags.tty);
-  const child = sandbox.exec(
-    program,
-    args,
-    tty ? { tty: { ...terminalSize(), term: process.env["TERM"] ?? "xterm" } } : {},
-  );
+  const stdin = mayReadInput();
+  const child = sandbox.exec(program, args, {
+    stdin,
+    ...(tty ? { tty: { ...terminalSize(), term: process.env["TERM"] ?? "xterm" } } : {}),
+  });
   signals.passTo(child);
   const leave = tty ? enterRaw(({ columns, rows }) => child.resize(columns, rows)) : undefined;
   try {
-    void pumpIn(process.stdin, child.stdin).catch((cause) => {
-      ui.notice(`standard input ended early: ${cause instanceof Error ? cause.message : cause}`);
-    });
+    if (stdin) {
+      void pumpIn(process.stdin, child.stdin).catch((cause) => {
+        ui.notice(`standard input ended early: ${cause instanceof Error ? cause.message : cause}`);
+      });
+    }
     await Promise.all([
       deliver(child, child.stdout, process.stdout),
       deliver(child, child.stderr, process.stderr),
     ]).catch(async (error) => {
-      await child.exit; // when the guest is lost, this one knows why
+      // When the guest is lost, the exit knows why; after any other failure it may never come.
+      if (error instanceof SbxError && error.code === "GUEST_LOST") await child.exit;
       throw error;
     });
     const { code, signal, timedOut } = await child.exit;

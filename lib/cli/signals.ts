@@ -7,6 +7,7 @@
 import { constants } from "node:os";
 import process from "node:process";
 import type { SandboxProcess } from "../mod.ts";
+import { ui } from "./ui.ts";
 
 const PASSED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 
@@ -22,6 +23,7 @@ export class Signals {
 
   constructor() {
     for (const [name, listener] of this.#listeners) process.on(name, listener);
+    process.on("SIGTSTP", refuseToStop);
   }
 
   /** Aborts when a signal came before the command ran. */
@@ -41,6 +43,7 @@ export class Signals {
 
   release(): void {
     for (const [name, listener] of this.#listeners) process.off(name, listener);
+    process.off("SIGTSTP", refuseToStop);
   }
 
   #receive(name: (typeof PASSED)[number]): void {
@@ -55,4 +58,11 @@ export class Signals {
     if (name === "SIGINT") this.#lastInterrupt = now;
     this.#process.kill(impatient ? constants.signals.SIGKILL : number);
   }
+}
+
+/** A stopped sbx decides nothing, and a network without decisions locks itself within seconds. */
+function refuseToStop(): void {
+  ui.notice(
+    "not suspended: the guest would lose its network; start it in another terminal, or with &",
+  );
 }

@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import type { ReadStream, WriteStream } from "node:tty";
-import { systemCode } from "../base/file_error.ts";
+import { fileError, systemCode } from "../base/file_error.ts";
 
 /**
  * Copies `source` to the command's input until its end. When the command closes its input first,
@@ -35,6 +36,8 @@ export async function pumpIn(source: ReadStream, sink: WritableStream<Uint8Array
 /**
  * Copies what the command prints to `sink`. Resolves to false when nobody reads `sink` any more;
  * the command's stream is then cancelled.
+ *
+ * @throws SbxError FILE_UNREADABLE when `sink` fails otherwise
  */
 export async function pumpOut(
   source: ReadableStream<Uint8Array>,
@@ -49,11 +52,16 @@ export async function pumpOut(
     }
     if (failure !== undefined) break;
   }
-  // The last write may still fail.
-  if (failure === undefined && sink.writableLength > 0) {
-    await Promise.race([new Promise((resolve) => sink.write("", resolve)), broken]);
-  }
+  await Promise.race([delivered(sink), broken]);
   if (failure === undefined) return true;
   if (systemCode(failure) === "EPIPE") return false;
-  throw failure;
+  throw fileError("write", "the command's output", failure);
+}
+
+/** Resolves when what was written has left this process; when it could not, the error event came. */
+export async function delivered(sink: WriteStream): Promise<void> {
+  if (sink.destroyed) return;
+  await new Promise<void>((resolve) => sink.write("", () => resolve()));
+  // The failure of a synchronous write is reported a turn after its callback.
+  await new Promise((resolve) => setImmediate(resolve));
 }

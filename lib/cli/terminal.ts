@@ -5,6 +5,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { ui } from "./ui.ts";
 
@@ -18,7 +19,27 @@ export interface Size {
  * its input and its output would be one here.
  */
 export function wantsTerminal(flag: boolean | undefined): boolean {
-  return flag ?? (process.stdin.isTTY === true && process.stdout.isTTY === true);
+  return flag ?? (process.stdin.isTTY === true && process.stdout.isTTY === true && !inBackground());
+}
+
+/** Whether the command may read our input. A background job that reads its terminal is stopped. */
+export function mayReadInput(): boolean {
+  return process.stdin.isTTY !== true || !inBackground();
+}
+
+/**
+ * Whether another job has the terminal: `tpgid` in /proc/self/stat is its process group, see
+ * proc_pid_stat(5). Unknown counts as foreground.
+ */
+function inBackground(): boolean {
+  try {
+    // The second field is a name in parentheses that may hold anything.
+    const stat = readFileSync("/proc/self/stat", "utf8");
+    const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return Number(foreground) > 0 && foreground !== group;
+  } catch {
+    return false;
+  }
 }
 
 /** The size of this terminal, or the classic one when there is none. */

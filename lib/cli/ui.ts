@@ -16,6 +16,8 @@
 import process from "node:process";
 import { styleText } from "node:util";
 import type { SbxError } from "../base/errors.ts";
+import { fileError, systemCode } from "../base/file_error.ts";
+import { delivered } from "./stdio.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -23,6 +25,13 @@ export class Ui {
   #quiet = false;
   /** A terminal in raw mode does not return the carriage on its own. */
   #newline = "\n";
+  #outFailure: Error | undefined;
+
+  constructor() {
+    process.stdout.on("error", (error) => this.#outFailure ??= error);
+    // Nobody is left to tell.
+    process.stderr.on("error", () => {});
+  }
 
   /** Silences notices from here on. */
   quiet(): void {
@@ -55,16 +64,17 @@ export class Ui {
     return styleText(style[kind], text, { stream: process.stdout });
   }
 
-  /** Resolves when everything printed so far has left this process. */
+  /**
+   * Resolves when everything printed so far has left this process.
+   *
+   * @throws SbxError FILE_UNREADABLE when standard output could not be written; a reader that went
+   * away (`sbx policy schema | head`) has what it wanted
+   */
   async flush(): Promise<void> {
-    await Promise.all(
-      [process.stdout, process.stderr].map((stream) =>
-        new Promise<void>((resolve) => {
-          if (stream.destroyed || stream.writableLength === 0) resolve();
-          else stream.write("", () => resolve());
-        })
-      ),
-    );
+    await Promise.all([delivered(process.stdout), delivered(process.stderr)]);
+    if (this.#outFailure !== undefined && systemCode(this.#outFailure) !== "EPIPE") {
+      throw fileError("write", "standard output", this.#outFailure);
+    }
   }
 
   #err(line: string): void {
