@@ -44,7 +44,7 @@ func Write(call *session.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, failure(writeAll(r.Path, r.Mode.Perm(), call.Input))
+	return nil, failure(writeAll(r.Path, os.O_TRUNC, r.Mode.Perm(), call.Input))
 }
 
 // Info is what "stat" answers; a symbolic link is followed.

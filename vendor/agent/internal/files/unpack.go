@@ -3,25 +3,36 @@ package files
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
 
-// Unpack writes the directories, files and symbolic links of a tar archive under dir. Parents that
-// the archive does not name are made. What is there already is replaced; another kind of entry is an
-// error.
+// Unpack writes the directories, files and symbolic links of a tar archive under dir, and the parents
+// that the archive does not name. A file or link that is there already is replaced. Another kind of
+// entry is an error.
 func Unpack(archive io.Reader, dir string) error {
+	made := map[string]bool{} // hundreds of links share a directory, and each look costs
 	for entries := tar.NewReader(archive); ; {
 		entry, err := entries.Next()
 		if err == io.EOF {
 			return nil
 		}
-		if err == nil {
-			err = unpackEntry(entry, entries, filepath.Join(dir, filepath.Join("/", entry.Name)))
-		}
 		if err != nil {
+			return err
+		}
+		// Rooting the name first keeps ".." inside.
+		path := filepath.Join(dir, filepath.Join("/", entry.Name))
+		if parent := filepath.Dir(path); !made[parent] {
+			if err := os.MkdirAll(parent, 0o755); err != nil {
+				return err
+			}
+			made[parent] = true
+		}
+		if err := unpackEntry(entry, entries, path); err != nil {
 			return err
 		}
 	}
@@ -29,35 +40,39 @@ func Unpack(archive io.Reader, dir string) error {
 
 func unpackEntry(entry *tar.Header, content io.Reader, path string) error {
 	mode := os.FileMode(entry.Mode).Perm()
-	if entry.Typeflag == tar.TypeDir {
-		if err := os.MkdirAll(path, 0o755); err != nil {
+	switch entry.Typeflag {
+	case tar.TypeDir:
+		if err := os.MkdirAll(path, mode); err != nil {
 			return err
 		}
 		return os.Chmod(path, mode)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	switch entry.Typeflag {
 	case tar.TypeSymlink:
-		return os.Symlink(entry.Linkname, path)
+		return replacing(path, func() error { return os.Symlink(entry.Linkname, path) })
 	case tar.TypeReg:
-		return writeAll(path, mode, content)
+		return replacing(path, func() error {
+			return writeAll(path, os.O_EXCL, mode, content)
+		})
 	}
 	return fmt.Errorf("%s: entry of kind %q", entry.Name, entry.Typeflag)
 }
 
-func writeAll(path string, mode os.FileMode, content io.Reader) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+// replacing makes a file in the place of one that is in the way.
+func replacing(path string, create func() error) error {
+	err := create()
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return create()
+}
+
+func writeAll(path string, flag int, mode os.FileMode, content io.Reader) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flag, mode)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(file, content)
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	return err
+	return errors.Join(err, file.Close())
 }

@@ -9,7 +9,6 @@ package process
 import (
 	"encoding/json"
 	"errors"
-	"io"
 	"sync"
 	"syscall"
 
@@ -100,7 +99,7 @@ func (s *stdio) feed(input *session.Inflow, isTerminal bool) {
 	if s.input == nil {
 		return
 	}
-	if _, err := io.Copy(s.input, struct{ io.Reader }{input}); err != nil {
+	if _, err := input.WriteTo(s.input); err != nil {
 		if !isTerminal {
 			s.input.Close()
 		}

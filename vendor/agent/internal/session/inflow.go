@@ -17,8 +17,8 @@ type Inflow struct {
 	mutex  sync.Mutex
 	change sync.Cond
 	queue  [][]byte
-	queued int // bytes in queue
-	owed   int // bytes read and not yet credited
+	held   int // bytes in queue or being written
+	owed   int // bytes taken and not yet credited
 	ended  bool
 	closed bool
 }
@@ -32,18 +32,57 @@ func newInflow(call *Call) *Inflow {
 // Read implements io.Reader; io.EOF follows the host's last byte, or Close.
 func (f *Inflow) Read(b []byte) (int, error) {
 	f.mutex.Lock()
+	head, err := f.head()
+	if err != nil {
+		f.mutex.Unlock()
+		return 0, err
+	}
+	n := copy(b, head)
+	if n < len(head) {
+		f.queue[0] = head[n:]
+	} else {
+		f.queue = f.queue[1:]
+	}
+	f.mutex.Unlock()
+	f.taken(n)
+	return n, nil
+}
+
+// WriteTo implements io.WriterTo: as Read, without a copy between.
+func (f *Inflow) WriteTo(w io.Writer) (int64, error) {
+	for total := int64(0); ; {
+		f.mutex.Lock()
+		head, err := f.head()
+		if err != nil {
+			f.mutex.Unlock()
+			return total, nil
+		}
+		f.queue = f.queue[1:]
+		f.mutex.Unlock()
+		n, err := w.Write(head)
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+		f.taken(n)
+	}
+}
+
+// head waits for bytes. The caller holds the mutex.
+func (f *Inflow) head() ([]byte, error) {
 	for len(f.queue) == 0 && !f.ended && !f.closed {
 		f.change.Wait()
 	}
 	if f.closed || len(f.queue) == 0 {
-		f.mutex.Unlock()
-		return 0, io.EOF
+		return nil, io.EOF
 	}
-	n := copy(b, f.queue[0])
-	if f.queue[0] = f.queue[0][n:]; len(f.queue[0]) == 0 {
-		f.queue = f.queue[1:]
-	}
-	f.queued -= n
+	return f.queue[0], nil
+}
+
+// taken counts bytes that no longer wait here, and gives credit for them when it is worth a frame.
+func (f *Inflow) taken(n int) {
+	f.mutex.Lock()
+	f.held -= n
 	f.owed += n
 	credit := 0
 	if f.owed >= wire.Window/4 && !f.ended {
@@ -53,7 +92,6 @@ func (f *Inflow) Read(b []byte) (int, error) {
 	if credit > 0 {
 		f.call.sendCredit(0, credit)
 	}
-	return n, nil
 }
 
 // Close drops what is queued and tells the host to send no more.
@@ -75,11 +113,11 @@ func (f *Inflow) push(b []byte) error {
 	if f.closed { // sent before the host saw our Stop
 		return nil
 	}
-	if f.ended || f.queued+f.owed+len(b) > wire.Window {
+	if f.ended || f.held+f.owed+len(b) > wire.Window {
 		return errOverrun
 	}
 	f.queue = append(f.queue, append([]byte(nil), b...))
-	f.queued += len(b)
+	f.held += len(b)
 	f.change.Broadcast()
 	return nil
 }
