@@ -5,11 +5,37 @@
  * @module
  */
 
-import { cidrHas, parseCidr } from "../base/address.ts";
+import { type Cidr, cidrHas, parseCidr } from "../base/address.ts";
 import { groupBlocks, GROUPS } from "./groups.ts";
 import { suffixesOf } from "./name_set.ts";
-import type { Destination, PortRange, Protocol, Rule } from "./policy.ts";
+import type { Destination, Group, PortRange, Protocol, Rule } from "./policy.ts";
+import { PrefixIndex } from "./prefix_index.ts";
 import { formatPorts, formatProtocols, PROTOCOLS } from "./ports.ts";
+
+/** Rules by destination, to be asked for those whose destination contains another one. */
+export class EarlierRules {
+  readonly #byKey = new Map<string, number[]>();
+  readonly #blocks = { 4: new PrefixIndex<number[]>(), 6: new PrefixIndex<number[]>() };
+
+  add(index: number, destination: Destination): void {
+    const block = blockOf(destination);
+    if (block !== null) this.#blocks[block.family].at(block, () => []).push(index);
+    const key = keyOf(destination);
+    const same = this.#byKey.get(key);
+    if (same === undefined) this.#byKey.set(key, [index]);
+    else same.push(index);
+  }
+
+  /** The rules whose destination contains the whole of this one, in policy order. */
+  containing(destination: Destination): number[] {
+    const block = blockOf(destination);
+    const found = block === null
+      ? []
+      : this.#blocks[block.family].covering(block.bytes, 0, block.prefix).flat();
+    for (const key of containingKeys(destination)) found.push(...this.#byKey.get(key) ?? []);
+    return found.sort((one, other) => one - other);
+  }
+}
 
 /** Equal for equal destinations. */
 export function keyOf(destination: Destination): string {
@@ -27,30 +53,61 @@ export function keyOf(destination: Destination): string {
   }
 }
 
-/** The keys of all destinations that contain this one, itself included. */
-export function* coveringKeys(destination: Destination): Generator<string, void> {
+/** The keys of destinations that contain this one, blocks aside. */
+function* containingKeys(destination: Destination): Generator<string, void> {
   yield "any";
-  if (destination.kind !== "any") yield keyOf(destination);
-  if (destination.kind === "domain") {
-    for (const suffix of suffixesOf(destination.name)) yield `suffix ${suffix}`;
-  } else if (destination.kind === "suffix") {
-    for (const suffix of suffixesOf(destination.suffix)) {
-      if (suffix !== destination.suffix) yield `suffix ${suffix}`;
-    }
-  } else if (destination.kind === "cidr") {
-    const block = parseCidr(destination.cidr);
-    if (block === null) return;
-    const [address = ""] = block.text.split("/");
-    for (let prefix = block.prefix - 1; prefix >= 0; prefix--) {
-      yield `cidr ${parseCidr(`${address}/${prefix}`)?.text ?? ""}`;
-    }
-    for (const group of GROUPS) {
-      const inside = groupBlocks(group).some((member) =>
-        member.prefix <= block.prefix && cidrHas(member, block)
-      );
-      if (inside) yield `group ${group}`;
+  switch (destination.kind) {
+    case "any":
+      return;
+    case "group":
+      yield keyOf(destination);
+      return;
+    case "domain":
+      yield keyOf(destination);
+      for (const suffix of suffixesOf(destination.name)) yield `suffix ${suffix}`;
+      return;
+    case "suffix":
+      for (const suffix of suffixesOf(destination.suffix)) yield `suffix ${suffix}`;
+      return;
+    case "cidr": {
+      const block = blockOf(destination);
+      for (const group of GROUPS) {
+        if (block !== null && isInside(group, block)) yield `group ${group}`;
+      }
     }
   }
+}
+
+function blockOf(destination: Destination): Cidr | null {
+  return destination.kind === "cidr" ? parseCidr(destination.cidr) : null;
+}
+
+/**
+ * Whether an allow, although it contains the destination, leaves special addresses in it alone
+ * (`endpoint.ts`): multicast that it does not name, and addresses that may be the host's.
+ */
+export function fallsShort(cover: Rule, destination: Destination): boolean {
+  if (cover.action === "deny" || keyOf(cover.destination) === keyOf(destination)) return false;
+  if (destination.kind === "group") return destination.group === "multicast";
+  const block = blockOf(destination);
+  if (block === null) return false;
+  if (isInside("multicast", block)) return !names(cover.destination, "multicast");
+  if (cover.destination.kind === "any") return false;
+  const exact = block.prefix === block.bytes.length * 8;
+  return exact || (isInside("loopback", block) && !names(cover.destination, "loopback"));
+}
+
+/** Whether the destination is the group or lies inside it. */
+function names(destination: Destination, group: Group): boolean {
+  if (destination.kind === "group") return destination.group === group;
+  const block = blockOf(destination);
+  return block !== null && isInside(group, block);
+}
+
+function isInside(group: Group, block: Cidr): boolean {
+  return groupBlocks(group).some((member) =>
+    member.prefix <= block.prefix && cidrHas(member, block)
+  );
 }
 
 export function coversDirection(cover: Rule, rule: Rule): boolean {

@@ -96,6 +96,8 @@ export type ReasonId =
   | "blocked-name" // the name is on a block list
   | "local-name" // the name means something on this machine or its network only
   | "rebind" // guard: the answer points inside
+  | "query-invalid" // guard: a DNS query that is malformed, or of a kind never passed on
+  | "dns-limit" // more DNS queries than one sandbox may ask
   | "host"; // no rule names this address of the host itself, and the default denies
 
 /**

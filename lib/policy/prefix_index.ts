@@ -28,11 +28,11 @@ export class PrefixIndex<T> {
     return value;
   }
 
-  /** The values of all stored prefixes of `least` bits or more that cover the address. */
-  covering(address: Uint8Array, least = 0): T[] {
+  /** The values of all stored prefixes of `least` to `most` bits that cover the address. */
+  covering(address: Uint8Array, least = 0, most = 128): T[] {
     const found: T[] = [];
     for (const length of this.#lengths) {
-      if (length < least) continue;
+      if (length < least || length > most) continue;
       const value = this.#byLength.get(length)?.get(keyOf(address, length));
       if (value !== undefined) found.push(value);
     }

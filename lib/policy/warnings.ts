@@ -6,9 +6,10 @@
 
 import { cidrHas, parseCidr } from "../base/address.ts";
 import {
-  coveringKeys,
   coversDirection,
   coversScope,
+  EarlierRules,
+  fallsShort,
   keyOf,
   meetsDirection,
   scopeOverlap,
@@ -38,7 +39,7 @@ export interface Warning {
 /** All warnings about a policy, by rule. */
 export function warnings(policy: Policy): readonly Warning[] {
   const found: Warning[] = [];
-  const earlier = new Map<string, number[]>();
+  const earlier = new EarlierRules();
   policy.rules.forEach((rule, index) => {
     found.push(...shadowWarnings(policy, index, earlier));
     if (isPortedIcmp(rule)) {
@@ -48,52 +49,37 @@ export function warnings(policy: Policy): readonly Warning[] {
         message: `rule ${index} (${formatRule(rule)}) never matches: ICMP has no ports`,
       });
     }
-    const key = keyOf(rule.destination);
-    earlier.set(key, [...(earlier.get(key) ?? []), index]);
+    earlier.add(index, rule.destination);
   });
   return [...found, ...metadataWarnings(policy), ...dnsWarnings(policy)]
     .sort((one, other) => one.rule - other.rule);
 }
 
-/** The earlier rules whose destination takes in the whole destination of this one. */
-function* coversOf(
-  policy: Policy,
-  index: number,
-  earlier: ReadonlyMap<string, readonly number[]>,
-): Generator<{ index: number; rule: Rule }, void> {
-  const destination = policy.rules[index]?.destination;
-  if (destination === undefined) return;
-  for (const key of coveringKeys(destination)) {
-    for (const by of earlier.get(key) ?? []) {
-      const rule = policy.rules[by];
-      if (rule !== undefined) yield { index: by, rule };
-    }
-  }
-}
-
-function shadowWarnings(
-  policy: Policy,
-  index: number,
-  earlier: ReadonlyMap<string, readonly number[]>,
-): Warning[] {
+function shadowWarnings(policy: Policy, index: number, earlier: EarlierRules): Warning[] {
   const rule = policy.rules[index];
   if (rule === undefined) return [];
   let partly: Warning | undefined;
-  for (const { index: by, rule: cover } of coversOf(policy, index, earlier)) {
-    if (coversDirection(cover, rule) && coversScope(cover, rule)) {
+  for (const by of earlier.containing(rule.destination)) {
+    const cover = policy.rules[by];
+    if (cover === undefined || fallsShort(cover, rule.destination)) continue;
+    const whole = coversDirection(cover, rule) && coversScope(cover, rule);
+    const tightens = rule.action === "deny" && cover.action === "allow";
+    // A name opens only what it resolved to, but is denied wherever it is stated.
+    if (whole && !(tightens && isName(cover.destination))) {
       const message = `rule ${index} (${formatRule(rule)}) never decides: ` +
         `rule ${by} (${formatRule(cover)}) comes first`;
       return [{ code: "shadowed", rule: index, by, message }];
     }
-    if (partly !== undefined || rule.action !== "deny" || cover.action !== "allow") continue;
+    if (partly !== undefined || !tightens) continue;
     // Ports of the very same destination, allowed before the rest is denied, are an exception.
-    if (keyOf(cover.destination) === keyOf(rule.destination)) continue;
+    if (!whole && keyOf(cover.destination) === keyOf(rule.destination)) continue;
     const overlap = meetsDirection(cover, rule) ? scopeOverlap(cover, rule) : null;
     if (overlap === null) continue;
-    const name = rule.destination.kind === "domain" || rule.destination.kind === "suffix";
     const message = `rule ${index} (${formatRule(rule)}) is shadowed for ${overlap}: ` +
       `rule ${by} (${formatRule(cover)}) allows it first` +
-      (name ? "; the name does not resolve, but its addresses are reachable" : "");
+      (isName(rule.destination) && !isName(cover.destination)
+        ? "; the name does not resolve, but its addresses are reachable"
+        : "");
     partly = { code: "partly-shadowed", rule: index, by, message };
   }
   return partly === undefined ? [] : [partly];
@@ -159,6 +145,10 @@ function coversResolver(rule: Rule): boolean {
   const udp = rule.protocols.length === 0 || rule.protocols.includes("udp");
   return udp &&
     (rule.ports.length === 0 || rule.ports.some(({ from, to }) => from <= 53 && 53 <= to));
+}
+
+function isName(destination: Destination): boolean {
+  return destination.kind === "domain" || destination.kind === "suffix";
 }
 
 function isPortedIcmp(rule: Rule): boolean {

@@ -6,6 +6,7 @@ import { evaluateName } from "../../lib/policy/evaluate_name.ts";
 import { explain } from "../../lib/policy/explain.ts";
 import { explainName } from "../../lib/policy/explain_name.ts";
 import { fixedPins } from "../../lib/policy/fixed_pins.ts";
+import { warnings } from "../../lib/policy/warnings.ts";
 import { oracle, oracleOutcomes } from "./oracle.ts";
 import { anyFlow, anyHosts, anyName, anyPins, anyPolicy } from "./random_policy.ts";
 
@@ -82,4 +83,24 @@ test("a policy that denies by default resolves only names that a rule allows", (
     const verdict = evaluateName(compilePolicy(strict), { name, transport: "udp", port: 53 });
     if (verdict.verdict === "resolve") expect(rules[verdict.rule ?? -1]?.action).toBe("allow");
   }));
+});
+
+test("a rule that is said never to decide makes no difference to an ordinary address", () => {
+  const hosts = new Set<string>();
+  fc.assert(
+    fc.property(anyPolicy, anyFlow, anyPins, (policy, flow, pins) => {
+      // Wide allows leave out multicast and the IPv4 addresses inside IPv6 ones; denies don't.
+      fc.pre(!/^(64:|2002:|224\.|ff)/.test(flow.address));
+      const final = { ...flow, phase: "final" as const };
+      const idle = new Set(
+        warnings(policy)
+          .filter(({ code }) => code === "shadowed" || code === "never-matches")
+          .map(({ rule }) => rule),
+      );
+      const rules = policy.rules.filter((_, index) => !idle.has(index));
+      expect(oracle({ ...policy, rules }, final, pins, hosts).action)
+        .toBe(oracle(policy, final, pins, hosts).action);
+    }),
+    RUNS,
+  );
 });

@@ -88,7 +88,7 @@ function policyText(policy: VectorPolicy): string {
     members.push(`"default": ${JSON.stringify(defaults)}`);
   }
   if (rules !== undefined) {
-    const list = Array.isArray(rules) ? rules.map(withoutNullFilters) : rules;
+    const list = Array.isArray(rules) ? rules.map(inOurWords) : rules;
     members.push(`"rules": ${JSON.stringify(list)}`);
   }
   for (const [key, value] of Object.entries(strange)) {
@@ -97,14 +97,18 @@ function policyText(policy: VectorPolicy): string {
   return `{${members.join(", ")}}`;
 }
 
-/** Vectors write null for "any"; our files leave the key out. */
-function withoutNullFilters(rule: unknown): unknown {
+/**
+ * Vectors write null for "any"; our files leave the key out. Their ports are always lists of pairs;
+ * what is neither must not pass as the shorter forms that our files have.
+ */
+function inOurWords(rule: unknown): unknown {
   if (typeof rule !== "object" || rule === null) return rule;
-  return Object.fromEntries(
-    Object.entries(rule).filter(([key, value]) =>
-      value !== null || (key !== "protocol" && key !== "ports")
-    ),
-  );
+  const entries = Object.entries(rule)
+    .filter(([key, value]) => value !== null || (key !== "protocol" && key !== "ports"));
+  return Object.fromEntries(entries.map(([key, value]) => {
+    if (key !== "ports") return [key, value];
+    return [key, Array.isArray(value) ? value.map((item) => [item].flat()) : [[value]]];
+  }));
 }
 
 export function flowQuery(flow: FlowVector["flow"]): FlowQuery {

@@ -39,10 +39,18 @@ describe("warnings()", () => {
     ]],
     ["ports of a protocol that has none", ["deny@any:icmp:80"], ["never-matches 0"]],
     ["the host denied before its resolver", ["deny@host"], ["dns-closed 0"]],
+    ["a denied name behind its allowed suffix", ["allow@.x.com", "deny@a.x.com"], [
+      "partly-shadowed 1<0",
+    ]],
+    ["a block behind a wider allow", ["allow@private", "deny@10.9.0.0/16"], ["shadowed 1<0"]],
+    ["a multicast block behind its group", ["allow@multicast", "deny@ff02::/16"], ["shadowed 1<0"]],
     // What follows is meant.
     ["a hole in a later deny", ["allow@10.9.9.9", "deny@private"], []],
     ["an exact metadata address", ["allow@169.254.169.254", "deny@metadata"], []],
     ["a deny of one port before an allow", ["deny@any:tcp:25", "allow@.x.com"], []],
+    ["multicast, which any does not open", ["allow@any", "deny@multicast"], []],
+    ["multicast, which a wide block does not open", ["allow@0.0.0.0/0", "allow@224.0.0.0/24"], []],
+    ["an address that may be the host's", ["allow@private", "allow@192.168.127.1"], []],
     ["other directions", ["deny:inbound@any", "allow@x.com"], []],
     ["other protocols", ["deny@any:udp", "allow@x.com:tcp"], []],
     ["other ports", ["deny@any:any:1-79,81-90", "allow@x.com:tcp:70-85"], []],
