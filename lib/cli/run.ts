@@ -91,8 +91,9 @@ async function converse(
       deliver(child, child.stdout, process.stdout),
       deliver(child, child.stderr, process.stderr),
     ]).catch(async (error) => {
-      // When the guest is lost, the exit knows why; after any other failure it may never come.
-      if (error instanceof SbxError && error.code === "GUEST_LOST") await child.exit;
+      // When the guest is lost, its end knows why; after any other failure there may be no end.
+      const lost = error instanceof SbxError && /^(GUEST_LOST|PROTOCOL)$/.test(error.code);
+      if (lost) await child.exit;
       throw error;
     });
     const { code, signal, timedOut } = await child.exit;

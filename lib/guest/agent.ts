@@ -74,6 +74,10 @@ export class Agent {
   readonly #reader = new AgentFrameReader();
   #lastCall = 0;
   #lost: SbxError | undefined;
+  readonly #over = Promise.withResolvers<SbxError>();
+
+  /** Settles when the agent cannot be reached any more: `GUEST_LOST`, or `PROTOCOL` for its fault. */
+  readonly lost: Promise<SbxError> = this.#over.promise;
 
   /** Takes over the port, of which nothing was read. */
   constructor(port: Duplex) {
@@ -232,6 +236,7 @@ export class Agent {
   #lose(error: SbxError): void {
     if (this.#lost !== undefined) return;
     this.#lost = error;
+    this.#over.resolve(error);
     this.#port.destroy();
     const calls = [...this.#calls.values()];
     this.#calls.clear();

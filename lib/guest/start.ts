@@ -8,6 +8,7 @@ import { execFile } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
+import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { findAccelerator } from "./accelerator.ts";
 import { Agent, type AgentConfig } from "./agent.ts";
@@ -30,6 +31,9 @@ const TREES = ["/usr", "/opt"];
 
 /** An emulated guest on a loaded machine takes seconds; one that takes this long never comes. */
 const START_LIMIT_MS = 60_000;
+
+/** How long after its port closed QEMU has to end and say why. */
+const LAST_WORDS_MS = 500;
 
 /** The user that owns nothing. */
 const NOBODY = { uid: 65534, gid: 65534 };
@@ -157,13 +161,17 @@ class QemuGuest implements Guest {
   readonly #qemu: QemuProcess;
   readonly #agent: Agent;
   #stopping = false;
+  /** The agent's breach of its protocol, if that is what the guest ends for. */
+  #fault: SbxError | undefined;
 
   constructor(qemu: QemuProcess, accelerator: Accelerator) {
     this.#qemu = qemu;
     this.accelerator = accelerator;
     this.#agent = new Agent(qemu.agent);
+    void this.#agent.lost.then((error) => this.#abandon(error));
     this.exited = qemu.exited.then(({ code, signal }) => {
       if (this.#stopping) return undefined;
+      if (this.#fault !== undefined) return this.#fault;
       const how = signal === null ? `status ${code}` : signal;
       return new SbxError("GUEST_LOST", `Cannot go on: the guest ended (${how})${this.#console()}`);
     });
@@ -185,7 +193,7 @@ class QemuGuest implements Guest {
       await Promise.race([
         this.#agent.configure(config, archive).catch(async (error) => {
           // The port closes before the exit is known, and QEMU's own words are the better ones.
-          await Promise.race([dead, new Promise((resolve) => setTimeout(resolve, 500))]);
+          await Promise.race([dead, delay(LAST_WORDS_MS)]);
           throw error;
         }),
         late,
@@ -208,6 +216,13 @@ class QemuGuest implements Guest {
     this.#stopping = true;
     this.#qemu.kill();
     await this.#qemu.exited;
+  }
+
+  /** A machine without its agent serves nobody. One that is ending anyway is left to say why. */
+  async #abandon(error: SbxError): Promise<void> {
+    if (error.code === "PROTOCOL") this.#fault = error;
+    await Promise.race([this.#qemu.exited, delay(LAST_WORDS_MS, undefined, { ref: false })]);
+    this.#qemu.kill();
   }
 
   #startFailure(state: string): SbxError {

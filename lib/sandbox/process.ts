@@ -28,9 +28,6 @@ export const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** Between the request to end (SIGTERM) and the end (SIGKILL) of a command at its time limit. */
 const GRACE_MS = 2000;
 
-/** How long after the guest's port QEMU may take to end. */
-const QEMU_END_MS = 1000;
-
 const SIGTERM = 15;
 const SIGKILL = 9;
 
@@ -122,11 +119,9 @@ async function withLimit(guest: GuestProcess, timeoutMs: number | undefined): Pr
   }
 }
 
-/** The port of a dying guest closes before QEMU's end says why; a guest without its port is lost. */
+/** The agent's port closes before the guest's end says why, and the end is sure to follow. */
 async function lossOf(lifetime: Lifetime, error: unknown): Promise<never> {
-  if (!(error instanceof SbxError) || error.code !== "GUEST_LOST") throw error;
-  const timer = setTimeout(() => void lifetime.end(error), QEMU_END_MS);
-  const reason = await lifetime.ending;
-  clearTimeout(timer);
-  throw reason ?? error;
+  const lost = error instanceof SbxError &&
+    (error.code === "GUEST_LOST" || error.code === "PROTOCOL");
+  throw lost ? await lifetime.ending ?? error : error;
 }

@@ -96,6 +96,7 @@ async function connect(
     policy,
     blocked,
     rebindProtection: dns.rebindProtection,
+    blockDoh: dns.blockDoh,
     resolvers: servers.map(resolverAt),
     dnsTimeoutMs: dns.timeoutMs ?? DNS_TIMEOUT_MS,
     ...(maxConnections === undefined ? {} : { maxConnections }),
