@@ -32,4 +32,8 @@ export const REASONS = {
   rebind:
     "The answer points a public name at a private address (DNS rebinding). Allow the address by a " +
     "rule of its own, or turn the protection off with --no-dns-rebind-protection.",
+  "query-invalid":
+    "A DNS query that is malformed, asks for a name with bytes that no host name has, or is of a " +
+    "kind that is never passed on: a zone transfer, an update, another class than IN.",
+  "dns-limit": "The sandbox asked more DNS queries than its limits let through.",
 } as const satisfies Record<ReasonId, string>;

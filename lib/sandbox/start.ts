@@ -96,7 +96,6 @@ async function connect(
     policy,
     blocked,
     rebindProtection: dns.rebindProtection,
-    blockDoh: dns.blockDoh,
     resolvers: servers.map(resolverAt),
     dnsTimeoutMs: dns.timeoutMs ?? DNS_TIMEOUT_MS,
     ...(maxConnections === undefined ? {} : { maxConnections }),
