@@ -44,8 +44,7 @@ export async function examine(): Promise<Finding[]> {
       return { name, ...await check() };
     } catch (error) {
       const hint = error instanceof SbxError ? error.hint : undefined;
-      const message = error instanceof Error ? error.message : String(error);
-      const found = message.replace(/^Cannot /, "cannot ");
+      const found = error instanceof Error ? error.message : String(error);
       return { name, state: "missing", found, ...(hint === undefined ? {} : { fix: hint }) };
     }
   }));
