@@ -1,52 +1,71 @@
 /**
- * Which names were answered with which addresses: what domain rules match flows by.
+ * Which names were answered with which addresses: what domain rules know flows by.
  *
- * Only answers of host-chosen resolvers get here. A pin lives for max(TTL, 10 minutes): shorter
- * floors break clients that cache longer than they were told, and a longer one only re-opens an
- * address that the name really had. Answers add to a name's addresses and never replace them,
- * because rotating services hand out a part at a time.
+ * Only answers of resolvers that the host chose get here, and only for the name that was asked for.
+ * A pin lives for the longer of its TTL and ten minutes, and beyond that while a flow uses its
+ * address: shorter floors break clients that cache longer than they were told (JVMs, pinned
+ * `--resolve` lists), and a longer life only re-opens an address that the name really had. Answers
+ * add to a name's addresses and never replace them, because rotating services hand out a part of
+ * theirs at a time.
+ *
+ * A guest decides what it asks for, so the table is bounded in every direction; what was learnt or
+ * used least lately goes first, and what a flow uses goes last.
  *
  * @module
  */
+import { systemClock } from "../base/clock.ts";
 import type { PinTable } from "../policy/policy.ts";
 
+export interface PinLimits {
+  readonly names: number;
+  /** Per name and address family. */
+  readonly addresses: number;
+  /** Over all names; what the two above would allow together is too much memory. */
+  readonly pins: number;
+}
+
+export const PIN_LIMITS: PinLimits = { names: 4096, addresses: 64, pins: 32_768 };
+
 const FLOOR_MS = 10 * 60_000;
-/** A TTL is the name's owner's wish; a day is more than any sandbox needs. */
+/** A TTL is the wish of the name's owner; a day is more than any sandbox needs. */
 const CEILING_MS = 24 * 3_600_000;
-const MAX_NAMES = 4096;
-const MAX_ADDRESSES = 64;
 
 export class Pins implements PinTable {
-  /** Names by last use, each with its addresses and when they expire. */
-  readonly #names = new Map<string, Map<string, number>>();
-  readonly #addresses = new Map<string, Set<string>>();
-  /** Flows that use an address keep its pins alive. */
-  readonly #held = new Map<string, number>();
   readonly #now: () => number;
+  readonly #limits: PinLimits;
+  /** Names by last use, each with its addresses by last use and when they expire. */
+  readonly #names = new Map<string, Map<string, number>>();
+  /** The same the other way round, names in the order they were learnt. */
+  readonly #addresses = new Map<string, Set<string>>();
+  /** How many flows use an address. */
+  readonly #held = new Map<string, number>();
+  #count = 0;
+  #evicted = 0;
 
-  constructor(now: () => number = () => performance.now()) {
+  /** `now` in milliseconds. */
+  constructor(now: () => number = systemClock.now, limits: PinLimits = PIN_LIMITS) {
     this.#now = now;
+    this.#limits = limits;
   }
 
-  /** Records that a name was answered with an address. Both canonical. */
+  get size(): { readonly names: number; readonly pins: number; readonly evicted: number } {
+    return { names: this.#names.size, pins: this.#count, evicted: this.#evicted };
+  }
+
+  /** Records that a name was answered with an address; both canonical. */
   learn(name: string, address: string, ttlSeconds: number): void {
-    const life = Math.min(CEILING_MS, Math.max(FLOOR_MS, ttlSeconds * 1000));
+    const expires = this.#now() + Math.min(CEILING_MS, Math.max(FLOOR_MS, ttlSeconds * 1000));
     const addresses = this.#names.get(name) ?? new Map<string, number>();
+    const before = addresses.get(address);
     this.#names.delete(name);
     this.#names.set(name, addresses);
-    const before = addresses.get(address) ?? 0;
     addresses.delete(address);
-    addresses.set(address, Math.max(before, this.#now() + life));
-    for (const oldest of addresses.keys()) {
-      if (addresses.size <= MAX_ADDRESSES) break;
-      this.#forget(name, addresses, oldest);
-    }
+    addresses.set(address, Math.max(before ?? 0, expires));
+    if (before !== undefined) return;
+    this.#count++;
     const names = this.#addresses.get(address) ?? new Set<string>();
     this.#addresses.set(address, names.add(name));
-    for (const oldest of this.#names.keys()) {
-      if (this.#names.size <= MAX_NAMES) break;
-      this.#forgetName(oldest);
-    }
+    this.#shrink(name, addresses, address);
   }
 
   *namesOf(address: string): Iterable<string> {
@@ -54,15 +73,14 @@ export class Pins implements PinTable {
   }
 
   has(name: string, address: string): boolean {
-    const addresses = this.#names.get(name);
-    const expires = addresses?.get(address);
-    if (addresses === undefined || expires === undefined) return false;
+    const expires = this.#names.get(name)?.get(address);
+    if (expires === undefined) return false;
     if (expires > this.#now() || this.#held.has(address)) return true;
-    this.#forget(name, addresses, address);
+    this.#forget(name, address);
     return false;
   }
 
-  /** A flow to the address began. */
+  /** A flow to the address began; each call wants one {@link Pins.release}. */
   hold(address: string): void {
     this.#held.set(address, (this.#held.get(address) ?? 0) + 1);
   }
@@ -74,15 +92,48 @@ export class Pins implements PinTable {
     else this.#held.delete(address);
   }
 
-  #forgetName(name: string): void {
-    const addresses = this.#names.get(name) ?? new Map<string, number>();
-    for (const address of [...addresses.keys()]) this.#forget(name, addresses, address);
-    this.#names.delete(name);
+  /** Makes room after `address` was added to `name`. */
+  #shrink(name: string, addresses: ReadonlyMap<string, number>, address: string): void {
+    const isKin = (other: string) => other.includes(":") === address.includes(":");
+    const kin = [...addresses.keys()].filter(isKin);
+    if (kin.length > this.#limits.addresses) this.#evict(name, this.#leastUsed(kin));
+    while (this.#names.size > this.#limits.names || this.#count > this.#limits.pins) {
+      const victim = this.#leastUsedName();
+      for (const other of [...this.#names.get(victim)?.keys() ?? []]) this.#evict(victim, other);
+    }
   }
 
-  #forget(name: string, addresses: Map<string, number>, address: string): void {
-    addresses.delete(address);
-    if (addresses.size === 0) this.#names.delete(name);
+  #leastUsed(addresses: readonly string[]): string {
+    return addresses.find((address) => !this.#held.has(address)) ?? addresses[0] ?? "";
+  }
+
+  /** Looks at the oldest few only: a guest that holds all of them must not make this slow. */
+  #leastUsedName(): string {
+    let oldest: string | undefined;
+    let looked = 0;
+    for (const [name, addresses] of this.#names) {
+      oldest ??= name;
+      if (!this.#isUsed(addresses)) return name;
+      if (++looked === 64) break;
+    }
+    return oldest ?? "";
+  }
+
+  #isUsed(addresses: ReadonlyMap<string, number>): boolean {
+    if (this.#held.size === 0) return false;
+    for (const address of addresses.keys()) if (this.#held.has(address)) return true;
+    return false;
+  }
+
+  #evict(name: string, address: string): void {
+    this.#forget(name, address);
+    this.#evicted++;
+  }
+
+  #forget(name: string, address: string): void {
+    const addresses = this.#names.get(name);
+    if (addresses?.delete(address) === true) this.#count--;
+    if (addresses?.size === 0) this.#names.delete(name);
     const names = this.#addresses.get(address);
     names?.delete(name);
     if (names?.size === 0) this.#addresses.delete(address);

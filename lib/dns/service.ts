@@ -2,358 +2,268 @@
  * The resolver that the guest talks to, whatever address it asked.
  *
  * ```
- * bytes ─► checks ─► local names ─► block lists ─► policy ─► cache / resolvers ─► answer checks ─► pins ─► bytes
- *            │            │              │            │                              │
- *         FORMERR…     NXDOMAIN       NXDOMAIN     NXDOMAIN                   NXDOMAIN (rebind, CNAME)
+ * bytes ─► query ─► rate ─► filter ─► cache ─► upstream ─► filter ─► pins ─► reply
+ *            │        │        │                  │           │
+ *         FORMERR  REFUSED  NXDOMAIN          SERVFAIL     NXDOMAIN
+ *         NOTIMP            localhost                      (alias, rebind)
+ *         REFUSED
  * ```
  *
  * @module
  */
-import { canonicalName } from "../base/name.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { nameFromWire } from "../base/name.ts";
+import { TokenBucket } from "../base/token_bucket.ts";
 import type { CompiledPolicy } from "../policy/compile.ts";
-import { evaluateName } from "../policy/evaluate_name.ts";
-import type { NameSet } from "../policy/name_set.ts";
-import type { Policy, ReasonId } from "../policy/policy.ts";
-import { AnswerCache } from "./answer_cache.ts";
-import { isLocalhost, isLocalName } from "./local_zones.ts";
-import {
-  type Encoded,
-  encodeMessage,
-  Flag,
-  type Message,
-  opcodeOf,
-  parseHead,
-  parseMessage,
-  type Question,
-  Rcode,
-  rcodeOf,
-  type Resource,
-  Type,
-} from "./message.ts";
+import { formatRule } from "../policy/grammar.ts";
+import { NameSet } from "../policy/name_set.ts";
+import type { ReasonId } from "../policy/policy.ts";
+import { AnswerCache } from "./cache.ts";
+import { Ede, Flag, Rcode, typeName } from "./codes.ts";
+import { dohNames } from "./doh_endpoints.ts";
+import { extendedErrors } from "./edns.ts";
+import { type Court, judgeAnswer, judgeQuestion, type Refusal, type Via } from "./filter.ts";
+import { localhostRecords } from "./local_names.ts";
+import { type Message, type Question, rcodeOf, type Resource } from "./message.ts";
 import type { Pins } from "./pins.ts";
-import { addressIn, isInside, opensAddress } from "./rebind.ts";
-import { stripHints } from "./svcb.ts";
-import { askUpstream, type UpstreamOptions } from "./upstream.ts";
-import { MalformedDns, nameText } from "./wire_name.ts";
+import { type GuestQuery, readQuery } from "./query.ts";
+import { addressIn } from "./rebind.ts";
+import { type Reply, replyTo } from "./reply.ts";
+import { type Ask, NoAnswer, type Upstream } from "./upstream.ts";
+import { nameText } from "./wire_name.ts";
 
-export type Via = "udp" | "tcp";
+export type { Via } from "./filter.ts";
 
-/** One query with what became of it, for the journal. Names are canonical or escaped. */
+/** One query with what became of it, for the journal. */
 export interface DnsEvent {
   readonly kind: "dns";
+  /** Canonical where the name is a host's; bytes that host names do not have are escaped. */
   readonly name: string;
-  readonly type: number;
+  /** `A`, `HTTPS`, `TYPE65400`. */
+  readonly type: string;
   readonly via: Via;
+  /** The resolver that the guest meant to ask. */
+  readonly asked?: string;
+  /** `failed`: no resolver answered. */
   readonly verdict: "answered" | "refused" | "failed";
   readonly reason?: ReasonId;
+  /** Index into `Policy.rules`. */
   readonly rule?: number;
+  /** The list entry, alias target or address that the reason is about. */
+  readonly detail?: string;
+  /** The response code of an answer. */
+  readonly rcode?: number;
+  /** Addresses in the answer, canonical. */
   readonly answers: readonly string[];
   readonly ms: number;
+  /** More than this one query: those refused for their number are told together. */
+  readonly count?: number;
 }
+
+export interface DnsLimits {
+  readonly queriesPerSecond: number;
+  readonly burst: number;
+  /** Queries under way at once, waiting ones included. */
+  readonly underWay: number;
+}
+
+export const DNS_LIMITS: DnsLimits = { queriesPerSecond: 1_000, burst: 2_000, underWay: 1_024 };
 
 export interface DnsOptions {
   /** The policy in force; read for every query, because it may be replaced. */
   readonly compiled: () => CompiledPolicy;
+  /** Addresses of this machine, the gateway's among them; read for every query as well. */
+  readonly hosts: () => ReadonlySet<string>;
   readonly pins: Pins;
-  readonly blocked: NameSet;
-  readonly rebindProtection: boolean;
-  /** Its explicit address rules exempt addresses from rebind protection. */
-  readonly policy: Policy;
-  readonly upstream: UpstreamOptions;
-  readonly onEvent: (event: DnsEvent) => void;
+  readonly upstream: Upstream;
+  readonly blocked?: NameSet;
+  /** Refuses known DNS-over-HTTPS services; off when absent. */
+  readonly blockDoh?: boolean;
+  /** On when absent. */
+  readonly rebindProtection?: boolean;
+  /** Takes ECH keys and address hints from every name's answers, not only from ruled ones'. */
+  readonly revealAll?: boolean;
+  readonly onEvent?: (event: DnsEvent) => void;
+  readonly limits?: Partial<DnsLimits>;
+  readonly clock?: Clock;
 }
 
 export interface DnsService {
-  /** The answer to one message, or null when there is none to give. Never rejects. */
-  answer(query: Uint8Array, via: Via): Promise<Uint8Array | null>;
-}
-
-/** Queries of one sandbox under way at once; the rest is told to come back. */
-const MAX_IN_FLIGHT = 256;
-
-/** Largest UDP answer whatever the guest offers: the virtual link does not fragment below it. */
-const MAX_UDP = 4096;
-const MIN_UDP = 512;
-
-const CLASS_IN = 1;
-const ZONE_TRANSFERS = new Set([251, 252]);
-
-/** Extended DNS errors (RFC 8914 4): Blocked by this resolver's operator, Forged, Prohibited. */
-const EDE_OPTION = 15;
-const Ede = { Blocked: 15, Filtered: 17, Prohibited: 18 } as const;
-
-/** Why a name is not answered. */
-interface Refusal {
-  readonly reason: ReasonId;
-  readonly rule?: number;
-  readonly ede: number;
+  /** The answer to one message, or null when it deserves none. Never rejects. */
+  answer(query: Uint8Array, via: Via, asked?: string): Promise<Uint8Array | null>;
 }
 
 export function createDns(options: DnsOptions): DnsService {
   return new Service(options);
 }
 
+/** A query that was understood, with where and when it came. */
+interface Case {
+  readonly query: GuestQuery;
+  readonly via: Via;
+  readonly asked: string | undefined;
+  readonly start: number;
+}
+
 class Service implements DnsService {
   readonly #options: DnsOptions;
-  readonly #cache = new AnswerCache();
+  readonly #clock: Clock;
+  readonly #cache: AnswerCache;
+  readonly #bucket: TokenBucket;
+  readonly #limits: DnsLimits;
+  readonly #settings: Pick<Court, "blocked" | "doh" | "rebindProtection" | "reveal">;
   /** Identical questions under way share one exchange. */
   readonly #asking = new Map<string, Promise<Message>>();
-  #inFlight = 0;
+  #underWay = 0;
+  #limited = 0;
 
   constructor(options: DnsOptions) {
     this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#limits = { ...DNS_LIMITS, ...options.limits };
+    const { queriesPerSecond, burst } = this.#limits;
+    this.#cache = new AnswerCache(this.#clock.now);
+    this.#bucket = new TokenBucket(queriesPerSecond, burst, this.#clock.now);
+    this.#settings = {
+      blocked: options.blocked ?? new NameSet(),
+      doh: options.blockDoh === true ? dohNames() : null,
+      rebindProtection: options.rebindProtection ?? true,
+      reveal: options.revealAll === true ? "all" : "ruled",
+    };
   }
 
-  async answer(bytes: Uint8Array, via: Via): Promise<Uint8Array | null> {
-    const head = parseHead(bytes);
-    // Answers are not questions: reflecting them would make two resolvers talk for ever.
-    if (head === null || (head.flags & Flag.QR) !== 0) return null;
-    let query: Message;
+  async answer(bytes: Uint8Array, via: Via, asked?: string): Promise<Uint8Array | null> {
+    const reading = readQuery(bytes);
+    if (reading.kind === "ignore") return null;
+    const start = this.#clock.now();
+    if (!this.#bucket.take() || this.#underWay >= this.#limits.underWay) {
+      this.#countLimited();
+      if (reading.kind === "reply") return reading.bytes;
+      const error = { code: Ede.Other, text: "dns-limit" };
+      return replyTo(reading.query, { rcode: Rcode.Refused, error }, via);
+    }
+    if (reading.kind === "reply") {
+      this.#report({ query: reading, via, asked, start }, "refused", { reason: "query-invalid" });
+      return reading.bytes;
+    }
+    const { query } = reading;
+    this.#underWay++;
     try {
-      query = parseMessage(bytes);
+      return replyTo(query, await this.#resolve({ query, via, asked, start }), via);
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async #resolve(asked: Case): Promise<Reply> {
+    const { query: { question, flags, edns }, via } = asked;
+    const ruling = judgeQuestion(this.#court(), question, via);
+    if (ruling.kind === "refuse") return this.#refuse(asked, ruling.refusal);
+    if (ruling.kind === "localhost") {
+      this.#report(asked, "answered", { rcode: Rcode.NoError });
+      return { rcode: Rcode.NoError, answers: localhostRecords(question) };
+    }
+    const checkingDisabled = (flags & Flag.CD) !== 0;
+    const ask = { question, dnssecOk: edns?.dnssecOk === true, checkingDisabled };
+    const message = await this.#ask(ask);
+    if (message === null) {
+      this.#report(asked, "failed", { rcode: Rcode.ServFail });
+      const error = { code: Ede.NetworkError, text: "no resolver of the host answered" };
+      return { rcode: Rcode.ServFail, error };
+    }
+    // The policy may have changed while the resolver thought.
+    const answer = judgeAnswer(this.#court(), question, message, via);
+    if (answer.kind === "refuse") return this.#refuse(asked, answer.refusal);
+    const answers = this.#pin(question, answer.answers);
+    const rcode = rcodeOf(message);
+    this.#report(asked, "answered", { rcode, answers });
+    return {
+      rcode,
+      answers: answer.answers,
+      authorities: answer.authorities,
+      authentic: (message.flags & Flag.AD) !== 0 && !answer.altered,
+      options: extendedErrors(message.edns),
+    };
+  }
+
+  #court(): Court {
+    const { compiled, hosts } = this.#options;
+    return { ...this.#settings, compiled: compiled(), hosts: hosts() };
+  }
+
+  /** The resolvers' answer, or null when there is none. */
+  async #ask(ask: Ask): Promise<Message | null> {
+    const { question, dnssecOk, checkingDisabled } = ask;
+    const key = `${nameText(question.name)} ${question.type} ${dnssecOk} ${checkingDisabled}`;
+    const cached = this.#cache.get(key);
+    if (cached !== null) return cached;
+    let asking = this.#asking.get(key);
+    if (asking === undefined) {
+      asking = this.#options.upstream.ask(ask).finally(() => this.#asking.delete(key));
+      this.#asking.set(key, asking);
+      asking.then((message) => this.#cache.put(key, message), () => {});
+    }
+    try {
+      return await asking;
     } catch (error) {
-      if (error instanceof MalformedDns) return bare(head, Rcode.FormErr);
+      if (error instanceof NoAnswer) return null;
       throw error;
     }
-    const [question] = query.questions;
-    if (opcodeOf(query.flags) !== 0) return bare(head, Rcode.NotImp);
-    if (question === undefined || query.questions.length !== 1) return bare(head, Rcode.FormErr);
-    if (query.edns !== undefined && query.edns.version !== 0) return badVersion(query);
-    if (question.class !== CLASS_IN || ZONE_TRANSFERS.has(question.type)) {
-      return encode(query, via, { rcode: Rcode.Refused });
-    }
-    if (this.#inFlight >= MAX_IN_FLIGHT) return encode(query, via, { rcode: Rcode.ServFail });
-    this.#inFlight++;
-    try {
-      return await this.#resolve(query, question, via);
-    } finally {
-      this.#inFlight--;
-    }
   }
 
-  async #resolve(query: Message, question: Question, via: Via): Promise<Uint8Array> {
-    const start = performance.now();
-    const text = nameText(question.name);
-    const name = canonicalName(text);
-    const report = (verdict: DnsEvent["verdict"], refusal?: Refusal, answers: string[] = []) =>
-      this.#options.onEvent({
-        kind: "dns",
-        name: text,
-        type: question.type,
-        via,
-        verdict,
-        ...(refusal === undefined ? {} : { reason: refusal.reason }),
-        ...(refusal?.rule === undefined ? {} : { rule: refusal.rule }),
-        answers,
-        ms: Math.round(performance.now() - start),
-      });
-    const refuse = (refusal: Refusal) => {
-      report("refused", refusal);
-      return encode(query, via, { rcode: Rcode.NxDomain, refusal });
-    };
-    if (name !== null && isLocalhost(name)) {
-      report("answered");
-      return encode(query, via, { rcode: Rcode.NoError, answers: localhost(question) });
-    }
-    const early = this.#refuseName(name, via);
-    if (early !== null) return refuse(early);
-
-    let message: Message;
-    try {
-      message = await this.#ask(question, query.edns?.dnssecOk ?? false);
-    } catch {
-      report("failed");
-      return encode(query, via, { rcode: Rcode.ServFail });
-    }
-    const late = this.#refuseAnswer(message, via);
-    if (late !== null) return refuse(late);
-    const cleaned = clean(message);
-    const learnt = this.#pin(name, question, cleaned);
-    report("answered", undefined, learnt);
-    return encode(query, via, {
-      rcode: rcodeOf(message.flags),
-      answers: cleaned.answers,
-      authorities: cleaned.authorities,
-      authentic: (message.flags & Flag.AD) !== 0,
+  /** Pins the addresses to the name that was asked for, and to no other; returns them. */
+  #pin(question: Question, records: readonly Resource[]): string[] {
+    const name = nameFromWire(nameText(question.name));
+    return records.flatMap((record) => {
+      const address = addressIn(record);
+      if (address === null) return [];
+      if (name !== null) this.#options.pins.learn(name, address.text, record.ttl);
+      return [address.text];
     });
   }
 
-  /** What the question alone decides. A name no host can have is asked for under no rule's name. */
-  #refuseName(name: string | null, via: Via): Refusal | null {
-    if (name === null) {
-      const verdict = evaluateName(this.#options.compiled(), {
-        name: "",
-        transport: via,
-        port: 53,
-      });
-      return verdict.verdict === "resolve" ? null : refusalOf(verdict);
-    }
-    if (isLocalName(name)) return { reason: "local-name", ede: Ede.Filtered };
-    if (this.#options.blocked.has(name)) return { reason: "blocked-name", ede: Ede.Blocked };
-    const verdict = evaluateName(this.#options.compiled(), { name, transport: via, port: 53 });
-    return verdict.verdict === "resolve" ? null : refusalOf(verdict);
+  /** NXDOMAIN, not REFUSED: glibc takes that for a broken server and asks it again and again. */
+  #refuse(asked: Case, refusal: Refusal): Reply {
+    this.#report(asked, "refused", refusal);
+    const { reason, rule, detail } = refusal;
+    const written = rule === undefined ? undefined : this.#options.compiled().policy.rules[rule];
+    const text = [
+      rule === undefined ? reason : `${reason} ${rule}`,
+      ...(written === undefined ? [] : [formatRule(written)]),
+      ...(detail === undefined ? [] : [detail]),
+    ].join(": ");
+    const code = rule === undefined && reason !== "default" ? Ede.Blocked : Ede.Prohibited;
+    return { rcode: Rcode.NxDomain, error: { code, text } };
   }
 
-  /** What the answer adds: names it leads to, and addresses it must not hold. */
-  #refuseAnswer(message: Message, via: Via): Refusal | null {
-    for (const record of message.answers) {
-      if (record.type === Type.CNAME || record.type === Type.DNAME) {
-        const target = canonicalName(nameText(targetOf(record)));
-        if (target !== null && this.#options.blocked.has(target)) {
-          return { reason: "blocked-name", ede: Ede.Blocked };
-        }
-        const denied = target === null ? null : this.#deniedByRule(target, via);
-        if (denied !== null) return denied;
-      }
-    }
-    if (!this.#options.rebindProtection) return null;
-    for (const record of [...message.answers, ...message.additionals]) {
-      const address = addressIn(record);
-      if (address !== null && isInside(address) && !opensAddress(this.#options.policy, address)) {
-        return { reason: "rebind", ede: Ede.Filtered };
-      }
-    }
-    return null;
+  #report(
+    { query: { question }, via, asked, start }: Omit<Case, "query"> & {
+      readonly query: { readonly question?: Question };
+    },
+    verdict: DnsEvent["verdict"],
+    what: Partial<Refusal> & { readonly rcode?: number; readonly answers?: readonly string[] },
+  ): void {
+    this.#options.onEvent?.({
+      kind: "dns",
+      name: question === undefined ? "" : nameText(question.name),
+      type: question === undefined ? "" : typeName(question.type),
+      via,
+      ...(asked === undefined ? {} : { asked }),
+      verdict,
+      answers: [],
+      ...what,
+      ms: Math.round(this.#clock.now() - start),
+    });
   }
 
-  /** A CNAME target needs no allow of its own, but an explicit deny of it counts. */
-  #deniedByRule(name: string, via: Via): Refusal | null {
-    const verdict = evaluateName(this.#options.compiled(), { name, transport: via, port: 53 });
-    return verdict.verdict === "refuse" && verdict.rule !== undefined ? refusalOf(verdict) : null;
+  /** One event a second, or a flood of queries becomes a flood of lines. */
+  #countLimited(): void {
+    if (++this.#limited > 1) return;
+    this.#clock.after(1_000, () => {
+      const [count, reason] = [this.#limited, "dns-limit"] as const;
+      this.#limited = 0;
+      const event = { kind: "dns", name: "", type: "", via: "udp", verdict: "refused" } as const;
+      this.#options.onEvent?.({ ...event, reason, count, answers: [], ms: 0 });
+    });
   }
-
-  #ask(question: Question, dnssecOk: boolean): Promise<Message> {
-    const key = `${nameText(question.name)}/${question.type}/${dnssecOk}`;
-    const cached = this.#cache.get(key);
-    if (cached !== null) return Promise.resolve(cached);
-    let asking = this.#asking.get(key);
-    if (asking === undefined) {
-      asking = askUpstream(question, dnssecOk, this.#options.upstream)
-        .then((message) => {
-          this.#cache.put(key, message);
-          return message;
-        })
-        .finally(() => this.#asking.delete(key));
-      this.#asking.set(key, asking);
-    }
-    return asking;
-  }
-
-  /** Pins along the chain that starts at the question; records of other owners pin nothing. */
-  #pin(name: string | null, question: Question, message: Pick<Message, "answers">): string[] {
-    if (name === null) return [];
-    const chain = new Set([nameText(question.name)]);
-    for (const record of message.answers) {
-      if (record.type === Type.CNAME && chain.has(nameText(record.name))) {
-        chain.add(nameText(targetOf(record)));
-      }
-    }
-    const learnt: string[] = [];
-    for (const record of message.answers) {
-      const address = addressIn(record);
-      if (address === null || !chain.has(nameText(record.name))) continue;
-      this.#options.pins.learn(name, address.text, record.ttl);
-      learnt.push(address.text);
-    }
-    return learnt;
-  }
-}
-
-function refusalOf(verdict: { readonly reason: ReasonId; readonly rule?: number }): Refusal {
-  const why = { reason: verdict.reason, ede: Ede.Prohibited };
-  return verdict.rule === undefined ? why : { ...why, rule: verdict.rule };
-}
-
-/** The name in a CNAME's data, which is uncompressed. */
-function targetOf(record: Resource): Uint8Array[] {
-  const labels: Uint8Array[] = [];
-  for (let at = 0; at < record.data.length;) {
-    const size = record.data[at] ?? 0;
-    if (size === 0) break;
-    labels.push(record.data.subarray(at + 1, at + 1 + size));
-    at += 1 + size;
-  }
-  return labels;
-}
-
-/** Takes hints and ECH keys out of HTTPS and SVCB records, and drops what does not survive that. */
-function clean(message: Message): Pick<Message, "answers" | "authorities"> {
-  const answers = message.answers.flatMap((record) => {
-    if (record.type !== Type.HTTPS && record.type !== Type.SVCB) return [record];
-    try {
-      const data = stripHints(record.data);
-      return data === null ? [] : [{ ...record, data }];
-    } catch {
-      return [];
-    }
-  });
-  return { answers, authorities: message.authorities };
-}
-
-function localhost(question: Question): Resource[] {
-  const data = question.type === Type.A
-    ? Uint8Array.of(127, 0, 0, 1)
-    : question.type === Type.AAAA
-    ? Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
-    : null;
-  if (data === null) return [];
-  return [{ name: question.name, type: question.type, class: CLASS_IN, ttl: 3600, data }];
-}
-
-/** What to say; the question and the guest's own header bits come from its query. */
-interface Reply {
-  readonly rcode: number;
-  readonly answers?: readonly Resource[];
-  readonly authorities?: readonly Resource[];
-  readonly authentic?: boolean;
-  readonly refusal?: Refusal;
-}
-
-/** An answer that fits the transport: over UDP a longer one is cut to nothing, with TC set. */
-function encode(query: Message, via: Via, reply: Reply): Uint8Array {
-  const flags = Flag.QR | Flag.RA | query.flags & (Flag.RD | Flag.CD) |
-    (reply.authentic === true ? Flag.AD : 0) | reply.rcode;
-  const options = reply.refusal === undefined ? [] : [edeOption(reply.refusal)];
-  const message: Encoded = {
-    id: query.id,
-    flags,
-    questions: query.questions,
-    answers: reply.answers ?? [],
-    authorities: reply.authorities ?? [],
-    additionals: [],
-    // RFC 6891 6.1.1: OPT only to who sent one.
-    ...(query.edns === undefined
-      ? {}
-      : { edns: { size: MAX_UDP, dnssecOk: query.edns.dnssecOk, options } }),
-  };
-  const bytes = encodeMessage(message);
-  const offered = query.edns === undefined ? MIN_UDP : query.edns.size;
-  if (via === "tcp" || bytes.length <= Math.min(MAX_UDP, Math.max(MIN_UDP, offered))) return bytes;
-  return encodeMessage({ ...message, flags: flags | Flag.TC, answers: [], authorities: [] });
-}
-
-function edeOption({ reason, rule, ede }: Refusal): { code: number; data: Uint8Array } {
-  const text = new TextEncoder().encode(rule === undefined ? reason : `${reason} ${rule}`);
-  const data = new Uint8Array(2 + text.length);
-  new DataView(data.buffer).setUint16(0, ede);
-  data.set(text, 2);
-  return { code: EDE_OPTION, data };
-}
-
-/** A header with nothing after it, for queries that could not be read. */
-function bare(head: { readonly id: number; readonly flags: number }, rcode: number): Uint8Array {
-  const bytes = new Uint8Array(12);
-  const view = new DataView(bytes.buffer);
-  view.setUint16(0, head.id);
-  view.setUint16(2, Flag.QR | Flag.RA | head.flags & (0x7800 | Flag.RD) | rcode);
-  return bytes;
-}
-
-/** RFC 6891 6.1.3: BADVERS, whose upper bits stand in the OPT record, needs a record of its own. */
-function badVersion(query: Message): Uint8Array {
-  const reply = encode({ ...query, edns: { size: MAX_UDP, version: 0, dnssecOk: false } }, "tcp", {
-    rcode: Rcode.NoError,
-  });
-  reply[reply.length - 6] = 1; // extended RCODE 1 << 4 = 16 = BADVERS
-  return reply;
 }

@@ -1,193 +1,240 @@
 /**
- * Asking the host's resolvers: UDP from a fresh random port with a fresh random id each time, TCP
- * when the answer was truncated, the next resolver when one fails.
+ * Asking the host's resolvers.
+ *
+ * One question is a race of attempts. The first starts at once with the first resolver; the next one
+ * starts when an attempt fails, or when none has answered for a while, with the next resolver. No
+ * attempt is given up before the deadline, because a slow answer is still an answer:
+ *
+ * ```
+ * resolver 1  ├──────────────────────────────────╳ unused
+ * resolver 2      ├────────╴answer                        the first conclusive answer wins
+ * resolver 1             ├─────────╳
+ *             0   1 s    3 s                              … deadline
+ * ```
+ *
+ * Inconclusive is a resolver that cannot or will not say (SERVFAIL, REFUSED, NOTIMP, FORMERR). It is
+ * not asked again, and what it said is used only when nobody does better.
  *
  * @module
  */
 import { randomInt } from "node:crypto";
-import { createSocket } from "node:dgram";
-import { connect, isIPv6 } from "node:net";
-import {
-  encodeMessage,
-  Flag,
-  type Message,
-  parseMessage,
-  type Question,
-  Rcode,
-  rcodeOf,
-} from "./message.ts";
-import { nameText } from "./wire_name.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { Semaphore } from "../base/semaphore.ts";
+import { Flag, Rcode } from "./codes.ts";
+import { parseMessage } from "./decode.ts";
+import { OUR_UDP_SIZE } from "./edns.ts";
+import { encodeMessage } from "./encode.ts";
+import { type Exchanges, type Resolver, socketExchanges, UnderAttack } from "./exchange.ts";
+import { type Message, opcodeOf, type Question, rcodeOf } from "./message.ts";
+import { loweredName, MalformedDns, nameText } from "./wire_name.ts";
 
-/** Where to ask. */
-export interface Resolver {
-  readonly address: string;
-  readonly port: number;
+export type { Resolver } from "./exchange.ts";
+
+/** All of a guest's query that travels on. */
+export interface Ask {
+  readonly question: Question;
+  /** The guest wants signatures. */
+  readonly dnssecOk: boolean;
+  /** The guest checks them itself. */
+  readonly checkingDisabled: boolean;
 }
 
 export interface UpstreamOptions {
+  /** In the order of preference. */
   readonly resolvers: readonly Resolver[];
-  /** For the whole question over all resolvers and tries, in milliseconds. */
-  readonly timeoutMs: number;
+  /** For one question over all attempts, in milliseconds. */
+  readonly timeoutMs?: number;
+  /** Questions asked at once; more wait. Bounds the sockets that a guest can make us open. */
+  readonly concurrency?: number;
+  readonly clock?: Clock;
+  readonly exchanges?: Exchanges;
 }
 
-/** Large enough for most answers, small enough not to be fragmented (DNS flag day 2020). */
-const UDP_SIZE = 1232;
-
-/** One try over UDP; lost packets are common, and the next resolver may be faster. */
-const TRY_MS = 2_000;
+export interface Upstream {
+  /** @throws NoAnswer when no resolver said anything in time. */
+  ask(ask: Ask): Promise<Message>;
+}
 
 /** No resolver answered. */
 export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 }
 
-/**
- * The answer of the first resolver that gives one. A SERVFAIL or REFUSED is kept as the answer only
- * when no other resolver does better.
- *
- * @throws NoAnswer
- */
-export async function askUpstream(
-  question: Question,
-  dnssecOk: boolean,
-  { resolvers, timeoutMs }: UpstreamOptions,
-): Promise<Message> {
-  const deadline = performance.now() + timeoutMs;
-  let worst: Message | undefined;
-  for (let round = 0; round < 2; round++) {
-    for (const resolver of resolvers) {
-      const left = deadline - performance.now();
-      if (left <= 0) break;
-      const answer = await askOne(question, dnssecOk, resolver, Math.min(left, TRY_MS)).catch(() =>
-        null
-      );
-      if (answer === null) continue;
-      const code = rcodeOf(answer.flags);
-      if (code !== Rcode.ServFail && code !== Rcode.Refused) return answer;
-      worst ??= answer;
-    }
-    if (worst !== undefined) return worst;
+export const DEFAULT_TIMEOUT_MS = 8_000;
+const DEFAULT_CONCURRENCY = 128;
+
+/** How long the first, second … attempt may be silent before the next one starts as well. */
+const PATIENCE_MS: readonly number[] = [1_000, 2_000, 3_000];
+const ATTEMPTS = PATIENCE_MS.length + 1;
+
+/** A resolver that was silent is asked last for this long. */
+const DISTRUST_MS = 30_000;
+
+const INCONCLUSIVE: ReadonlySet<number> = new Set([
+  Rcode.FormErr,
+  Rcode.ServFail,
+  Rcode.NotImp,
+  Rcode.Refused,
+]);
+
+/** What was found out about a resolver. */
+interface Server {
+  readonly resolver: Resolver;
+  silentAt: number;
+  /** It answers FORMERR to OPT records (RFC 6891 §7). */
+  plain: boolean;
+}
+
+export function createUpstream(options: UpstreamOptions): Upstream {
+  return new Race(options);
+}
+
+class Race implements Upstream {
+  readonly #servers: readonly Server[];
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+  readonly #exchanges: Exchanges;
+  readonly #slots: Semaphore;
+
+  constructor(options: UpstreamOptions) {
+    this.#servers = options.resolvers.map((resolver) => ({
+      resolver,
+      silentAt: Number.NEGATIVE_INFINITY,
+      plain: false,
+    }));
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#clock = options.clock ?? systemClock;
+    this.#exchanges = options.exchanges ?? socketExchanges;
+    this.#slots = new Semaphore(options.concurrency ?? DEFAULT_CONCURRENCY);
   }
-  throw new NoAnswer("no resolver answered");
+
+  ask(ask: Ask): Promise<Message> {
+    const deadline = this.#clock.now() + this.#timeoutMs;
+    return this.#slots.run(() => {
+      const leftMs = deadline - this.#clock.now();
+      return leftMs > 0 ? this.#run(ask, leftMs) : Promise.reject(new NoAnswer("no slot in time"));
+    });
+  }
+
+  #run(ask: Ask, leftMs: number): Promise<Message> {
+    const { promise, resolve, reject } = Promise.withResolvers<Message>();
+    const over = new AbortController();
+    const plan = this.#plan();
+    const unable = new Set<Server>();
+    let fallback: Message | undefined;
+    let open = 0;
+    let cancelPatience = () => {};
+    const giveUp = () =>
+      fallback === undefined ? reject(new NoAnswer("no resolver answered")) : resolve(fallback);
+    const cancelDeadline = this.#clock.after(leftMs, giveUp);
+
+    const begin = () => {
+      cancelPatience();
+      const server = plan.shift();
+      if (server === undefined) return open === 0 ? giveUp() : undefined;
+      if (unable.has(server)) return begin();
+      const patience = PATIENCE_MS[ATTEMPTS - plan.length - 1];
+      if (patience !== undefined) {
+        cancelPatience = this.#clock.after(patience, () => {
+          server.silentAt = this.#clock.now();
+          begin();
+        });
+      }
+      open++;
+      this.#attempt(server, ask, over.signal).then((message) => {
+        open--;
+        server.silentAt = Number.NEGATIVE_INFINITY;
+        if (!INCONCLUSIVE.has(rcodeOf(message))) return resolve(message);
+        unable.add(server);
+        fallback ??= message;
+        begin();
+      }, () => {
+        open--;
+        if (over.signal.aborted) return;
+        server.silentAt = this.#clock.now();
+        begin();
+      });
+    };
+    begin();
+    return promise.finally(() => {
+      cancelPatience();
+      cancelDeadline();
+      over.abort();
+    });
+  }
+
+  /** Whom to ask, attempt by attempt. */
+  #plan(): Server[] {
+    const trusted = this.#clock.now() - DISTRUST_MS;
+    const order = [...this.#servers].sort((a, b) =>
+      Number(a.silentAt > trusted) - Number(b.silentAt > trusted)
+    );
+    return Array.from({ length: ATTEMPTS }, (_, attempt) => order[attempt % order.length])
+      .filter((server) => server !== undefined);
+  }
+
+  async #attempt(server: Server, ask: Ask, signal: AbortSignal): Promise<Message> {
+    const answer = await this.#exchange(server.resolver, ask, !server.plain, signal);
+    if (server.plain || rcodeOf(answer) !== Rcode.FormErr) return answer;
+    const plain = await this.#exchange(server.resolver, ask, false, signal);
+    server.plain = rcodeOf(plain) !== Rcode.FormErr;
+    return plain;
+  }
+
+  async #exchange(
+    resolver: Resolver,
+    ask: Ask,
+    edns: boolean,
+    signal: AbortSignal,
+  ): Promise<Message> {
+    const exchange = (transport: Exchanges["udp"]) => {
+      const id = randomInt(0x1_0000);
+      const read = (bytes: Uint8Array) => answerTo(bytes, id, ask.question);
+      return transport(resolver, queryBytes(id, ask, edns), read, signal);
+    };
+    try {
+      const answer = await exchange(this.#exchanges.udp);
+      if ((answer.flags & Flag.TC) === 0) return answer;
+    } catch (error) {
+      if (!(error instanceof UnderAttack)) throw error;
+    }
+    return await exchange(this.#exchanges.tcp);
+  }
 }
 
-async function askOne(
-  question: Question,
-  dnssecOk: boolean,
-  resolver: Resolver,
-  limitMs: number,
-): Promise<Message> {
-  const answer = await exchangeUdp(question, dnssecOk, resolver, limitMs);
-  return (answer.flags & Flag.TC) === 0
-    ? answer
-    : await exchangeTcp(question, dnssecOk, resolver, limitMs);
-}
-
-/** A clean query: nothing of the guest's but the question travels on. */
-function queryBytes(id: number, question: Question, dnssecOk: boolean): Uint8Array {
-  return encodeMessage({
+/**
+ * A clean query. Nothing of the guest's but the question and two bits goes out: no options, no other
+ * records, not even its spelling of the name, in which bits could be hidden as well.
+ */
+export function queryBytes(id: number, ask: Ask, edns: boolean): Uint8Array {
+  const { question, dnssecOk, checkingDisabled } = ask;
+  const message = {
     id,
-    flags: Flag.RD,
-    questions: [question],
+    // AD asks whether the resolver vouches for its answer, without the signatures (RFC 6840 §5.7).
+    flags: Flag.RD | Flag.AD | (checkingDisabled ? Flag.CD : 0),
+    questions: [{ ...question, name: loweredName(question.name) }],
     answers: [],
     authorities: [],
     additionals: [],
-    edns: { size: UDP_SIZE, dnssecOk, options: [] },
-  });
+  };
+  const opt = { size: OUR_UDP_SIZE, version: 0, rcodeHigh: 0, dnssecOk, options: [] };
+  return encodeMessage(edns ? { ...message, edns: opt } : message);
 }
 
-/** The message if it answers this query (RFC 5452 9.1); anything else is a stranger's. */
-function answerTo(bytes: Uint8Array, id: number, question: Question): Message | null {
+/** The message if it answers this query (RFC 5452 §9.1); anything else is a stranger's. */
+export function answerTo(bytes: Uint8Array, id: number, question: Question): Message | null {
   let message: Message;
   try {
     message = parseMessage(bytes);
-  } catch {
-    return null;
+  } catch (error) {
+    if (error instanceof MalformedDns) return null;
+    throw error;
   }
   const [echo] = message.questions;
-  const fits = message.id === id && (message.flags & Flag.QR) !== 0 &&
-    message.questions.length === 1 &&
-    echo !== undefined && echo.type === question.type && echo.class === question.class &&
-    nameText(echo.name) === nameText(question.name);
-  return fits ? message : null;
-}
-
-function exchangeUdp(
-  question: Question,
-  dnssecOk: boolean,
-  { address, port }: Resolver,
-  limitMs: number,
-): Promise<Message> {
-  const { promise, resolve, reject } = Promise.withResolvers<Message>();
-  const id = randomInt(0x10000);
-  const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
-  const timer = setTimeout(() => reject(new NoAnswer("timeout")), limitMs);
-  socket.on("error", reject);
-  socket.on("message", (bytes) => {
-    const message = answerTo(bytes, id, question);
-    if (message !== null) resolve(message);
-  });
-  // Connected: the kernel keeps other senders' datagrams away and reports a closed port.
-  socket.connect(port, address, () => socket.send(queryBytes(id, question, dnssecOk)));
-  return promise.finally(() => {
-    clearTimeout(timer);
-    socket.close();
-  });
-}
-
-function exchangeTcp(
-  question: Question,
-  dnssecOk: boolean,
-  { address, port }: Resolver,
-  limitMs: number,
-): Promise<Message> {
-  const { promise, resolve, reject } = Promise.withResolvers<Message>();
-  const id = randomInt(0x10000);
-  const query = queryBytes(id, question, dnssecOk);
-  const socket = connect({ host: address, port, noDelay: true });
-  const timer = setTimeout(() => reject(new NoAnswer("timeout")), limitMs);
-  let held = new Uint8Array();
-  socket.on("connect", () => socket.write(frameTcp(query)));
-  socket.on("error", reject);
-  socket.on("close", () => reject(new NoAnswer("closed")));
-  socket.on("data", (bytes: Uint8Array) => {
-    const { messages, rest } = splitTcp(held, bytes);
-    held = rest;
-    for (const bytes of messages) {
-      const message = answerTo(bytes, id, question);
-      if (message !== null) resolve(message);
-    }
-  });
-  return promise.finally(() => {
-    clearTimeout(timer);
-    socket.destroy();
-  });
-}
-
-/** A message as DNS over TCP frames it (RFC 1035 4.2.2). */
-export function frameTcp(message: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(2 + message.length);
-  new DataView(frame.buffer).setUint16(0, message.length);
-  frame.set(message, 2);
-  return frame;
-}
-
-/** The whole messages at the head of a TCP stream, and what is left of it. */
-export function splitTcp(
-  held: Uint8Array,
-  bytes: Uint8Array,
-): { messages: Uint8Array[]; rest: Uint8Array<ArrayBuffer> } {
-  const data = new Uint8Array(held.length + bytes.length);
-  data.set(held);
-  data.set(bytes, held.length);
-  const view = new DataView(data.buffer);
-  const messages: Uint8Array[] = [];
-  let at = 0;
-  while (data.length - at >= 2) {
-    const size = view.getUint16(at);
-    if (data.length - at - 2 < size) break;
-    messages.push(data.subarray(at + 2, at + 2 + size));
-    at += 2 + size;
-  }
-  return { messages, rest: data.slice(at) };
+  if (message.id !== id || (message.flags & Flag.QR) === 0 || opcodeOf(message) !== 0) return null;
+  // A server that could not read the question has none to repeat.
+  if (echo === undefined && rcodeOf(message) === Rcode.FormErr) return message;
+  const same = message.questions.length === 1 && echo?.type === question.type &&
+    echo.class === question.class && nameText(echo.name) === nameText(question.name);
+  return same ? message : null;
 }
