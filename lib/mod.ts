@@ -29,7 +29,7 @@ export { Action, Direction, PortRange, Protocol, Rule, type RuleScope } from "./
 export type { BlockList, DnsSettings, Limits, PolicyFile } from "./policy/settings.ts";
 export type { SandboxBuilder } from "./sandbox/builder.ts";
 export type { Denial } from "./sandbox/denials.ts";
-export type { NetworkSummary } from "./sandbox/network.ts";
+export type { NetworkSummary } from "./sandbox/summary.ts";
 export type { NetworkBuilder } from "./sandbox/network_builder.ts";
 export { type CustomPolicy, NetworkPolicy } from "./sandbox/network_policy.ts";
 export type {

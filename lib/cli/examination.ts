@@ -44,7 +44,8 @@ export async function examine(): Promise<Finding[]> {
       return { name, ...await check() };
     } catch (error) {
       const hint = error instanceof SbxError ? error.hint : undefined;
-      const found = error instanceof Error ? error.message : String(error);
+      const message = error instanceof Error ? error.message : String(error);
+      const found = message.replace(/^Cannot /, "cannot ");
       return { name, state: "missing", found, ...(hint === undefined ? {} : { fix: hint }) };
     }
   }));

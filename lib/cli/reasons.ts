@@ -25,6 +25,9 @@ export const REASONS = {
     "Another way to ask for names than port 53 (DNS over TLS or QUIC, mDNS, LLMNR, NetBIOS). " +
     "It is refused so that clients fall back to plain DNS, where names are judged.",
   "sni-invalid": "The name that the flow states is malformed, so no rule can be trusted with it.",
+  "name-mismatch":
+    "The flow states a name that is allowed, but sbx did not resolve that name to the address it " +
+    "leads to. Anybody can state any name, so it counts only together with the address.",
   "blocked-name": "The name, or one it is an alias of, is on a block list: --block-domain, " +
     "--block-domain-suffix, --block-doh or `dns` in the policy file.",
   "local-name":

@@ -1,18 +1,21 @@
 /**
  * What a TLS ClientHello says before anything is encrypted (RFC 8446 4.1.2, RFC 6066 3). Pure.
  *
- * The handshake message may be cut over records at any byte, which is how a guest would hide its
- * name from a parser that reads one record: they are put together first.
+ * The guest chooses every byte, and a parser that gives up where a server does not is how a name is
+ * hidden. So the handshake message is put together from records of any size, whatever begins like a
+ * TLS record is TLS, and a server_name that servers could read in two ways is no name at all.
  *
  * @module
  */
 import { Cursor, Truncated } from "../base/cursor.ts";
-import { canonicalName } from "../base/name.ts";
+import { nameFromWire } from "../base/name.ts";
 
 export interface ClientHello {
   /** Canonical server name; null when the guest stated none. */
   readonly sni: string | null;
   readonly alpn: readonly string[];
+  /** Versions as on the wire, 0x0304 for TLS 1.3, preferred first. */
+  readonly versions: readonly number[];
   /**
    * An encrypted ClientHello is offered. Clients that know no key for a server send a random one
    * (GREASE), so this alone refuses nothing; the name above is the outer one.
@@ -27,89 +30,108 @@ export type HelloParse =
   | { readonly kind: "partial" }
   | { readonly kind: "not-tls" };
 
-const HANDSHAKE = 0x16;
-const CLIENT_HELLO = 1;
+/** Content types of records: change_cipher_spec, alert, handshake, application_data, heartbeat. */
+const FIRST_RECORD = 20;
+const LAST_RECORD = 24;
+const HANDSHAKE = 22;
+const RECORD_HEADER = 5;
 const MAX_RECORD = 16_384;
+
+const CLIENT_HELLO = 1;
+const MESSAGE_HEADER = 4;
+/** Larger than any client's; post-quantum key shares make about 2 KiB. */
 const MAX_HELLO = 65_536;
 
-const Extension = { ServerName: 0, Alpn: 16, EncryptedClientHello: 0xfe0d } as const;
+const Extension = {
+  ServerName: 0,
+  Alpn: 16,
+  SupportedVersions: 43,
+  EncryptedClientHello: 0xfe0d,
+} as const;
 
 /** Parses the first bytes of a flow. Never throws. */
 export function parseClientHello(bytes: Uint8Array): HelloParse {
-  if (bytes[0] !== HANDSHAKE) return { kind: bytes.length === 0 ? "partial" : "not-tls" };
+  const [type, major] = bytes;
+  if (type === undefined) return { kind: "partial" };
+  if (type < FIRST_RECORD || type > LAST_RECORD) return { kind: "not-tls" };
+  if (major === undefined) return { kind: "partial" };
+  if (major !== 3) return { kind: "not-tls" };
+  // Some servers skip a warning alert or a change_cipher_spec that comes before the hello.
+  if (type !== HANDSHAKE) return invalid("a record before the hello");
   const message = reassemble(bytes);
-  if (message === "malformed") return { kind: "invalid", why: "malformed record" };
-  if (message === "partial") return { kind: "partial" };
+  if (message === null) return { kind: "partial" };
+  if (typeof message === "string") return invalid(message);
   try {
     return parseBody(new Cursor(message));
   } catch (error) {
-    if (error instanceof Truncated) return { kind: "invalid", why: "length past the end" };
+    if (error instanceof Truncated) return invalid("a length past the end");
     throw error;
   }
 }
 
-/** The body of the handshake message, without its header. */
-function reassemble(bytes: Uint8Array): Uint8Array | "partial" | "malformed" {
-  const fragments: Uint8Array[] = [];
-  let have = 0;
-  for (let at = 0; at < bytes.length;) {
-    if (bytes[at] !== HANDSHAKE || (bytes[at + 1] ?? 3) !== 3) return "malformed";
-    if (bytes.length - at < 5) return "partial";
-    const size = (bytes[at + 3] ?? 0) << 8 | (bytes[at + 4] ?? 0);
-    if (size === 0 || size > MAX_RECORD) return "malformed";
-    const fragment = bytes.subarray(at + 5, at + 5 + size);
-    fragments.push(fragment);
-    have += fragment.length;
-    at += 5 + size;
-    if (have < 4) continue;
-    const message = concat(fragments, have);
-    const need = (message[1] ?? 0) << 16 | (message[2] ?? 0) << 8 | (message[3] ?? 0);
-    if (message[0] !== CLIENT_HELLO || need > MAX_HELLO) return "malformed";
-    if (have >= 4 + need) return message.subarray(4, 4 + need);
-  }
-  return "partial";
+function invalid(why: string): HelloParse {
+  return { kind: "invalid", why };
 }
 
-function concat(parts: readonly Uint8Array[], size: number): Uint8Array {
-  if (parts.length === 1 && parts[0] !== undefined) return parts[0];
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
+/** The handshake message without its header; null while incomplete, a text when malformed. */
+function reassemble(bytes: Uint8Array): Uint8Array | string | null {
+  const message = new Uint8Array(bytes.length);
+  let have = 0;
+  for (let at = 0; at < bytes.length;) {
+    if (bytes[at] !== HANDSHAKE || (bytes[at + 1] ?? 3) !== 3) return "a record inside the hello";
+    if (bytes.length - at < RECORD_HEADER) return null;
+    const size = uint(bytes, at + 3, 2);
+    if (size === 0 || size > MAX_RECORD) return "a malformed record";
+    const fragment = bytes.subarray(at + RECORD_HEADER, at + RECORD_HEADER + size);
+    message.set(fragment, have);
+    have += fragment.length;
+    at += RECORD_HEADER + size;
+    if (have < MESSAGE_HEADER) continue;
+    const need = MESSAGE_HEADER + uint(message, 1, 3);
+    if (message[0] !== CLIENT_HELLO || need > MAX_HELLO) return "no hello";
+    if (have >= need) return message.subarray(MESSAGE_HEADER, need);
   }
-  return whole;
+  return null;
+}
+
+function uint(bytes: Uint8Array, at: number, size: number): number {
+  let value = 0;
+  for (let i = 0; i < size; i++) value = value << 8 | (bytes[at + i] ?? 0);
+  return value;
 }
 
 function parseBody(body: Cursor): HelloParse {
-  body.skip(2 + 32); // legacy version, random
+  const version = body.u16();
+  body.skip(32); // random
   body.skip(body.u8()); // session id
   body.skip(body.u16()); // cipher suites
   body.skip(body.u8()); // compression methods
   let sni: string | null = null;
-  let named = false;
   let alpn: readonly string[] = [];
+  let versions: readonly number[] = [version];
   let ech = false;
-  const extensions = body.left === 0
-    ? new Cursor(new Uint8Array())
-    : new Cursor(body.take(body.u16()));
-  if (body.left > 0) return { kind: "invalid", why: "bytes after the extensions" };
+  const seen = new Set<number>();
+  // RFC 5246 7.4.1.2: a hello without extensions ends here.
+  const extensions = new Cursor(body.left === 0 ? new Uint8Array() : body.take(body.u16()));
+  if (body.left > 0) return invalid("bytes after the extensions");
   while (extensions.left > 0) {
     const type = extensions.u16();
     const data = new Cursor(extensions.take(extensions.u16()));
+    // RFC 8446 4.2 forbids doubles; which of two names counts would be the server's choice.
+    if (seen.has(type)) return invalid("an extension twice");
+    seen.add(type);
     if (type === Extension.ServerName) {
-      if (named) return { kind: "invalid", why: "two server_name extensions" };
-      named = true;
-      const name = serverName(data);
-      if (name === null) return { kind: "invalid", why: "server_name is no host name" };
-      sni = name;
+      sni = serverName(data);
+      if (sni === null) return invalid("a server_name that is no host name");
     } else if (type === Extension.Alpn) {
       alpn = protocolNames(data);
+    } else if (type === Extension.SupportedVersions) {
+      versions = supportedVersions(data);
     } else if (type === Extension.EncryptedClientHello) {
       ech = true;
     }
   }
-  return { kind: "hello", hello: { sni, alpn, ech } };
+  return { kind: "hello", hello: { sni, alpn, versions, ech } };
 }
 
 /** The one host_name of the list; null when there is not exactly one, or it is no canonical name. */
@@ -117,15 +139,24 @@ function serverName(data: Cursor): string | null {
   const list = new Cursor(data.take(data.u16()));
   if (data.left > 0 || list.u8() !== 0) return null;
   const raw = list.take(list.u16());
-  if (list.left > 0 || raw.length === 0 || raw.some((byte) => byte < 0x21 || byte > 0x7e)) {
-    return null;
-  }
-  return canonicalName(String.fromCharCode(...raw));
+  return list.left > 0 ? null : nameFromWire(latin1(raw));
 }
 
 function protocolNames(data: Cursor): string[] {
   const list = new Cursor(data.take(data.u16()));
   const names: string[] = [];
-  while (list.left > 0) names.push(String.fromCharCode(...list.take(list.u8())));
+  while (list.left > 0) names.push(latin1(list.take(list.u8())));
   return names;
+}
+
+function supportedVersions(data: Cursor): number[] {
+  const list = new Cursor(data.take(data.u8()));
+  const versions: number[] = [];
+  while (list.left > 0) versions.push(list.u16());
+  return versions;
+}
+
+/** One character a byte, so that nothing but ASCII can pass for a name. */
+function latin1(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }

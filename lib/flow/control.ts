@@ -10,13 +10,13 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import type { ByteChannel } from "../base/channel.ts";
 import { SbxError } from "../base/errors.ts";
+import { escapeText } from "../base/escape.ts";
+import { encodeMessages, MessageReader } from "./control_codec.ts";
 import {
-  encodeMessage,
+  type ConfigMessage,
   type FromNetstack,
-  MessageReader,
   PROTOCOL_VERSION,
   type ToNetstack,
 } from "./control_message.ts";
@@ -41,13 +41,13 @@ export class Control {
   readonly #closed = Promise.withResolvers<SbxError | undefined>();
   readonly #reader = new MessageReader();
   readonly #pinger: ReturnType<typeof setInterval>;
-  #outbox: Uint8Array[] = [];
+  #outbox: ToNetstack[] = [];
   #greeted = false;
   #over = false;
   #pings = 0;
   #heard = performance.now();
 
-  constructor(channel: ByteChannel, config: ToNetstack, sink: ControlSink) {
+  constructor(channel: ByteChannel, config: ConfigMessage, sink: ControlSink) {
     this.#channel = channel;
     this.#sink = sink;
     this.ready = this.#ready.promise;
@@ -65,23 +65,21 @@ export class Control {
   send(message: ToNetstack): void {
     if (this.#over) return;
     if (this.#outbox.length === 0) queueMicrotask(() => this.#flush());
-    this.#outbox.push(encodeMessage(message));
+    this.#outbox.push(message);
   }
 
-  /** Ends the channel, and with it netstack. */
-  close(): void {
-    this.#end(undefined);
+  /** Ends the channel, and with it netstack; `closed` settles with the error. */
+  close(error?: SbxError): void {
+    this.#end(error);
   }
 
   #flush(): void {
-    const frames = this.#outbox;
+    const messages = this.#outbox;
     this.#outbox = [];
-    if (this.#over) return;
-    const [first] = frames;
-    if (first !== undefined) this.#channel.write(frames.length > 1 ? Buffer.concat(frames) : first);
+    if (!this.#over && messages.length > 0) this.#channel.write(encodeMessages(messages));
   }
 
-  #receive(bytes: Uint8Array, config: ToNetstack): void {
+  #receive(bytes: Uint8Array, config: ConfigMessage): void {
     this.#heard = performance.now();
     try {
       for (const message of this.#reader.push(bytes)) {
@@ -92,13 +90,16 @@ export class Control {
       if (!(error instanceof SbxError)) throw error;
       this.#end(error);
     }
-    if (this.#outbox.length > 0) this.#flush();
+    this.#flush();
   }
 
-  #take(message: FromNetstack, config: ToNetstack): void {
+  #take(message: FromNetstack, config: ConfigMessage): void {
     if (message.t === "fatal") {
       return this.#end(
-        new SbxError("NETSTACK_LOST", `Cannot go on: netstack gave up: ${message.message}`),
+        new SbxError(
+          "NETSTACK_LOST",
+          `Cannot go on: netstack gave up: ${escapeText(message.message)}`,
+        ),
       );
     }
     if (!this.#greeted) {

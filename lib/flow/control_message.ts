@@ -1,19 +1,12 @@
 /**
- * Messages of the control channel between sbx and netstack, and their frames: a 32-bit big-endian
- * length and one JSON object. See docs/control-protocol.md.
- *
- * netstack handles what the guest sends, so what it says is checked like a stranger's word.
+ * The messages of the control channel between sbx and netstack. docs/control-protocol.md describes
+ * them for both sides; `control_codec.ts` reads and writes them.
  *
  * @module
  */
-import { Buffer } from "node:buffer";
-import { SbxError } from "../base/errors.ts";
 import type { Direction, Protocol } from "../policy/policy.ts";
 
 export const PROTOCOL_VERSION = 1;
-
-/** Largest message either side may send. */
-const MAX_MESSAGE = 1 << 20;
 
 /** One new flow as netstack tells it. Addresses are canonical text; ICMP has ports 0. */
 export interface FlowInfo {
@@ -27,6 +20,16 @@ export interface FlowInfo {
   readonly ref?: number;
 }
 
+/** What netstack can do with a flow. `inspect` accepts the guest and asks again with its first bytes. */
+export type VerdictAction = "allow" | "inspect" | "redirect" | "deny";
+
+/** Why the first bytes of a flow are all there is to see. */
+export type FirstEnd =
+  | "complete" // a whole ClientHello or HTTP head, or bytes that begin neither
+  | "full" // more than netstack keeps
+  | "timeout" // nothing more in time
+  | "eof"; // the guest will say no more
+
 /** How a flow ended. */
 export type FlowEnd =
   | "eof"
@@ -39,18 +42,21 @@ export type FlowEnd =
   | "killed"
   | "guard"
   | "gone"
+  | "limit"
   | "denied";
 
 export type FromNetstack =
   | { readonly t: "hello"; readonly v: number; readonly pid: number }
-  | { readonly t: "ready" | "link-down" }
+  | { readonly t: "ready" | "link-down" | "stats" }
   | { readonly t: "flow"; readonly id: number; readonly epoch: number } & FlowInfo
-  | { readonly t: "cached"; readonly id: number; readonly action: string } & FlowInfo
-  | { readonly t: "first"; readonly id: number; readonly data: Uint8Array; readonly end: string }
+  | { readonly t: "cached"; readonly id: number; readonly action: VerdictAction } & FlowInfo
+  | { readonly t: "first"; readonly id: number; readonly data: Uint8Array; readonly end: FirstEnd }
+  | { readonly t: "gone"; readonly id: number }
   | { readonly t: "opened"; readonly id: number; readonly dial: string }
   | {
     readonly t: "closed";
     readonly id: number;
+    /** Bytes of the guest to its peer, and back. */
     readonly up: number;
     readonly down: number;
     readonly ms: number;
@@ -72,7 +78,7 @@ export interface VerdictMessage {
   readonly t: "verdict";
   readonly id: number;
   readonly epoch: number;
-  readonly action: "allow" | "inspect" | "redirect" | "deny";
+  readonly action: VerdictAction;
   /** For deny: an error at once instead of silence. */
   readonly reject?: boolean;
   /** Explicit dial address: the only way past netstack's guard rails. */
@@ -90,19 +96,21 @@ export interface LinkEnd {
   readonly ip6: string;
 }
 
+export interface ConfigMessage {
+  readonly t: "config";
+  readonly v: number;
+  readonly epoch: number;
+  readonly mtu: number;
+  readonly guest: LinkEnd;
+  readonly gateway: LinkEnd;
+  readonly hostAddresses: readonly string[];
+  readonly limits: { readonly flows?: number; readonly perSecond?: number };
+  readonly verdictTimeoutMs: number;
+}
+
 export type ToNetstack =
   | VerdictMessage
-  | {
-    readonly t: "config";
-    readonly v: number;
-    readonly epoch: number;
-    readonly mtu: number;
-    readonly guest: LinkEnd;
-    readonly gateway: LinkEnd;
-    readonly hostAddresses: readonly string[];
-    readonly limits: { readonly flows?: number; readonly perSecond?: number };
-    readonly verdictTimeoutMs: number;
-  }
+  | ConfigMessage
   | { readonly t: "policy"; readonly epoch: number }
   | { readonly t: "host"; readonly addresses: readonly string[] }
   | { readonly t: "kill"; readonly id: number }
@@ -116,120 +124,3 @@ export type ToNetstack =
   }
   | { readonly t: "unpublish"; readonly ref: number }
   | { readonly t: "ping"; readonly n: number };
-
-/** The frame of a message. */
-export function encodeMessage(message: ToNetstack): Uint8Array {
-  const body = Buffer.from(JSON.stringify(message));
-  const frame = Buffer.allocUnsafe(4 + body.length);
-  frame.writeUInt32BE(body.length);
-  body.copy(frame, 4);
-  return frame;
-}
-
-/** Cuts a byte stream into messages. Holds at most one incomplete message. */
-export class MessageReader {
-  #held: Buffer = Buffer.alloc(0);
-
-  /**
-   * The messages that these bytes complete, in order.
-   *
-   * @throws SbxError PROTOCOL; the stream is unusable then.
-   */
-  *push(bytes: Uint8Array): Generator<FromNetstack> {
-    let data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (this.#held.length > 0) data = Buffer.concat([this.#held, data]);
-    let at = 0;
-    while (data.length - at >= 4) {
-      const size = data.readUInt32BE(at);
-      if (size === 0 || size > MAX_MESSAGE) throw broken(`a message of ${size} bytes`);
-      if (data.length - at - 4 < size) break;
-      const text = data.toString("utf8", at + 4, at + 4 + size);
-      at += 4 + size;
-      yield parseMessage(text);
-    }
-    this.#held = Buffer.from(data.subarray(at));
-  }
-}
-
-const PROTOCOLS: ReadonlySet<unknown> = new Set(["tcp", "udp", "icmpv4", "icmpv6"]);
-const DIRECTIONS: ReadonlySet<unknown> = new Set(["outbound", "inbound"]);
-
-/** One message from its JSON text. Pure. */
-export function parseMessage(text: string): FromNetstack {
-  let value: Record<string, unknown>;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw broken("text that is not JSON", cause);
-  }
-  if (typeof value !== "object" || value === null) throw broken("no object");
-  const count = (key: string): number => {
-    const n = value[key];
-    if (typeof n !== "number" || !Number.isSafeInteger(n) || n < 0) throw broken(`no ${key}`);
-    return n;
-  };
-  const word = (key: string): string => {
-    const s = value[key];
-    if (typeof s !== "string") throw broken(`no ${key}`);
-    return s;
-  };
-  const info = (): FlowInfo => {
-    if (!PROTOCOLS.has(value.proto) || !DIRECTIONS.has(value.dir)) throw broken("no flow");
-    return {
-      proto: value.proto as Protocol,
-      dir: value.dir as Direction,
-      src: word("src"),
-      sport: count("sport"),
-      dst: word("dst"),
-      dport: count("dport"),
-      ...(value.ref === undefined ? {} : { ref: count("ref") }),
-    };
-  };
-  switch (value.t) {
-    case "flow":
-      return { t: "flow", id: count("id"), epoch: count("epoch"), ...info() };
-    case "cached":
-      return { t: "cached", id: count("id"), action: word("action"), ...info() };
-    case "first": {
-      const data = value.data === null ? "" : word("data");
-      return { t: "first", id: count("id"), data: Buffer.from(data, "base64"), end: word("end") };
-    }
-    case "opened":
-      return { t: "opened", id: count("id"), dial: word("dial") };
-    case "closed":
-      return {
-        t: "closed",
-        id: count("id"),
-        up: count("up"),
-        down: count("down"),
-        ms: count("ms"),
-        end: word("end") as FlowEnd,
-      };
-    case "limit":
-      return { t: "limit", what: word("what"), count: count("count") };
-    case "published":
-      return { t: "published", ref: count("ref"), addr: word("addr"), port: count("port") };
-    case "publish-failed":
-      return {
-        t: "publish-failed",
-        ref: count("ref"),
-        code: word("code"),
-        message: word("message"),
-      };
-    case "pong":
-      return { t: "pong", n: value.n === undefined ? 0 : count("n") };
-    case "hello":
-      return { t: "hello", v: count("v"), pid: count("pid") };
-    case "ready":
-    case "link-down":
-      return { t: value.t };
-    case "fatal":
-      return { t: "fatal", message: word("message") };
-    default:
-      throw broken(`a message of unknown type`);
-  }
-}
-
-function broken(what: string, cause?: unknown): SbxError {
-  return new SbxError("PROTOCOL", `Cannot follow netstack: it sent ${what}`, { cause });
-}

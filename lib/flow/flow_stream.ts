@@ -16,6 +16,8 @@ export interface FrameSink {
   release(id: number): void;
 }
 
+type Done = (error?: Error | null) => void;
+
 export class FlowStream extends Duplex {
   readonly #id: number;
   readonly #sink: FrameSink;
@@ -25,12 +27,13 @@ export class FlowStream extends Duplex {
   #owed = 0;
   /** What we may still send. */
   #budget = WINDOW;
-  #waiting: { bytes: Buffer; done: (error?: Error | null) => void } | undefined;
+  /** What the budget did not suffice for; at most one write. */
+  #waiting: { readonly bytes: Uint8Array; readonly done: Done } | null = null;
   #guestEnded = false;
   #weEnded = false;
-  /** Received while the consumer was not reading, by size, oldest first. */
-  #unread: Buffer[] = [];
-  #wants = false;
+  /** Received while the consumer was not reading, oldest first. */
+  readonly #unread: Buffer[] = [];
+  #wanted = false;
 
   constructor(id: number, sink: FrameSink) {
     super({ allowHalfOpen: true, emitClose: true });
@@ -38,13 +41,12 @@ export class FlowStream extends Duplex {
     this.#sink = sink;
   }
 
-  /** @throws SbxError PROTOCOL when netstack overruns its credit. */
+  /** @throws SbxError PROTOCOL when netstack overruns its credit or goes on after its end. */
   takeData(payload: Uint8Array): void {
-    if (payload.length > this.#window) {
-      throw new SbxError("PROTOCOL", "Cannot follow netstack: it overran its credit");
+    if (payload.length > this.#window || this.#guestEnded) {
+      throw new SbxError("PROTOCOL", "Cannot follow netstack: it sent more than it may");
     }
     this.#window -= payload.length;
-    if (this.destroyed) return;
     this.#unread.push(Buffer.from(payload));
     this.#deliver();
   }
@@ -60,31 +62,33 @@ export class FlowStream extends Duplex {
     this.destroy();
   }
 
+  /** @throws SbxError PROTOCOL when netstack gives credit for what was never sent. */
   takeCredit(bytes: number): void {
     this.#budget += bytes;
     if (this.#budget > WINDOW) {
       throw new SbxError("PROTOCOL", "Cannot follow netstack: it gave more credit than it owed");
     }
     const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting !== undefined) this.#emit(waiting.bytes, waiting.done);
+    this.#waiting = null;
+    if (waiting !== null) this.#transmit(waiting.bytes, waiting.done);
   }
 
   override _read(): void {
-    this.#wants = true;
+    this.#wanted = true;
     this.#deliver();
   }
 
   #deliver(): void {
-    while (this.#wants) {
+    while (this.#wanted) {
       const chunk = this.#unread.shift();
       if (chunk === undefined) break;
       this.#repay(chunk.length);
-      this.#wants = this.push(chunk);
+      this.#wanted = this.push(chunk);
     }
-    if (this.#guestEnded && this.#unread.length === 0 && !this.destroyed) this.push(null);
+    if (this.#guestEnded && this.#unread.length === 0) this.push(null);
   }
 
+  /** Gives credit back in large pieces: a frame for every chunk would cost more than the chunk. */
   #repay(bytes: number): void {
     this.#owed += bytes;
     if (this.#owed < WINDOW / 4 || this.#guestEnded) return;
@@ -93,18 +97,11 @@ export class FlowStream extends Duplex {
     this.#owed = 0;
   }
 
-  override _write(
-    chunk: Uint8Array | string,
-    encoding: string,
-    done: (error?: Error | null) => void,
-  ): void {
-    const bytes = typeof chunk === "string"
-      ? Buffer.from(chunk, encoding as "utf8")
-      : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    this.#emit(bytes, done);
+  override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
+    this.#transmit(chunk, done);
   }
 
-  #emit(bytes: Buffer, done: (error?: Error | null) => void): void {
+  #transmit(bytes: Uint8Array, done: Done): void {
     let rest = bytes;
     while (rest.length > 0 && this.#budget > 0) {
       const part = rest.subarray(0, Math.min(this.#budget, MAX_PAYLOAD));
@@ -116,19 +113,19 @@ export class FlowStream extends Duplex {
     else this.#waiting = { bytes: rest, done };
   }
 
-  override _final(done: (error?: Error | null) => void): void {
+  override _final(done: Done): void {
     this.#weEnded = true;
     this.#sink.send(encodeFrame(FrameType.Eof, this.#id));
     done();
   }
 
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+  override _destroy(error: Error | null, done: Done): void {
     if (!this.#weEnded || !this.#guestEnded) {
       this.#sink.send(encodeFrame(FrameType.Reset, this.#id));
     }
-    this.#unread = [];
+    this.#unread.length = 0;
     this.#waiting?.done(new Error("the flow was reset"));
-    this.#waiting = undefined;
+    this.#waiting = null;
     this.#sink.release(this.#id);
     done(error);
   }

@@ -1,50 +1,100 @@
 /**
  * The host that a plain HTTP/1 request names, from the first bytes of a flow. Pure.
  *
+ * Servers differ in what they forgive (RFC 9112 2.2, 3, 5.1, 5.2), and a guest may send what one of
+ * them forgives and this parser does not see. So everything that any server may take for a request
+ * counts as one, and a request that two servers could read in two ways names nobody.
+ *
  * Only the first request of a connection is looked at: what follows travels on the flow that was
  * judged, to the address that was judged.
  *
  * @module
  */
 import { parseAddress } from "../base/address.ts";
-import { canonicalName } from "../base/name.ts";
+import { nameFromWire } from "../base/name.ts";
 
 export type HostParse =
   /** Null: a request without a host, or one that names an address. */
   | { readonly kind: "http"; readonly host: string | null }
+  /** A request, but so that no name may be taken from it; `why` is for the journal. */
   | { readonly kind: "invalid"; readonly why: string }
   | { readonly kind: "partial" }
   | { readonly kind: "not-http" };
 
 const MAX_HEAD = 32 * 1024;
 
-const REQUEST_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}) (\S+) HTTP\/1\.[01]$/;
+/** Lower case too: methods are case-sensitive, but servers need not know them to answer. */
+const METHOD = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]{1,32}";
+
+const REQUEST_LINE = new RegExp(`^(${METHOD}) (\\S+) HTTP/1\\.[01]$`);
+/** HTTP/0.9 has neither version nor fields, but its target may name a host. */
+const OLD_REQUEST_LINE = new RegExp(`^${METHOD}[ \\t]+https?://\\S*[ \\t]*$`, "i");
+const UNFINISHED_LINE = new RegExp(`^${METHOD}([ \\t][^\\n]*)?$`);
 
 /** Parses the head as far as it is there. Never throws. */
 export function parseHttpHost(bytes: Uint8Array): HostParse {
-  const text = latin1(bytes.subarray(0, MAX_HEAD));
+  // RFC 9112 2.2: servers skip empty lines before a request.
+  const text = latin1(bytes.subarray(0, MAX_HEAD)).replace(/^[\r\n]+/, "");
+  const full = bytes.length >= MAX_HEAD;
+  if (text === "") return full ? invalid("nothing but empty lines") : { kind: "partial" };
   const lineEnd = text.indexOf("\n");
   if (lineEnd < 0) {
-    return /^[A-Z]{1,16}( \S*){0,2}$/.test(text.replace(/\r$/, "")) && text.length < MAX_HEAD
-      ? { kind: "partial" }
-      : { kind: "not-http" };
+    if (!UNFINISHED_LINE.test(text.replace(/\r$/, ""))) return { kind: "not-http" };
+    return full ? invalid("an endless request line") : { kind: "partial" };
   }
-  const line = text.slice(0, lineEnd).replace(/\r$/, "");
-  if (line === "PRI * HTTP/2.0") return { kind: "invalid", why: "HTTP/2 without TLS" };
+  const eol = text[lineEnd - 1] === "\r" ? "\r\n" : "\n";
+  const line = text.slice(0, lineEnd + 1 - eol.length);
+  if (!line.toUpperCase().includes("HTTP/") && !OLD_REQUEST_LINE.test(line)) {
+    return { kind: "not-http" };
+  }
+  if (line === "PRI * HTTP/2.0") return invalid("HTTP/2 without TLS");
   const match = REQUEST_LINE.exec(line);
-  if (match === null) return { kind: "not-http" };
-  const end = /\r?\n\r?\n/.exec(text);
-  if (end === null) {
-    return text.length < MAX_HEAD ? { kind: "partial" } : { kind: "invalid", why: "head too long" };
+  if (match === null) return invalid("a malformed request line");
+  const end = text.indexOf(eol + eol, lineEnd + 1 - eol.length);
+  if (end < 0) return full ? invalid("an endless head") : { kind: "partial" };
+  const fields = text.slice(lineEnd + 1, Math.max(lineEnd + 1, end)).split(eol);
+  return hostOf(match[1] ?? "", match[2] ?? "", fields.filter((field) => field !== ""));
+}
+
+function invalid(why: string): HostParse {
+  return { kind: "invalid", why };
+}
+
+const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*$/;
+// deno-lint-ignore no-control-regex
+const LINE_BREAKS = /[\x00\r\n]/;
+
+function hostOf(method: string, target: string, fields: readonly string[]): HostParse {
+  const stated: string[] = [];
+  for (const field of fields) {
+    const match = FIELD.exec(field);
+    // Folded lines, spaces before the colon and stray line ends: each means something else elsewhere.
+    if (match === null || LINE_BREAKS.test(field)) return invalid("a malformed field");
+    if (match[1]?.toLowerCase() === "host") stated.push(match[2] ?? "");
   }
-  const hosts = hostFields(text.slice(lineEnd + 1, end.index));
-  const target = authorityOf(match[1] ?? "", match[2] ?? "");
-  const stated = target === null ? hosts : [target, ...hosts];
-  if (hosts.length > 1) return { kind: "invalid", why: "more than one Host" };
+  if (stated.length > 1) return invalid("more than one Host");
+  const authority = authorityOf(method, target);
+  if (authority !== null) stated.push(authority);
   const names = new Set(stated.map(nameOf));
-  if (names.has(undefined)) return { kind: "invalid", why: "malformed Host" };
-  if (names.size > 1) return { kind: "invalid", why: "Host and target differ" };
+  if (names.has(undefined)) return invalid("a malformed Host");
+  if (names.size > 1) return invalid("Host and target differ");
   return { kind: "http", host: [...names][0] ?? null };
+}
+
+/** The authority of an absolute-form or authority-form target (RFC 9112 3.2). */
+function authorityOf(method: string, target: string): string | null {
+  if (method.toUpperCase() === "CONNECT") return target;
+  return /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(target)?.[1] ?? null;
+}
+
+/** The canonical name of `host[:port]`; null for an address or nothing, undefined when malformed. */
+function nameOf(authority: string): string | null | undefined {
+  if (authority === "") return null; // RFC 9112 3.2: a target without authority has an empty Host
+  const match = /^(\[[0-9A-Fa-f:.]+\]|[^\s:@/\\[\]]+)(?::\d{0,5})?$/.exec(authority);
+  const host = match?.[1];
+  if (host === undefined) return undefined;
+  if (parseAddress(host.replace(/^\[|\]$/g, "")) !== null) return null;
+  return nameFromWire(host) ?? undefined;
 }
 
 function latin1(bytes: Uint8Array): string {
@@ -53,26 +103,4 @@ function latin1(bytes: Uint8Array): string {
     text += String.fromCharCode(...bytes.subarray(at, at + 8192));
   }
   return text;
-}
-
-function hostFields(head: string): string[] {
-  return head.split("\n").flatMap((line) => {
-    const match = /^host[ \t]*:[ \t]*(.*?)[ \t]*\r?$/i.exec(line);
-    return match === null ? [] : [match[1] ?? ""];
-  });
-}
-
-/** The authority of an absolute-form or authority-form target (RFC 9112 3.2). */
-function authorityOf(method: string, target: string): string | null {
-  if (method === "CONNECT") return target;
-  return /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(target)?.[1] ?? null;
-}
-
-/** The canonical name of `host[:port]`; null for an address, undefined when malformed. */
-function nameOf(authority: string): string | null | undefined {
-  const match = /^(\[[0-9A-Fa-f:.]+\]|[^\s:@/\\[\]]+)(?::\d{1,5})?$/.exec(authority);
-  const host = match?.[1];
-  if (host === undefined) return undefined;
-  if (parseAddress(host.replace(/^\[|\]$/g, "")) !== null) return null;
-  return canonicalName(host) ?? undefined;
 }

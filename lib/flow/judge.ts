@@ -1,24 +1,29 @@
 /**
- * From a flow to a ruling. Pure: policy, pins and the host's addresses come in, netstack's verdict
- * and its why come out.
+ * From a flow to a ruling. Pure: policy, pins and the host's addresses come in, what netstack is to
+ * do and why come out.
  *
  * @module
  */
-import { formatEndpoint, parseAddress } from "../base/address.ts";
-import { nameTransport } from "../dns/transports.ts";
+import { listing } from "../dns/filter.ts";
+import { dohTransport, nameTransport } from "../dns/transports.ts";
 import type { CompiledPolicy } from "../policy/compile.ts";
 import { evaluate } from "../policy/evaluate.ts";
-import type { FlowQuery, PinTable, Policy, ReasonId, Verdict } from "../policy/policy.ts";
-import { type HelloParse, parseClientHello } from "./client_hello.ts";
-import type { FlowInfo, VerdictMessage } from "./control_message.ts";
-import { parseHttpHost } from "./http_host.ts";
+import type { NameSet } from "../policy/name_set.ts";
+import type { FlowQuery, PinTable, ReasonId, Verdict } from "../policy/policy.ts";
+import { NO_RULE } from "../policy/scopes.ts";
+import type { FirstEnd, FlowInfo, VerdictAction, VerdictMessage } from "./control_message.ts";
+import { explicitDial } from "./dial.ts";
+import { statedName } from "./stated_name.ts";
 
 /** What every ruling of one policy generation rests on. */
 export interface Court {
-  readonly policy: Policy;
   readonly compiled: CompiledPolicy;
   readonly pins: PinTable;
-  /** Addresses of this machine, the gateway among them. */
+  /** Names that no flow may state, whatever the rules. */
+  readonly blocked: NameSet;
+  /** Known DNS-over-HTTPS services, when these are to be refused. */
+  readonly doh: NameSet | null;
+  /** Addresses of this machine, the gateways among them. Canonical, as those of flows are. */
   readonly hosts: ReadonlySet<string>;
   /** The gateway's addresses, which stand for this machine's loopback. */
   readonly gateways: ReadonlySet<string>;
@@ -27,135 +32,160 @@ export interface Court {
 
 /** A decision with its why. */
 export interface Ruling {
-  readonly action: VerdictMessage["action"];
+  readonly action: VerdictAction;
   readonly reason: ReasonId;
+  /** Index into the policy's rules. */
   readonly rule?: number;
-  /** The name the flow stated, or is known by. */
+  /** The name the flow stated, or else one that its destination is pinned to. */
   readonly name?: string;
+  /** More on the reason, for people: what is wrong with the name, which transport. */
+  readonly detail?: string;
   /** Where to dial instead of the judged address, or past the guard rails. */
   readonly dial?: string;
-  /** Refused at once whatever `denyWith` says, so that clients fall back. */
+  /** Refused at once whatever the policy's `denyWith` says, so that clients fall back. */
   readonly reject?: boolean;
+  /** How long netstack may repeat the ruling for the same protocol, address and port. */
   readonly ttlMs?: number;
+  /** For inspect: how long a silent guest is waited for. */
   readonly waitMs?: number;
 }
 
-/** Long enough for netstack to save most questions, short enough to follow the host's addresses. */
+/** Long enough to save netstack most questions; a new policy or host address ends it at once. */
 const CACHE_MS = 60_000;
 
-/** Where clients speak first a name is worth waiting for; elsewhere a server's greeting is not to be
- * delayed noticeably. */
-const WAIT_FOR_CLIENT_MS = 10_000;
-const WAIT_FOR_ANYONE_MS = 300;
-const CLIENT_FIRST = new Set([80, 443, 8000, 8080, 8443]);
+/**
+ * How long a guest's first bytes are waited for before its server may speak. A server's greeting must
+ * not be late where servers greet; where clients speak first, a slow one is spared a second question.
+ */
+const WAIT_FOR_GREETING_MS = 250;
+const WAIT_FOR_CLIENT_MS = 3_000;
+const CLIENT_FIRST: ReadonlySet<number> = new Set([80, 443, 8000, 8080, 8443]);
 
 /** Judges a new flow. */
 export function judgeOpening(court: Court, info: FlowInfo): Ruling {
-  if (info.dir === "inbound") return settle(court, info, evaluate(...question(court, info)));
   const hasPorts = info.proto === "tcp" || info.proto === "udp";
-  if (hasPorts && info.dport === 53) {
-    return { action: "redirect", reason: "dns", ttlMs: CACHE_MS };
+  if (info.dir === "outbound" && hasPorts) {
+    if (info.dport === 53) return { action: "redirect", reason: "dns", ttlMs: CACHE_MS };
+    const transport = nameTransport(info.proto, info.dport);
+    if (transport !== null) return turnAway("dns-transport", transport);
+    const service = court.doh === null ? null : dohTransport(info.proto, info.dst, info.dport);
+    if (service !== null) return turnAway("dns-transport", service);
   }
-  const transport = nameTransport(info.proto, info.dport);
-  if (transport !== null) {
-    return { action: "deny", reason: "dns-transport", name: transport, reject: true };
-  }
-  return settle(court, info, evaluate(...question(court, info)));
-}
-
-/** Judges an inspected flow by what its first bytes state. */
-export function judgeFirst(court: Court, info: FlowInfo, first: Uint8Array): Ruling {
-  const stated = statedName(first);
-  if (stated.kind === "invalid") return { action: "deny", reason: "sni-invalid" };
-  const name = stated.name ?? undefined;
-  const [compiled, query, pins, hosts] = question(court, info);
-  const final: FlowQuery = { ...query, phase: "final", ...(name === undefined ? {} : { name }) };
-  const ruling = settle(court, info, evaluate(compiled, final, pins, hosts));
-  return name === undefined ? ruling : { ...ruling, name };
-}
-
-type Stated = { readonly kind: "name"; readonly name: string | null } | {
-  readonly kind: "invalid";
-};
-
-function statedName(first: Uint8Array): Stated {
-  const tls: HelloParse = parseClientHello(first);
-  if (tls.kind === "hello") return { kind: "name", name: tls.hello.sni };
-  if (tls.kind === "invalid") return { kind: "invalid" };
-  if (tls.kind === "partial") return { kind: first.length === 0 ? "name" : "invalid", name: null };
-  const http = parseHttpHost(first);
-  if (http.kind === "http") return { kind: "name", name: http.host };
-  if (http.kind === "not-http") return { kind: "name", name: null };
-  return { kind: "invalid" }; // malformed, or a head that never ended
-}
-
-function question(court: Court, info: FlowInfo): Parameters<typeof evaluate> {
-  const outbound = info.dir === "outbound";
   const query: FlowQuery = {
     direction: info.dir,
     protocol: info.proto,
-    address: outbound ? info.dst : info.src,
-    ...(info.proto === "tcp" || info.proto === "udp" ? { port: info.dport } : {}),
-    // Only a TCP flow can state a name that netstack reads.
-    phase: outbound && info.proto === "tcp" ? "opening" : "final",
+    address: info.dir === "outbound" ? info.dst : info.src,
+    ...(hasPorts ? { port: info.dport } : {}),
+    phase: "opening",
   };
-  return [court.compiled, query, court.pins, court.hosts];
-}
-
-function settle(court: Court, info: FlowInfo, verdict: Verdict): Ruling {
-  const why = {
-    reason: verdict.reason,
-    ...(verdict.rule === undefined ? {} : { rule: verdict.rule }),
-  };
+  const verdict = evaluate(court.compiled, query, court.pins, court.hosts);
   if (verdict.action === "defer") {
-    const waitMs = CLIENT_FIRST.has(info.dport) ? WAIT_FOR_CLIENT_MS : WAIT_FOR_ANYONE_MS;
-    return { action: "inspect", ...why, waitMs };
+    const waitMs = CLIENT_FIRST.has(info.dport) ? WAIT_FOR_CLIENT_MS : WAIT_FOR_GREETING_MS;
+    return { action: "inspect", ...whyOf(verdict), waitMs };
   }
-  const name = nameByPin(court, info);
-  const ttl = dependsOnNames(court.policy) || info.dir === "inbound" ? {} : { ttlMs: CACHE_MS };
-  const known = name === undefined ? {} : { name };
-  if (verdict.action === "deny") return { action: "deny", ...why, ...known, ...ttl };
-  const dial = info.dir === "outbound" ? explicitDial(court, info) : undefined;
-  return { action: "allow", ...why, ...known, ...ttl, ...(dial === undefined ? {} : { dial }) };
+  const ruling = settle(court, info, verdict, pinnedName(court, info));
+  return isCacheable(court, query, verdict) ? { ...ruling, ttlMs: CACHE_MS } : ruling;
 }
 
-function nameByPin(court: Court, info: FlowInfo): string | undefined {
+/** Other ways to ask for names are refused at once, so that clients fall back to the one that is left. */
+function turnAway(reason: ReasonId, detail: string): Ruling {
+  return { action: "deny", reason, detail, reject: true, ttlMs: CACHE_MS };
+}
+
+/**
+ * Judges a flow by the first bytes that its guest sent; answers with the name in them, too. An allow
+ * of a guest that has said nothing yet is `inspect` once more: dial, and judge what it says when it
+ * does.
+ */
+export function judgeFirst(
+  court: Court,
+  info: FlowInfo,
+  first: Uint8Array,
+  end: FirstEnd,
+): { readonly ruling: Ruling; readonly stated: string | undefined } {
+  const name = statedName(first, end);
+  if (name.kind === "invalid") {
+    const ruling = { action: "deny", reason: "sni-invalid", detail: name.why } as const;
+    return { ruling, stated: undefined };
+  }
+  const stated = name.kind === "name" ? name.name : undefined;
+  const ruling = judgeNamed(court, info, stated);
+  const silent = first.length === 0 && end === "timeout";
+  if (!silent || ruling.action !== "allow") return { ruling, stated };
+  return { ruling: { ...ruling, action: "inspect" }, stated };
+}
+
+/** Judges a flow of which nothing more will be learnt than the name it stated, if it did. */
+export function judgeNamed(court: Court, info: FlowInfo, name: string | undefined): Ruling {
+  const listed = name === undefined ? null : listing(court, name);
+  if (listed !== null && name !== undefined) {
+    return { action: "deny", reason: listed.reason, detail: listed.detail ?? name, name };
+  }
+  const query: FlowQuery = {
+    direction: info.dir,
+    protocol: info.proto,
+    address: info.dir === "outbound" ? info.dst : info.src,
+    ...(info.proto === "tcp" || info.proto === "udp" ? { port: info.dport } : {}),
+    ...(name === undefined ? {} : { name }),
+    phase: "final",
+  };
+  const verdict = evaluate(court.compiled, query, court.pins, court.hosts);
+  const ruling = settle(court, info, verdict, name ?? pinnedName(court, info));
+  if (ruling.action === "allow" || name === undefined) return ruling;
+  return isOnlyUnpinned(court, query, name)
+    ? { action: "deny", reason: "name-mismatch", name }
+    : ruling;
+}
+
+function settle(court: Court, info: FlowInfo, verdict: Verdict, name: string | undefined): Ruling {
+  const named = name === undefined ? {} : { name };
+  if (verdict.action !== "allow") return { action: "deny", ...whyOf(verdict), ...named };
+  const dial = info.dir === "outbound" ? explicitDial(court, info) : null;
+  return {
+    action: "allow",
+    ...whyOf(verdict),
+    ...named,
+    ...(dial === null ? {} : { dial }),
+  };
+}
+
+function whyOf({ reason, rule }: Verdict): Pick<Ruling, "reason" | "rule"> {
+  return rule === undefined ? { reason } : { reason, rule };
+}
+
+function pinnedName(court: Court, info: FlowInfo): string | undefined {
   if (info.dir === "inbound") return undefined;
   for (const name of court.pins.namesOf(info.dst)) return name;
   return undefined;
 }
 
-const namesNeeded = new WeakMap<Policy, boolean>();
-
-/** A verdict that may change with the next DNS answer is not to be cached. */
-function dependsOnNames(policy: Policy): boolean {
-  let needed = namesNeeded.get(policy);
-  if (needed === undefined) {
-    needed = policy.rules.some(({ destination: { kind } }) =>
-      kind === "domain" || kind === "suffix"
-    );
-    namesNeeded.set(policy, needed);
-  }
-  return needed;
+/**
+ * Whether the ruling holds for every flow to the same protocol, address and port until the policy or
+ * the host's addresses change. One that a rule about names had a part in does not: the next answer of
+ * a resolver, a pin's end or the name that a flow states may turn it. Rules behind the one that
+ * decided had no part.
+ */
+function isCacheable(court: Court, query: FlowQuery, verdict: Verdict): boolean {
+  if (query.direction === "inbound") return false;
+  if (verdict.reason === "unroutable") return true;
+  const { allow, deny } = court.compiled.outbound;
+  const { protocol, port } = query;
+  const firstByName = Math.min(allow.names.first(protocol, port), deny.names.first(protocol, port));
+  return firstByName === NO_RULE || (verdict.rule ?? NO_RULE) < firstByName;
 }
 
-/** Special ranges that netstack refuses to dial on its own; policy opened this one knowingly. */
-const GUARDED =
-  /^(0|127|169\.254|22[4-9]|23\d|24\d|25[0-5])\.|^::1?$|^fe[89ab].:|^ff..:|^64:ff9b:|^2002:/;
-
-function explicitDial(court: Court, info: FlowInfo): string | undefined {
-  if (court.gateways.has(info.dst)) {
-    const loopback = parseAddress(info.dst)?.family === 6 ? "::1" : "127.0.0.1";
-    return formatEndpoint(loopback, info.dport);
-  }
-  const guarded = court.hosts.has(info.dst) || GUARDED.test(info.dst);
-  return guarded ? formatEndpoint(info.dst, info.dport) : undefined;
+/** Whether the stated name would be allowed, had it been resolved to this address. */
+function isOnlyUnpinned(court: Court, query: FlowQuery, name: string): boolean {
+  if (court.pins.has(name, query.address)) return false;
+  const pins: PinTable = { namesOf: () => [name], has: () => true };
+  return evaluate(court.compiled, query, pins, court.hosts).action === "allow";
 }
 
-/** The message for netstack. */
+/** The message that carries the ruling out. */
 export function toVerdict(court: Court, id: number, ruling: Ruling): VerdictMessage {
   const { action, dial, ttlMs, waitMs } = ruling;
-  const reject = action === "deny" && (ruling.reject ?? court.policy.denyWith === "reject");
+  const reject = action === "deny" &&
+    (ruling.reject ?? court.compiled.policy.denyWith === "reject");
   return {
     t: "verdict",
     id,

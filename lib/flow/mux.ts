@@ -6,7 +6,8 @@
 import { Buffer } from "node:buffer";
 import type { ByteChannel } from "../base/channel.ts";
 import { SbxError } from "../base/errors.ts";
-import { type FlowInfo, parseMessage } from "./control_message.ts";
+import { parseMessage } from "./control_codec.ts";
+import type { FlowInfo } from "./control_message.ts";
 import { FlowStream } from "./flow_stream.ts";
 import { encodeFrame, type Frame, FrameReader, FrameType } from "./mux_frame.ts";
 
@@ -14,6 +15,7 @@ import { encodeFrame, type Frame, FrameReader, FrameType } from "./mux_frame.ts"
 export interface DatagramFlow {
   /** Sends one datagram to the guest. */
   send(payload: Uint8Array): void;
+  /** Set by whoever serves the flow. Bytes are only valid during the call. */
   onDatagram: (payload: Uint8Array) => void;
 }
 
@@ -25,9 +27,13 @@ export type RedirectedFlow =
     | { readonly kind: "datagrams"; readonly datagrams: DatagramFlow }
   );
 
+/** netstack keeps fewer flows; more means that it misbehaves. */
+const MAX_OPEN = 32_768;
+
 export class Mux {
   readonly #channel: ByteChannel;
   readonly #accept: (flow: RedirectedFlow) => void;
+  readonly #closed: (error?: SbxError) => void;
   readonly #reader = new FrameReader();
   readonly #streams = new Map<number, FlowStream>();
   readonly #datagrams = new Map<number, DatagramFlow>();
@@ -42,30 +48,19 @@ export class Mux {
   ) {
     this.#channel = channel;
     this.#accept = accept;
+    this.#closed = closed;
     channel.start({
-      data: (bytes) => {
-        try {
-          for (const frame of this.#reader.push(bytes)) this.#take(frame);
-        } catch (error) {
-          if (!(error instanceof SbxError)) throw error;
-          this.#end();
-          closed(error);
-        }
-      },
+      data: (bytes) => this.#receive(bytes),
       drain: () => {},
-      close: () => {
-        this.#end();
-        closed();
-      },
+      close: () => this.#end(),
     });
   }
 
   close(): void {
     this.#end();
-    this.#channel.close();
   }
 
-  /** Frames of one turn of the event loop leave in one write. */
+  /** Frames of one turn of the event loop leave in one write. Credit bounds what is queued. */
   send(frame: Uint8Array): void {
     if (this.#over) return;
     if (this.#outbox.length === 0) queueMicrotask(() => this.#flush());
@@ -82,30 +77,43 @@ export class Mux {
     if (!this.#over) this.#channel.write(Buffer.concat(frames));
   }
 
-  #take({ type, id, payload }: Frame): void {
-    if (type === FrameType.Open) return this.#open(id, payload);
-    const stream = this.#streams.get(id);
-    if (type === FrameType.Data) {
-      if (stream !== undefined) stream.takeData(payload);
-      else this.#datagrams.get(id)?.onDatagram(payload);
-    } else if (type === FrameType.Eof) {
-      stream?.takeEof();
-    } else if (type === FrameType.Credit) {
-      if (payload.length !== 4) {
-        throw new SbxError("PROTOCOL", "Cannot follow netstack: malformed credit");
+  #receive(bytes: Uint8Array): void {
+    try {
+      for (const frame of this.#reader.push(bytes)) {
+        if (this.#over) return;
+        this.#take(frame);
       }
-      stream?.takeCredit(new DataView(payload.buffer, payload.byteOffset, 4).getUint32(0));
-    } else {
-      stream?.takeReset();
-      this.#datagrams.delete(id);
+    } catch (error) {
+      if (!(error instanceof SbxError)) throw error;
+      this.#end(error);
+    }
+  }
+
+  #take({ type, id, payload }: Frame): void {
+    const stream = this.#streams.get(id);
+    switch (type) {
+      case FrameType.Open:
+        return this.#open(id, payload);
+      case FrameType.Data:
+        if (stream === undefined) return this.#datagrams.get(id)?.onDatagram(payload);
+        return stream.takeData(payload);
+      case FrameType.Eof:
+        return stream?.takeEof();
+      case FrameType.Credit:
+        if (payload.length !== 4) throw broken("credit");
+        return stream?.takeCredit(new DataView(payload.buffer, payload.byteOffset).getUint32(0));
+      case FrameType.Reset:
+        this.#datagrams.delete(id);
+        return stream?.takeReset();
     }
   }
 
   #open(id: number, payload: Uint8Array): void {
-    const info = parseMessage(new TextDecoder().decode(payload));
-    if (info.t !== "flow" || this.#streams.has(id) || this.#datagrams.has(id)) {
-      throw new SbxError("PROTOCOL", "Cannot follow netstack: malformed open");
-    }
+    const message = parseMessage(Buffer.from(payload).toString());
+    const known = this.#streams.has(id) || this.#datagrams.has(id);
+    const full = this.#streams.size + this.#datagrams.size >= MAX_OPEN;
+    if (message.t !== "flow" || known || full) throw broken("open");
+    const info: FlowInfo = message;
     if (info.proto === "tcp") {
       const stream = new FlowStream(id, this);
       stream.on("error", () => {}); // a reset; whoever serves the flow sees `close`
@@ -120,10 +128,16 @@ export class Mux {
     this.#accept({ kind: "datagrams", id, info, datagrams });
   }
 
-  #end(): void {
+  #end(error?: SbxError): void {
     if (this.#over) return;
     this.#over = true;
     for (const stream of [...this.#streams.values()]) stream.takeReset();
     this.#datagrams.clear();
+    this.#channel.close();
+    this.#closed(error);
   }
+}
+
+function broken(what: string): SbxError {
+  return new SbxError("PROTOCOL", `Cannot follow netstack: malformed ${what} on the flows channel`);
 }

@@ -93,6 +93,7 @@ export type ReasonId =
   | "dns" // a question on port 53: sbx answers it itself
   | "dns-transport" // guard: another way to ask for names than port 53
   | "sni-invalid" // guard: the name the flow states cannot be trusted
+  | "name-mismatch" // the name is allowed, but was not resolved to this address
   | "blocked-name" // the name is on a block list
   | "local-name" // the name means something on this machine or its network only
   | "rebind" // guard: the answer points inside

@@ -1,136 +1,140 @@
 /**
- * What people are told of denials: the first of a kind at once, the rest as counts, so that a guest
- * that retries in a loop cannot bury the line that matters.
+ * What people are told of denials: the first of a kind at once, the ones after it as a count now and
+ * then, so that a guest that retries in a loop cannot bury the line that matters. Every denial counts
+ * somewhere: in a report's `count`, or in the summary.
  *
  * @module
  */
-import { formatEndpoint } from "../base/address.ts";
-import { escapeText } from "../base/escape.ts";
-import type { FlowInfo } from "../flow/control_message.ts";
-import { formatRule } from "../policy/grammar.ts";
-import type { Policy, ReasonId } from "../policy/policy.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { TokenBucket } from "../base/token_bucket.ts";
+import type { ReasonId } from "../policy/policy.ts";
 
-/** One denial worth showing. */
-export interface Denial {
-  /** What was denied: `tcp 10.0.0.5:5432`, `dns ads.example`. */
+/** What was denied and why, in the words of {@link Denial}. */
+export interface Refusal {
   readonly target: string;
   readonly name?: string;
   readonly reason: ReasonId;
   readonly rule?: number;
-  /** The flag that would allow it; absent where none would. */
+  /** The reason as a clause for people. */
+  readonly because: string;
+  /** The options that would allow it; absent where none would. */
   readonly allow?: string;
+}
+
+/** Denials of one kind, told to a person. */
+export interface Denial {
+  /** What was denied: `tcp 10.0.0.5:5432`, `dns ads.example`. */
+  readonly target: string;
+  /** The name that the flow stated, or that its destination was resolved from; safe to print. */
+  readonly name?: string;
+  readonly reason: ReasonId;
+  /** Index of the rule in the policy. */
+  readonly rule?: number;
+  /** The options that would allow it, quoted for a shell; absent where none would. */
+  readonly allow?: string;
+  /** Attempts that this report stands for. */
+  readonly count: number;
   /** All of it as one line for a person. */
   readonly line: string;
 }
 
-/** Kinds remembered; a guest that scans a network gets one line for all that come after. */
-const MAX_KINDS = 256;
+/** Kinds that are told apart; a guest that scans a network has the rest counted together. */
+const MAX_KINDS = 1_024;
 
-/** Lines a second; what comes faster is only counted. */
-const LINES_PER_SECOND = 10;
+/** Reports a second, and at once. */
+const REPORTS_PER_SECOND = 5;
+const BURST = 20;
 
-const WORDS: Readonly<Partial<Record<ReasonId, string>>> = {
-  default: "no rule allows it",
-  unroutable: "the address is not routable",
-  multicast: "multicast does not leave the guest",
-  host: "it is an address of this machine",
-  "dns-transport": "names are asked for over plain DNS here",
-  "sni-invalid": "the name it states is malformed",
-  "blocked-name": "the name is on the block list",
-  "local-name": "the name is local to this machine",
-  rebind: "the answer points inside (DNS rebinding)",
-};
+/** How long repetitions are gathered, and how many kinds of them are reported then. */
+const GATHER_MS = 10_000;
+const MAX_REPEATED = 5;
+
+interface Kind {
+  readonly refusal: Refusal;
+  count: number;
+  /** Attempts that no report stands for yet. */
+  untold: number;
+  /** Whether any report was about it. */
+  told: boolean;
+}
 
 export class Denials {
-  readonly #policy: () => Policy;
   readonly #listener: (denial: Denial) => void;
-  readonly #counts = new Map<string, number>();
+  readonly #clock: Clock;
+  readonly #bucket: TokenBucket;
+  readonly #kinds = new Map<string, Kind>();
   #total = 0;
-  #window = 0;
-  #inWindow = 0;
+  #cancel: (() => void) | null = null;
+  #closed = false;
 
-  constructor(policy: () => Policy, listener: (denial: Denial) => void) {
-    this.#policy = policy;
+  constructor(listener: (denial: Denial) => void, clock: Clock = systemClock) {
     this.#listener = listener;
+    this.#clock = clock;
+    this.#bucket = new TokenBucket(REPORTS_PER_SECOND, BURST, clock.now);
   }
 
+  /** All denials so far. */
   get total(): number {
     return this.#total;
   }
 
-  flow(info: FlowInfo, why: { reason: ReasonId; rule?: number; name?: string }): void {
-    const inbound = info.dir === "inbound";
-    const address = inbound ? info.src : info.dst;
-    const ports = info.proto === "tcp" || info.proto === "udp";
-    const place = ports && !inbound ? formatEndpoint(address, info.dport) : address;
-    const target = inbound
-      ? `${info.proto} from ${place} to port ${info.dport}`
-      : `${info.proto} ${place}`;
-    const name = why.name === undefined ? undefined : escapeText(why.name);
-    this.#note(
-      target,
-      { ...why, ...(name === undefined ? {} : { name }) },
-      allowFlag(info, why.reason, name),
-    );
+  note(refusal: Refusal, count = 1): void {
+    this.#total += count;
+    const key = `${refusal.target}\n${refusal.name ?? ""}\n${refusal.reason}`;
+    const known = this.#kinds.get(key);
+    const kind = known ?? { refusal, count: 0, untold: 0, told: false };
+    if (known === undefined && this.#kinds.size >= MAX_KINDS) return;
+    this.#kinds.set(key, kind);
+    kind.count += count;
+    kind.untold += count;
+    if (!kind.told && this.#bucket.take()) this.#tell(kind);
+    else if (!this.#closed) this.#cancel ??= this.#clock.after(GATHER_MS, () => this.#tellUntold());
   }
 
-  dns(name: string, why: { reason: ReasonId; rule?: number }): void {
-    const shown = escapeText(name);
-    const openable = why.reason === "default" || why.reason === "rule";
-    this.#note(`dns ${shown}`, why, openable ? `--allow ${shown}` : undefined);
-  }
-
-  /** The most frequent denials, for the summary. */
-  top(count: number): { readonly target: string; readonly count: number }[] {
-    return [...this.#counts]
-      .map(([target, times]) => ({ target, count: times }))
-      .sort((a, b) => b.count - a.count)
-      .slice(0, count);
-  }
-
-  #note(
-    target: string,
-    why: { reason: ReasonId; rule?: number; name?: string },
-    allow: string | undefined,
-  ): void {
-    this.#total++;
-    const before = this.#counts.get(target);
-    if (before !== undefined || this.#counts.size < MAX_KINDS) {
-      this.#counts.set(target, (before ?? 0) + 1);
+  /** The most frequent kinds, and how many denials there were beside them. */
+  top(most: number): { readonly kinds: readonly DenialCount[]; readonly others: number } {
+    const byTarget = new Map<string, number>();
+    for (const { refusal, count } of this.#kinds.values()) {
+      byTarget.set(refusal.target, (byTarget.get(refusal.target) ?? 0) + count);
     }
-    if (before !== undefined || this.#counts.size >= MAX_KINDS || !this.#mayPrint()) return;
-    const name = why.name === undefined ? "" : ` (${why.name})`;
-    const hint = allow === undefined ? "" : `; ${allow} would allow it`;
-    this.#listener({
-      target,
-      ...why,
-      ...(allow === undefined ? {} : { allow }),
-      line: `denied ${target}${name}: ${this.#because(why)}${hint}`,
-    });
+    const kinds = [...byTarget].map(([target, count]) => ({ target, count }))
+      .sort((a, b) => b.count - a.count).slice(0, most);
+    return { kinds, others: this.#total - kinds.reduce((sum, { count }) => sum + count, 0) };
   }
 
-  #because({ reason, rule }: { reason: ReasonId; rule?: number }): string {
-    const denied = rule === undefined ? undefined : this.#policy().rules[rule];
-    if (denied !== undefined) return `rule ${rule} ${formatRule(denied)}`;
-    return WORDS[reason] ?? reason;
+  /** No more reports; the summary has what was not told. */
+  close(): void {
+    this.#closed = true;
+    this.#cancel?.();
   }
 
-  #mayPrint(): boolean {
-    const now = Math.floor(performance.now() / 1000);
-    if (now !== this.#window) [this.#window, this.#inWindow] = [now, 0];
-    return ++this.#inWindow <= LINES_PER_SECOND;
+  #tellUntold(): void {
+    this.#cancel = null;
+    const untold = [...this.#kinds.values()].filter((kind) => kind.untold > 0)
+      .sort((a, b) => b.untold - a.untold);
+    for (const kind of untold.slice(0, MAX_REPEATED)) {
+      if (this.#bucket.take()) this.#tell(kind);
+    }
+  }
+
+  #tell(kind: Kind): void {
+    const { because, ...refusal } = kind.refusal;
+    const count = kind.untold;
+    const name = refusal.name === undefined ? "" : ` (${refusal.name})`;
+    const again = kind.told ? `${count} more` : count > 1 ? `${count} times` : "";
+    const times = again === "" ? "" : `, ${again}`;
+    const hint = refusal.allow === undefined || kind.told
+      ? ""
+      : `; ${refusal.allow} would allow it`;
+    kind.untold = 0;
+    kind.told = true;
+    const line = `denied ${refusal.target}${name}${times}: ${because}${hint}`;
+    this.#listener({ ...refusal, count, line });
   }
 }
 
-/** The shortest option that would have let the flow pass. */
-function allowFlag(info: FlowInfo, reason: ReasonId, name: string | undefined): string | undefined {
-  if (reason === "dns-transport" || reason === "sni-invalid") return undefined;
-  if (info.dir === "inbound") return `--rule allow:inbound@${info.src}:${info.proto}:${info.dport}`;
-  const ports = info.proto === "tcp" || info.proto === "udp";
-  if (!ports) return `--rule allow@${bracketed(info.dst)}:${info.proto}`;
-  return `--allow ${name ?? bracketed(info.dst)}:${info.dport}`;
-}
-
-function bracketed(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
+/** A target with how often it was denied. */
+export interface DenialCount {
+  readonly target: string;
+  readonly count: number;
 }

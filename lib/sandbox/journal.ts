@@ -4,47 +4,66 @@
  *
  * @module
  */
-import { createWriteStream, openSync, type WriteStream } from "node:fs";
-import { fileError } from "../base/file_error.ts";
 import type { DnsEvent } from "../dns/service.ts";
 import type { FlowEnd } from "../flow/control_message.ts";
-import type { Direction, Protocol, ReasonId } from "../policy/policy.ts";
+import type { Action, Direction, Protocol, ReasonId } from "../policy/policy.ts";
 
 export const JOURNAL_VERSION = 1;
 
-/** What a flow's lines have in common. Addresses are canonical, names canonical or escaped. */
+interface PolicyLine {
+  /** The rules in order, as they would be written. */
+  readonly policy: readonly string[];
+  readonly defaults: { readonly outbound: Action; readonly inbound: Action };
+}
+
+/** What the lines of a flow have in common. */
 export interface FlowLine {
+  /** The same in all lines of one flow. */
   readonly flow: number;
   readonly direction: Direction;
   readonly protocol: Protocol;
+  /** `address:port`, or the address alone for protocols without ports. */
   readonly source: string;
   readonly destination: string;
+  /** What the flow stated, or a name that its destination was resolved from. */
   readonly name?: string;
 }
 
-interface Why {
+/** Why something was decided as it was. */
+export interface WhyLine {
   readonly reason: ReasonId;
-  /** Index of the rule in the policy. */
+  /** Index of the rule in the policy, from 0. */
   readonly rule?: number;
   /** The rule as it would be written. */
   readonly ruleText?: string;
+  /** More on the reason, for people. */
+  readonly detail?: string;
 }
 
 export type JournalEvent =
-  | { readonly event: "start"; readonly version: number; readonly policy: readonly string[] }
-  | Omit<DnsEvent, "kind"> & { readonly event: "dns" }
-  | FlowLine & Why & { readonly event: "opened"; readonly dialled: string }
+  | PolicyLine & { readonly event: "start"; readonly version: number }
+  /** The policy was replaced. */
+  | PolicyLine & { readonly event: "policy" }
+  | Omit<DnsEvent, "kind"> & { readonly event: "dns"; readonly ruleText?: string }
+  | FlowLine & WhyLine & { readonly event: "opened"; readonly dialled: string }
   | FlowLine & {
     readonly event: "closed";
+    /** Bytes of the guest to its peer, and back. */
     readonly up: number;
     readonly down: number;
     readonly ms: number;
     readonly end: FlowEnd;
   }
-  | FlowLine & Why & { readonly event: "denied" }
+  | FlowLine & WhyLine & { readonly event: "denied" | "revoked" }
+  /** New flows that netstack refused because one of its limits was reached. */
   | { readonly event: "limit"; readonly what: string; readonly count: number }
+  /** Lines about refusals that were left out since the last one, because they came too fast. */
+  | { readonly event: "suppressed"; readonly denied: number; readonly dns: number }
+  /** Lines that could not be written, because the disk was full or the reader too slow. */
+  | { readonly event: "lost"; readonly lines: number }
   | {
     readonly event: "published";
+    readonly protocol: "tcp" | "udp";
     readonly address: string;
     readonly port: number;
     readonly guestPort: number;
@@ -52,6 +71,7 @@ export type JournalEvent =
   | { readonly event: "end"; readonly error?: string };
 
 export interface Journal {
+  /** Never fails; what cannot be written is lost, and a line says how much. */
   write(event: JournalEvent): void;
   /** Resolves when all lines are with the operating system. */
   close(): Promise<void>;
@@ -59,28 +79,3 @@ export interface Journal {
 
 /** A journal that nobody asked for. */
 export const NO_JOURNAL: Journal = { write: () => {}, close: () => Promise.resolve() };
-
-/**
- * Opens (creates, or appends to) the journal file, private to the user.
- *
- * @throws SbxError FILE_UNREADABLE
- */
-export function openJournal(path: string): Journal {
-  let stream: WriteStream;
-  try {
-    stream = createWriteStream(path, { fd: openSync(path, "a", 0o600) });
-  } catch (cause) {
-    throw fileError(
-      "write the journal",
-      path,
-      cause,
-      "give --log a file in a directory you can write",
-    );
-  }
-  stream.on("error", () => {}); // a full disk must not end the sandbox
-  return {
-    write: (event) =>
-      void stream.write(`${JSON.stringify({ time: new Date().toISOString(), ...event })}\n`),
-    close: () => new Promise((resolve) => stream.end(() => resolve())),
-  };
-}

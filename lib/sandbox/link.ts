@@ -12,5 +12,8 @@ export const LINK: { readonly guest: LinkEnd; readonly gateway: LinkEnd } = {
   gateway: { mac: "02:73:62:78:00:01", ip4: "192.168.127.1", ip6: "fd73:6278::1" },
 };
 
+/** The gateway as the guest's neighbour discovery knows it. */
+export const GATEWAY_LINK_LOCAL = "fe80::1";
+
 /** The largest packet that QEMU's stream socket carries; fewer packets are fewer wake-ups. */
 export const MTU = 65_520;

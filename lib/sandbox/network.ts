@@ -4,36 +4,47 @@
  *
  * @module
  */
-import { isIPv6 } from "node:net";
 import type { ByteChannel } from "../base/channel.ts";
 import { SbxError } from "../base/errors.ts";
+import { dohNames } from "../dns/doh_endpoints.ts";
 import { Pins } from "../dns/pins.ts";
 import { createDns } from "../dns/service.ts";
-import type { Resolver } from "../dns/upstream.ts";
+import { createUpstream, type Resolver } from "../dns/upstream.ts";
 import { Control } from "../flow/control.ts";
-import { type FromNetstack, PROTOCOL_VERSION } from "../flow/control_message.ts";
+import {
+  type ConfigMessage,
+  type FromNetstack,
+  PROTOCOL_VERSION,
+} from "../flow/control_message.ts";
+import { FlowTable } from "../flow/flow_table.ts";
+import type { Court } from "../flow/judge.ts";
 import { Mux } from "../flow/mux.ts";
 import { compilePolicy } from "../policy/compile.ts";
-import { formatRule } from "../policy/grammar.ts";
 import type { NameSet } from "../policy/name_set.ts";
-import type { Court } from "../flow/judge.ts";
 import type { Policy } from "../policy/policy.ts";
 import { type Denial, Denials } from "./denials.ts";
 import { DnsFlows } from "./dns_flows.ts";
-import { FlowTable } from "./flow_table.ts";
-import { type Journal, JOURNAL_VERSION } from "./journal.ts";
-import { LINK, MTU } from "./link.ts";
+import type { Journal } from "./journal.ts";
+import { GATEWAY_LINK_LOCAL, LINK, MTU } from "./link.ts";
 import type { Publication, PublishedPort } from "./options.ts";
+import { Publisher } from "./publisher.ts";
+import { Recorder } from "./recorder.ts";
+import { limitNotice, type NetworkSummary, summarize } from "./summary.ts";
 
 export interface NetworkSpec {
   /** netstack's ends; the network owns them from here on. */
   readonly control: ByteChannel;
   readonly flows: ByteChannel;
   readonly policy: Policy;
+  /** Names that never resolve. */
   readonly blocked: NameSet;
+  /** Refuses known DNS-over-HTTPS services. */
+  readonly blockDoh?: boolean;
   readonly rebindProtection: boolean;
+  /** Empty: no name resolves. */
   readonly resolvers: readonly Resolver[];
   readonly dnsTimeoutMs: number;
+  /** TCP and UDP flows at once. Absent: what netstack can hold. */
   readonly maxConnections?: number;
   readonly newFlowsPerSecond?: number;
   /** Addresses of this machine, canonical; asked again every few seconds. */
@@ -43,26 +54,18 @@ export interface NetworkSpec {
   readonly onNotice: (line: string) => void;
 }
 
-/** Counts since the start. */
-export interface NetworkSummary {
-  readonly flows: number;
-  readonly denied: number;
-  readonly up: number;
-  readonly down: number;
-  /** One line for a person. */
-  readonly line: string;
-}
-
 export interface Network {
   readonly pins: Pins;
   /** Settles when the network is over: with an error unless `close` was called. */
   readonly closed: Promise<SbxError | undefined>;
   /**
-   * Binds ports of this machine.
+   * Listens on ports of this machine for the guest.
    *
-   * @throws SbxError PORT_BUSY
+   * @throws SbxError PORT_BUSY, PORT_UNAVAILABLE
    */
   publish(publication: Publication): Promise<PublishedPort[]>;
+  /** Replaces the policy. Flows that it does not allow are cut at once. */
+  setPolicy(policy: Policy): void;
   summary(): NetworkSummary;
   close(): void;
 }
@@ -85,115 +88,98 @@ class SandboxNetwork implements Network {
   readonly ready: Promise<void>;
   readonly closed: Promise<SbxError | undefined>;
   readonly #spec: NetworkSpec;
-  readonly #control: Control;
-  readonly #mux: Mux;
   readonly #denials: Denials;
+  readonly #recorder: Recorder;
+  readonly #control: Control;
   readonly #table: FlowTable;
+  readonly #publisher: Publisher;
   readonly #refresh: ReturnType<typeof setInterval>;
-  readonly #publishing = new Map<number, PromiseWithResolvers<PublishedPort>>();
-  readonly #publications = new Map<number, Publication>();
-  #hosts: string;
   #court: Court;
-  #nextRef = 1;
 
   constructor(spec: NetworkSpec) {
     this.#spec = spec;
-    this.#hosts = spec.hostAddresses().join();
-    this.#court = this.#newCourt(1);
-    const policy = () => spec.policy;
-    this.#denials = new Denials(policy, spec.onDenial);
-    const dns = createDns({
-      compiled: () => this.#court.compiled,
+    this.#court = {
+      compiled: compilePolicy(spec.policy),
       pins: this.pins,
       blocked: spec.blocked,
-      rebindProtection: spec.rebindProtection,
-      policy: spec.policy,
-      upstream: { resolvers: spec.resolvers, timeoutMs: spec.dnsTimeoutMs },
-      onEvent: ({ kind: _, ...event }) => {
-        spec.journal.write({ event: "dns", ...event });
-        if (event.verdict === "refused" && event.reason !== undefined) {
-          this.#denials.dns(event.name, { ...event, reason: event.reason });
-        }
-      },
-    });
-    const dnsFlows = new DnsFlows(dns);
-    spec.journal.write({
-      event: "start",
-      version: JOURNAL_VERSION,
-      policy: spec.policy.rules.map(formatRule),
-    });
+      doh: spec.blockDoh === true ? dohNames() : null,
+      hosts: withGateways(spec.hostAddresses()),
+      gateways: GATEWAYS,
+      epoch: 1,
+    };
+    this.#denials = new Denials(spec.onDenial);
+    this.#recorder = new Recorder(
+      spec.journal,
+      this.#denials,
+      () => this.#court.compiled.policy,
+    );
+    this.#recorder.policy("start");
     this.#control = new Control(spec.control, this.#config(), (message) => this.#take(message));
+    this.#publisher = new Publisher(this.#control);
     this.#table = new FlowTable({
       court: () => this.#court,
       control: this.#control,
       pins: this.pins,
-      journal: spec.journal,
-      denials: this.#denials,
+      onEvent: (event) => this.#recorder.flow(event),
     });
-    this.#mux = new Mux(
+    const dnsFlows = this.#serveDns();
+    const mux = new Mux(
       spec.flows,
       (flow) => dnsFlows.serve(flow),
-      () => this.#control.close(),
+      (error) => this.#control.close(error),
     );
     this.#refresh = setInterval(() => this.#refreshHosts(), HOST_REFRESH_MS);
     this.ready = this.#control.ready;
     this.closed = this.#control.closed.then((error) => {
       clearInterval(this.#refresh);
-      this.#mux.close();
-      for (const { reject } of this.#publishing.values()) {
-        reject(error ?? new SbxError("STOPPED", "Cannot publish: the network was closed"));
-      }
+      dnsFlows.close();
+      mux.close();
+      this.#publisher.close(
+        error ?? new SbxError("STOPPED", "Cannot publish a port: the network was closed"),
+      );
+      this.#recorder.close();
       return error;
     });
   }
 
-  async publish(publication: Publication): Promise<PublishedPort[]> {
-    const binds = publication.bind === undefined ? ["127.0.0.1", "::1"] : [publication.bind];
-    const ports: PublishedPort[] = [];
-    let port = publication.hostPort;
-    for (const bind of binds) {
-      try {
-        const published = await this.#bind(publication, bind, port);
-        port = published.port; // both families on the number that the first was given
-        ports.push(published);
-      } catch (error) {
-        // A machine without IPv6 has no ::1 to bind; the IPv4 one was asked for as well.
-        const absent = error instanceof SbxError && error.code === "PORT_UNAVAILABLE";
-        if (!absent || ports.length === 0) throw error;
-      }
-    }
-    return ports;
+  publish(publication: Publication): Promise<PublishedPort[]> {
+    return this.#publisher.publish(publication).then((ports) => {
+      for (const port of ports) this.#spec.journal.write({ event: "published", ...port });
+      return ports;
+    });
+  }
+
+  setPolicy(policy: Policy): void {
+    this.#enter({ compiled: compilePolicy(policy) });
+    this.#recorder.policy("policy");
+    this.#table.judgeAgain();
   }
 
   summary(): NetworkSummary {
-    const { flows, up, down } = this.#table.totals;
-    const denied = this.#denials.total;
-    const top = this.#denials.top(3).map(({ target, count }) => `${target} × ${count}`).join(", ");
-    const line = denied === 0
-      ? `${flows} flows, nothing denied`
-      : `${flows} flows, ${denied} denied: ${top}`;
-    return { flows, denied, up, down, line };
+    return summarize(this.#recorder.totals, this.#denials);
   }
 
   close(): void {
     this.#control.close();
   }
 
-  #newCourt(epoch: number): Court {
-    const { policy } = this.#spec;
-    const gateways = new Set([LINK.gateway.ip4, LINK.gateway.ip6]);
-    return {
-      policy,
-      compiled: compilePolicy(policy),
+  #serveDns(): DnsFlows {
+    const { blocked, blockDoh, rebindProtection, resolvers, dnsTimeoutMs } = this.#spec;
+    const dns = createDns({
+      compiled: () => this.#court.compiled,
+      hosts: () => this.#court.hosts,
       pins: this.pins,
-      hosts: new Set([...gateways, ...this.#spec.hostAddresses()]),
-      gateways,
-      epoch,
-    };
+      upstream: createUpstream({ resolvers, timeoutMs: dnsTimeoutMs }),
+      blocked,
+      blockDoh: blockDoh === true,
+      rebindProtection,
+      onEvent: (event) => this.#recorder.dns(event),
+    });
+    return new DnsFlows(dns);
   }
 
-  #config() {
-    const { maxConnections, newFlowsPerSecond } = this.#spec;
+  #config(): ConfigMessage {
+    const { maxConnections, newFlowsPerSecond, hostAddresses } = this.#spec;
     return {
       t: "config",
       v: PROTOCOL_VERSION,
@@ -201,74 +187,52 @@ class SandboxNetwork implements Network {
       mtu: MTU,
       guest: LINK.guest,
       gateway: LINK.gateway,
-      hostAddresses: this.#spec.hostAddresses(),
+      hostAddresses: hostAddresses(),
       limits: {
         ...(maxConnections === undefined ? {} : { flows: maxConnections }),
         ...(newFlowsPerSecond === undefined ? {} : { perSecond: newFlowsPerSecond }),
       },
       verdictTimeoutMs: VERDICT_TIMEOUT_MS,
-    } as const;
+    };
   }
 
   #take(message: FromNetstack): void {
     switch (message.t) {
-      case "limit":
-        this.#spec.journal.write({ event: "limit", what: message.what, count: message.count });
-        return this.#spec.onNotice(`limit ${message.what}: ${message.count} refused`);
+      case "limit": {
+        const { what, count } = message;
+        this.#spec.journal.write({ event: "limit", what, count });
+        return this.#spec.onNotice(limitNotice(what, count, this.#spec));
+      }
       case "published":
       case "publish-failed":
-        return this.#settlePublication(message);
+        return this.#publisher.take(message);
       default:
-        this.#table.take(message);
+        return this.#table.take(message);
     }
   }
 
   #refreshHosts(): void {
     const addresses = this.#spec.hostAddresses();
-    if (addresses.join() === this.#hosts) return;
-    this.#hosts = addresses.join();
-    this.#court = this.#newCourt(this.#court.epoch + 1);
+    const hosts = withGateways(addresses);
+    if (hosts.symmetricDifference(this.#court.hosts).size === 0) return;
     this.#control.send({ t: "host", addresses });
+    this.#enter({ hosts });
+    this.#table.judgeAgain();
+  }
+
+  /** A new generation: netstack forgets what it was allowed to keep, and asks again. */
+  #enter(change: Partial<Court>): void {
+    this.#court = { ...this.#court, ...change, epoch: this.#court.epoch + 1 };
     this.#control.send({ t: "policy", epoch: this.#court.epoch });
-  }
-
-  #bind(publication: Publication, bind: string, port: number): Promise<PublishedPort> {
-    const ref = this.#nextRef++;
-    const waiting = Promise.withResolvers<PublishedPort>();
-    this.#publishing.set(ref, waiting);
-    this.#publications.set(ref, publication);
-    const { guestPort, protocol: proto } = publication;
-    this.#control.send({ t: "publish", ref, bind, port, guestPort, proto });
-    return waiting.promise;
-  }
-
-  #settlePublication(message: FromNetstack & { t: "published" | "publish-failed" }): void {
-    const waiting = this.#publishing.get(message.ref);
-    const publication = this.#publications.get(message.ref);
-    this.#publishing.delete(message.ref);
-    if (waiting === undefined || publication === undefined) return;
-    if (message.t === "published") {
-      const { guestPort, protocol } = publication;
-      const { addr: address, port } = message;
-      this.#spec.journal.write({ event: "published", address, port, guestPort });
-      return waiting.resolve({ address, port, guestPort, protocol });
-    }
-    const busy = message.code === "EADDRINUSE";
-    const state = busy ? "the port is taken" : message.message;
-    const code = message.code === "EADDRNOTAVAIL" ? "PORT_UNAVAILABLE" : "PORT_BUSY";
-    waiting.reject(
-      new SbxError(code, `Cannot publish port ${publication.hostPort}: ${state}`, {
-        hint: busy
-          ? "choose another host port, or 0 to let the system choose"
-          : "check the address",
-      }),
-    );
   }
 }
 
-/** `ADDR`, `ADDR:PORT` or `[ADDR]:PORT`, already checked by whoever read the option. */
-export function resolverAt(text: string): Resolver {
-  if (isIPv6(text)) return { address: text, port: 53 };
-  const match = /^\[?([^\]]+?)\]?(?::(\d+))?$/.exec(text);
-  return { address: match?.[1] ?? text, port: Number(match?.[2] ?? 53) };
+const GATEWAYS: ReadonlySet<string> = new Set([
+  LINK.gateway.ip4,
+  LINK.gateway.ip6,
+  GATEWAY_LINK_LOCAL,
+]);
+
+function withGateways(hostAddresses: readonly string[]): Set<string> {
+  return new Set([...GATEWAYS, ...hostAddresses]);
 }

@@ -7,9 +7,10 @@ import { SbxError } from "../base/errors.ts";
 import type { Guest } from "../guest/guest.ts";
 import { SandboxBuilder } from "./builder.ts";
 import type { Lifetime } from "./lifetime.ts";
-import type { Network, NetworkSummary } from "./network.ts";
+import type { Network } from "./network.ts";
 import type { PublishedPort, SandboxOptions } from "./options.ts";
 import { SandboxProcess } from "./process.ts";
+import type { NetworkSummary } from "./summary.ts";
 
 /** How one command runs; absent fields come from the sandbox. */
 export interface ExecOptions {

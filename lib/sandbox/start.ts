@@ -13,13 +13,15 @@ import { hostAddresses, systemResolvers } from "../host/network.ts";
 import { cacheDir } from "../host/paths.ts";
 import { type NetstackProcess, spawnNetstack, spawnQemu } from "../host/processes.ts";
 import { readBlockedNames } from "./blocked_names.ts";
-import { type Journal, NO_JOURNAL, openJournal } from "./journal.ts";
+import { type Journal, NO_JOURNAL } from "./journal.ts";
+import { openJournal } from "./journal_file.ts";
 import { Lifetime, type Part } from "./lifetime.ts";
 import { LINK, MTU } from "./link.ts";
 import { resolveMounts } from "./mounts.ts";
-import { type Network, openNetwork, resolverAt } from "./network.ts";
+import { type Network, openNetwork } from "./network.ts";
 import type { PublishedPort, SandboxOptions } from "./options.ts";
 import { policyNotices } from "./policy_notices.ts";
+import { resolverAt } from "./resolver_at.ts";
 import { Sandbox } from "./sandbox.ts";
 
 /** How long one question to the resolvers may take when nobody says otherwise. */
@@ -96,6 +98,7 @@ async function connect(
     policy,
     blocked,
     rebindProtection: dns.rebindProtection,
+    blockDoh: dns.blockDoh,
     resolvers: servers.map(resolverAt),
     dnsTimeoutMs: dns.timeoutMs ?? DNS_TIMEOUT_MS,
     ...(maxConnections === undefined ? {} : { maxConnections }),

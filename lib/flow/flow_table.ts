@@ -1,0 +1,191 @@
+/**
+ * The flows of one guest as sbx knows them, from netstack's question to its `closed`.
+ *
+ * ```
+ * asked ──► denied                                        forgotten at once
+ *   ├─────► allowed ──opened──► open ──closed──►          pins held while open
+ *   └─────► inspected ──first──► denied | allowed | watched
+ *                                watched ──opened──► open, and judged once more by its first bytes
+ *                       open ──policy changed──► revoked ──closed──►
+ * ```
+ *
+ * Every ruling is sent to netstack and told to the listener; whatever netstack says about a flow that
+ * is not in the table is about one that ended, and is nobody's business any more.
+ *
+ * @module
+ */
+import type { Control } from "./control.ts";
+import type { FlowEnd, FlowInfo, FromNetstack } from "./control_message.ts";
+import {
+  type Court,
+  judgeFirst,
+  judgeNamed,
+  judgeOpening,
+  type Ruling,
+  toVerdict,
+} from "./judge.ts";
+
+/** netstack keeps fewer flows alive; the bound only holds if it misbehaves. */
+const MAX_FLOWS = 65_536;
+
+/** What happened to a flow. `ruling` is the one in force. */
+export type FlowEvent =
+  | FlowNote & { readonly kind: "denied" }
+  | FlowNote & { readonly kind: "opened"; readonly dialled: string }
+  /** A live flow was cut because policy no longer allows it. */
+  | FlowNote & { readonly kind: "revoked" }
+  | FlowNote & {
+    readonly kind: "closed";
+    readonly up: number;
+    readonly down: number;
+    readonly ms: number;
+    readonly end: FlowEnd;
+  };
+
+interface FlowNote {
+  readonly id: number;
+  readonly info: FlowInfo;
+  readonly ruling: Ruling;
+}
+
+interface Flow {
+  readonly info: FlowInfo;
+  ruling: Ruling;
+  /** What the flow itself stated; never a name that was only pinned. */
+  stated: string | undefined;
+  /** netstack was told to dial. */
+  passed: boolean;
+  open: boolean;
+}
+
+export interface FlowTableSpec {
+  /** The one in force; asked anew for every ruling. */
+  readonly court: () => Court;
+  readonly control: Pick<Control, "send">;
+  /** Pins of an address that a flow uses stay alive. */
+  readonly pins: { hold(address: string): void; release(address: string): void };
+  readonly onEvent: (event: FlowEvent) => void;
+}
+
+export class FlowTable {
+  readonly #spec: FlowTableSpec;
+  readonly #flows = new Map<number, Flow>();
+
+  constructor(spec: FlowTableSpec) {
+    this.#spec = spec;
+  }
+
+  /** Flows that netstack was not told to refuse and that have not ended. */
+  get size(): number {
+    return this.#flows.size;
+  }
+
+  take(message: FromNetstack): void {
+    switch (message.t) {
+      case "flow":
+        return this.#ask(message);
+      case "first":
+        return this.#first(message);
+      case "cached":
+        return this.#cached(message);
+      case "opened":
+        return this.#opened(message);
+      case "closed":
+        return this.#closed(message);
+      case "gone":
+        return this.#forget(message.id);
+    }
+  }
+
+  /** Cuts what the court in force would no longer allow. Names are those that the flows stated. */
+  judgeAgain(): void {
+    const court = this.#spec.court();
+    for (const [id, flow] of this.#flows) {
+      if (!flow.passed) continue;
+      const ruling = judgeNamed(court, flow.info, flow.stated);
+      if (ruling.action === "allow") flow.ruling = ruling;
+      else this.#revoke(id, flow, ruling);
+    }
+  }
+
+  #revoke(id: number, flow: Flow, ruling: Ruling): void {
+    flow.passed = false;
+    this.#spec.control.send({ t: "kill", id });
+    this.#spec.onEvent({
+      kind: "revoked",
+      id,
+      info: flow.info,
+      ruling: { ...ruling, action: "deny" },
+    });
+  }
+
+  #ask(message: FromNetstack & { t: "flow" }): void {
+    const court = this.#spec.court();
+    const ruling = judgeOpening(court, message);
+    this.#spec.control.send(toVerdict(court, message.id, ruling));
+    this.#begin(message.id, message, ruling);
+  }
+
+  /** netstack repeated a ruling. The same judgement again tells why, and whether it still holds. */
+  #cached(message: FromNetstack & { t: "cached" }): void {
+    const { id, action } = message;
+    const ruling = judgeOpening(this.#spec.court(), message);
+    const flow = this.#begin(id, message, { ...ruling, action });
+    if (flow !== null && ruling.action !== action) this.#revoke(id, flow, ruling);
+  }
+
+  #begin(id: number, info: FlowInfo, ruling: Ruling): Flow | null {
+    this.#forget(id); // asked again, because the policy changed meanwhile
+    if (ruling.action === "deny") {
+      this.#spec.onEvent({ kind: "denied", id, info, ruling });
+      return null;
+    }
+    const passed = ruling.action === "allow";
+    const flow = { info, ruling, stated: undefined, passed, open: false };
+    this.#flows.set(id, flow);
+    for (const oldest of this.#flows.keys()) {
+      if (this.#flows.size <= MAX_FLOWS) break;
+      this.#forget(oldest);
+    }
+    return flow;
+  }
+
+  #first({ id, data, end }: FromNetstack & { t: "first" }): void {
+    const flow = this.#flows.get(id);
+    if (flow === undefined) return;
+    const court = this.#spec.court();
+    const { ruling, stated } = judgeFirst(court, flow.info, data, end);
+    this.#spec.control.send(toVerdict(court, id, ruling));
+    flow.ruling = ruling;
+    flow.stated = stated;
+    flow.passed = ruling.action !== "deny";
+    if (ruling.action !== "deny") return;
+    this.#spec.onEvent({ kind: "denied", id, info: flow.info, ruling });
+    // One whose server was dialled already still has its end to tell.
+    if (!flow.open) this.#forget(id);
+  }
+
+  #opened({ id, dial }: FromNetstack & { t: "opened" }): void {
+    const flow = this.#flows.get(id);
+    if (flow === undefined || flow.open) return;
+    flow.open = true;
+    const { info, ruling } = flow;
+    if (info.dir === "outbound") this.#spec.pins.hold(info.dst);
+    this.#spec.onEvent({ kind: "opened", id, info, ruling, dialled: dial });
+  }
+
+  #closed({ id, up, down, ms, end }: FromNetstack & { t: "closed" }): void {
+    const flow = this.#flows.get(id);
+    if (flow === undefined) return;
+    this.#forget(id);
+    const { info, ruling } = flow;
+    this.#spec.onEvent({ kind: "closed", id, info, ruling, up, down, ms, end });
+  }
+
+  #forget(id: number): void {
+    const flow = this.#flows.get(id);
+    if (flow === undefined) return;
+    this.#flows.delete(id);
+    if (flow.open && flow.info.dir === "outbound") this.#spec.pins.release(flow.info.dst);
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * The name that the first bytes of a flow state: the server name of TLS, the host of plain HTTP. Pure.
+ *
+ * @module
+ */
+import { parseClientHello } from "./client_hello.ts";
+import type { FirstEnd } from "./control_message.ts";
+import { parseHttpHost } from "./http_host.ts";
+
+export type Stated =
+  | { readonly kind: "name"; readonly name: string }
+  /** The flow states no name, and could not have: no TLS, no HTTP, or neither with a name. */
+  | { readonly kind: "none" }
+  /** A name may hide in there, but which is not to be told for sure. */
+  | { readonly kind: "invalid"; readonly why: string };
+
+/** Never throws. `end` tells why there are no more bytes. */
+export function statedName(first: Uint8Array, end: FirstEnd): Stated {
+  if (first.length === 0) return { kind: "none" };
+  const tls = parseClientHello(first);
+  switch (tls.kind) {
+    case "hello":
+      return tls.hello.sni === null ? { kind: "none" } : { kind: "name", name: tls.hello.sni };
+    case "invalid":
+      return tls;
+    case "partial":
+      return { kind: "invalid", why: unfinished("ClientHello", end) };
+    case "not-tls":
+  }
+  const http = parseHttpHost(first);
+  switch (http.kind) {
+    case "http":
+      return http.host === null ? { kind: "none" } : { kind: "name", name: http.host };
+    case "invalid":
+      return http;
+    case "partial":
+      return { kind: "invalid", why: unfinished("request", end) };
+    case "not-http":
+      return { kind: "none" };
+  }
+}
+
+function unfinished(what: string, end: FirstEnd): string {
+  return end === "full" ? `an endless ${what}` : `an unfinished ${what}`;
+}

@@ -1,0 +1,130 @@
+/**
+ * Ports of this machine that lead to the guest. netstack listens; every peer that comes is a flow of
+ * its own and judged like one.
+ *
+ * @module
+ */
+import { formatEndpoint } from "../base/address.ts";
+import { SbxError } from "../base/errors.ts";
+import { escapeText } from "../base/escape.ts";
+import type { Control } from "../flow/control.ts";
+import type { FromNetstack } from "../flow/control_message.ts";
+import type { Publication, PublishedPort } from "./options.ts";
+
+/** Where a publication without an address of its own listens: reachable from this machine only. */
+const LOOPBACK = ["127.0.0.1", "::1"] as const;
+
+/** How often port 0 is tried anew when IPv6 has no room on the number that IPv4 was given. */
+const TRIES = 8;
+
+interface Request {
+  readonly publication: Publication;
+  readonly bind: string;
+  readonly port: number;
+}
+
+export class Publisher {
+  readonly #control: Pick<Control, "send">;
+  readonly #waiting = new Map<
+    number,
+    Request & { readonly settled: PromiseWithResolvers<Listening> }
+  >();
+  #lastRef = 0;
+
+  constructor(control: Pick<Control, "send">) {
+    this.#control = control;
+  }
+
+  /**
+   * Listens on every address of the publication, on one and the same port.
+   *
+   * @throws SbxError PORT_BUSY, PORT_UNAVAILABLE
+   */
+  async publish(publication: Publication): Promise<PublishedPort[]> {
+    for (let tries = 1;; tries++) {
+      const listening: Listening[] = [];
+      try {
+        await this.#listenOnAll(publication, listening);
+        return listening.map(({ port }) => port);
+      } catch (error) {
+        for (const { ref } of listening) this.#control.send({ t: "unpublish", ref });
+        const chosen = publication.hostPort === 0 && listening.length > 0;
+        if (!chosen || tries === TRIES || !isBusy(error)) throw error;
+      }
+    }
+  }
+
+  /** Takes netstack's answer. */
+  take(message: FromNetstack & { t: "published" | "publish-failed" }): void {
+    const waiting = this.#waiting.get(message.ref);
+    if (waiting === undefined) return;
+    this.#waiting.delete(message.ref);
+    if (message.t === "publish-failed") return waiting.settled.reject(failure(waiting, message));
+    const { guestPort, protocol } = waiting.publication;
+    const port = { address: message.addr, port: message.port, guestPort, protocol };
+    waiting.settled.resolve({ ref: message.ref, port });
+  }
+
+  /** Fails whoever still waits. */
+  close(error: SbxError): void {
+    for (const { settled } of this.#waiting.values()) settled.reject(error);
+    this.#waiting.clear();
+  }
+
+  async #listenOnAll(publication: Publication, listening: Listening[]): Promise<void> {
+    let port = publication.hostPort;
+    for (const bind of publication.bind === undefined ? LOOPBACK : [publication.bind]) {
+      try {
+        const listener = await this.#listen({ publication, bind, port });
+        port = listener.port.port;
+        listening.push(listener);
+      } catch (error) {
+        // A machine without IPv6 has no ::1; nobody asked for it by name.
+        if (!isUnavailable(error) || listening.length === 0) throw error;
+      }
+    }
+  }
+
+  #listen(request: Request): Promise<Listening> {
+    const ref = ++this.#lastRef;
+    const settled = Promise.withResolvers<Listening>();
+    this.#waiting.set(ref, { ...request, settled });
+    const { bind, port, publication: { guestPort, protocol: proto } } = request;
+    this.#control.send({ t: "publish", ref, bind, port, guestPort, proto });
+    return settled.promise;
+  }
+}
+
+interface Listening {
+  readonly ref: number;
+  readonly port: PublishedPort;
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof SbxError && error.code === "PORT_BUSY";
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof SbxError && error.code === "PORT_UNAVAILABLE";
+}
+
+function failure(
+  { bind, port, publication: { protocol } }: Request,
+  { code, message }: FromNetstack & { t: "publish-failed" },
+): SbxError {
+  const cannot = `Cannot publish ${protocol} ${formatEndpoint(bind, port)}`;
+  switch (code) {
+    case "EADDRINUSE":
+      return new SbxError("PORT_BUSY", `${cannot}: the port is taken`, {
+        hint: "choose another host port, or 0 to let the system choose",
+      });
+    case "EACCES":
+      return new SbxError("PORT_UNAVAILABLE", `${cannot}: permission denied`, {
+        hint: "choose a host port from 1024 up",
+      });
+    case "EADDRNOTAVAIL":
+      return new SbxError("PORT_UNAVAILABLE", `${cannot}: it is no address of this machine`);
+    default:
+      return new SbxError("PORT_UNAVAILABLE", `${cannot}: ${escapeText(message)}`);
+  }
+}
