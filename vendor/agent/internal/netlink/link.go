@@ -5,9 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"os"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,11 +18,7 @@ type Link struct {
 
 // Open finds an interface by its name.
 func Open(name string) (*Link, error) {
-	text, err := os.ReadFile("/sys/class/net/" + name + "/ifindex")
-	if err != nil {
-		return nil, fmt.Errorf("no network interface %s: %w", name, err)
-	}
-	index, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	request, err := unix.NewIfreq(name)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +26,11 @@ func Open(name string) (*Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
-	return &Link{fd: fd, index: uint32(index)}, nil
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("network interface %s: %w", name, err)
+	}
+	return &Link{fd: fd, index: request.Uint32()}, nil
 }
 
 // Close frees the socket; the interface stays as it is.

@@ -108,41 +108,23 @@ func unknown(*Call) (any, error) {
 }
 
 func (c *Call) take(h wire.Header, payload []byte) error {
-	switch h.Kind {
-	case wire.Signal:
-		c.event(Event{Signal: syscall.Signal(payload[0])})
-		return nil
-	case wire.Resize:
-		c.event(Event{
-			Columns: binary.BigEndian.Uint16(payload),
-			Rows:    binary.BigEndian.Uint16(payload[2:]),
-		})
-		return nil
-	}
 	output := c.Output
-	switch h.Stream {
-	case 0:
-		return c.takeInput(h.Kind, payload)
-	case 2:
+	if h.Stream == 2 {
 		output = c.Errors
 	}
 	switch h.Kind {
-	case wire.Credit:
-		return output.grant(binary.BigEndian.Uint32(payload))
-	case wire.Stop:
-		output.stop()
-		return nil
-	}
-	return fmt.Errorf("kind %d from the host", h.Kind)
-}
-
-func (c *Call) takeInput(kind wire.Kind, payload []byte) error {
-	switch kind {
 	case wire.Data:
 		return c.Input.push(payload)
 	case wire.EOF:
 		c.Input.end()
-		return nil
+	case wire.Credit:
+		return output.grant(binary.BigEndian.Uint32(payload))
+	case wire.Stop:
+		output.stop()
+	case wire.Signal:
+		c.event(Event{Signal: syscall.Signal(payload[0])})
+	case wire.Resize:
+		c.event(Event{Columns: binary.BigEndian.Uint16(payload), Rows: binary.BigEndian.Uint16(payload[2:])})
 	}
-	return fmt.Errorf("kind %d from the host", kind)
+	return nil
 }

@@ -32,9 +32,8 @@ const (
 const (
 	HeaderSize = 8
 	MaxData    = 64 << 10  // payload of Data
-	MaxMessage = 1 << 20   // payload of Call and Result
+	MaxRequest = 1 << 20   // payload of Call
 	Window     = 256 << 10 // credit that every stream starts with
-	MaxCall    = 1<<24 - 1
 )
 
 // ErrMalformed is wrapped by every error about the bytes themselves.
@@ -48,8 +47,24 @@ type Header struct {
 	Stream uint8
 }
 
-// ParseHeader decodes and checks the first HeaderSize bytes of a frame. What it lets through
-// bounds the memory that the payload needs.
+// shape is what a frame of some kind looks like when the host sends it.
+type shape struct {
+	low, high               int // bytes of payload
+	firstStream, lastStream uint8
+}
+
+var fromHost = [...]shape{
+	Call:   {low: 2, high: MaxRequest},
+	Data:   {low: 1, high: MaxData},
+	EOF:    {},
+	Credit: {low: 4, high: 4, firstStream: 1, lastStream: 2},
+	Stop:   {firstStream: 1, lastStream: 2},
+	Signal: {low: 1, high: 1},
+	Resize: {low: 4, high: 4},
+}
+
+// ParseHeader decodes the first HeaderSize bytes of a frame of the host. What it lets through bounds
+// the memory that the payload needs.
 func ParseHeader(b []byte) (Header, error) {
 	h := Header{
 		Kind:   Kind(b[0]),
@@ -57,16 +72,17 @@ func ParseHeader(b []byte) (Header, error) {
 		Call:   binary.BigEndian.Uint32(b[4:]) >> 8,
 		Stream: b[7],
 	}
-	low, high, ok := payloadRange(h.Kind)
-	switch {
-	case !ok:
+	if h.Kind == 0 || h.Kind == Result || int(h.Kind) >= len(fromHost) {
 		return h, fmt.Errorf("%w: kind %d", ErrMalformed, h.Kind)
-	case h.Length < low || h.Length > high:
+	}
+	shape := fromHost[h.Kind]
+	switch {
+	case h.Length < shape.low || h.Length > shape.high:
 		return h, fmt.Errorf("%w: kind %d with %d bytes", ErrMalformed, h.Kind, h.Length)
+	case h.Stream < shape.firstStream || h.Stream > shape.lastStream:
+		return h, fmt.Errorf("%w: kind %d on stream %d", ErrMalformed, h.Kind, h.Stream)
 	case h.Call == 0:
 		return h, fmt.Errorf("%w: call 0", ErrMalformed)
-	case h.Stream > 2 || h.Stream != 0 && !h.Kind.ofStream():
-		return h, fmt.Errorf("%w: kind %d on stream %d", ErrMalformed, h.Kind, h.Stream)
 	}
 	return h, nil
 }
@@ -76,24 +92,4 @@ func (h Header) Put(b []byte) {
 	binary.BigEndian.PutUint32(b, uint32(h.Length))
 	b[0] = byte(h.Kind)
 	binary.BigEndian.PutUint32(b[4:], h.Call<<8|uint32(h.Stream))
-}
-
-func (k Kind) ofStream() bool {
-	return k == Data || k == EOF || k == Credit || k == Stop
-}
-
-func payloadRange(k Kind) (low, high int, ok bool) {
-	switch k {
-	case Call, Result:
-		return 2, MaxMessage, true
-	case Data:
-		return 1, MaxData, true
-	case EOF, Stop:
-		return 0, 0, true
-	case Credit, Resize:
-		return 4, 4, true
-	case Signal:
-		return 1, 1, true
-	}
-	return 0, 0, false
 }

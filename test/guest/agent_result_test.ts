@@ -1,0 +1,107 @@
+import { expect, test } from "bun:test";
+import { SbxError } from "../../lib/base/errors.ts";
+import {
+  commandFailure,
+  commandStatus,
+  fileInfo,
+  parseResult,
+} from "../../lib/guest/agent_result.ts";
+
+const encode = (text: string) => new TextEncoder().encode(text);
+const malformed = expect.objectContaining({ code: "PROTOCOL" });
+
+function thrown(run: () => unknown): unknown {
+  try {
+    return { returned: run() };
+  } catch (error) {
+    return error;
+  }
+}
+
+test("parseResult() takes an ok or an error", () => {
+  expect(parseResult(encode('{"ok":{"code":7},"later":1}'))).toEqual({ ok: { code: 7 } });
+  expect(parseResult(encode('{"error":{"code":"failed","message":"no"}}'))).toEqual({
+    failure: { code: "failed", message: "no" },
+  });
+});
+
+test("parseResult() makes the guest's words fit to show", () => {
+  const message = `\x1b[2J\u202e${"x".repeat(5000)}`;
+  const result = parseResult(encode(JSON.stringify({ error: { code: "failed", message } })));
+  if (!("failure" in result)) throw new Error("not a failure");
+  expect(result.failure.message).toStartWith("\\u{1b}[2J\\u{202e}xxx");
+  expect(result.failure.message.length).toBeLessThan(300);
+});
+
+test("parseResult() refuses everything else", () => {
+  for (
+    const text of [
+      "",
+      "null",
+      "[]",
+      "7",
+      "{}",
+      '{"ok":1}',
+      '{"ok":[]}',
+      '{"ok":null}',
+      '{"ok":{},"error":{"code":"a","message":"b"}}',
+      '{"error":"no"}',
+      '{"error":{"code":1,"message":"b"}}',
+      '{"error":{"code":"a"}}',
+      '{"ok":{}',
+    ]
+  ) {
+    expect(thrown(() => parseResult(encode(text))), text).toEqual(malformed);
+  }
+  expect(thrown(() => parseResult(Uint8Array.of(0x7b, 0xff, 0x7d)))).toEqual(malformed);
+});
+
+test("commandStatus() takes exactly one of a code and a signal", () => {
+  expect(commandStatus({ code: 0 })).toEqual({ code: 0 });
+  expect(commandStatus({ code: 255 })).toEqual({ code: 255 });
+  expect(commandStatus({ signal: 9, extra: true })).toEqual({ signal: 9 });
+  for (
+    const fields of [
+      {},
+      { code: 256 },
+      { code: -1 },
+      { code: 1.5 },
+      { code: "0" },
+      { signal: 0 },
+      { signal: 65 },
+      { code: 0, signal: 9 },
+      { code: null },
+    ]
+  ) {
+    expect(thrown(() => commandStatus(fields)), JSON.stringify(fields)).toEqual(malformed);
+  }
+});
+
+test("fileInfo() takes what a file can be", () => {
+  const info = { kind: "file", size: 1, mode: 0o644, modifiedMs: 1_700_000_000_000 } as const;
+  expect(fileInfo(info)).toEqual(info);
+  for (
+    const wrong of [{ kind: "socket" }, { size: -1 }, { mode: 0o1000 }, { modifiedMs: "today" }]
+  ) {
+    expect(thrown(() => fileInfo({ ...info, ...wrong }))).toEqual(malformed);
+  }
+});
+
+test("commandFailure() has a code for each way not to start", () => {
+  for (
+    const [code, expected] of [
+      ["not-found", "EXEC_NOT_FOUND"],
+      ["not-executable", "EXEC_NOT_EXECUTABLE"],
+      ["no-directory", "EXEC_NOT_EXECUTABLE"],
+      ["failed", "GUEST_FAILED"],
+      ["toString", "GUEST_FAILED"],
+    ]
+  ) {
+    const error = commandFailure({ code: code ?? "", message: "why" });
+    expect(error).toBeInstanceOf(SbxError);
+    expect({ code: error.code, message: error.message }).toEqual({
+      code: expected as SbxError["code"],
+      message: "Cannot run the command: why",
+    });
+  }
+});
