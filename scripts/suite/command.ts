@@ -1,8 +1,10 @@
 import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import process from "node:process";
 
 export interface Outcome {
+  /** 128+N when signal N ended it. */
   readonly status: number;
   readonly output: string;
   readonly seconds: number;
@@ -54,6 +56,9 @@ export function run(
       take(Buffer.from(`${command}: ${error.message}\n`));
       finish(127);
     });
-    child.on("close", (status) => finish(status ?? 1));
+    child.on(
+      "close",
+      (status, signal) => finish(status ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+    );
   });
 }

@@ -12,7 +12,11 @@ export async function checkTypeScript(root: string): Promise<Tally> {
       ["deno check", ["deno", "check", "main.ts", "lib", "test", "scripts"]],
     ] as const
   ) {
-    const { status, output, seconds } = await run(argv, { cwd: root, limit: 300 });
+    let outcome = await run(argv, { cwd: root, limit: 300 });
+    // The linter with a plug-in was seen to die of SIGSEGV at its exit, once in some hundred runs; that
+    // says nothing about the code.
+    if (outcome.status > 128) outcome = await run(argv, { cwd: root, limit: 300 });
+    const { status, output, seconds } = outcome;
     const tally = verdict(status === 0);
     report(name, tally, seconds, output);
     tallies.push(tally);

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -20,6 +20,7 @@ import {
   UNREACHABLE,
   ZONE,
 } from "./places.ts";
+import { buildGo } from "./build.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
 import { type Listener, Recorder } from "./recorder.ts";
 
@@ -50,6 +51,8 @@ export interface World {
   /** argv of a program, made to run on the host or out in the internet. */
   onHost(argv: readonly string[]): string[];
   outside(argv: readonly string[]): string[];
+  /** The same as `onHost` with the power over the host's namespaces that a test needs, and sbx does not. */
+  onHostAsRoot(argv: readonly string[]): string[];
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -78,7 +81,7 @@ export async function openWorld(): Promise<World> {
   chmodSync(scratch, 0o755);
   const files = join(scratch, "files");
   mkdirSync(files);
-  const servers = buildServers();
+  const servers = buildGo("internet");
   const root = process.getuid?.() === 0;
   const kinds = root ? ["--mount", "--net"] : ["--user", "--map-root-user", "--mount", "--net"];
   const fakenet = spawn(
@@ -146,6 +149,7 @@ export async function openWorld(): Promise<World> {
     start: (args, options = {}) =>
       start(onHost([SBX, ...args], options.cwd), without(withEnv(options))),
     onHost: (argv) => onHost(argv),
+    onHostAsRoot: (argv) => [...inside, ...argv],
     outside,
     async [Symbol.asyncDispose]() {
       await Promise.all([out.recorder.stop(), own.recorder.stop()]);
@@ -169,17 +173,4 @@ async function ready(lines: AsyncIterable<string>): Promise<string[]> {
     if (word === "ready") return pids;
   }
   throw new Error("the fake internet did not start; see stderr");
-}
-
-function buildServers(): string {
-  const path = join(ROOT, ".cache/test/internet");
-  const built = spawnSync("go", ["build", "-o", path, "."], {
-    cwd: join(ROOT, "test/support/internet"),
-    env: { ...process.env, CGO_ENABLED: "0" },
-    encoding: "utf8",
-  });
-  if (built.status !== 0) {
-    throw new Error(`the fake internet does not build: ${built.stderr || built.error?.message}`);
-  }
-  return path;
 }

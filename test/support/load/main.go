@@ -17,6 +17,8 @@ const usage = `usage: load WHAT [flags]
   udp      --to HOST:PORT --count N --size B echo round trips: microseconds
   hold     --to HOST:PORT --count N          N connections at once, each echoed while all are open
   halves   --to HOST:PORT --bytes N          half-close in either direction
+  synflood --to ADDR:PORT --count N --device D   SYNs that nobody completes
+  spray    --block CIDR --count N --size B   datagrams, each to another place
   tap      --device NAME [--wire PATH]       a TAP device whose frames go over descriptor 3, or a unix socket
 `
 
@@ -40,7 +42,7 @@ func main() {
 	f.Parse(os.Args[2:])
 	tasks := map[string]func(options) (any, error){
 		"connect": connect, "fresh": fresh, "rate": rate, "up": up, "down": down,
-		"udp": udp, "hold": hold, "halves": halves, "tap": tap,
+		"udp": udp, "hold": hold, "halves": halves, "tap": tap, "synflood": synFlood, "spray": spray,
 	}
 	task, known := tasks[os.Args[1]]
 	if !known {

@@ -1,0 +1,17 @@
+import { spawnSync } from "node:child_process";
+import { join, resolve } from "node:path";
+import process from "node:process";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+
+/** Builds a Go program of test/support; answers its path. Go's cache makes the second time quick. */
+export function buildGo(name: "internet" | "load"): string {
+  const path = join(ROOT, ".cache/test", name);
+  const { status, stderr, error } = spawnSync("go", ["build", "-o", path, "."], {
+    cwd: join(ROOT, "test/support", name),
+    env: { ...process.env, CGO_ENABLED: "0" },
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`${name} does not build: ${stderr || error?.message}`);
+  return path;
+}

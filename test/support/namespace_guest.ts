@@ -1,0 +1,116 @@
+/**
+ * A guest without a machine: a network namespace whose only link is a TAP device on netstack, judged by the
+ * same network layer as any guest. It runs at native speed, which makes it the one for network tests and for
+ * measurements.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { buildGo } from "./build.ts";
+import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
+import { ROOT, type World } from "./world.ts";
+
+export interface NamespaceOptions {
+  readonly policy: "public-only" | "allow-all";
+  readonly rules?: readonly string[];
+  readonly defaults?: { readonly outbound: "allow" | "deny"; readonly inbound: "allow" | "deny" };
+  readonly denyWith?: "drop" | "reject";
+  readonly maxConnections?: number;
+  readonly mtu?: number;
+  /** False saves the cost of writing it, for measurements. */
+  readonly journal?: boolean;
+  readonly publish?: readonly {
+    readonly hostPort: number;
+    readonly guestPort: number;
+    readonly protocol: "tcp" | "udp";
+  }[];
+}
+
+export type JournalLine = Readonly<Record<string, unknown>> & { readonly event: string };
+
+export interface NamespaceGuest {
+  readonly netstackPid: number;
+  readonly published: readonly { readonly address: string; readonly port: number }[];
+  /** Journal lines so far. */
+  readonly journal: readonly JournalLine[];
+  readonly notices: readonly string[];
+  /** Runs a program in the guest's namespace. */
+  run(argv: readonly string[], options?: RunOptions): Promise<Run>;
+  start(argv: readonly string[], options?: RunOptions): Running;
+  /** Runs the load client and reads its answer. */
+  load<T>(what: string, flags: Readonly<Record<string, string | number>>): Promise<T>;
+  /** Resident memory of netstack, in MiB: now, or the most it ever had. */
+  netstackMemory(which?: "now" | "peak"): number;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export async function openNamespaceGuest(
+  world: World,
+  options: NamespaceOptions,
+): Promise<NamespaceGuest> {
+  const load = buildGo("load");
+  const netstack = join(ROOT, `vendor/bin/linux-${process.arch}/netstack`);
+  const script = join(ROOT, "test/support/namespace_host.ts");
+  const [command = "", ...args] = world.onHost(
+    [process.execPath, script, load, netstack, JSON.stringify(options)],
+  );
+  const host = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const journal: JournalLine[] = [];
+  const notices: string[] = [];
+  const started = await readLines(host, journal, notices);
+  // The guest's namespace belongs to the host's user namespace; sysctls and mounts stay the host's.
+  const inside = (argv: readonly string[]) =>
+    world.onHostAsRoot(["nsenter", "--target", String(started.guest), "--net", "--", ...argv]);
+  return {
+    netstackPid: started.netstack,
+    published: started.published,
+    journal,
+    notices,
+    run: (argv, opts) => run(inside(argv), opts),
+    start: (argv, opts) => start(inside(argv), opts),
+    async load<T>(what: string, flags: Readonly<Record<string, string | number>>): Promise<T> {
+      const words = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
+      const { status, stdout, stderr } = await run(inside([load, what, ...words]), { limit: 300 });
+      if (status !== 0) throw new Error(`load ${what} ${words.join(" ")}: ${stderr}`);
+      return JSON.parse(stdout) as T;
+    },
+    netstackMemory(which = "now") {
+      const status = readFileSync(`/proc/${started.netstack}/status`, "utf8");
+      const line = which === "now" ? /^VmRSS:\s+(\d+)/m : /^VmHWM:\s+(\d+)/m;
+      return Number(line.exec(status)?.[1]) / 1024;
+    },
+    async [Symbol.asyncDispose]() {
+      host.stdin?.end();
+      await new Promise<void>((resolve) =>
+        host.exitCode === null ? host.once("close", () => resolve()) : resolve()
+      );
+    },
+  };
+}
+
+interface Started {
+  readonly guest: number;
+  readonly netstack: number;
+  readonly published: readonly { readonly address: string; readonly port: number }[];
+}
+
+function readLines(
+  host: ChildProcess,
+  journal: JournalLine[],
+  notices: string[],
+): Promise<Started> {
+  const { promise, resolve, reject } = Promise.withResolvers<Started>();
+  host.once("close", () => reject(new Error("the namespace guest did not start; see stderr")));
+  if (host.stdout === null) throw new Error("the namespace guest has no stdout");
+  createInterface({ input: host.stdout }).on("line", (line) => {
+    const value = JSON.parse(line) as JournalLine & Started & { notice?: string };
+    if (value.guest !== undefined) resolve(value);
+    else if (value.notice !== undefined) notices.push(value.notice);
+    else if (value.event !== undefined) journal.push(value);
+  });
+  return promise;
+}

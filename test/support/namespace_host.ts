@@ -1,0 +1,125 @@
+/**
+ * namespace_host LOAD NETSTACK OPTIONS: the host's side of a namespace guest. Runs inside the host namespace of a
+ * world: starts netstack and the same network layer as `sbx run`, makes a network namespace that plays the
+ * guest, and connects the two by a TAP device. Prints one JSON object a line: first what it started, then
+ * the journal. Ends with its stdin, and everything with it.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { readlinkSync } from "node:fs";
+import process from "node:process";
+import { hostAddresses, systemResolvers } from "../../lib/host/network.ts";
+import { spawnNetstack } from "../../lib/host/processes.ts";
+import { parseRule } from "../../lib/policy/grammar.ts";
+import { NameSet } from "../../lib/policy/name_set.ts";
+import { presetNamed } from "../../lib/policy/presets.ts";
+import type { Journal } from "../../lib/sandbox/journal.ts";
+import { LINK, MTU } from "../../lib/sandbox/link.ts";
+import { openNetwork } from "../../lib/sandbox/network.ts";
+import { resolverAt } from "../../lib/sandbox/resolver_at.ts";
+import type { NamespaceOptions } from "./namespace_guest.ts";
+
+const [load = "", netstackPath = "", text = "{}"] = process.argv.slice(2);
+const options = JSON.parse(text) as NamespaceOptions;
+
+const print = (value: unknown) => process.stdout.write(JSON.stringify(value) + "\n");
+const journal: Journal = {
+  write: (event) => options.journal === false ? undefined : print(event),
+  close: () => Promise.resolve(),
+};
+
+const preset = presetNamed(options.policy);
+if (preset === null) throw new Error(`no such preset: ${options.policy}`);
+const policy = {
+  ...preset,
+  rules: [...(options.rules ?? []).map(parseRule), ...preset.rules],
+  denyWith: options.denyWith ?? preset.denyWith,
+  ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
+};
+
+const netstack = spawnNetstack(netstackPath);
+const network = await openNetwork({
+  control: netstack.control,
+  flows: netstack.flows,
+  policy,
+  blocked: new NameSet(),
+  rebindProtection: true,
+  resolvers: systemResolvers().map(resolverAt),
+  dnsTimeoutMs: 5000,
+  ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
+  hostAddresses,
+  journal,
+  onDenial: () => {},
+  onNotice: (notice) => print({ notice }),
+});
+
+const guest = holdNamespace();
+const pump = enter(["env", "GOMAXPROCS=2", load, "tap", "--device", "eth0"], netstack.framesFd);
+netstack.releaseFrames();
+await configured();
+const published = [];
+for (const publication of options.publish ?? []) {
+  published.push(...await network.publish(publication));
+}
+print({ guest: guest.pid, netstack: netstack.pid, pump: pump.pid, published });
+
+const end = () => process.exit(0);
+process.stdin.on("end", end).resume();
+void network.closed.then((error) => {
+  print({ closed: error?.message ?? null });
+  end();
+});
+
+function holdNamespace(): ChildProcess {
+  const child = spawn("unshare", ["-n", "setpriv", "--pdeathsig", "KILL", "sleep", "infinity"], {
+    stdio: "ignore",
+  });
+  const own = readlinkSync("/proc/self/ns/net");
+  // The process exists before it has unshared; a short wait beats a protocol for it.
+  while (namespaceOf(child.pid) === own) {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+  }
+  return child;
+}
+
+function namespaceOf(pid: number | undefined): string {
+  return readlinkSync(`/proc/${pid}/ns/net`);
+}
+
+function inGuest(argv: readonly string[]): string[] {
+  return ["nsenter", "--target", String(guest.pid), "--net", "--", ...argv];
+}
+
+function enter(argv: readonly string[], fd: number): ChildProcess {
+  const [command = "", ...args] = inGuest(["setpriv", "--pdeathsig", "KILL", ...argv]);
+  return spawn(command, args, { stdio: ["ignore", "inherit", "inherit", fd] });
+}
+
+/** What the agent does in a real guest. */
+async function configured(): Promise<void> {
+  const ip = (...args: string[]) => {
+    const [command = "", ...rest] = inGuest(["ip", ...args]);
+    return spawnSync(command, rest, { encoding: "utf8" });
+  };
+  while (ip("link", "show", "eth0").status !== 0) await new Promise((wake) => setTimeout(wake, 5));
+  // As in a real guest, the agent's addresses are all there are.
+  spawnSync(
+    "nsenter",
+    inGuest(["sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_ra"]).slice(1),
+  );
+  const { guest: own, gateway } = LINK;
+  for (
+    const command of [
+      "link set lo up",
+      `link set eth0 address ${own.mac} mtu ${options.mtu ?? MTU} up`,
+      `addr add ${own.ip4}/24 dev eth0`,
+      `addr add ${own.ip6}/64 dev eth0 nodad`,
+      `route add default via ${gateway.ip4}`,
+      `-6 route add default via ${gateway.ip6}`,
+    ]
+  ) {
+    const { status, stderr } = ip(...command.split(" "));
+    if (status !== 0) throw new Error(`ip ${command}: ${stderr}`);
+  }
+}
