@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { parseClientHello } from "./client_hello.ts";
+import { parseClientHello } from "../tls/client_hello.ts";
 import type { FirstEnd } from "./control_message.ts";
 import { parseHttpHost } from "./http_host.ts";
 

@@ -16,6 +16,8 @@ export interface ClientHello {
   readonly alpn: readonly string[];
   /** Versions as on the wire, 0x0304 for TLS 1.3, preferred first. */
   readonly versions: readonly number[];
+  /** Cipher suites as on the wire, preferred first. */
+  readonly ciphers: readonly number[];
   /**
    * An encrypted ClientHello is offered. Clients that know no key for a server send a random one
    * (GREASE), so this alone refuses nothing; the name above is the outer one.
@@ -104,7 +106,7 @@ function parseBody(body: Cursor): HelloParse {
   const version = body.u16();
   body.skip(32); // random
   body.skip(body.u8()); // session id
-  body.skip(body.u16()); // cipher suites
+  const ciphers = numbers(body.take(body.u16()));
   body.skip(body.u8()); // compression methods
   let sni: string | null = null;
   let alpn: readonly string[] = [];
@@ -126,12 +128,12 @@ function parseBody(body: Cursor): HelloParse {
     } else if (type === Extension.Alpn) {
       alpn = protocolNames(data);
     } else if (type === Extension.SupportedVersions) {
-      versions = supportedVersions(data);
+      versions = numbers(data.take(data.u8()));
     } else if (type === Extension.EncryptedClientHello) {
       ech = true;
     }
   }
-  return { kind: "hello", hello: { sni, alpn, versions, ech } };
+  return { kind: "hello", hello: { sni, alpn, versions, ciphers, ech } };
 }
 
 /** The one host_name of the list; null when there is not exactly one, or it is no canonical name. */
@@ -149,11 +151,12 @@ function protocolNames(data: Cursor): string[] {
   return names;
 }
 
-function supportedVersions(data: Cursor): number[] {
-  const list = new Cursor(data.take(data.u8()));
-  const versions: number[] = [];
-  while (list.left > 0) versions.push(list.u16());
-  return versions;
+/** A vector of 16-bit numbers. */
+function numbers(bytes: Uint8Array): number[] {
+  const list = new Cursor(bytes);
+  const values: number[] = [];
+  while (list.left > 0) values.push(list.u16());
+  return values;
 }
 
 /** One character a byte, so that nothing but ASCII can pass for a name. */
