@@ -27,6 +27,7 @@ export { Destination, DestinationGroup } from "./policy/destination.ts";
 export type { DenyWith, Policy } from "./policy/policy.ts";
 export { Action, Direction, PortRange, Protocol, Rule, type RuleScope } from "./policy/rule.ts";
 export type { BlockList, DnsSettings, Limits, PolicyFile } from "./policy/settings.ts";
+export type { AuthorityFiles, TlsSettings } from "./policy/tls_settings.ts";
 export type { SandboxBuilder } from "./sandbox/builder.ts";
 export type { Denial } from "./sandbox/denials.ts";
 export type { NetworkSummary } from "./sandbox/summary.ts";
@@ -39,5 +40,6 @@ export type {
   PublishedPort,
   SandboxOptions,
 } from "./sandbox/options.ts";
+export type { TlsBuilder } from "./sandbox/tls_builder.ts";
 export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
 export { type ExecOptions, Sandbox } from "./sandbox/sandbox.ts";

@@ -4,7 +4,9 @@
  *
  * @module
  */
+import { isDeepStrictEqual } from "node:util";
 import { DEFAULT_DNS, type DnsSettings, type PolicyFile } from "../policy/settings.ts";
+import { DEFAULT_TLS, type TlsSettings } from "../policy/tls_settings.ts";
 import { spellPolicy } from "../policy/spell.ts";
 
 /** Rules as lines of the rule grammar, or spelled out as objects. */
@@ -13,6 +15,7 @@ export function policyValue(file: PolicyFile, rules: "lines" | "objects"): objec
   return {
     ...spellPolicy(file.policy, rules),
     ...(Object.keys(dns).length === 0 ? {} : { dns }),
+    ...tlsValue(file.tls),
     ...file.limits,
   };
 }
@@ -33,4 +36,13 @@ function dnsValue(dns: DnsSettings): Record<string, unknown> {
     ...(dns.servers.length === 0 ? {} : { servers: dns.servers }),
     ...(dns.timeoutMs === undefined ? {} : { timeoutMs: dns.timeoutMs }),
   };
+}
+
+/** Only what differs from the defaults, and whether anything is intercepted. */
+function tlsValue(tls: TlsSettings): { readonly tls?: Record<string, unknown> } {
+  const changed = Object.entries(tls).filter(([key, value]) =>
+    !isDeepStrictEqual(value, DEFAULT_TLS[key as keyof TlsSettings])
+  );
+  if (changed.length === 0) return {};
+  return { tls: { intercept: tls.intercept, ...Object.fromEntries(changed) } };
 }

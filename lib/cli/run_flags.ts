@@ -5,10 +5,11 @@
  */
 import type { Command } from "commander";
 import type { Mount, Publication } from "../mod.ts";
+import { type TlsFlags, tlsRows } from "./tls_flags.ts";
 import { parseCount, parseDuration, parseMemory, parseMount, parsePublication } from "./values.ts";
 
 /** What was given, parsed; absent fields were not. */
-export interface RunFlags {
+export interface RunFlags extends TlsFlags {
   readonly policy?: string;
   /** Of `--allow`, `--deny` and `--rule` together, in the order given. */
   readonly rules: readonly RuleFlag[];
@@ -149,7 +150,13 @@ export function declareRunFlags(command: Command): void {
     ["-q, --quiet", "print nothing but the command's output and errors"],
     ["--log <file>", "append what happened on the network, one JSON object a line"],
   ];
-  const groups = { Network: network, Names: names, Guest: guest, Command: session };
+  const groups = {
+    Network: network,
+    Names: names,
+    TLS: tlsRows(command),
+    Guest: guest,
+    Command: session,
+  };
   for (const [title, rows] of Object.entries(groups)) {
     command.optionsGroup(`${title}:`);
     for (const [flags, description, parse] of rows) {

@@ -7,6 +7,7 @@ import process from "node:process";
 import { readEnvFile } from "./env_file.ts";
 import { resolvePolicy } from "./policy_argument.ts";
 import type { EnvironmentFlag, RunFlags } from "./run_flags.ts";
+import { applyTlsFlags } from "./tls_flags.ts";
 import { type Assignment, parseAssignment } from "./values.ts";
 import {
   type NetworkBuilder,
@@ -78,7 +79,7 @@ async function networkOf(flags: RunFlags): Promise<(network: NetworkBuilder) => 
     set("--dns-timeout", flags.dnsTimeout, (ms) => network.dnsTimeout(ms));
     set("--max-connections", flags.maxConnections, (count) => network.maxConnections(count));
     set("--max-new-flows", flags.maxNewFlows, (count) => network.newFlowsPerSecond(count));
-    return network;
+    return applyTlsFlags(network, flags, policy, given);
   };
 }
 
@@ -114,6 +115,8 @@ function refuseContradictions(flags: RunFlags): void {
     ? "--publish"
     : flags.rules.some(({ form, text }) => form === "allow" || /^\s*allow/.test(text))
     ? "rules that allow"
+    : flags.tlsIntercept
+    ? "--tls-intercept"
     : undefined;
   if (other !== undefined) {
     throw new SbxError(

@@ -11,7 +11,7 @@ import { PolicyFault, quote } from "./fault.ts";
 import type { Policy, Rule } from "./policy.ts";
 import { presetNamed } from "./presets.ts";
 import { readRuleEntry } from "./rule_entry.ts";
-import { type DnsShape, type PolicyFileShape, policyFileShape } from "./schema.ts";
+import { type DnsShape, type PolicyFileShape, policyFileShape, type TlsShape } from "./schema.ts";
 import {
   type BlockList,
   DEFAULT_DNS,
@@ -22,6 +22,13 @@ import {
 import { complaintOf } from "./shape.ts";
 import { type Path, positionAt, readSource, type Source, SourceFault } from "./source.ts";
 import { readName, readSuffixName } from "./target.ts";
+import {
+  DEFAULT_TLS,
+  readBypass,
+  readTlsPorts,
+  readUnverified,
+  type TlsSettings,
+} from "./tls_settings.ts";
 
 /** Longer lists of names belong into files of their own, which load faster. */
 const MAX_LENGTH = 4 << 20;
@@ -85,6 +92,7 @@ function readFile(reader: Reader, shape: PolicyFileShape, path: string): PolicyF
   return {
     policy: reader.at([], () => readPolicy(shape, rules)),
     dns: readDns(reader, shape.dns, path),
+    tls: readTls(reader, shape.tls, path),
     limits: {
       ...(shape.maxConnections === undefined ? {} : { maxConnections: shape.maxConnections }),
       ...(shape.newFlowsPerSecond === undefined
@@ -148,8 +156,34 @@ function readDns(reader: Reader, shape: DnsShape | undefined, path: string): Dns
   };
 }
 
+function readTls(reader: Reader, shape: TlsShape | undefined, policyPath: string): TlsSettings {
+  if (shape === undefined) return DEFAULT_TLS;
+  const { authority, ports } = shape;
+  const path = (text: string) => besides(policyPath, text);
+  return {
+    intercept: shape.intercept,
+    ports: ports === undefined
+      ? DEFAULT_TLS.ports
+      : reader.at(["tls", "ports"], () => readTlsPorts(ports)),
+    bypass: reader.each(shape.bypass, ["tls", "bypass"], readBypass),
+    blockQuic: shape.blockQuic ?? DEFAULT_TLS.blockQuic,
+    ...(authority === undefined
+      ? {}
+      : { authority: { cert: path(authority.cert), key: path(authority.key) } }),
+    upstreamCa: reader.each(shape.upstreamCa, ["tls", "upstreamCa"], path),
+    verifyUpstream: shape.verifyUpstream ?? DEFAULT_TLS.verifyUpstream,
+    noVerify: reader.each(shape.noVerify, ["tls", "noVerify"], readUnverified),
+    trustHostCas: shape.trustHostCas ?? DEFAULT_TLS.trustHostCas,
+    opaque: shape.opaque ?? DEFAULT_TLS.opaque,
+  };
+}
+
 function listPath(text: string, policyPath: string): string {
-  const path = text.slice(1);
-  if (path === "") throw new PolicyFault(`${quote(text)} names no file`, "write @lists/ads.txt");
+  if (text === "@") throw new PolicyFault(`${quote(text)} names no file`, "write @lists/ads.txt");
+  return besides(policyPath, text.slice(1));
+}
+
+/** Files that a policy names are found relative to it. */
+function besides(policyPath: string, path: string): string {
   return isAbsolute(path) ? path : join(dirname(policyPath), path);
 }

@@ -90,6 +90,27 @@ const dns = z.strictObject({
   timeoutMs: z.int().min(1).max(600_000).optional(),
 });
 
+const tls = z.strictObject({
+  intercept: z.boolean().describe("Open TLS on the intercepted ports, to see and judge requests"),
+  ports: z.array(port).min(1).optional().describe("Intercepted TCP ports; left out: 443"),
+  bypass: z.array(z.string()).optional()
+    .describe("Names, or .suffixes, that are not opened; each needs an allow rule as well"),
+  blockQuic: z.boolean().optional()
+    .describe("Refuse QUIC on these ports, so that clients fall back to TCP; on by default"),
+  authority: z.strictObject({ cert: z.string(), key: z.string() }).optional()
+    .describe("PEM files of your own authority. Left out: that of `sbx ca init`, or a fresh one"),
+  upstreamCa: z.array(z.string()).optional()
+    .describe("PEM files of authorities that upstream servers may have, beside the public ones"),
+  verifyUpstream: z.boolean().optional()
+    .describe("Verify the certificates of upstream servers; on by default"),
+  noVerify: z.array(z.string()).optional()
+    .describe("Names, .suffixes or addresses whose certificates are not verified"),
+  trustHostCas: z.boolean().optional()
+    .describe("Trust the authorities that this machine trusts, beside the public ones"),
+  opaque: z.boolean().optional()
+    .describe("Relay what is not HTTP inside TLS as it is, instead of refusing it"),
+});
+
 export const policyFileShape = z.strictObject({
   $schema: z.string().optional(),
   version: z.literal(1).optional(),
@@ -101,6 +122,7 @@ export const policyFileShape = z.strictObject({
   denyWith: z.enum(["drop", "reject"]).optional()
     .describe("How a denial looks to the guest: silence, or an error at once"),
   dns: dns.optional(),
+  tls: tls.optional(),
   maxConnections: z.int().min(1).max(1_000_000).optional()
     .describe("Flows alive at the same time"),
   newFlowsPerSecond: z.int().min(1).max(1_000_000).optional(),
@@ -112,6 +134,7 @@ export type RuleShape = z.output<typeof ruleObject>;
 export type DestinationShape = z.output<typeof destination>;
 export type PortsShape = z.output<typeof ports>;
 export type DnsShape = z.output<typeof dns>;
+export type TlsShape = z.output<typeof tls>;
 export type ExpectationShape = z.output<typeof expectationObject>;
 
 /** The keys of the mapping at a path into a policy file, for "did you mean". */
@@ -122,6 +145,8 @@ export function knownKeysAt(path: readonly PropertyKey[]): readonly string[] {
     destination,
     default: defaults,
     dns,
+    tls,
+    authority: tls.shape.authority.unwrap(),
     expect: expectationObject,
     pins: pin,
   };

@@ -8,6 +8,7 @@ import { formatEndpoint, parseAddress } from "../base/address.ts";
 import { PolicyFault, quote } from "./fault.ts";
 import type { Expectation } from "./expectation.ts";
 import type { Policy } from "./policy.ts";
+import { DEFAULT_TLS, type TlsSettings } from "./tls_settings.ts";
 
 /** How names are resolved for the guest. */
 export interface DnsSettings {
@@ -44,6 +45,7 @@ export interface Limits {
 export interface PolicyFile {
   readonly policy: Policy;
   readonly dns: DnsSettings;
+  readonly tls: TlsSettings;
   readonly limits: Limits;
   /** For `sbx policy test`. */
   readonly expect: readonly Expectation[];
@@ -60,7 +62,7 @@ export const DEFAULT_DNS: DnsSettings = {
 
 /** A policy with no further settings, as a preset or a program gives it. */
 export function plainPolicyFile(policy: Policy): PolicyFile {
-  return { policy, dns: DEFAULT_DNS, limits: {}, expect: [] };
+  return { policy, dns: DEFAULT_DNS, tls: DEFAULT_TLS, limits: {}, expect: [] };
 }
 
 /** Reads `ADDR`, `ADDR:PORT` or `[IPV6]:PORT` to `address:port`; the port is 53 by default. */

@@ -19,6 +19,7 @@ import {
   readServer,
 } from "../policy/settings.ts";
 import type { NetworkOptions, Publication } from "./options.ts";
+import { TlsBuilder } from "./tls_builder.ts";
 
 /** What was called so far; absent fields leave it to the policy. */
 interface Calls {
@@ -32,6 +33,9 @@ interface Calls {
   readonly maxConnections?: number;
   readonly newFlowsPerSecond?: number;
   readonly publish: readonly Publication[];
+  /** Present once TLS was configured. */
+  readonly tls?: TlsBuilder;
+  readonly trustHostCas?: boolean;
 }
 
 export class NetworkBuilder {
@@ -41,7 +45,7 @@ export class NetworkBuilder {
     this.#calls = calls;
   }
 
-  /** The policy that decides; `public-only` when not called. A policy file brings its DNS settings. */
+  /** The policy that decides; `public-only` when not called. A policy file brings its other settings. */
   policy(policy: Policy | PolicyFile): NetworkBuilder {
     return this.#with({ base: "policy" in policy ? policy : plainPolicyFile(policy) });
   }
@@ -120,6 +124,19 @@ export class NetworkBuilder {
     return this.#with({ newFlowsPerSecond: atLeastOne("newFlowsPerSecond", count) });
   }
 
+  /**
+   * Configures TLS, and turns its interception on unless told otherwise:
+   * `tls((t) => t.bypass("*.example.com"))`. Later calls build on earlier ones.
+   */
+  tls(configure: (tls: TlsBuilder) => TlsBuilder): NetworkBuilder {
+    return this.#with({ tls: configure(this.#calls.tls ?? new TlsBuilder()) });
+  }
+
+  /** The guest, and sbx for it, trust what this machine trusts, beside the public authorities. */
+  trustHostCas(on = true): NetworkBuilder {
+    return this.#with({ trustHostCas: on });
+  }
+
   /** Leads a port of this machine to one of the guest. */
   publish(publication: Publication): NetworkBuilder {
     const { hostPort, guestPort, bind } = publication;
@@ -150,6 +167,7 @@ export class NetworkBuilder {
         { hint: "allow the peers with an inbound rule, like allow:inbound@any" },
       );
     }
+    const tls = this.#calls.tls?.build(base.tls) ?? base.tls;
     return {
       policy: {
         ...base.policy,
@@ -164,6 +182,7 @@ export class NetworkBuilder {
         blockSuffix: [...base.dns.blockSuffix, ...this.#calls.blockSuffix],
         blockLists: [...base.dns.blockLists, ...this.#calls.blockLists],
       },
+      tls: { ...tls, trustHostCas: this.#calls.trustHostCas ?? tls.trustHostCas },
       publish,
       ...(maxConnections === undefined ? {} : { maxConnections }),
       ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),

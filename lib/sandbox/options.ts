@@ -6,6 +6,7 @@
  */
 import type { Policy } from "../policy/policy.ts";
 import type { DnsSettings } from "../policy/settings.ts";
+import type { TlsSettings } from "../policy/tls_settings.ts";
 import type { Denial } from "./denials.ts";
 
 /** A directory of the host that the guest sees. */
@@ -38,6 +39,7 @@ export interface PublishedPort {
 export interface NetworkOptions {
   readonly policy: Policy;
   readonly dns: DnsSettings;
+  readonly tls: TlsSettings;
   /** Flows at once, TCP and UDP together. Absent: what netstack can hold. */
   readonly maxConnections?: number;
   /** New flows a second. Absent: no limit of the user's. */

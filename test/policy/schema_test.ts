@@ -14,6 +14,7 @@ test("the published schema describes every key, and only these", () => {
     "rules",
     "denyWith",
     "dns",
+    "tls",
     "maxConnections",
     "newFlowsPerSecond",
     "expect",
