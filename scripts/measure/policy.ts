@@ -1,7 +1,6 @@
 /**
- * What a verdict costs, and whether that follows the size of the policy. Run it with
- * `node_modules/.bin/bun scripts/bench/policy.ts`; it prints nanoseconds per call, the median of
- * interleaved rounds, and each size's ratio to the smallest.
+ * What a verdict costs, and whether that follows the size of the policy: nanoseconds a call, and each
+ * size's ratio to the smallest.
  *
  * @module
  */
@@ -13,9 +12,11 @@ import { parseRule } from "../../lib/policy/grammar.ts";
 import { readNameList } from "../../lib/policy/name_list.ts";
 import { NameSet } from "../../lib/policy/name_set.ts";
 import type { FlowQuery, PinTable } from "../../lib/policy/policy.ts";
+import type { Bench, Benchmark } from "./benchmark.ts";
+import { interleave } from "./rounds.ts";
+import { formatTable } from "./table.ts";
 
 const SIZES = [10, 100, 1_000, 10_000, 100_000];
-const ROUNDS = 15;
 const CALLS = 20_480;
 const QUERIES = 1_024;
 
@@ -79,24 +80,35 @@ interface Calls {
   readonly call: (index: number) => unknown;
 }
 
-function measure(title: string, subjects: readonly Calls[]): void {
-  const rounds = subjects.map((): number[] => []);
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [subject, { call }] of subjects.entries()) {
+const FIGURE = { key: "ns", title: "a call", unit: "ns" } as const;
+
+/**
+ * Flat: a table that no longer fits the processor's caches costs some misses more a call; one that is
+ * searched would cost as many times more as it is longer.
+ */
+const FLAT = [
+  { size: 1_000, atMost: 2 },
+  { size: 100_000, atMost: 4 },
+] as const;
+
+async function measure(bench: Bench, title: string, calls: readonly Calls[]): Promise<void> {
+  const subjects = calls.map(({ size, call }) => ({
+    name: String(size),
+    round: () => {
       const start = process.hrtime.bigint();
       for (let index = 0; index < CALLS; index++) call(index % QUERIES);
-      rounds[subject]?.push(Number(process.hrtime.bigint() - start) / CALLS);
-    }
-  }
-  const medians = rounds.map((times) => times.sort((a, b) => a - b)[ROUNDS >> 1] ?? 0);
-  process.stdout.write(`${title}\n`);
-  for (const [subject, { size }] of subjects.entries()) {
-    const median = medians[subject] ?? 0;
-    const ratio = (median / (medians[0] ?? 1)).toFixed(2);
-    process.stdout.write(
-      `  ${String(size).padStart(7)}  ${median.toFixed(0).padStart(6)} ns  ${ratio} x\n`,
-    );
-  }
+      return { ns: Number(process.hrtime.bigint() - start) / CALLS };
+    },
+  }));
+  const series = await interleave(subjects, bench.rounds(15));
+  const smallest = String(calls[0]?.size);
+  const aims = FLAT.map(({ size, atMost }) => ({
+    figure: "ns",
+    of: String(size),
+    against: smallest,
+    atMost,
+  }));
+  bench.print(formatTable({ title, figures: [FIGURE], series, aims }));
 }
 
 function at<T>(list: readonly T[], index: number): T {
@@ -111,41 +123,56 @@ function blockList(size: number): string {
   );
 }
 
-const subjects = SIZES.map(subjectOf);
-measure(
-  "verdict on a flow, by number of rules",
-  subjects.map(({ size, compiled, flows }) => ({
-    size,
-    call: (index) => evaluate(compiled, at(flows, index), pins, hosts),
-  })),
-);
-measure(
-  "verdict on an opening flow, by number of rules",
-  subjects.map(({ size, compiled, flows }) => {
-    const opening = flows.map(({ name: _, ...flow }): FlowQuery => ({ ...flow, phase: "opening" }));
-    return { size, call: (index) => evaluate(compiled, at(opening, index), pins, hosts) };
-  }),
-);
-measure(
-  "verdict on a name, by number of rules",
-  subjects.map(({ size, compiled, names }) => ({
-    size,
-    call: (index) => evaluateName(compiled, { name: at(names, index), transport: "udp", port: 53 }),
-  })),
-);
-measure(
-  "name on a block list, by length of the list",
-  subjects.map(({ size, names }) => {
-    const set = new NameSet();
-    readNameList(blockList(size), "list", "suffix", set);
-    return { size, call: (index) => set.has(at(names, index)) };
-  }),
-);
+export const benchmark: Benchmark = async (bench) => {
+  const subjects = SIZES.map(subjectOf);
+  await measure(
+    bench,
+    "verdict on a flow, by number of rules",
+    subjects.map(({ size, compiled, flows }) => ({
+      size,
+      call: (index) => evaluate(compiled, at(flows, index), pins, hosts),
+    })),
+  );
+  await measure(
+    bench,
+    "verdict on an opening flow, by number of rules",
+    subjects.map(({ size, compiled, flows }) => {
+      const opening = flows.map(({ name: _, ...flow }): FlowQuery => ({
+        ...flow,
+        phase: "opening",
+      }));
+      return { size, call: (index) => evaluate(compiled, at(opening, index), pins, hosts) };
+    }),
+  );
+  await measure(
+    bench,
+    "verdict on a name, by number of rules",
+    subjects.map(({ size, compiled, names }) => ({
+      size,
+      call: (index) =>
+        evaluateName(compiled, { name: at(names, index), transport: "udp", port: 53 }),
+    })),
+  );
+  await measure(
+    bench,
+    "name on a block list, by length of the list",
+    subjects.map(({ size, names }) => {
+      const set = new NameSet();
+      readNameList(blockList(size), "list", "suffix", set);
+      return { size, call: (index) => set.has(at(names, index)) };
+    }),
+  );
+  await measureReading(bench);
+};
 
-const list = blockList(100_000);
-const loads = Array.from({ length: 5 }, () => {
-  const start = performance.now();
-  readNameList(list, "list", "name", new NameSet());
-  return performance.now() - start;
-}).sort((a, b) => a - b);
-process.stdout.write(`reading a list of 100000 names: ${loads[2]?.toFixed(0)} ms\n`);
+async function measureReading(bench: Bench): Promise<void> {
+  const text = blockList(100_000);
+  const round = () => {
+    const start = performance.now();
+    readNameList(text, "list", "name", new NameSet());
+    return { ms: performance.now() - start };
+  };
+  const series = await interleave([{ name: "100000", round }], bench.rounds(15));
+  const figures = [{ key: "ms", title: "read", unit: "ms" }];
+  bench.print(formatTable({ title: "reading a list of names", figures, series }));
+}

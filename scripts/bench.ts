@@ -1,0 +1,47 @@
+/**
+ * Runs the benchmarks named, or all of them, one after the other, and prints a table each: medians of
+ * interleaved rounds, ratios, and whether the ratios are what was aimed at.
+ *
+ * @module
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import type { Benchmark } from "./measure/benchmark.ts";
+import { describeMachine } from "./measure/machine.ts";
+
+/** One line a benchmark; each is a module that exports its `benchmark`. */
+const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly benchmark: Benchmark }>>> = {
+  policy: () => import("./measure/policy.ts"),
+};
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: "string" } },
+});
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+const names = positionals.length > 0 ? positionals : Object.keys(BENCHMARKS);
+const unknown = names.filter((name) => !(name in BENCHMARKS));
+
+if (unknown.length > 0 || rounds !== undefined && !(rounds >= 1)) {
+  process.stderr.write(`usage: scripts/bench [--rounds N] [NAME…]
+  names: ${Object.keys(BENCHMARKS).join(" ")}\n`);
+  process.exit(2);
+}
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => process.exit(1)); // What was started ends with its stdin or its parent.
+}
+
+const out = (text: string) => process.stdout.write(text);
+out(describeMachine());
+for (const name of names) {
+  const load = BENCHMARKS[name];
+  if (load === undefined) continue;
+  const { benchmark } = await load();
+  process.stderr.write(`measuring ${name}\n`);
+  await benchmark({
+    rounds: (usual) => rounds ?? usual,
+    print: (text) => out(`\n${text}`),
+    note: (line) => process.stderr.write(`  ${line}\n`),
+  });
+}
