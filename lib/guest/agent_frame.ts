@@ -93,13 +93,13 @@ export class AgentFrameReader {
       const head = frameHead(this.#held);
       if (this.#holding < HEADER + head.length) continue;
       this.#holding = 0;
-      yield { ...head, payload: this.#held.subarray(HEADER, HEADER + head.length) };
+      yield frameOf(head, this.#held);
     }
     while (rest.length >= HEADER) {
       const head = frameHead(rest);
       const end = HEADER + head.length;
       if (rest.length < end) break;
-      yield { ...head, payload: rest.subarray(HEADER, end) };
+      yield frameOf(head, rest);
       rest = rest.subarray(end);
     }
     this.#held.set(rest);
@@ -107,14 +107,18 @@ export class AgentFrameReader {
   }
 }
 
-function frameHead(
-  bytes: Uint8Array,
-): {
+interface FrameHead {
   readonly kind: Kind;
   readonly length: number;
   readonly call: number;
   readonly stream: Stream;
-} {
+}
+
+function frameOf({ kind, call, stream, length }: FrameHead, bytes: Uint8Array): AgentFrame {
+  return { kind, call, stream, payload: bytes.subarray(HEADER, HEADER + length) };
+}
+
+function frameHead(bytes: Uint8Array): FrameHead {
   const [kind = 0, l2 = 0, l1 = 0, l0 = 0, c2 = 0, c1 = 0, c0 = 0, stream = 0] = bytes;
   const length = l2 << 16 | l1 << 8 | l0;
   const call = c2 << 16 | c1 << 8 | c0;

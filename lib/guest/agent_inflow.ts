@@ -35,6 +35,8 @@ export class Inflow {
   readonly #peer: InflowPeer;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #state: "flowing" | "ending" | "closed" = "flowing";
+  /** The agent said so; a cancelled stream is closed without. */
+  #ended = false;
   /** Filled blocks, and how much of the last one is. */
   #blocks: Uint8Array<ArrayBuffer>[] = [];
   #filled = 0;
@@ -69,14 +71,15 @@ export class Inflow {
   push(bytes: Uint8Array): void {
     this.#window -= bytes.length;
     if (this.#window < 0) throw violation("it sent more than it was allowed to");
-    if (this.#state === "ending") throw violation("it sent bytes of a stream after its end");
-    if (this.#state === "closed") return; // cancelled, and the agent does not know yet
+    if (this.#ended) throw violation("it sent bytes of a stream after its end");
+    if (this.#state !== "flowing") return; // cancelled, and the agent does not know yet
     this.#keep(bytes);
     this.#deliver();
   }
 
   /** The agent has sent everything. */
   end(): void {
+    this.#ended = true;
     if (this.#state !== "flowing") return;
     this.#state = "ending";
     this.#deliver();

@@ -62,15 +62,16 @@ export function fileInfo({ kind, size, mode, modifiedMs }: Fields): FileInfo {
   return { kind, size, mode, modifiedMs };
 }
 
-const FAILURES: Readonly<Record<string, ErrorCode>> = {
-  "not-found": "EXEC_NOT_FOUND",
-  "not-executable": "EXEC_NOT_EXECUTABLE",
-  "no-directory": "EXEC_NOT_EXECUTABLE",
-};
+/** A map, because the code is the guest's word and may be one that every object answers to. */
+const FAILURES: ReadonlyMap<string, ErrorCode> = new Map([
+  ["not-found", "EXEC_NOT_FOUND"],
+  ["not-executable", "EXEC_NOT_EXECUTABLE"],
+  ["no-directory", "EXEC_NOT_EXECUTABLE"],
+]);
 
 /** Why a command did not start, as the error for whoever wanted it. */
 export function commandFailure({ code, message }: AgentFailure): SbxError {
-  return new SbxError(FAILURES[code] ?? "GUEST_FAILED", `Cannot run the command: ${message}`);
+  return new SbxError(FAILURES.get(code) ?? "GUEST_FAILED", `Cannot run the command: ${message}`);
 }
 
 function parseObject(payload: Uint8Array): Fields {

@@ -5,7 +5,7 @@
 import { expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import process from "node:process";
-import { type Duplex, duplexPair, PassThrough } from "node:stream";
+import { Duplex, duplexPair } from "node:stream";
 import { SbxError } from "../../lib/base/errors.ts";
 import { Agent } from "../../lib/guest/agent.ts";
 import {
@@ -16,6 +16,7 @@ import {
   WINDOW,
 } from "../../lib/guest/agent_frame.ts";
 
+const COMMANDS = 8;
 const COMMAND = { argv: ["true"], env: {}, stdin: true };
 
 /** An agent's end that is the test's to write. */
@@ -23,7 +24,7 @@ function hostile() {
   const [port, theirs] = duplexPair();
   theirs.on("data", () => {});
   theirs.on("error", () => {});
-  const agent = new Agent(port as Duplex);
+  const agent = new Agent(port);
   const send = (kind: Kind, call: number, stream: Stream, payload?: string | Uint8Array) => {
     const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
     theirs.write(encodeAgentFrame(kind, call, stream, bytes));
@@ -61,14 +62,13 @@ test("every violation fails the calls with PROTOCOL", async () => {
     ["a kind of the host's", (send) => send(Kind.Signal, 1, 0, "x")],
   ];
   for (const [name, violate] of violations) {
-    const { agent, send, theirs } = hostile();
+    const { agent, send } = hostile();
     const [first] = [agent.exec(COMMAND), agent.exec(COMMAND)];
     violate(send);
     const error = await first.exit.then(() => "no error", (error: unknown) => error);
     expect(error, name).toBeInstanceOf(SbxError);
     expect(error, name).toMatchObject({ code: "PROTOCOL" });
     await expect(agent.exec(COMMAND).exit, name).rejects.toMatchObject({ code: "PROTOCOL" });
-    expect(theirs.destroyed || theirs.readableEnded || theirs.writableEnded || true).toBeTrue();
   }
 });
 
@@ -80,14 +80,16 @@ test("the readers and writers of a lost call are told", async () => {
   const writer = command.stdin.getWriter();
   const writing = writer.write(new Uint8Array(WINDOW + 1));
   theirs.destroy();
-  await expect(reading).rejects.toMatchObject({ code: "GUEST_LOST" });
-  await expect(writing).rejects.toMatchObject({ code: "PIPE_CLOSED" });
-  await expect(command.exit).rejects.toMatchObject({ code: "GUEST_LOST" });
+  expect(await Promise.allSettled([reading, writing, command.exit])).toMatchObject([
+    { reason: { code: "GUEST_LOST" } },
+    { reason: { code: "PIPE_CLOSED" } },
+    { reason: { code: "GUEST_LOST" } },
+  ]);
 });
 
 test("a window of single bytes costs little more than a window", async () => {
   const { agent, send, theirs } = hostile();
-  const commands = Array.from({ length: 40 }, () => agent.exec(COMMAND));
+  const commands = Array.from({ length: COMMANDS }, () => agent.exec(COMMAND));
   Bun.gc(true);
   const before = process.memoryUsage().rss;
   const one = Uint8Array.of(1);
@@ -105,7 +107,7 @@ test("a window of single bytes costs little more than a window", async () => {
   await Promise.all(commands.map(({ exit }) => exit));
   Bun.gc(true);
   const grown = process.memoryUsage().rss - before;
-  expect(grown).toBeLessThan(40 * WINDOW * 8); // an object a byte would be a hundred times as much
+  expect(grown).toBeLessThan(COMMANDS * WINDOW * 8); // an object a byte would be a hundred times as much
   for (const { stdout } of commands.slice(0, 3)) {
     let total = 0;
     for await (const chunk of stdout) total += chunk.length;
@@ -151,9 +153,10 @@ test("mutated conversations end in a status or a declared error", async () => {
 });
 
 test("a port that fails while being written loses the agent", async () => {
-  const port = new PassThrough();
-  const agent = new Agent(port);
-  const command = agent.exec(COMMAND);
-  port.destroy(new Error("broken pipe"));
+  const port = new Duplex({
+    read() {},
+    write: (_bytes, _encoding, done) => done(new Error("broken pipe")),
+  });
+  const command = new Agent(port).exec(COMMAND);
   await expect(command.exit).rejects.toMatchObject({ code: "GUEST_LOST" });
 });

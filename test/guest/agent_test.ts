@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { join } from "node:path";
 import { Agents, bytes, feed, outcome, shell, text } from "./agent_process.ts";
 import type { Agent } from "../../lib/guest/agent.ts";
+import { WINDOW } from "../../lib/guest/agent_frame.ts";
 
 let agents: Agents;
 let agent: Agent;
@@ -74,14 +75,15 @@ test("a command whose reader leaves gets SIGPIPE", async () => {
 });
 
 test("a stalled stream holds up nothing else", async () => {
-  const stalled = agent.exec(shell("exec yes"));
-  const reader = stalled.stdout.getReader();
-  await reader.read();
-  reader.releaseLock();
-  expect(await outcome(agent.exec(shell("echo through")))).toMatchObject({ stdout: "through\n" });
+  const stalled = agent.exec(shell("echo $$ >&2; exec yes"));
+  const reader = stalled.stderr.getReader();
+  const pid = new TextDecoder().decode((await reader.read()).value).trim();
+  // It sleeps when window and pipe are full.
+  const full = `until grep -q '^State:.S' /proc/${pid}/status; do :; done; echo through`;
+  expect(await outcome(agent.exec(shell(full)))).toMatchObject({ stdout: "through\n" });
   stalled.signal(9);
   const rest = await bytes(stalled.stdout);
-  expect(rest.length).toBeGreaterThan(0);
+  expect(rest.length).toBeGreaterThan(WINDOW);
   expect(rest.length).toBeLessThan(2 << 20); // the window and the pipe, not more
   expect(await stalled.exit).toEqual({ signal: 9 });
 });
