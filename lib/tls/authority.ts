@@ -1,0 +1,88 @@
+/**
+ * The certificate authority that answers to the guest for everything that is intercepted, and the
+ * making of a new one.
+ *
+ * It carries no name constraints: it has to speak for whatever the guest may reach, and clients
+ * differ in which constraints they understand. What bounds it is who trusts it, which is this guest.
+ *
+ * @module
+ */
+
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import {
+  authorityExtensions,
+  certificatePem,
+  distinguishedName,
+  signCertificate,
+  subjectKey,
+} from "./certificate.ts";
+import { type SigningKey, signingKey } from "./signing_key.ts";
+
+/** An authority ready to sign leaves. */
+export interface Authority {
+  /** Its certificate, as clients are to trust it or, under a root of the user's, to be shown it. */
+  readonly certificatePem: string;
+  readonly certificateDer: Uint8Array;
+  /** Certificates above it, in order; the last is a root. Empty for one that signed itself. */
+  readonly above: readonly string[];
+  readonly signer: SigningKey;
+  /** Its name in DER, which leaves state as their issuer. */
+  readonly subject: Uint8Array;
+  /** Its subject key identifier. */
+  readonly keyIdentifier: Uint8Array;
+  readonly notAfter: Date;
+}
+
+/** An authority and its key, for keeping. */
+export interface FreshAuthority {
+  readonly authority: Authority;
+  /** PKCS #8. */
+  readonly keyPem: string;
+}
+
+export interface AuthorityOptions {
+  /** Common name; by default one with a random part, so that two are told apart. */
+  readonly name?: string;
+  /** How long it is valid. */
+  readonly days?: number;
+}
+
+export const DEFAULT_DAYS = 365;
+
+/** Certificates that began only now are refused where a clock is behind. */
+export const BACKDATE_MS = 3_600_000;
+
+export const DAY_MS = 86_400_000;
+
+/** Makes a self-signed authority: ECDSA on P-256, which every current client takes. */
+export async function makeAuthority(
+  { name, days = DEFAULT_DAYS }: AuthorityOptions = {},
+  now = Date.now(),
+): Promise<FreshAuthority> {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const subject = distinguishedName(name ?? `sbx authority ${randomBytes(3).toString("hex")}`);
+  const publicKey = subjectKey(privateKey);
+  const signer = signingKey(privateKey);
+  if (typeof signer === "string") throw new TypeError(`Cannot sign with a fresh key: ${signer}`);
+  const notAfter = new Date(now + days * DAY_MS);
+  const certificateDer = await signCertificate({
+    issuer: subject,
+    subject,
+    notBefore: new Date(now - BACKDATE_MS),
+    notAfter,
+    publicKey,
+    extensions: authorityExtensions(publicKey),
+  }, signer);
+  return {
+    keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    authority: {
+      certificatePem: certificatePem(certificateDer),
+      certificateDer,
+      above: [],
+      signer,
+      subject,
+      keyIdentifier: publicKey.identifier,
+      notAfter,
+    },
+  };
+}
