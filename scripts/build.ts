@@ -14,7 +14,7 @@ import process from "node:process";
 const root = resolve(import.meta.dirname, "..");
 const machine = arch() === "arm64" ? "arm64" : "x64";
 const bin = `vendor/bin/linux-${machine}`;
-const ASSETS = ["netstack", "vmlinux", "initramfs"] as const;
+const ASSETS = ["netstack", "vmlinux", "initramfs", "notices"] as const;
 
 function step(name: string, command: string, argv: readonly string[], cwd = root): void {
   process.stderr.write(`build:  ${name}\n`);
@@ -61,6 +61,7 @@ mkdirSync(`${root}/dist`, { recursive: true });
 goBuild("netstack");
 goBuild("agent");
 step("boot medium", `${root}/scripts/initramfs`, []);
+step("notices", process.execPath, ["scripts/licences/notices.ts", `${bin}/notices`]);
 for (const asset of ASSETS) {
   if (existsSync(`${root}/${bin}/${asset}`)) continue;
   process.stderr.write(`build failed: ${bin}/${asset} is missing; run: scripts/setup\n`);

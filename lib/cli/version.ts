@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
+import { notices } from "../host/assets.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
@@ -12,18 +13,20 @@ import { ui } from "./ui.ts";
 
 export function declare(command: Command): void {
   command.option("--json", "print one JSON object");
-  examples(command, [[
-    "sbx version",
-    "sbx, its runtime, its network stack and the guest's kernel",
-  ]]);
+  command.option("--licences", "print the licences of all that this file carries");
+  examples(command, [
+    ["sbx version", "sbx, its runtime, its network stack and the guest's kernel"],
+    ["sbx version --licences | less", "whose work they are, and where the kernel's source is"],
+  ]);
 }
 
-export function run(command: Command): Promise<number> {
+export async function run(command: Command): Promise<number> {
+  const { json, licences } = command.opts<{ json?: true; licences?: true }>();
+  if (licences) {
+    ui.out(await notices());
+    return OK;
+  }
   const info = buildInfo();
-  ui.out(
-    command.opts<{ json?: true }>().json
-      ? JSON.stringify(info, null, 2) + "\n"
-      : table(Object.entries(info)),
-  );
-  return Promise.resolve(OK);
+  ui.out(json ? JSON.stringify(info, null, 2) + "\n" : table(Object.entries(info)));
+  return OK;
 }

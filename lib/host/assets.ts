@@ -1,12 +1,12 @@
 /**
- * The files sbx carries: netstack, and the kernel and first file system of the guest. In the compiled
- * binary they are embedded and unpacked once into the user's cache; from a checkout they are in
- * vendor/bin.
+ * The files sbx carries: netstack, the kernel and first file system of the guest, and the notices of
+ * all of these. In the compiled binary they are embedded and, where a path is needed, unpacked once
+ * into the user's cache; from a checkout they are in vendor/bin.
  *
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { SbxError } from "../base/errors.ts";
@@ -32,13 +32,32 @@ export function assetPath(name: AssetName): Promise<string> {
   return path;
 }
 
+/**
+ * The licences of what this build carries, and where the source of the guest's kernel is.
+ *
+ * @throws SbxError REQUIREMENT_MISSING in a checkout that is not built.
+ */
+export async function notices(): Promise<string> {
+  return await embedded("notices")?.text() ?? await readFile(await built("notices"), "utf8");
+}
+
 async function locate(name: AssetName): Promise<string> {
-  const embedded = (Bun.embeddedFiles as readonly (Blob & { readonly name: string })[])
+  const file = embedded(name);
+  return file === undefined ? await built(name) : await unpack(name, file);
+}
+
+type EmbeddedFile = Blob & { readonly name: string };
+
+function embedded(name: string): EmbeddedFile | undefined {
+  return (Bun.embeddedFiles as readonly EmbeddedFile[])
     .find((file) => file.name.startsWith(`${name}-`));
-  if (embedded !== undefined) return await unpack(name, embedded);
+}
+
+/** Where a build of this checkout puts the file. */
+async function built(name: string): Promise<string> {
   const path = resolve(import.meta.dirname, `../../vendor/bin/linux-${process.arch}`, name);
   if (await sizeOf(path) === null) {
-    throw new SbxError("REQUIREMENT_MISSING", `Cannot start a guest: ${path} is missing`, {
+    throw new SbxError("REQUIREMENT_MISSING", `Cannot use ${path}: it is missing`, {
       hint: "run 'scripts/build' first",
     });
   }
@@ -52,7 +71,7 @@ async function locate(name: AssetName): Promise<string> {
  */
 async function unpack(
   name: AssetName,
-  embedded: Blob & { readonly name: string },
+  embedded: EmbeddedFile,
 ): Promise<string> {
   const dir = join(cacheDir(), "assets");
   const path = join(dir, embedded.name.replace(/\.$/, ""));

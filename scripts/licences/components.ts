@@ -50,7 +50,8 @@ export function goModules(root: string, programs: readonly string[]): Component[
     const info = execFileSync("go", ["version", "-m", program], { cwd: root, encoding: "utf8" });
     for (const [, name = "", version = ""] of info.matchAll(/^\tdep\t(\S+)\t(\S+)/gm)) {
       const escaped = name.replace(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`);
-      found.set(name, { name, version, directory: join(cache, `${escaped}@${version}`) });
+      const directory = join(cache, `${escaped}@${version}`);
+      found.set(`${name} ${version}`, { name, version, directory });
     }
   }
   return sorted(found);

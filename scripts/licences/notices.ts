@@ -1,15 +1,16 @@
 /**
- * Prints the notices: for each part of the binary its name, version and licence text, equal texts once.
- * With `--list` only the names and versions.
+ * notices.ts OUT: writes the notices of a build whose Go programs stand in vendor/bin: for each part of
+ * the binary its name, version and licence text, equal texts once.
  *
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { type Component, goModules, npmPackages } from "./components.ts";
 
+const [out = ""] = process.argv.slice(2);
 const root = resolve(import.meta.dirname, "../..");
 const bin = `vendor/bin/linux-${process.arch}`;
 
@@ -27,11 +28,6 @@ function licenceOf({ name, directory }: Component): string {
 const go = goModules(root, [`${bin}/netstack`, `${bin}/agent`]);
 const npm = npmPackages(root);
 
-if (process.argv.includes("--list")) {
-  for (const { name, version } of [...npm, ...go]) process.stdout.write(`${name} ${version}\n`);
-  process.exit(0);
-}
-
 const rule = "=".repeat(80);
 const section = (title: string, text: string) => `${rule}\n${title}\n${rule}\n\n${text.trim()}\n`;
 
@@ -44,10 +40,12 @@ for (const component of [...npm, ...go]) {
 const goVersion = execFileSync("go", ["env", "GOVERSION"], { encoding: "utf8" }).trim();
 const goRoot = execFileSync("go", ["env", "GOROOT"], { encoding: "utf8" }).trim();
 const kernel = readFileSync(join(root, ".cache/kernel/package"), "utf8").trim().split("\n");
-const source = readFileSync(join(root, "scripts/licences/kernel.txt"), "utf8");
+const [, kernelVersion = ""] = kernel[0]?.split("_") ?? [];
+const source = readFileSync(join(root, "scripts/licences/kernel.txt"), "utf8")
+  .replaceAll("VERSION", kernelVersion);
 const runtime = readFileSync(join(root, "scripts/licences/bun.txt"), "utf8");
 
-process.stdout.write([
+const text = [
   "sbx is under the Apache License 2.0 (LICENSE). Its binary also carries what follows.\n",
   section(
     `Linux kernel and modules (${kernel.join(", ")}): GPL-2.0 with the Linux syscall note`,
@@ -62,4 +60,5 @@ process.stdout.write([
     readFileSync(join(goRoot, "LICENSE"), "utf8"),
   ),
   ...[...byText].map(([text, names]) => section(names.join("\n"), text)),
-].join("\n"));
+].join("\n");
+writeFileSync(join(root, out), text);
