@@ -51,6 +51,7 @@ export class DnsServer {
   readonly #udp: UdpSocket;
   readonly #tcp: Server;
   readonly #connections = new Set<Socket>();
+  #closed = false;
 
   private constructor(address: string, udp: UdpSocket, tcp: Server) {
     this.address = address;
@@ -96,6 +97,8 @@ export class DnsServer {
   }
 
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#udp.close();
     this.#tcp.close();
     for (const socket of this.#connections) socket.destroy();
