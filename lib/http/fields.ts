@@ -1,0 +1,115 @@
+/**
+ * Header and trailer fields, whatever the version of HTTP. Pure.
+ *
+ * @module
+ */
+
+/** One field line; the order of lines is kept. */
+export interface Field {
+  /** As its sender wrote it. */
+  readonly name: string;
+  /** The name in lower case. */
+  readonly key: string;
+  /** Without surrounding white space; one character a byte. */
+  readonly value: string;
+}
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** RFC 9110 5.5; other control bytes mean the end of a value to some parsers. */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+export function isToken(text: string): boolean {
+  return TOKEN.test(text);
+}
+
+export function isFieldValue(text: string): boolean {
+  return VALUE.test(text);
+}
+
+/** The values of all lines with this key. */
+export function valuesOf(fields: readonly Field[], key: string): string[] {
+  const values: string[] = [];
+  for (const field of fields) if (field.key === key) values.push(field.value);
+  return values;
+}
+
+/** The members of a comma-separated list that may span lines, in lower case. */
+export function listOf(fields: readonly Field[], key: string): string[] {
+  const members: string[] = [];
+  for (const value of valuesOf(fields, key)) {
+    for (const member of value.split(",")) {
+      const text = member.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase();
+      if (text !== "") members.push(text);
+    }
+  }
+  return members;
+}
+
+/** The text without spaces and tabs at its ends; linear, unlike the obvious pattern. */
+export function trim(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isBlank(text.charCodeAt(from))) from++;
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+/** Fields that say something about one connection only (RFC 9110 7.6.1). */
+const CONNECTION_FIELDS: ReadonlySet<string> = new Set([
+  "connection",
+  "proxy-connection",
+  "keep-alive",
+  "te",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+]);
+
+/**
+ * What `Connection` cannot take away, whatever it nominates: where a request goes, where it ends, and
+ * whom it is from (hostile case "hop-by-hop tricks").
+ */
+const NEVER_NOMINATED: ReadonlySet<string> = new Set([
+  "host",
+  "content-length",
+  "content-type",
+  "content-encoding",
+  "authorization",
+  "cookie",
+  "set-cookie",
+  "trailer",
+]);
+
+/** The fields that go on to the other side: those of the connection, and those it nominates, stay. */
+export function endToEnd(fields: readonly Field[]): Field[] {
+  const nominated = listOf(fields, "connection");
+  return fields.filter(({ key }) =>
+    !CONNECTION_FIELDS.has(key) && (!nominated.includes(key) || NEVER_NOMINATED.has(key))
+  );
+}
+
+/** Trailers must not say what a head has to say before the body (RFC 9110 6.5.1). */
+const NEVER_TRAILING: ReadonlySet<string> = new Set([
+  ...CONNECTION_FIELDS,
+  ...NEVER_NOMINATED,
+  "content-range",
+  "expect",
+  "max-forwards",
+  "cache-control",
+  "www-authenticate",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "age",
+  "date",
+  "location",
+  "vary",
+]);
+
+/** The trailers that may be passed on. */
+export function endToEndTrailers(fields: readonly Field[]): Field[] {
+  return fields.filter(({ key }) => !NEVER_TRAILING.has(key));
+}
