@@ -5,9 +5,11 @@
  * with the other. So parsing is strict (no octal, hex or shortened IPv4, which resolvers and C
  * libraries read in different ways), and an IPv4-mapped IPv6 address *is* its IPv4 address.
  *
+ * ipaddr.js reads and spells; what it would read more generously is kept from it.
+ *
  * @module
  */
-
+import ipaddr from "ipaddr.js";
 import { isIPv4, isIPv6 } from "node:net";
 
 export interface Address {
@@ -37,8 +39,8 @@ export function parseAddress(text: string): Address | null {
   if (isIPv4(text)) return { family: 4, text, bytes: bytesOfIPv4(text) };
   if (!isIPv6(text)) return null;
   const zone = text.indexOf("%");
-  const bytes = bytesOfIPv6(zone < 0 ? text : text.slice(0, zone));
-  return addressOf(bytes);
+  const plain = withHexTail(zone < 0 ? text : text.slice(0, zone));
+  return addressOf(Uint8Array.from(ipaddr.IPv6.parse(plain).toByteArray()));
 }
 
 /** The address of 4 or 16 bytes in network order; an IPv4-mapped one becomes IPv4. */
@@ -135,29 +137,15 @@ function isUnspecifiedOrLoopback(bytes: Uint8Array): boolean {
 }
 
 function bytesOfIPv4(text: string): Uint8Array {
-  return Uint8Array.from(text.split("."), Number);
+  return Uint8Array.from(ipaddr.IPv4.parse(text).octets);
 }
 
-/** For text that `isIPv6` accepted, so that only the gap and the dotted tail need care. */
-function bytesOfIPv6(text: string): Uint8Array {
-  const bytes = new Uint8Array(16);
-  const [head = "", tail] = text.split("::");
-  const front = groupBytes(head);
-  bytes.set(front, 0);
-  if (tail !== undefined) {
-    const back = groupBytes(tail);
-    bytes.set(back, 16 - back.length);
-  }
-  return bytes;
-}
-
-function groupBytes(text: string): number[] {
-  if (text === "") return [];
-  return text.split(":").flatMap((group) => {
-    if (group.includes(".")) return [...bytesOfIPv4(group)];
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 0xff];
-  });
+/** `::1.2.3.4` as `::102:304`: ipaddr.js takes a dotted tail for an IPv4-mapped address. */
+function withHexTail(text: string): string {
+  if (!text.includes(".")) return text;
+  const start = text.lastIndexOf(":") + 1;
+  const [a = 0, b = 0, c = 0, d = 0] = bytesOfIPv4(text.slice(start));
+  return `${text.slice(0, start)}${(a << 8 | b).toString(16)}:${(c << 8 | d).toString(16)}`;
 }
 
 function masked(bytes: Uint8Array, prefix: number): Uint8Array {
@@ -167,27 +155,7 @@ function masked(bytes: Uint8Array, prefix: number): Uint8Array {
   });
 }
 
+/** Dotted decimal, or RFC 5952. */
 function textOf(bytes: Uint8Array): string {
-  return bytes.length === 4 ? bytes.join(".") : textOfIPv6(bytes);
-}
-
-/** RFC 5952: lower case, no leading zeroes, the first longest run of two or more zero groups cut. */
-function textOfIPv6(bytes: Uint8Array): string {
-  const groups: number[] = [];
-  for (let i = 0; i < 16; i += 2) groups.push((bytes[i] ?? 0) << 8 | (bytes[i + 1] ?? 0));
-  const run = longestZeroRun(groups);
-  const hex = groups.map((group) => group.toString(16));
-  if (run.size < 2) return hex.join(":");
-  return `${hex.slice(0, run.start).join(":")}::${hex.slice(run.start + run.size).join(":")}`;
-}
-
-function longestZeroRun(groups: readonly number[]): { start: number; size: number } {
-  let best = { start: 0, size: 0 };
-  let start = 0;
-  for (let i = 0; i <= groups.length; i++) {
-    if (groups[i] === 0) continue;
-    if (i - start > best.size) best = { start, size: i - start };
-    start = i + 1;
-  }
-  return best;
+  return bytes.length === 4 ? bytes.join(".") : new ipaddr.IPv6([...bytes]).toRFC5952String();
 }
