@@ -28,6 +28,21 @@ export const REASONS = {
   "name-mismatch":
     "The flow states a name that is allowed, but sbx did not resolve that name to the address it " +
     "leads to. Anybody can state any name, so it counts only together with the address.",
+  "tls-expected":
+    "The port is intercepted (--tls-port), so that a flow to it has to start with a TLS handshake. " +
+    "This one did not.",
+  "tls-protocol":
+    "The TLS session carries something other than HTTP, which sbx does not pass on unseen. " +
+    "--tls-opaque relays it as it is; --tls-bypass leaves flows to a name alone.",
+  quic: "QUIC on an intercepted port. It is refused so that clients fall back to TLS over TCP, " +
+    "which can be intercepted; --no-block-quic lets it pass unseen.",
+  "upstream-untrusted":
+    "The server's certificate does not prove the name that the guest asked for; the detail says " +
+    "why. --upstream-ca trusts its authority, --no-verify-upstream=NAME asks for no proof.",
+  "upstream-tls":
+    "The server ended the TLS handshake, or offers nothing that guest and sbx both speak.",
+  mtls: "The server asks for a certificate of the client. sbx has none to show in the guest's " +
+    "place; --tls-bypass lets the guest show its own.",
   "blocked-name": "The name, or one it is an alias of, is on a block list: --block-domain, " +
     "--block-domain-suffix, --block-doh or `dns` in the policy file.",
   "local-name":

@@ -4,8 +4,9 @@
  * ```
  * asked ──► denied                                        forgotten at once
  *   ├─────► allowed ──opened──► open ──closed──►          pins held while open
- *   └─────► inspected ──first──► denied | allowed | watched
+ *   └─────► inspected ──first──► denied | allowed | watched | intercepted
  *                                watched ──opened──► open, and judged once more by its first bytes
+ *                            intercepted ──dialled──► open, served by sbx itself
  *                       open ──policy changed──► revoked ──closed──►
  * ```
  *
@@ -16,14 +17,9 @@
  */
 import type { Control } from "./control.ts";
 import type { FlowEnd, FlowInfo, FromNetstack } from "./control_message.ts";
-import {
-  type Court,
-  judgeFirst,
-  judgeNamed,
-  judgeOpening,
-  type Ruling,
-  toVerdict,
-} from "./judge.ts";
+import type { ClientHello } from "../tls/client_hello.ts";
+import { type Court, judgeNamed, judgeOpening, type Ruling, toVerdict } from "./judge.ts";
+import { judgeFirst } from "./judge_first.ts";
 
 /** netstack keeps fewer flows alive; the bound only holds if it misbehaves. */
 const MAX_FLOWS = 65_536;
@@ -53,9 +49,18 @@ interface Flow {
   ruling: Ruling;
   /** What the flow itself stated; never a name that was only pinned. */
   stated: string | undefined;
-  /** netstack was told to dial. */
+  /** What an intercepted flow said. */
+  hello: ClientHello | undefined;
+  /** netstack was told to dial, or to hand the flow over. */
   passed: boolean;
   open: boolean;
+}
+
+/** A flow that sbx is to open. */
+export interface InterceptedFlow {
+  readonly info: FlowInfo;
+  readonly ruling: Ruling;
+  readonly hello: ClientHello;
 }
 
 export interface FlowTableSpec {
@@ -89,7 +94,7 @@ export class FlowTable {
       case "cached":
         return this.#cached(message);
       case "opened":
-        return this.#opened(message);
+        return this.#open(message.id, message.dial);
       case "closed":
         return this.#closed(message);
       case "gone":
@@ -103,7 +108,8 @@ export class FlowTable {
     for (const [id, flow] of this.#flows) {
       if (!flow.passed) continue;
       const ruling = judgeNamed(court, flow.info, flow.stated);
-      if (ruling.action === "allow") flow.ruling = ruling;
+      const { tls } = flow.ruling;
+      if (ruling.action === "allow") flow.ruling = tls === undefined ? ruling : { ...ruling, tls };
       else this.#revoke(id, flow, ruling);
     }
   }
@@ -141,7 +147,7 @@ export class FlowTable {
       return null;
     }
     const passed = ruling.action === "allow";
-    const flow = { info, ruling, stated: undefined, passed, open: false };
+    const flow = { info, ruling, stated: undefined, hello: undefined, passed, open: false };
     this.#flows.set(id, flow);
     for (const oldest of this.#flows.keys()) {
       if (this.#flows.size <= MAX_FLOWS) break;
@@ -154,10 +160,11 @@ export class FlowTable {
     const flow = this.#flows.get(id);
     if (flow === undefined) return;
     const court = this.#spec.court();
-    const { ruling, stated } = judgeFirst(court, flow.info, data, end);
+    const { ruling, stated, hello } = judgeFirst(court, flow.info, data, end);
     this.#spec.control.send(toVerdict(court, id, ruling));
     flow.ruling = ruling;
     flow.stated = stated;
+    flow.hello = hello;
     flow.passed = ruling.action !== "deny";
     if (ruling.action !== "deny") return;
     this.#spec.onEvent({ kind: "denied", id, info: flow.info, ruling });
@@ -165,7 +172,30 @@ export class FlowTable {
     if (!flow.open) this.#forget(id);
   }
 
-  #opened({ id, dial }: FromNetstack & { t: "opened" }): void {
+  /** The flow that netstack hands over, if it is one to open; null when it has ended meanwhile. */
+  intercepted(id: number): InterceptedFlow | null {
+    const flow = this.#flows.get(id);
+    if (flow?.hello === undefined || !flow.passed) return null;
+    const { info, ruling, hello } = flow;
+    return { info, ruling, hello };
+  }
+
+  /** sbx dialled an intercepted flow's server. */
+  dialled(id: number, address: string): void {
+    this.#open(id, address);
+  }
+
+  /** An intercepted flow goes no further. Its end is still to come. */
+  refuse(id: number, why: Pick<Ruling, "reason" | "detail">): void {
+    const flow = this.#flows.get(id);
+    if (flow === undefined || !flow.passed) return;
+    const { rule: _, ...ruling } = flow.ruling;
+    flow.ruling = { ...ruling, ...why, action: "deny" };
+    flow.passed = false;
+    this.#spec.onEvent({ kind: "denied", id, info: flow.info, ruling: flow.ruling });
+  }
+
+  #open(id: number, dial: string): void {
     const flow = this.#flows.get(id);
     if (flow === undefined || flow.open) return;
     flow.open = true;

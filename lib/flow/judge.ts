@@ -11,9 +11,9 @@ import { evaluate } from "../policy/evaluate.ts";
 import type { NameSet } from "../policy/name_set.ts";
 import type { FlowQuery, PinTable, ReasonId, Verdict } from "../policy/policy.ts";
 import { NO_RULE } from "../policy/scopes.ts";
-import type { FirstEnd, FlowInfo, VerdictAction, VerdictMessage } from "./control_message.ts";
+import type { Interception } from "../tls/interception.ts";
+import type { FlowInfo, VerdictAction, VerdictMessage } from "./control_message.ts";
 import { explicitDial } from "./dial.ts";
-import { statedName } from "./stated_name.ts";
 
 /** What every ruling of one policy generation rests on. */
 export interface Court {
@@ -23,6 +23,8 @@ export interface Court {
   readonly blocked: NameSet;
   /** Known DNS-over-HTTPS services, when these are to be refused. */
   readonly doh: NameSet | null;
+  /** Which flows are opened; null: none. */
+  readonly tls: Interception | null;
   /** Addresses of this machine, the gateways among them. Canonical, as those of flows are. */
   readonly hosts: ReadonlySet<string>;
   /** The gateway's addresses, which stand for this machine's loopback. */
@@ -44,6 +46,8 @@ export interface Ruling {
   readonly dial?: string;
   /** Refused at once whatever the policy's `denyWith` says, so that clients fall back. */
   readonly reject?: boolean;
+  /** What was decided about the TLS inside an allowed flow to an intercepted port. */
+  readonly tls?: "intercepted" | "bypassed";
   /** How long netstack may repeat the ruling for the same protocol, address and port. */
   readonly ttlMs?: number;
   /** For inspect: how long a silent guest is waited for. */
@@ -59,6 +63,7 @@ const CACHE_MS = 60_000;
  */
 const WAIT_FOR_GREETING_MS = 250;
 const WAIT_FOR_CLIENT_MS = 3_000;
+const WAIT_FOR_HELLO_MS = 10_000;
 const CLIENT_FIRST: ReadonlySet<number> = new Set([80, 443, 8000, 8080, 8443]);
 
 /** Judges a new flow. */
@@ -80,39 +85,33 @@ export function judgeOpening(court: Court, info: FlowInfo): Ruling {
   };
   const verdict = evaluate(court.compiled, query, court.pins, court.hosts);
   if (verdict.action === "defer") {
-    const waitMs = CLIENT_FIRST.has(info.dport) ? WAIT_FOR_CLIENT_MS : WAIT_FOR_GREETING_MS;
+    const waitMs = intercepts(court, info)
+      ? WAIT_FOR_HELLO_MS
+      : CLIENT_FIRST.has(info.dport)
+      ? WAIT_FOR_CLIENT_MS
+      : WAIT_FOR_GREETING_MS;
     return { action: "inspect", ...whyOf(verdict), waitMs };
   }
+  if (verdict.action === "allow" && intercepts(court, info)) {
+    return { action: "inspect", ...whyOf(verdict), waitMs: WAIT_FOR_HELLO_MS };
+  }
+  if (verdict.action === "allow" && blocksQuic(court, info)) return turnAway("quic", "over UDP");
   const ruling = settle(court, info, verdict, pinnedName(court, info));
   return isCacheable(court, query, verdict) ? { ...ruling, ttlMs: CACHE_MS } : ruling;
 }
 
-/** Other ways to ask for names are refused at once, so that clients fall back to the one that is left. */
-function turnAway(reason: ReasonId, detail: string): Ruling {
-  return { action: "deny", reason, detail, reject: true, ttlMs: CACHE_MS };
+/** Whether the flow must be TLS, and is opened if it is allowed. */
+export function intercepts({ tls }: Court, { proto, dir, dport }: FlowInfo): boolean {
+  return tls !== null && proto === "tcp" && dir === "outbound" && tls.ports.has(dport);
 }
 
-/**
- * Judges a flow by the first bytes that its guest sent; answers with the name in them, too. An allow
- * of a guest that has said nothing yet is `inspect` once more: dial, and judge what it says when it
- * does.
- */
-export function judgeFirst(
-  court: Court,
-  info: FlowInfo,
-  first: Uint8Array,
-  end: FirstEnd,
-): { readonly ruling: Ruling; readonly stated: string | undefined } {
-  const name = statedName(first, end);
-  if (name.kind === "invalid") {
-    const ruling = { action: "deny", reason: "sni-invalid", detail: name.why } as const;
-    return { ruling, stated: undefined };
-  }
-  const stated = name.kind === "name" ? name.name : undefined;
-  const ruling = judgeNamed(court, info, stated);
-  const silent = first.length === 0 && end === "timeout";
-  if (!silent || ruling.action !== "allow") return { ruling, stated };
-  return { ruling: { ...ruling, action: "inspect" }, stated };
+function blocksQuic({ tls }: Court, { proto, dir, dport }: FlowInfo): boolean {
+  return tls?.blockQuic === true && proto === "udp" && dir === "outbound" && tls.ports.has(dport);
+}
+
+/** Other ways to the same end are refused at once, so that clients fall back to the one that is left. */
+function turnAway(reason: ReasonId, detail: string): Ruling {
+  return { action: "deny", reason, detail, reject: true, ttlMs: CACHE_MS };
 }
 
 /** Judges a flow of which nothing more will be learnt than the name it stated, if it did. */

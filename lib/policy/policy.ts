@@ -93,6 +93,12 @@ export type ReasonId =
   | "dns" // a question on port 53: sbx answers it itself
   | "dns-transport" // guard: another way to ask for names than port 53
   | "sni-invalid" // guard: the name the flow states cannot be trusted
+  | "tls-expected" // an intercepted port, and what came is not TLS
+  | "tls-protocol" // TLS that carries something sbx does not relay
+  | "quic" // QUIC to an intercepted port, refused so that clients fall back to TLS
+  | "upstream-untrusted" // the server's certificate does not prove its name
+  | "upstream-tls" // no TLS session with the server came about
+  | "mtls" // the server asks for a certificate of the client
   | "name-mismatch" // the name is allowed, but was not resolved to this address
   | "blocked-name" // the name is on a block list
   | "local-name" // the name means something on this machine or its network only

@@ -18,12 +18,13 @@ import {
 } from "../flow/control_message.ts";
 import { FlowTable } from "../flow/flow_table.ts";
 import type { Court } from "../flow/judge.ts";
-import { Mux } from "../flow/mux.ts";
+import { Mux, type RedirectedFlow } from "../flow/mux.ts";
 import { compilePolicy } from "../policy/compile.ts";
 import type { NameSet } from "../policy/name_set.ts";
 import type { Policy } from "../policy/policy.ts";
 import { type Denial, Denials } from "./denials.ts";
 import { DnsFlows } from "./dns_flows.ts";
+import type { Interceptor } from "./interceptor.ts";
 import type { Journal } from "./journal.ts";
 import { GATEWAY_LINK_LOCAL, LINK, MTU } from "./link.ts";
 import type { Publication, PublishedPort } from "./options.ts";
@@ -44,6 +45,8 @@ export interface NetworkSpec {
   /** Empty: no name resolves. */
   readonly resolvers: readonly Resolver[];
   readonly dnsTimeoutMs: number;
+  /** Absent: nothing is intercepted. */
+  readonly interceptor?: Interceptor;
   /** TCP and UDP flows at once. Absent: what netstack can hold. */
   readonly maxConnections?: number;
   readonly newFlowsPerSecond?: number;
@@ -103,6 +106,7 @@ class SandboxNetwork implements Network {
       pins: this.pins,
       blocked: spec.blocked,
       doh: spec.blockDoh === true ? dohNames() : null,
+      tls: spec.interceptor?.interception ?? null,
       hosts: withGateways(spec.hostAddresses()),
       gateways: GATEWAYS,
       epoch: 1,
@@ -125,7 +129,10 @@ class SandboxNetwork implements Network {
     const dnsFlows = this.#serveDns();
     const mux = new Mux(
       spec.flows,
-      (flow) => dnsFlows.serve(flow),
+      (flow) => {
+        if (flow.info.dport === 53) dnsFlows.serve(flow);
+        else this.#intercept(flow);
+      },
       (error) => this.#control.close(error),
     );
     this.#refresh = setInterval(() => this.#refreshHosts(), HOST_REFRESH_MS);
@@ -176,6 +183,22 @@ class SandboxNetwork implements Network {
       onEvent: (event) => this.#recorder.dns(event),
     });
     return new DnsFlows(dns);
+  }
+
+  /** A flow that has lost its verdict on the way here goes no further. */
+  #intercept(redirected: RedirectedFlow): void {
+    if (redirected.kind !== "stream") return;
+    const { id, stream } = redirected;
+    const flow = this.#table.intercepted(id);
+    const { interceptor } = this.#spec;
+    if (flow === null || interceptor === undefined) return void stream.destroy();
+    const served = interceptor.serve({
+      stream,
+      flow,
+      onDialled: (address) => this.#table.dialled(id, address),
+      onRefused: (why) => this.#table.refuse(id, why),
+    });
+    if (!served) this.#take({ t: "limit", what: "intercepted", count: 1 });
   }
 
   #config(): ConfigMessage {

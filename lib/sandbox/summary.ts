@@ -53,6 +53,8 @@ export function limitNotice(
       return `${flows}: more than ${limits.newFlowsPerSecond} in a second`;
     case "pending":
       return `${flows}: too many wait for a verdict`;
+    case "intercepted":
+      return `${flows}: as many are open as can be intercepted at the same time`;
     case "udp":
       return `ended ${plural(count, "UDP flow")} that had been idle longest: too many were open`;
     case "ping-unavailable":

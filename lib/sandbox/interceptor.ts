@@ -1,0 +1,53 @@
+/**
+ * Who opens the flows of one network that are to be opened. Nothing of this is loaded in a sandbox
+ * that intercepts none.
+ *
+ * @module
+ */
+import { intercept, type InterceptSpec } from "../flow/intercept.ts";
+import { Dialer, type TrustSpec } from "../tls/dial.ts";
+import type { Interception } from "../tls/interception.ts";
+import type { Identity } from "../tls/terminate.ts";
+
+export interface InterceptorSpec {
+  readonly interception: Interception;
+  readonly trust: TrustSpec;
+  /** The certificate to show in a host's place. */
+  readonly leafFor: (host: string) => Promise<Identity>;
+}
+
+/** One flow, as the network hands it over. */
+export type OpenedFlow = Pick<InterceptSpec, "stream" | "flow" | "onDialled" | "onRefused">;
+
+/** Flows that may be open at the same time: each can hold most of a megabyte when its peers stall. */
+const MAX_FLOWS = 2_048;
+
+export class Interceptor {
+  readonly interception: Interception;
+  readonly #dialer: Dialer;
+  readonly #leafFor: InterceptorSpec["leafFor"];
+  #open = 0;
+
+  constructor({ interception, trust, leafFor }: InterceptorSpec) {
+    this.interception = interception;
+    this.#dialer = new Dialer(trust);
+    this.#leafFor = leafFor;
+  }
+
+  /** Serves the flow until it ends; false when there are too many, and it was reset. */
+  serve(flow: OpenedFlow): boolean {
+    if (this.#open >= MAX_FLOWS) {
+      flow.stream.destroy();
+      return false;
+    }
+    this.#open++;
+    flow.stream.once("close", () => this.#open--);
+    void intercept({
+      ...flow,
+      dialer: this.#dialer,
+      leafFor: this.#leafFor,
+      opaque: this.interception.opaque,
+    });
+    return true;
+  }
+}

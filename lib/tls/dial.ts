@@ -1,0 +1,140 @@
+/**
+ * The TLS session with a server, on behalf of a guest.
+ *
+ * Whoever calls has judged the address; nothing here resolves a name. Nothing of the guest is sent
+ * before the server has proved its name, and no session is ever resumed or shared: each belongs to
+ * one flow (decision 18 and the reason for it, cross-talk between guests, in docs/tls.md).
+ *
+ * @module
+ */
+import {
+  createSecureContext,
+  rootCertificates,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
+import * as tls from "node:tls";
+import { LruMap } from "../base/lru.ts";
+import type { NameSet } from "../policy/name_set.ts";
+import type { Offer, TlsVersion } from "./offer.ts";
+import { readFailure, type UpstreamFailure } from "./upstream_failure.ts";
+
+export interface DialSpec {
+  /** Address and port that were judged, or that the ruling named. */
+  readonly address: string;
+  readonly port: number;
+  /** The guest's SNI; null when it stated none. Then the certificate must be for `identity`. */
+  readonly sni: string | null;
+  /** The address that the guest meant, which a certificate may prove where no name is stated. */
+  readonly identity: string;
+  readonly offer: Offer;
+  /** The connection is there; the handshake follows. */
+  readonly onConnect?: () => void;
+  readonly signal: AbortSignal;
+}
+
+/** A session in which the server has proved its name, or need not. */
+export interface UpstreamSession {
+  readonly socket: TLSSocket;
+  /** The application protocol that the server chose; null for none. */
+  readonly alpn: string | null;
+  readonly version: TlsVersion;
+}
+
+export type Dialled =
+  | { readonly kind: "session"; readonly session: UpstreamSession }
+  | { readonly kind: "failed"; readonly failure: UpstreamFailure };
+
+export interface TrustSpec {
+  /** PEM certificates beside the public roots. */
+  readonly roots: readonly string[];
+  /** Names and addresses that need no proof; `all` for none at all. */
+  readonly unverified: NameSet | "all";
+}
+
+/** As long as netstack gives a dial of its own. */
+const CONNECT_MS = 15_000;
+const HANDSHAKE_MS = 10_000;
+
+/** A context holds all roots, about a megabyte; guests offer few different sets of ciphers. */
+const MAX_CONTEXTS = 16;
+
+export class Dialer {
+  readonly #trust: TrustSpec;
+  readonly #contexts = new LruMap<string, SecureContext>(MAX_CONTEXTS);
+
+  constructor(trust: TrustSpec) {
+    this.#trust = trust;
+  }
+
+  /** Never rejects. */
+  dial(spec: DialSpec): Promise<Dialled> {
+    const { promise, resolve } = Promise.withResolvers<Dialled>();
+    const { address, port, sni, offer, signal } = spec;
+    if (signal.aborted) return Promise.resolve(failed("ECANCELED"));
+    const socket = tls.connect({
+      host: address,
+      port,
+      servername: sni ?? "",
+      ALPNProtocols: [...offer.alpn],
+      secureContext: this.#context(offer),
+      rejectUnauthorized: !this.#isExempt(sni ?? spec.identity),
+      ...(sni === null
+        ? { checkServerIdentity: (_: string, cert) => tls.checkServerIdentity(spec.identity, cert) }
+        : {}),
+    });
+    let timer = setTimeout(() => socket.destroy(coded("ETIMEDOUT")), CONNECT_MS);
+    const abort = () => void socket.destroy(coded("ECANCELED"));
+    const settle = (dialled: Dialled) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+      resolve(dialled);
+    };
+    signal.addEventListener("abort", abort);
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => socket.destroy(coded("ETIMEDOUT")), HANDSHAKE_MS);
+      spec.onConnect?.();
+    });
+    socket.on(
+      "error",
+      (error: NodeJS.ErrnoException) => settle(failed(error.code ?? "ERR_UNKNOWN")),
+    );
+    socket.once("close", () => settle(failed("ECONNRESET")));
+    socket.once("secureConnect", () => settle({ kind: "session", session: sessionOf(socket) }));
+    return promise;
+  }
+
+  #isExempt(identity: string): boolean {
+    const { unverified } = this.#trust;
+    return unverified === "all" || unverified.has(identity);
+  }
+
+  /** Roots are parsed once for each set of ciphers and versions; that costs more than a handshake. */
+  #context({ ciphers, minVersion, maxVersion }: Offer): SecureContext {
+    const key = `${minVersion} ${maxVersion} ${ciphers}`;
+    const known = this.#contexts.get(key);
+    if (known !== undefined) return known;
+    const ca = [...rootCertificates, ...this.#trust.roots];
+    const context = createSecureContext({ ca, ciphers, minVersion, maxVersion });
+    this.#contexts.set(key, context);
+    return context;
+  }
+}
+
+function sessionOf(socket: TLSSocket): UpstreamSession {
+  const { alpnProtocol } = socket;
+  return {
+    socket,
+    alpn: typeof alpnProtocol === "string" ? alpnProtocol : null,
+    version: socket.getProtocol() === "TLSv1.3" ? "TLSv1.3" : "TLSv1.2",
+  };
+}
+
+function failed(code: string): Dialled {
+  return { kind: "failed", failure: readFailure(code) };
+}
+
+function coded(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}
