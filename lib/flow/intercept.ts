@@ -18,8 +18,10 @@ import { formatEndpoint } from "../base/address.ts";
 import type { ReasonId } from "../policy/policy.ts";
 import type { Dialer } from "../tls/dial.ts";
 import { join } from "../tls/join.ts";
-import { type AlertCode, fatalAlert, type Offer, readOffer } from "../tls/offer.ts";
-import { type Identity, terminate } from "../tls/terminate.ts";
+import type { Identity } from "../tls/leaves.ts";
+import { linger } from "../tls/linger.ts";
+import { Alert, type AlertCode, fatalAlert, type Offer, readOffer } from "../tls/offer.ts";
+import { terminate } from "../tls/terminate.ts";
 import type { UpstreamFailure } from "../tls/upstream_failure.ts";
 import type { FlowStream } from "./flow_stream.ts";
 import type { InterceptedFlow } from "./flow_table.ts";
@@ -43,7 +45,7 @@ export async function intercept(spec: InterceptSpec): Promise<void> {
   const offer = readOffer(hello, spec.opaque);
   if ("alert" in offer) {
     onRefused(unspeakable(offer.alert));
-    return sendAlert(stream, offer.alert);
+    return linger(stream, fatalAlert(offer.alert));
   }
   const gone = new AbortController();
   stream.once("close", () => gone.abort());
@@ -59,6 +61,8 @@ export async function intercept(spec: InterceptSpec): Promise<void> {
   });
   if (guest === null) return void session.socket.destroy();
   await join(guest, session.socket);
+  const lost = session.lost();
+  if (lost?.kind === "mtls") onRefused({ reason: "mtls" });
 }
 
 function dial({ flow, dialer, onDialled }: InterceptSpec, offer: Offer, signal: AbortSignal) {
@@ -89,32 +93,21 @@ function refuse({ stream, onRefused }: InterceptSpec, failure: UpstreamFailure):
       return void stream.destroy();
     case "untrusted":
       onRefused({ reason: "upstream-untrusted", detail: failure.why });
-      return sendAlert(stream, failure.alert);
+      return linger(stream, fatalAlert(failure.alert));
     case "mtls":
       onRefused({ reason: "mtls" });
-      return sendAlert(stream, failure.alert);
+      return linger(stream, fatalAlert(failure.alert));
     case "handshake":
       onRefused({ reason: "upstream-tls", detail: failure.why });
-      return sendAlert(stream, failure.alert);
+      return linger(stream, fatalAlert(failure.alert));
   }
 }
 
 function unspeakable(alert: AlertCode): { readonly reason: ReasonId; readonly detail?: string } {
-  return alert === 120
+  return alert === Alert.NoApplicationProtocol
     ? { reason: "tls-protocol", detail: "no protocol that the guest offers is relayed" }
     : {
       reason: "upstream-tls",
       detail: "the guest offers neither TLS 1.2 nor 1.3 as sbx speaks them",
     };
-}
-
-/** How long a guest may take to read an alert. */
-const LINGER_MS = 5_000;
-
-function sendAlert(stream: FlowStream, alert: AlertCode): void {
-  stream.resume(); // what the guest still says is nobody's business
-  stream.end(fatalAlert(alert));
-  const timer = setTimeout(() => stream.destroy(), LINGER_MS);
-  stream.once("close", () => clearTimeout(timer));
-  stream.once("end", () => stream.destroy());
 }

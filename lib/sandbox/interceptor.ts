@@ -5,13 +5,17 @@
  * @module
  */
 import { intercept, type InterceptSpec } from "../flow/intercept.ts";
+import type { TlsSettings } from "../policy/tls_settings.ts";
+import { makeAuthority } from "../tls/authority.ts";
 import { Dialer, type TrustSpec } from "../tls/dial.ts";
-import type { Interception } from "../tls/interception.ts";
-import type { Identity } from "../tls/terminate.ts";
+import { type Interception, readInterception } from "../tls/interception.ts";
+import { type Identity, Leaves } from "../tls/leaves.ts";
+import { readTrust } from "./upstream_trust.ts";
 
 export interface InterceptorSpec {
   readonly interception: Interception;
   readonly trust: TrustSpec;
+  readonly authorityPem: string;
   /** The certificate to show in a host's place. */
   readonly leafFor: (host: string) => Promise<Identity>;
 }
@@ -22,14 +26,35 @@ export type OpenedFlow = Pick<InterceptSpec, "stream" | "flow" | "onDialled" | "
 /** Flows that may be open at the same time: each can hold most of a megabyte when its peers stall. */
 const MAX_FLOWS = 2_048;
 
+/**
+ * What the settings ask for; undefined when they intercept nothing.
+ *
+ * @throws SbxError FILE_UNREADABLE, TLS_INVALID
+ */
+export async function openInterceptor(settings: TlsSettings): Promise<Interceptor | undefined> {
+  const interception = readInterception(settings);
+  if (interception === null) return undefined;
+  const [trust, { authority }] = await Promise.all([readTrust(settings), makeAuthority()]);
+  const leaves = new Leaves(authority);
+  return new Interceptor({
+    interception,
+    trust,
+    authorityPem: authority.certificatePem,
+    leafFor: (host) => leaves.leafFor(host),
+  });
+}
+
 export class Interceptor {
   readonly interception: Interception;
+  /** What the guest has to trust. */
+  readonly authorityPem: string;
   readonly #dialer: Dialer;
   readonly #leafFor: InterceptorSpec["leafFor"];
   #open = 0;
 
-  constructor({ interception, trust, leafFor }: InterceptorSpec) {
+  constructor({ interception, trust, authorityPem, leafFor }: InterceptorSpec) {
     this.interception = interception;
+    this.authorityPem = authorityPem;
     this.#dialer = new Dialer(trust);
     this.#leafFor = leafFor;
   }

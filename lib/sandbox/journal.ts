@@ -27,6 +27,8 @@ export interface FlowLine {
   readonly destination: string;
   /** What the flow stated, or a name that its destination was resolved from. */
   readonly name?: string;
+  /** What was decided about the TLS inside a flow to an intercepted port. */
+  readonly tls?: "intercepted" | "bypassed";
 }
 
 /** Why something was decided as it was. */

@@ -131,7 +131,7 @@ export class Recorder {
   }
 }
 
-function flowLine(flow: number, info: FlowInfo, { name }: Ruling): FlowLine {
+function flowLine(flow: number, info: FlowInfo, { name, tls }: Ruling): FlowLine {
   const { proto, src, sport, dst, dport } = info;
   const end = (address: string, port: number) =>
     hasPorts(proto) ? formatEndpoint(address, port) : address;
@@ -142,5 +142,6 @@ function flowLine(flow: number, info: FlowInfo, { name }: Ruling): FlowLine {
     source: end(src, sport),
     destination: end(dst, dport),
     ...(name === undefined ? {} : { name: escapeText(name) }),
+    ...(tls === undefined ? {} : { tls }),
   };
 }

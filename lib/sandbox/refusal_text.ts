@@ -83,7 +83,17 @@ const WORDS: Readonly<Record<ReasonId, string>> = {
 /** Reasons that a rule in front of all others would outweigh. */
 const OPENABLE: ReadonlySet<ReasonId> = new Set(["rule", "default", "host", "multicast"]);
 
+/** Refusals that another way to treat TLS would spare. */
+const TLS_SWITCHES: Partial<Record<ReasonId, (host: string) => string>> = {
+  quic: () => "--no-block-quic",
+  "tls-protocol": () => "--tls-opaque",
+  "upstream-untrusted": (host) => `--no-verify-upstream=${host}`,
+  mtls: (host) => `--tls-bypass ${host}`,
+};
+
 function flagForFlow(info: FlowInfo, reason: ReasonId, name?: string): string | undefined {
+  const switches = TLS_SWITCHES[reason]?.(name ?? info.dst);
+  if (switches !== undefined) return switches;
   if (!OPENABLE.has(reason)) return undefined;
   if (info.dir === "inbound") {
     return option(`--rule allow:inbound@${bracketed(info.src)}:${info.proto}:${info.dport}`);

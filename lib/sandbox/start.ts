@@ -12,7 +12,9 @@ import { assetPath } from "../host/assets.ts";
 import { hostAddresses, systemResolvers } from "../host/network.ts";
 import { cacheDir } from "../host/paths.ts";
 import { type NetstackProcess, spawnNetstack, spawnQemu } from "../host/processes.ts";
+import type { TlsSettings } from "../policy/tls_settings.ts";
 import { readBlockedNames } from "./blocked_names.ts";
+import type { Interceptor } from "./interceptor.ts";
 import { type Journal, NO_JOURNAL } from "./journal.ts";
 import { openJournal } from "./journal_file.ts";
 import { Lifetime, type Part } from "./lifetime.ts";
@@ -87,9 +89,13 @@ async function connect(
   journal: Journal,
   lifetime: Lifetime,
 ): Promise<Cable> {
-  const { policy, dns, publish, maxConnections, newFlowsPerSecond } = options.network;
+  const { policy, dns, tls, publish, maxConnections, newFlowsPerSecond } = options.network;
   const onNotice = (line: string) => options.onNotice?.(line);
-  const [binary, blocked] = await Promise.all([assetPath("netstack"), readBlockedNames(dns)]);
+  const [binary, blocked, interceptor] = await Promise.all([
+    assetPath("netstack"),
+    readBlockedNames(dns),
+    interceptorFor(tls),
+  ]);
   const servers = dns.servers.length > 0 ? dns.servers : hostResolvers(onNotice);
   const netstack = spawnNetstack(binary);
   const network = await openNetwork({
@@ -101,6 +107,7 @@ async function connect(
     blockDoh: dns.blockDoh,
     resolvers: servers.map(resolverAt),
     dnsTimeoutMs: dns.timeoutMs ?? DNS_TIMEOUT_MS,
+    ...(interceptor === undefined ? {} : { interceptor }),
     ...(maxConnections === undefined ? {} : { maxConnections }),
     ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
     hostAddresses,
@@ -115,6 +122,13 @@ async function connect(
   const published: PublishedPort[] = [];
   for (const publication of publish) published.push(...await network.publish(publication));
   return { netstack, network, published };
+}
+
+/** Most sandboxes intercept nothing, and load nothing that they would need for it. */
+async function interceptorFor(tls: TlsSettings): Promise<Interceptor | undefined> {
+  if (!tls.intercept) return undefined;
+  const { openInterceptor } = await import("./interceptor.ts");
+  return await openInterceptor(tls);
 }
 
 /** A machine without resolvers can still run guests that name nothing. */

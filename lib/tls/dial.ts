@@ -39,6 +39,11 @@ export interface UpstreamSession {
   /** The application protocol that the server chose; null for none. */
   readonly alpn: string | null;
   readonly version: TlsVersion;
+  /**
+   * What broke the session since. TLS 1.3 servers refuse a client only after its handshake is over
+   * (RFC 8446 4.4.2.4), so that a session may turn out to have been none.
+   */
+  readonly lost: () => UpstreamFailure | null;
 }
 
 export type Dialled =
@@ -96,12 +101,15 @@ export class Dialer {
       timer = setTimeout(() => socket.destroy(coded("ETIMEDOUT")), HANDSHAKE_MS);
       spec.onConnect?.();
     });
-    socket.on(
-      "error",
-      (error: NodeJS.ErrnoException) => settle(failed(error.code ?? "ERR_UNKNOWN")),
-    );
+    let lost: UpstreamFailure | null = null;
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      lost ??= readFailure(error.code ?? "ERR_UNKNOWN");
+      settle({ kind: "failed", failure: lost });
+    });
     socket.once("close", () => settle(failed("ECONNRESET")));
-    socket.once("secureConnect", () => settle({ kind: "session", session: sessionOf(socket) }));
+    socket.once("secureConnect", () => {
+      settle({ kind: "session", session: sessionOf(socket, () => lost) });
+    });
     return promise;
   }
 
@@ -122,12 +130,13 @@ export class Dialer {
   }
 }
 
-function sessionOf(socket: TLSSocket): UpstreamSession {
+function sessionOf(socket: TLSSocket, lost: UpstreamSession["lost"]): UpstreamSession {
   const { alpnProtocol } = socket;
   return {
     socket,
     alpn: typeof alpnProtocol === "string" ? alpnProtocol : null,
     version: socket.getProtocol() === "TLSv1.3" ? "TLSv1.3" : "TLSv1.2",
+    lost,
   };
 }
 

@@ -23,13 +23,15 @@ export function join(guest: Duplex, upstream: Duplex): Promise<{ up: number; dow
     });
     to.on("drain", () => from.resume());
     from.once("end", () => to.end());
-    from.once("error", () => to.destroy());
-    from.once("close", () => {
+    from.on("error", () => {}); // `close` follows
+    const gone = () => {
       closed();
       // A side that is gone will never take what the other still sends.
       if (from.readableEnded) to.end();
       else to.destroy();
-    });
+    };
+    if (from.closed) queueMicrotask(gone);
+    else from.once("close", gone);
   };
   copy(guest, upstream, (bytes) => moved.up += bytes);
   copy(upstream, guest, (bytes) => moved.down += bytes);

@@ -9,14 +9,9 @@
  */
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import type { Identity } from "./leaves.ts";
+import { linger } from "./linger.ts";
 import { GUEST_CIPHERS, type TlsVersion } from "./offer.ts";
-
-export interface Identity {
-  /** PEM. */
-  readonly key: string;
-  /** PEM, the leaf first. */
-  readonly cert: string;
-}
 
 export interface TerminateSpec {
   /** The guest's bytes from the first one of its ClientHello on. */
@@ -34,6 +29,7 @@ const HANDSHAKE_MS = 10_000;
 export function terminate(spec: TerminateSpec): Promise<TLSSocket | null> {
   const { guest, identity, alpn, minVersion } = spec;
   const { promise, resolve } = Promise.withResolvers<TLSSocket | null>();
+  let secured = false;
   const socket = new TLSSocket(guest as never, {
     isServer: true,
     ...identity,
@@ -41,18 +37,18 @@ export function terminate(spec: TerminateSpec): Promise<TLSSocket | null> {
     minVersion,
     ciphers: GUEST_CIPHERS,
   });
-  const give = () => {
+  const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
+  socket.on("error", () => {}); // `close` follows
+  socket.once("close", () => {
     clearTimeout(timer);
-    socket.destroy();
-    guest.destroy();
     resolve(null);
-  };
-  const timer = setTimeout(give, HANDSHAKE_MS);
-  socket.once("error", give);
-  socket.once("close", give);
+    // Bun leaves the stream below as it is, alert or last bytes included.
+    if (guest.writableEnded || !secured) linger(guest);
+    else guest.destroy();
+  });
   socket.once("secure", () => {
     clearTimeout(timer);
-    socket.off("error", give).off("close", give);
+    secured = true;
     resolve(socket);
   });
   return promise;

@@ -6,10 +6,11 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
+import type { TlsSettings } from "../../lib/policy/tls_settings.ts";
 import { buildGo } from "./build.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
 import { ROOT, type World } from "./world.ts";
@@ -21,6 +22,8 @@ export interface NamespaceOptions {
   readonly denyWith?: "drop" | "reject";
   readonly maxConnections?: number;
   readonly mtu?: number;
+  /** Intercepts TLS, with these settings beside the defaults. */
+  readonly tls?: Partial<TlsSettings>;
   /** False saves the cost of writing it, for measurements. */
   readonly journal?: boolean;
   readonly publish?: readonly {
@@ -35,6 +38,10 @@ export type JournalLine = Readonly<Record<string, unknown>> & { readonly event: 
 export interface NamespaceGuest {
   readonly netstackPid: number;
   readonly published: readonly { readonly address: string; readonly port: number }[];
+  /** PEM file of the authority that the guest would trust; empty where nothing is intercepted. */
+  readonly authority: string;
+  /** Resident memory of the process that decides, in MiB. */
+  deciderMemory(): number;
   /** Journal lines so far. */
   readonly journal: readonly JournalLine[];
   readonly notices: readonly string[];
@@ -62,12 +69,16 @@ export async function openNamespaceGuest(
   const journal: JournalLine[] = [];
   const notices: string[] = [];
   const started = await readLines(host, journal, notices);
+  const authority = join(world.scratch, `authority-${started.decider}.pem`);
+  writeFileSync(authority, started.authority);
   // The guest's namespace belongs to the host's user namespace; sysctls and mounts stay the host's.
   const inside = (argv: readonly string[]) =>
     world.onHostAsRoot(["nsenter", "--target", String(started.guest), "--net", "--", ...argv]);
   return {
     netstackPid: started.netstack,
     published: started.published,
+    authority,
+    deciderMemory: () => memoryOf(started.decider, /^VmRSS:\s+(\d+)/m),
     journal,
     notices,
     run: (argv, opts) => run(inside(argv), opts),
@@ -79,9 +90,8 @@ export async function openNamespaceGuest(
       return JSON.parse(stdout) as T;
     },
     netstackMemory(which = "now") {
-      const status = readFileSync(`/proc/${started.netstack}/status`, "utf8");
       const line = which === "now" ? /^VmRSS:\s+(\d+)/m : /^VmHWM:\s+(\d+)/m;
-      return Number(line.exec(status)?.[1]) / 1024;
+      return memoryOf(started.netstack, line);
     },
     async [Symbol.asyncDispose]() {
       host.stdin?.end();
@@ -92,9 +102,15 @@ export async function openNamespaceGuest(
   };
 }
 
+function memoryOf(pid: number, line: RegExp): number {
+  return Number(line.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+}
+
 interface Started {
   readonly guest: number;
   readonly netstack: number;
+  readonly decider: number;
+  readonly authority: string;
   readonly published: readonly { readonly address: string; readonly port: number }[];
 }
 

@@ -14,6 +14,8 @@ import { spawnNetstack } from "../../lib/host/processes.ts";
 import { parseRule } from "../../lib/policy/grammar.ts";
 import { NameSet } from "../../lib/policy/name_set.ts";
 import { presetNamed } from "../../lib/policy/presets.ts";
+import { DEFAULT_TLS } from "../../lib/policy/tls_settings.ts";
+import { openInterceptor } from "../../lib/sandbox/interceptor.ts";
 import type { Journal } from "../../lib/sandbox/journal.ts";
 import { LINK, MTU } from "../../lib/sandbox/link.ts";
 import { openNetwork } from "../../lib/sandbox/network.ts";
@@ -38,6 +40,10 @@ const policy = {
   ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
 };
 
+const interceptor = options.tls === undefined
+  ? undefined
+  : await openInterceptor({ ...DEFAULT_TLS, intercept: true, ...options.tls });
+
 const netstack = spawnNetstack(netstackPath);
 const network = await openNetwork({
   control: netstack.control,
@@ -47,6 +53,7 @@ const network = await openNetwork({
   rebindProtection: true,
   resolvers: systemResolvers().map(resolverAt),
   dnsTimeoutMs: 5000,
+  ...(interceptor === undefined ? {} : { interceptor }),
   ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
   hostAddresses,
   journal,
@@ -62,7 +69,14 @@ const published = [];
 for (const publication of options.publish ?? []) {
   published.push(...await network.publish(publication));
 }
-print({ guest: guest.pid, netstack: netstack.pid, pump: pump.pid, published });
+print({
+  guest: guest.pid,
+  netstack: netstack.pid,
+  pump: pump.pid,
+  decider: process.pid,
+  authority: interceptor?.authorityPem ?? "",
+  published,
+});
 
 const end = () => process.exit(0);
 process.stdin.on("end", end).resume();

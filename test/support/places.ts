@@ -72,6 +72,24 @@ export const PORT = {
   bulk: 9000,
 } as const;
 
+const TLS_HABITS = [
+  "h1",
+  "h2",
+  "none",
+  "v11",
+  "v12",
+  "v13",
+  "cbc",
+  "mtls",
+  "mtls-v12",
+  "expired",
+  "early",
+  "wrong-name",
+  "client-only",
+  "self-signed",
+  "stranger",
+] as const;
+
 /** What the resolvers of the fake internet say. */
 export const ZONE = {
   "allowed.test": { A: [PUBLIC] },
@@ -82,6 +100,8 @@ export const ZONE = {
   "good.cdn.test": { A: [SHARED] },
   "bad.cdn.test": { A: [SHARED] },
   "evil.test": { A: [EVIL] },
+  // Servers whose TLS has a habit or a fault; tls.go knows which.
+  ...Object.fromEntries(TLS_HABITS.map((habit) => [`${habit}.tls.test`, { A: [PUBLIC_2] }])),
   "xallowed.test": { A: [EVIL] },
   "allowed.test.evil.test": { A: [EVIL] },
   // Names that lead somewhere else than they should.

@@ -74,7 +74,21 @@ func (a *authority) leaf(host string) (*tls.Certificate, error) {
 	} else {
 		template.DNSNames = []string{host}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
+	if spoil := fault(host); spoil != nil {
+		spoil(template)
+	}
+	signer, signerKey := a.cert, a.key
+	switch host {
+	case "self-signed" + oddities:
+		signer, signerKey = template, key
+	case "stranger" + oddities:
+		// An authority with the same name, but another key.
+		if signerKey, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			return nil, err
+		}
+		signer = &x509.Certificate{RawSubject: a.cert.RawSubject, SubjectKeyId: []byte{1}, PublicKey: signerKey.Public()}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, signer, key.Public(), signerKey)
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,13 @@ func (s *servers) web() *http.Server {
 	return &http.Server{
 		Handler:           s.recording(mux),
 		ReadHeaderTimeout: time.Minute,
-		TLSConfig:         &tls.Config{GetCertificate: s.certificate, NextProtos: []string{"h2", "http/1.1"}},
-		ErrorLog:          log.New(io.Discard, "", 0), // Handshakes that fail are what tests do.
+		TLSConfig: &tls.Config{
+			GetConfigForClient: s.configFor,
+			GetCertificate:     s.certificate,
+			NextProtos:         []string{"h2", "http/1.1"},
+			MinVersion:         tls.VersionTLS10, // what configFor says counts
+		},
+		ErrorLog: log.New(io.Discard, "", 0), // Handshakes that fail are what tests do.
 	}
 }
 
