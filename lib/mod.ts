@@ -29,6 +29,11 @@ export { Action, Direction, PortRange, Protocol, Rule, type RuleScope } from "./
 export type { BlockList, DnsSettings, Limits, PolicyFile } from "./policy/settings.ts";
 export type { AuthorityFiles, TlsSettings } from "./policy/tls_settings.ts";
 export type { SandboxBuilder } from "./sandbox/builder.ts";
+export {
+  type AuthorityOptions,
+  CertificateAuthority,
+  type KeptAuthority,
+} from "./sandbox/certificate_authority.ts";
 export type { Denial } from "./sandbox/denials.ts";
 export type { NetworkSummary } from "./sandbox/summary.ts";
 export type { NetworkBuilder } from "./sandbox/network_builder.ts";

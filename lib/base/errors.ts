@@ -28,6 +28,7 @@ export type ErrorCode =
   | "TIMEOUT" // a limit the user set was reached: exit status 124
   | "TLS_INVALID" // a certificate or key the user gave cannot be used
   | "CA_EXISTS" // `sbx ca init` over an authority that is kept already
+  | "CA_MISSING" // no authority is kept
   | "STOPPED"; // the sandbox was already stopped
 
 /** Optional parts of an {@link SbxError}. */

@@ -44,6 +44,25 @@ export const COMMANDS: readonly CommandEntry[] = [
     ],
   },
   {
+    name: "ca",
+    summary: "keep the certificate authority that --tls-intercept answers with",
+    commands: [
+      { name: "init", summary: "make and keep one", load: () => import("./ca_init.ts") },
+      { name: "show", summary: "print what is kept", load: () => import("./ca_show.ts") },
+      {
+        name: "export",
+        summary: "write its certificate, never its key",
+        load: () => import("./ca_export.ts"),
+      },
+      {
+        name: "rotate",
+        summary: "replace it with a new one",
+        load: () => import("./ca_rotate.ts"),
+      },
+      { name: "rm", summary: "remove it", load: () => import("./ca_rm.ts") },
+    ],
+  },
+  {
     name: "doctor",
     summary: "check everything that sbx needs on this machine",
     load: () => import("./doctor.ts"),

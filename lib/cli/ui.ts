@@ -48,6 +48,11 @@ export class Ui {
     process.stdout.write(text);
   }
 
+  /** The same for what is no text. */
+  bytes(bytes: Uint8Array): void {
+    process.stdout.write(bytes);
+  }
+
   /** A line of progress or information that `--quiet` leaves out. */
   notice(line: string): void {
     if (!this.#quiet) this.#err(`${this.#paint("dim", "sbx:")} ${line}`);

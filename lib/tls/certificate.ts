@@ -106,7 +106,7 @@ export const ExtensionId = {
   extendedKeyUsage: "2.5.29.37",
 } as const;
 
-const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
+export const SERVER_AUTH = "1.3.6.1.5.5.7.3.1";
 
 /** Bits of keyUsage, the first one highest. */
 export const KeyUsage = { digitalSignature: 0x80, keyCertSign: 0x04, crlSign: 0x02 } as const;

@@ -75,6 +75,37 @@ test("calls add to what the policy file says of names, and replace its settings"
   expect([options.maxConnections, options.newFlowsPerSecond]).toEqual([5, 7]);
 });
 
+test("configuring TLS turns interception on, and adds to what the policy file says", async () => {
+  const file = await NetworkPolicy.parse(
+    "default: deny\ntls: {intercept: false, bypass: [a.example], verifyUpstream: false, trustHostCas: true}",
+    "lan.yaml",
+  );
+  const network = new NetworkBuilder().policy(file);
+  expect(network.build().tls).toMatchObject({ intercept: false, trustHostCas: true });
+  const { tls } = network
+    .tls((t) => t.bypass("*.B.example").interceptedPorts([8443, 443, 8443]).upstreamCaCert("u.pem"))
+    .tls((t) => t.verifyUpstreamExcept("::ffff:10.0.0.1", "c.example").opaque())
+    .tls((t) => t.interceptCaCert("ca.pem").interceptCaKey("ca.key"))
+    .build();
+  expect(tls).toEqual({
+    intercept: true,
+    ports: [443, 8443],
+    bypass: ["a.example", ".b.example"],
+    blockQuic: true,
+    authority: { cert: "ca.pem", key: "ca.key" },
+    upstreamCa: ["u.pem"],
+    verifyUpstream: false,
+    noVerify: ["10.0.0.1", "c.example"],
+    trustHostCas: true,
+    opaque: true,
+  });
+  expect(network.tls((t) => t.intercept(false).opaque()).build().tls.intercept).toBe(false);
+  expect(new NetworkBuilder().trustHostCas().build().tls).toMatchObject({
+    intercept: false,
+    trustHostCas: true,
+  });
+});
+
 test("custom policies deny what they do not mention", () => {
   expect(NetworkPolicy.custom({}).defaults).toEqual({ outbound: "deny", inbound: "deny" });
   expect(NetworkPolicy.custom({ defaults: "allow" }).defaults.inbound).toBe("allow");
@@ -110,6 +141,13 @@ test("every misuse is an SbxError that names the call", () => {
       () => network.policy(NetworkPolicy.none()).publish(publication).build(),
       "publish port 1 to 2",
     ],
+    [() => network.tls((t) => t.bypass("10.0.0.1")), 'bypass("10.0.0.1")'],
+    [() => network.tls((t) => t.bypass("*.com")), 'bypass("*.com")'],
+    [() => network.tls((t) => t.verifyUpstreamExcept("x y")), 'verifyUpstreamExcept("x y")'],
+    [() => network.tls((t) => t.interceptedPorts([])), "interceptedPorts()"],
+    [() => network.tls((t) => t.interceptedPorts([443, 0])), "interceptedPorts(443, 0)"],
+    [() => network.tls((t) => t.interceptCaCert("a")).build(), 'interceptCaCert("a")'],
+    [() => network.tls((t) => t.interceptCaKey("a")).build(), 'interceptCaKey("a")'],
     [() => network.rule("example.com@allow"), "example.com@allow"],
     [() => network.allow("10.0.0.0/33"), "10.0.0.0/33"],
   ];

@@ -1,0 +1,50 @@
+/**
+ * `sbx ca export`: the kept authority's certificate, for clients that sbx does not reach.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { writeFile } from "node:fs/promises";
+import type { Command } from "commander";
+import { Option } from "commander";
+import process from "node:process";
+import { fileError } from "../base/file_error.ts";
+import { CertificateAuthority, SbxError } from "../mod.ts";
+import { examples } from "./command.ts";
+import { OK } from "./exit.ts";
+import { ui } from "./ui.ts";
+
+export function declare(command: Command): void {
+  command
+    .argument("[file]", "where to write it; - is standard output", "-")
+    .addOption(
+      new Option("--format <format>", "text, or the bytes").choices(["pem", "der"]).default("pem"),
+    );
+  examples(command, [
+    ["sbx ca export", "print the certificate; the key is never exported"],
+    ["sbx ca export --format der sbx.cer", "a file as phones and Windows want it"],
+  ]);
+}
+
+export async function run(command: Command): Promise<number> {
+  const [file = "-"] = command.processedArgs as readonly string[];
+  const { format } = command.opts<{ format: "pem" | "der" }>();
+  const authority = await CertificateAuthority.load();
+  if (authority === null) {
+    throw new SbxError("CA_MISSING", "Cannot export the authority: none is kept", {
+      hint: "make one with 'sbx ca init'",
+    });
+  }
+  const content = format === "pem" ? authority.certificatePem : authority.certificateDer;
+  if (file !== "-") {
+    await writeFile(file, content).catch((cause) => {
+      throw fileError("write", file, cause);
+    });
+  } else if (typeof content === "string") ui.out(content);
+  else if (process.stdout.isTTY) {
+    throw new SbxError("USAGE", "Cannot print a certificate in DER: a terminal shows only text", {
+      hint: "name a file, or leave out --format",
+    });
+  } else ui.bytes(Buffer.from(content));
+  return OK;
+}

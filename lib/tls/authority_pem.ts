@@ -1,0 +1,195 @@
+/**
+ * An authority out of PEM text. Everything that would only show as a refused connection in the guest
+ * is an error here, with the file to blame.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { SbxError } from "../base/errors.ts";
+import type { Authority } from "./authority.ts";
+import { certificatePem, KeyUsage, SERVER_AUTH, subjectKey } from "./certificate.ts";
+import { type CertificateFacts, readCertificate } from "./certificate_reader.ts";
+import { objectIdentifier } from "./der.ts";
+import { DerFault } from "./der_reader.ts";
+import { type SigningKey, signingKey } from "./signing_key.ts";
+
+/** The text of a file, and its path for errors. */
+export interface PemFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+interface Certificate {
+  readonly der: Uint8Array;
+  readonly pem: string;
+  readonly parsed: X509Certificate;
+  readonly facts: CertificateFacts;
+}
+
+/**
+ * The authority of a certificate, followed by those above it up to the root, and its key. Both may
+ * be in one file.
+ *
+ * @throws SbxError TLS_INVALID
+ */
+export function parseAuthority(cert: PemFile, key: PemFile, now = Date.now()): Authority {
+  const chain = readCertificates(cert);
+  const [own] = chain;
+  if (own === undefined) throw noCertificate(cert);
+  const privateKey = readKey(key);
+  const signer = signingKey(privateKey);
+  if (typeof signer === "string") throw unusable("key", key, `it is ${signer}`);
+  for (const [index, each] of chain.entries()) requireAuthority(each, index, cert, now);
+  requireMatch(chain, privateKey, cert, key);
+  requireChain(chain, cert);
+  return authorityOf(own, chain.slice(1), signer);
+}
+
+function authorityOf(
+  own: Certificate,
+  above: readonly Certificate[],
+  signer: SigningKey,
+): Authority {
+  return {
+    certificatePem: own.pem,
+    certificateDer: own.der,
+    above: above.map(({ pem }) => pem),
+    signer,
+    subject: own.facts.subject,
+    keyIdentifier: own.facts.keyIdentifier ?? subjectKey(signer.key).identifier,
+    notAfter: new Date(own.parsed.validTo),
+  };
+}
+
+const BLOCK = /-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----/g;
+
+/** Every certificate of a PEM file in its order. @throws SbxError TLS_INVALID */
+export function certificatesIn(file: PemFile): readonly string[] {
+  const found = readCertificates(file);
+  if (found.length === 0) throw noCertificate(file);
+  return found.map(({ pem }) => pem);
+}
+
+function readCertificates(file: PemFile): readonly Certificate[] {
+  const blocks = [...file.text.matchAll(BLOCK)].map(([, body = ""]) => Buffer.from(body, "base64"));
+  return blocks.map((der, index) => {
+    try {
+      const facts = readCertificate(der);
+      return { der, pem: certificatePem(der), parsed: new X509Certificate(der), facts };
+    } catch (cause) {
+      const detail = cause instanceof DerFault ? `: ${cause.message}` : "";
+      throw unusable("certificate", file, `${ordinal(index)} is damaged${detail}`);
+    }
+  });
+}
+
+function readKey(file: PemFile): KeyObject {
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m.test(file.text)) {
+    throw unusable("key", file, "it is encrypted", {
+      hint: "decrypt it into a file that only you can read, with 'openssl pkey -in KEY -out PLAIN'",
+    });
+  }
+  const block = /-----BEGIN (?:(?:EC|RSA) )?PRIVATE KEY-----[^]*?-----END [A-Z ]*-----/;
+  const [pem] = block.exec(file.text) ?? [];
+  if (pem === undefined) throw unusable("key", file, `it holds no private key in PEM${der(file)}`);
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    throw unusable("key", file, "its private key cannot be read", {
+      hint: "it is to be RSA, or EC on P-256, P-384 or P-521",
+    });
+  }
+}
+
+function requireAuthority(each: Certificate, index: number, file: PemFile, now: number): void {
+  const { parsed, facts: { isAuthority, keyUsage, pathLength, purposes } } = each;
+  const wrong = (state: string, hint?: string) =>
+    unusable("certificate", file, `${ordinal(index)} ${state}`, hint === undefined ? {} : { hint });
+  const [from, to] = [new Date(parsed.validFrom), new Date(parsed.validTo)];
+  if (to.getTime() <= now) throw wrong(`expired on ${day(to)}`);
+  if (from.getTime() > now) throw wrong(`is not valid before ${day(from)}`);
+  if (!isAuthority) {
+    throw wrong(
+      "is that of a server or client, not of an authority",
+      "an authority's says CA:TRUE in its basic constraints",
+    );
+  }
+  if (keyUsage !== undefined && (keyUsage & KeyUsage.keyCertSign) === 0) {
+    throw wrong("may not sign certificates: its key usage leaves that out");
+  }
+  if (purposes !== undefined && !purposes.some(coversServers)) {
+    throw wrong("may not sign for servers: its extended key usage leaves that out");
+  }
+  // The authorities below are those before it in the file.
+  if (pathLength !== undefined && pathLength < index) {
+    throw wrong(`allows ${pathLength} authorities below it, and there are ${index}`);
+  }
+}
+
+const SERVERS = [SERVER_AUTH, "2.5.29.37.0"].map(objectIdentifier);
+
+function coversServers(purpose: Uint8Array): boolean {
+  return SERVERS.some((known) => Buffer.compare(known, purpose) === 0);
+}
+
+function requireMatch(
+  chain: readonly Certificate[],
+  key: KeyObject,
+  cert: PemFile,
+  keyFile: PemFile,
+): void {
+  const owner = chain.findIndex(({ parsed }) => parsed.checkPrivateKey(key));
+  if (owner === 0) return;
+  if (owner < 0) throw unusable("key", keyFile, `it is not the key to ${cert.path}`);
+  throw unusable("certificate", cert, `the key belongs to ${ordinal(owner)}`, {
+    hint: "put the certificate of the key first, and those above it behind",
+  });
+}
+
+/** Each is issued by the next, and the last by itself: what clients need to get to a root. */
+function requireChain(chain: readonly Certificate[], file: PemFile): void {
+  for (const [index, { parsed }] of chain.entries()) {
+    const issuer = chain[index + 1] ?? chain[index];
+    if (issuer !== undefined && isIssuedBy(parsed, issuer.parsed)) continue;
+    if (index === chain.length - 1) {
+      throw unusable("certificate", file, `${ordinal(index)} was issued by another authority`, {
+        hint: "append that authority's certificate, and so on to the root",
+      });
+    }
+    throw unusable("certificate", file, `${ordinal(index)} was not issued by the next one`, {
+      hint: "order them from the authority of the key up to the root",
+    });
+  }
+}
+
+function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+function noCertificate(file: PemFile): SbxError {
+  return unusable("certificate", file, `it holds no certificate in PEM${der(file)}`);
+}
+
+/** A word for those who gave the binary form. */
+function der({ text }: PemFile): string {
+  return text.startsWith("0") && text.includes("\ufffd") ? "; it looks like DER" : "";
+}
+
+function ordinal(index: number): string {
+  return index === 0 ? "it" : `certificate ${index + 1} in it`;
+}
+
+function day(date: Date): string {
+  return date.toISOString().slice(0, 10);
+}
+
+function unusable(
+  what: "certificate" | "key",
+  { path }: PemFile,
+  state: string,
+  options: { readonly hint?: string } = {},
+): SbxError {
+  return new SbxError("TLS_INVALID", `Cannot use ${what} ${path}: ${state}`, options);
+}

@@ -1,0 +1,48 @@
+/**
+ * Which authority a sandbox uses: the user's own, else the kept one, else one that is made for this
+ * sandbox alone and whose key is in memory only. One that was named or kept and cannot be used is an
+ * error; falling back would have the guest trust something that the user did not choose.
+ *
+ * @module
+ */
+
+import { readFile } from "node:fs/promises";
+import { fileError } from "../base/file_error.ts";
+import type { AuthorityFiles, TlsSettings } from "../policy/tls_settings.ts";
+import { type Authority, makeAuthority } from "./authority.ts";
+import { certificatesIn, parseAuthority, type PemFile } from "./authority_pem.ts";
+import { authorityPath, keptAuthority } from "./authority_store.ts";
+
+/** @throws SbxError TLS_INVALID, FILE_UNREADABLE */
+export async function authorityFor(
+  { authority }: Pick<TlsSettings, "authority">,
+  dataDir: string,
+): Promise<Authority> {
+  if (authority !== undefined) return await readAuthority(authority);
+  return await keptAuthority(authorityPath(dataDir)) ?? (await makeAuthority()).authority;
+}
+
+async function readAuthority({ cert, key }: AuthorityFiles): Promise<Authority> {
+  const [certificate, privateKey] = await Promise.all([
+    readPem("certificate", cert),
+    readPem("key", key),
+  ]);
+  return parseAuthority(certificate, privateKey);
+}
+
+/**
+ * The certificates of every file, as PEM.
+ *
+ * @throws SbxError TLS_INVALID, FILE_UNREADABLE
+ */
+export async function readCertificateFiles(paths: readonly string[]): Promise<readonly string[]> {
+  const files = await Promise.all(paths.map((path) => readPem("certificate", path)));
+  return files.flatMap(certificatesIn);
+}
+
+async function readPem(what: string, path: string): Promise<PemFile> {
+  const text = await readFile(path, "utf8").catch((cause) => {
+    throw fileError(`read ${what}`, path, cause);
+  });
+  return { path, text };
+}
