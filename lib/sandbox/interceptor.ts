@@ -5,8 +5,9 @@
  * @module
  */
 import { intercept, type InterceptSpec } from "../flow/intercept.ts";
+import { dataDir } from "../host/paths.ts";
 import type { TlsSettings } from "../policy/tls_settings.ts";
-import { makeAuthority } from "../tls/authority.ts";
+import { authorityFor } from "../tls/authority_source.ts";
 import { Dialer, type TrustSpec } from "../tls/dial.ts";
 import { type Interception, readInterception } from "../tls/interception.ts";
 import { type Identity, Leaves } from "../tls/leaves.ts";
@@ -34,7 +35,10 @@ const MAX_FLOWS = 2_048;
 export async function openInterceptor(settings: TlsSettings): Promise<Interceptor | undefined> {
   const interception = readInterception(settings);
   if (interception === null) return undefined;
-  const [trust, { authority }] = await Promise.all([readTrust(settings), makeAuthority()]);
+  const [trust, authority] = await Promise.all([
+    readTrust(settings),
+    authorityFor(settings, dataDir()),
+  ]);
   const leaves = new Leaves(authority);
   return new Interceptor({
     interception,
