@@ -9,16 +9,14 @@ import { parseAddress } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
 import { canonicalName } from "../base/name.ts";
 import { hostAddresses } from "../host/network.ts";
-import { compilePolicy } from "../policy/compile.ts";
-import { explain, walkLines } from "../policy/explain.ts";
-import { explainName, nameWalkLines } from "../policy/explain_name.ts";
-import { fixedPins } from "../policy/fixed_pins.ts";
+import { courtOf, nameRefusal } from "../flow/rehearse.ts";
 import { type FlowTarget, parseFlow } from "../policy/flow_text.ts";
 import type { FlowQuery, Pin, ReasonId } from "../policy/policy.ts";
 import type { PolicyFile } from "../policy/settings.ts";
 import { readBlockedNames } from "../sandbox/blocked_names.ts";
 import { LINK } from "../sandbox/link.ts";
 import { examples } from "./command.ts";
+import { isWithheld, passage, resolution } from "./explanation.ts";
 import { OK } from "./exit.ts";
 import { resolvePolicyFile } from "./policy_argument.ts";
 import { REASONS } from "./reasons.ts";
@@ -101,27 +99,21 @@ function readFlow(text: string): FlowTarget {
 }
 
 async function explanation(file: PolicyFile, flow: FlowTarget, flags: Flags): Promise<string[]> {
-  const compiled = compilePolicy(file.policy);
+  const hosts = new Set([LINK.gateway.ip4, LINK.gateway.ip6, ...hostAddresses()]);
+  const court = courtOf(file, await readBlockedNames(file.dns), hosts);
   const { host, protocol, port } = flow;
   const lines: string[] = [];
   const pins = [...flags.pin];
   if (host.kind === "name") {
     if (flags.inbound) throw usage("--inbound", host.name, "a peer is known by its address");
-    const listed = (await readBlockedNames(file.dns)).match(host.name);
-    if (listed !== null) {
-      return [`dns ${host.name}`, `deny: the name does not resolve: ${listed} is on a block list`];
-    }
-    const question = { name: host.name, transport: "udp", port: 53 } as const;
-    const walk = explainName(compiled, question);
-    lines.push(...nameWalkLines(file.policy, walk));
-    if (walk.verdict.verdict === "refuse") return lines;
+    lines.push(...resolution(court, host.name));
+    if (nameRefusal(court, host.name) !== null) return lines;
     if (!pins.some(({ name }) => name === host.name)) pins.push(...await resolve(host.name));
   }
   const addresses = host.kind === "address"
     ? [host.address]
     : pins.filter(({ name }) => name === host.name).map(({ address }) => address);
   const name = statedName(flow, flags);
-  const hosts = new Set([LINK.gateway.ip4, LINK.gateway.ip6, ...hostAddresses()]);
   for (const address of addresses) {
     const query: FlowQuery = {
       direction: flags.inbound ? "inbound" : "outbound",
@@ -131,7 +123,11 @@ async function explanation(file: PolicyFile, flow: FlowTarget, flags: Flags): Pr
       ...(name === undefined ? {} : { name }),
       phase: "final",
     };
-    lines.push(...walkLines(file.policy, explain(compiled, query, fixedPins(pins), hosts)));
+    if (host.kind === "name" && isWithheld(court, address)) {
+      lines.push(`answer ${address}`, `deny: rebind, ${address} is no address of the internet`);
+      continue;
+    }
+    lines.push(...passage(court, query, pins));
   }
   return lines;
 }

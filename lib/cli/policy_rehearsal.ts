@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import { runExpectations, testLines } from "../policy/rehearse.ts";
+import { runExpectations, testLines } from "../flow/rehearse.ts";
 import { NetworkPolicy } from "../mod.ts";
 import { readBlockedNames } from "../sandbox/blocked_names.ts";
 import { examples } from "./command.ts";

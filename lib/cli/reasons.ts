@@ -22,7 +22,8 @@ export const REASONS = {
     "host, or any, opens it; private and wider blocks do not.",
   dns: "A question on port 53. sbx answers it itself, whatever resolver it was meant for.",
   "dns-transport":
-    "Another way to ask for names than port 53 (DNS over TLS or QUIC, mDNS, LLMNR, NetBIOS). " +
+    "Another way to ask for names than port 53 (DNS over TLS or QUIC, mDNS, LLMNR, NetBIOS, and " +
+    "with --block-doh the known DNS-over-HTTPS services). " +
     "It is refused so that clients fall back to plain DNS, where names are judged.",
   "sni-invalid": "The name that the flow states is malformed, so no rule can be trusted with it.",
   "name-mismatch":
@@ -46,7 +47,8 @@ export const REASONS = {
   "blocked-name": "The name, or one it is an alias of, is on a block list: --block-domain, " +
     "--block-domain-suffix, --block-doh or `dns` in the policy file.",
   "local-name":
-    "The name means something on one machine or network only, and is not asked for outside.",
+    "The name means something on one machine or network only, and is not asked for outside " +
+    "unless a rule allows it by name.",
   rebind:
     "The answer points a public name at a private address (DNS rebinding). Allow the address by a " +
     "rule of its own, or turn the protection off with --no-dns-rebind-protection.",

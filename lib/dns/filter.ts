@@ -40,8 +40,8 @@ export interface Court {
   /** Addresses of the host, the gateway among them. */
   readonly hosts: ReadonlySet<string>;
   /**
-   * Whose ECH keys and address hints are taken out: those of names under a rule, or everybody's,
-   * for when flows are judged or intercepted by the name they state.
+   * Whose ECH keys and address hints are taken out: those of names under a rule (and everybody's
+   * while a rule denies a name), or everybody's, for when flows are intercepted.
    */
   readonly reveal: "ruled" | "all";
 }
@@ -65,7 +65,10 @@ export function judgeQuestion(court: Court, question: Question, via: Via): NameR
   if (!isVisible(question.name)) return refuse({ reason: "query-invalid" });
   const name = nameText(question.name);
   if (isLocalhost(name)) return { kind: "localhost" };
-  if (isLocalName(name)) return refuse({ reason: "local-name" });
+  // Networks do have names below `local` and the like; a rule that allows one means that one.
+  if (isLocalName(name) && court.compiled.outbound.allow.lowestByName(name) === NO_RULE) {
+    return refuse({ reason: "local-name" });
+  }
   const listed = listing(court, name);
   if (listed !== null) return refuse(listed);
   const why = evaluateName(court.compiled, { name, transport: via, port: 53 });
@@ -99,8 +102,9 @@ export function judgeAnswer(
     if (refusal !== null) return refuse({ ...refusal, detail: `alias of ${target}` });
   }
   const names = [nameText(question.name), ...targets];
-  const conceals = court.reveal === "all" || names.some((name) => isRuled(court, name));
-  const answers = conceals ? records.flatMap(withoutSecrets) : records.filter(isReadable);
+  const answers = isToReveal(court, names)
+    ? records.flatMap(withoutSecrets)
+    : records.filter(isReadable);
   for (const address of court.rebindProtection ? answers.flatMap(addressesIn) : []) {
     if (isInside(address, court.hosts) && !isOpened(court.compiled.policy, address, court.hosts)) {
       return refuse({ reason: "rebind", detail: address.text });
@@ -151,6 +155,15 @@ function deniedTarget({ compiled }: Court, target: string, via: Via): Refusal | 
 
 function refusalOf({ reason, rule }: NameVerdict): Refusal {
   return rule === undefined ? { reason } : { reason, rule };
+}
+
+/**
+ * Whether ECH keys and hints come out. A provider's sites share one key: as long as a rule denies any
+ * name, the key of another site would hide that name as well.
+ */
+function isToReveal(court: Court, names: readonly string[]): boolean {
+  return court.reveal === "all" || court.compiled.outbound.deny.hasNames ||
+    names.some((name) => isRuled(court, name));
 }
 
 /** Whether any outbound rule is about the name, be it limited to ports or not. */

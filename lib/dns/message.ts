@@ -4,7 +4,8 @@
  *
  * @module
  */
-import type { WireName } from "./wire_name.ts";
+import { Class, Type } from "./codes.ts";
+import { type WireName, wireName } from "./wire_name.ts";
 
 export interface Question {
   readonly name: WireName;
@@ -49,6 +50,11 @@ export interface Message {
   readonly additionals: readonly Resource[];
   /** Absent: the sender does not speak EDNS. */
   readonly edns?: Edns;
+}
+
+/** The question for a canonical name's address. */
+export function hostQuestion(name: string): Question {
+  return { name: wireName(name), type: Type.A, class: Class.IN };
 }
 
 export function opcodeOf({ flags }: Pick<Message, "flags">): number {

@@ -5,7 +5,6 @@
  */
 import { readFile } from "node:fs/promises";
 import { fileError } from "../base/file_error.ts";
-import { DOH_SERVICES } from "../dns/doh_endpoints.ts";
 import { readNameList } from "../policy/name_list.ts";
 import { NameSet } from "../policy/name_set.ts";
 import type { DnsSettings } from "../policy/settings.ts";
@@ -15,10 +14,6 @@ export async function readBlockedNames(dns: DnsSettings): Promise<NameSet> {
   const set = new NameSet();
   for (const name of dns.block) set.addName(name);
   for (const suffix of dns.blockSuffix) set.addSuffix(suffix);
-  for (const name of dns.blockDoh ? DOH_SERVICES.flatMap(({ names }) => names) : []) {
-    if (name.startsWith(".")) set.addSuffix(name.slice(1));
-    else set.addName(name);
-  }
   for (const { path, as } of dns.blockLists) {
     const text = await readFile(path, "utf8").catch((cause) => {
       throw fileError("read name list", path, cause);

@@ -51,7 +51,9 @@ function refusalOf(
   { reason, rule, detail }: { reason: ReasonId; rule?: number; detail?: string },
 ): Pick<Refusal, "reason" | "rule" | "because"> {
   const text = rule === undefined ? undefined : policy.rules[rule];
-  const words = text === undefined ? WORDS[reason] : `rule ${rule}, ${formatRule(text)}`;
+  const words = text === undefined
+    ? `${reason}, ${WORDS[reason]}`
+    : `rule ${rule}, ${formatRule(text)}`;
   const more = detail === undefined ? "" : ` (${escapeText(detail)})`;
   const because = `${words}${more}`;
   return rule === undefined ? { reason, because } : { reason, rule, because };

@@ -190,6 +190,16 @@ test("known ways to other resolvers lead nowhere", async () => {
   expect(lab.server.received).toEqual([]);
 });
 
+test("names of local zones are asked for where a rule allows them by name", async () => {
+  const zone = [a("printer.corp.local", "93.184.216.50")];
+  await using lab = await openLab(policyOf("deny", "allow@.corp.local:tcp:631"), zone);
+  expect(dataOf(await lab.ask("printer.corp.local"))).toEqual(["93.184.216.50"]);
+  expect(rcode(await lab.ask("printer.other.local"))).toBe("NXDOMAIN");
+  await using denied = await openLab(policyOf("allow", "deny@.corp.local:tcp:80"), zone);
+  expect(rcode(await denied.ask("printer.corp.local"))).toBe("NXDOMAIN");
+  expect(denied.server.received).toEqual([]);
+});
+
 test("reverse lookups of private space stay here", async () => {
   await using lab = await openLab(PUBLIC);
   const ula = `9${".0".repeat(27)}.2.1.d.f.ip6.arpa`;

@@ -76,6 +76,11 @@ describe("for a name under no rule", () => {
     expect(open.pins.size.pins).toBe(0);
   });
 
+  test("keys and hints are taken out while a rule denies any name: they hide that one too", async () => {
+    await using open = await lab(policyOf("allow", "deny@bad.cdn.test"), binding(ALPN, OUTER, ECH));
+    expect(await got(open)).toEqual([binding(ALPN)]);
+  });
+
   test("keys and hints are taken out when flows are to be judged by name everywhere", async () => {
     await using open = await lab(publicOnly(), binding(ALPN, OUTER, ECH), { revealAll: true });
     expect(await got(open)).toEqual([binding(ALPN)]);

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { parsePolicyFile } from "../../lib/policy/load.ts";
 import { NameSet } from "../../lib/policy/name_set.ts";
-import { runExpectations, testLines } from "../../lib/policy/rehearse.ts";
+import { runExpectations, testLines } from "../../lib/flow/rehearse.ts";
+import { readBlockedNames } from "../../lib/sandbox/blocked_names.ts";
 
 const RULES = `
 default: {outbound: deny, inbound: allow}
@@ -15,21 +16,25 @@ expect:
 `;
 
 /** What an expectation of `allow` comes to. */
-function outcome(entry: string): string {
-  const [row] = runExpectations(parsePolicyFile(`${RULES}  - ${entry}\n`, "p.yaml"));
+async function outcome(entry: string): Promise<string> {
+  const file = parsePolicyFile(`${RULES}  - ${entry}\n`, "p.yaml");
+  const [row] = runExpectations(file, await readBlockedNames(file.dns));
   return row === undefined ? "" : `${row.actual}: ${row.why}`;
 }
 
-test("a flow is played through as a guest would: resolve, pin, connect, state the name", () => {
+test("a flow is played through as a guest would: resolve, pin, connect, state the name", async () => {
   const rows: [string, string][] = [
     ["allow tcp api.example.com:443", "allow: rule 0, allow@api.example.com:tcp:443"],
     ["allow tcp api.example.com:80", "deny: no rule matches"],
-    ["allow tcp www.example.com:443", "deny: the name does not resolve: no rule allows it"],
+    [
+      "allow tcp www.example.com:443",
+      "deny: the name does not resolve: default, no rule allows it",
+    ],
     ["allow tcp 93.184.216.34:443", "deny: no rule matches"],
     ["allow udp a.cdn.test:443", "allow: rule 1"],
     ["allow icmpv4 a.cdn.test", "deny: no rule matches"],
-    ["allow udp ads.cdn.test:443", "deny: the name does not resolve: ads.cdn.test is on a block"],
-    ["allow udp x.trk.cdn.test:1", "deny: the name does not resolve: .trk.cdn.test is on a block"],
+    ["allow udp ads.cdn.test:443", "deny: the name does not resolve: blocked-name, ads.cdn.test"],
+    ["allow udp x.trk.cdn.test:1", "deny: the name does not resolve: blocked-name, .trk.cdn.test"],
     ["{expect: allow, to: 'api.example.com:443', sni: other.test}", "deny: no rule matches"],
     ["{expect: allow, to: 'api.example.com:443', sni: false}", "allow: rule 0"],
     ["{expect: allow, to: 'api.example.com:443', address: '255.255.255.255'}", "deny: no rule"],
@@ -38,14 +43,37 @@ test("a flow is played through as a guest would: resolve, pin, connect, state th
       "{expect: allow, to: '203.0.113.7:443', pins: [{name: api.example.com, address: 203.0.113.7}]}",
       "allow: rule 0",
     ],
+    ["allow tcp printer.local:80", "deny: the name does not resolve: local-name"],
+    ["allow udp a.cdn.test:853", "deny: dns-transport, DNS over QUIC"],
+    ["allow tcp api.example.com:853", "deny: dns-transport, DNS over TLS"],
+    ["{expect: allow, to: 'api.example.com:443', sni: x.trk.cdn.test}", "deny: blocked-name, .trk"],
     ["{expect: allow, direction: inbound, to: '192.168.1.5:80'}", "deny: rule 2"],
     ["{expect: allow, direction: inbound, to: '192.168.2.5:80'}", "allow: no rule matches"],
     ["{expect: allow, to: '192.168.127.1:8080', host: true}", "allow: rule 3"],
     ["{expect: allow, to: '192.168.127.1:8080'}", "deny: no rule matches"],
   ];
   for (const [entry, start] of rows) {
-    expect([entry, outcome(entry).slice(0, start.length)]).toEqual([entry, start]);
+    expect([entry, (await outcome(entry)).slice(0, start.length)]).toEqual([entry, start]);
   }
+});
+
+test("known DNS-over-HTTPS services are refused where the file says so", () => {
+  const flows = ["tcp dns.google:443", "tcp 8.8.8.8:443", "udp 8.8.8.8:443", "tcp 8.8.8.8:80"];
+  const text = (blockDoh: boolean) =>
+    `default: allow\ndns: {blockDoh: ${blockDoh}}\nexpect: [${
+      flows.map((flow) => `deny ${flow}`).join(", ")
+    }]`;
+  const outcomes = (on: boolean) =>
+    runExpectations(parsePolicyFile(text(on), "p.yaml")).map(({ actual, why }) =>
+      `${actual}: ${why}`
+    );
+  expect(outcomes(true)).toEqual([
+    "deny: the name does not resolve: blocked-name, dns.google serves DNS over HTTPS",
+    "deny: dns-transport, DNS over HTTPS (Google) goes past the filter of names",
+    "deny: dns-transport, DNS over HTTPS (Google) goes past the filter of names",
+    "allow: no rule matches, and outbound flows are allowed by default",
+  ]);
+  expect(outcomes(false).filter((outcome) => outcome.startsWith("deny"))).toEqual([]);
 });
 
 test("a table marks what failed", () => {
