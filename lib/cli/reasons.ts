@@ -44,6 +44,23 @@ export const REASONS = {
     "The server ended the TLS handshake, or offers nothing that guest and sbx both speak.",
   mtls: "The server asks for a certificate of the client. sbx has none to show in the guest's " +
     "place; --tls-bypass lets the guest show its own.",
+  "request-malformed":
+    "A request inside intercepted TLS that two servers could read in two ways: two Hosts or lengths, " +
+    "stray line ends, folded fields. It is answered with 400 and goes nowhere.",
+  "host-mismatch":
+    "A request inside intercepted TLS for another host than the TLS session was opened for. It is " +
+    "answered with 421, so that clients open a connection of its own.",
+  method: "CONNECT and TRACE ask something of a proxy. Inside intercepted TLS they are answered " +
+    "with 405.",
+  "request-limit":
+    "The head of a request inside intercepted TLS is longer than 64 kB or has more " +
+    "than 200 fields.",
+  "request-slow": "The head of a request inside intercepted TLS did not arrive in time.",
+  "stream-limit": "An HTTP/2 connection opened, reset or pinged more than one connection may.",
+  "upstream-malformed":
+    "What the server sent is no answer to what was asked: contradicting lengths, bytes after the " +
+    "answer, an upgrade that nobody asked for.",
+  "upstream-closed": "The server closed the connection before it answered.",
   "blocked-name": "The name, or one it is an alias of, is on a block list: --block-domain, " +
     "--block-domain-suffix, --block-doh or `dns` in the policy file.",
   "local-name":

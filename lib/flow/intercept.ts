@@ -14,15 +14,24 @@
  *
  * @module
  */
+import type { Duplex } from "node:stream";
 import { formatEndpoint } from "../base/address.ts";
-import type { ReasonId } from "../policy/policy.ts";
+import type { Exchange, JudgeRequest, Refusal } from "../http/exchange.ts";
+import type { Upstream } from "../http/relay.ts";
 import type { Dialer } from "../tls/dial.ts";
-import { join } from "../tls/join.ts";
 import type { Identity } from "../tls/leaves.ts";
 import { linger } from "../tls/linger.ts";
-import { Alert, type AlertCode, fatalAlert, type Offer, readOffer } from "../tls/offer.ts";
+import {
+  Alert,
+  type AlertCode,
+  fatalAlert,
+  type Offer,
+  readOffer,
+  type TlsVersion,
+} from "../tls/offer.ts";
 import { terminate } from "../tls/terminate.ts";
 import type { UpstreamFailure } from "../tls/upstream_failure.ts";
+import { carry } from "./carry.ts";
 import type { FlowStream } from "./flow_stream.ts";
 import type { InterceptedFlow } from "./flow_table.ts";
 
@@ -36,13 +45,15 @@ export interface InterceptSpec {
   /** The server answered at this address. */
   readonly onDialled: (address: string) => void;
   /** The flow goes no further. */
-  readonly onRefused: (why: { readonly reason: ReasonId; readonly detail?: string }) => void;
+  readonly onRefused: (why: Refusal) => void;
+  readonly judge: JudgeRequest;
+  readonly onExchange: (exchange: Exchange) => void;
 }
 
 /** Serves the flow until it ends; never rejects. */
 export async function intercept(spec: InterceptSpec): Promise<void> {
-  const { stream, flow: { hello, info }, onRefused } = spec;
-  const offer = readOffer(hello, spec.opaque);
+  const { stream, flow: { hello }, opaque, onRefused } = spec;
+  const offer = readOffer(hello, opaque);
   if ("alert" in offer) {
     onRefused(unspeakable(offer.alert));
     return linger(stream, fatalAlert(offer.alert));
@@ -50,19 +61,41 @@ export async function intercept(spec: InterceptSpec): Promise<void> {
   const gone = new AbortController();
   stream.once("close", () => gone.abort());
   const dialled = await dial(spec, offer, gone.signal);
-  if (dialled.kind === "failed") return refuse(spec, dialled.failure);
+  if (dialled.kind === "failed") return await refuse(spec, offer, dialled.failure);
   const { session } = dialled;
-  const host = hello.sni ?? info.dst;
-  const guest = await terminate({
-    guest: stream,
-    identity: await spec.leafFor(host),
-    alpn: session.alpn,
-    minVersion: session.version,
-  });
-  if (guest === null) return void session.socket.destroy();
-  await join(guest, session.socket);
-  const lost = session.lost();
-  if (lost?.kind === "mtls") onRefused({ reason: "mtls" });
+  const { socket, alpn, version } = session;
+  const guest = await shake(spec, alpn, version);
+  if (guest === null) return void socket.destroy();
+  const early = session.lost(); // the server may have thought better of it meanwhile
+  if (early?.kind === "mtls") onRefused(reasonOf(early));
+  const upstream = early === null
+    ? { kind: "open", stream: socket } as const
+    : failedUpstream(early);
+  await serve(spec, guest, alpn, upstream);
+  const late = session.lost();
+  if (early === null && late?.kind === "mtls") onRefused(reasonOf(late));
+}
+
+async function shake(
+  { stream, flow, leafFor }: InterceptSpec,
+  alpn: string | null,
+  minVersion: TlsVersion,
+) {
+  const identity = await leafFor(flow.hello.sni ?? flow.info.dst);
+  return await terminate({ guest: stream, identity, alpn, minVersion });
+}
+
+/** Hands the guest's plaintext over to what it is. */
+async function serve(
+  { flow: { hello, info }, opaque, judge, onExchange }: InterceptSpec,
+  guest: Duplex,
+  alpn: string | null,
+  upstream: Upstream,
+): Promise<void> {
+  // Decision 18: what a request states is what the session stated. One without a name may name any
+  // host that policy would let it reach at this address.
+  const destination = { host: hello.sni, port: info.dport };
+  await carry({ guest, upstream, alpn, opaque, destination, judge, onExchange });
 }
 
 function dial({ flow, dialer, onDialled }: InterceptSpec, offer: Offer, signal: AbortSignal) {
@@ -87,23 +120,37 @@ function splitEndpoint(text: string): { readonly address: string; readonly port:
   return { address, port: Number(text.slice(colon + 1)) };
 }
 
-function refuse({ stream, onRefused }: InterceptSpec, failure: UpstreamFailure): void {
+async function refuse(spec: InterceptSpec, offer: Offer, failure: UpstreamFailure): Promise<void> {
+  const { stream, onRefused } = spec;
+  if (failure.kind === "unreachable") return void stream.destroy();
+  onRefused(reasonOf(failure));
+  const alpn = ["http/1.1", "h2"].find((name) => offer.alpn.includes(name)) ?? null;
+  const readsHttp = alpn !== null || offer.alpn.length === 0 && !spec.opaque;
+  // Without a certificate to show, the reason is worth telling in words; a server that does not speak
+  // the guest's TLS has said all there is to say.
+  if (failure.kind === "handshake" || !readsHttp) return linger(stream, fatalAlert(failure.alert));
+  const guest = await shake(spec, alpn, offer.minVersion);
+  if (guest !== null) await serve(spec, guest, alpn, failedUpstream(failure));
+}
+
+function failedUpstream(failure: UpstreamFailure): Upstream {
+  return { kind: "failed", refusal: reasonOf(failure) };
+}
+
+function reasonOf(failure: UpstreamFailure): Refusal {
   switch (failure.kind) {
     case "unreachable":
-      return void stream.destroy();
+      return { reason: "upstream-closed", detail: failure.code };
     case "untrusted":
-      onRefused({ reason: "upstream-untrusted", detail: failure.why });
-      return linger(stream, fatalAlert(failure.alert));
+      return { reason: "upstream-untrusted", detail: failure.why };
     case "mtls":
-      onRefused({ reason: "mtls" });
-      return linger(stream, fatalAlert(failure.alert));
+      return { reason: "mtls" };
     case "handshake":
-      onRefused({ reason: "upstream-tls", detail: failure.why });
-      return linger(stream, fatalAlert(failure.alert));
+      return { reason: "upstream-tls", detail: failure.why };
   }
 }
 
-function unspeakable(alert: AlertCode): { readonly reason: ReasonId; readonly detail?: string } {
+function unspeakable(alert: AlertCode): Refusal {
   return alert === Alert.NoApplicationProtocol
     ? { reason: "tls-protocol", detail: "no protocol that the guest offers is relayed" }
     : {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { ReasonId } from "../policy/policy.ts";
+
 /** A request as rules and journal see it. */
 export interface RequestLine {
   readonly method: string;
@@ -26,7 +28,7 @@ export type HttpReason =
 
 /** A refusal of policy (its reason is one of policy's) or of the relay itself. */
 export interface Refusal {
-  readonly reason: string;
+  readonly reason: ReasonId;
   /** More on the reason, for people: the rule, the failed check. */
   readonly detail?: string;
 }

@@ -99,6 +99,14 @@ export type ReasonId =
   | "upstream-untrusted" // the server's certificate does not prove its name
   | "upstream-tls" // no TLS session with the server came about
   | "mtls" // the server asks for a certificate of the client
+  | "request-malformed" // two servers could read the request in two ways, or none could
+  | "host-mismatch" // the request is for another host than its connection
+  | "method" // CONNECT and TRACE are no requests to a server
+  | "request-limit" // the request's head is longer, or has more fields, than is read
+  | "request-slow" // the request's head did not arrive in time
+  | "stream-limit" // HTTP/2: more streams or control frames than one connection may have
+  | "upstream-malformed" // the server's bytes are no answer to what was asked
+  | "upstream-closed" // the server left before it answered
   | "name-mismatch" // the name is allowed, but was not resolved to this address
   | "blocked-name" // the name is on a block list
   | "local-name" // the name means something on this machine or its network only

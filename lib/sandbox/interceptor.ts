@@ -22,7 +22,7 @@ export interface InterceptorSpec {
 }
 
 /** One flow, as the network hands it over. */
-export type OpenedFlow = Pick<InterceptSpec, "stream" | "flow" | "onDialled" | "onRefused">;
+export type OpenedFlow = Omit<InterceptSpec, "dialer" | "leafFor" | "opaque">;
 
 /** Flows that may be open at the same time: each can hold most of a megabyte when its peers stall. */
 const MAX_FLOWS = 2_048;

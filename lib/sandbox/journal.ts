@@ -42,6 +42,26 @@ export interface WhyLine {
   readonly detail?: string;
 }
 
+/** One HTTP request inside an intercepted flow. There are no bodies, fields or queries in a journal. */
+export interface RequestEvent {
+  readonly event: "request";
+  readonly flow: number;
+  /** Absent when the guest's bytes were no request. */
+  readonly method?: string;
+  readonly host?: string;
+  /** Without the query. */
+  readonly path?: string;
+  /** What the guest got; absent when that was nothing. */
+  readonly status?: number;
+  /** Bytes of the bodies: the guest's, the server's. */
+  readonly up: number;
+  readonly down: number;
+  readonly ms: number;
+  /** Present when sbx answered in the server's place. */
+  readonly reason?: ReasonId;
+  readonly detail?: string;
+}
+
 export type JournalEvent =
   | PolicyLine & { readonly event: "start"; readonly version: number }
   /** The policy was replaced. */
@@ -57,6 +77,7 @@ export type JournalEvent =
     readonly end: FlowEnd;
   }
   | FlowLine & WhyLine & { readonly event: "denied" | "revoked" }
+  | RequestEvent
   /** New flows that netstack refused because one of its limits was reached. */
   | { readonly event: "limit"; readonly what: string; readonly count: number }
   /** Lines about refusals that were left out since the last one, because they came too fast. */

@@ -18,6 +18,7 @@ import {
 } from "../flow/control_message.ts";
 import { FlowTable } from "../flow/flow_table.ts";
 import type { Court } from "../flow/judge.ts";
+import { judgeRequest } from "../flow/judge_request.ts";
 import { Mux, type RedirectedFlow } from "../flow/mux.ts";
 import { compilePolicy } from "../policy/compile.ts";
 import type { NameSet } from "../policy/name_set.ts";
@@ -197,6 +198,8 @@ class SandboxNetwork implements Network {
       flow,
       onDialled: (address) => this.#table.dialled(id, address),
       onRefused: (why) => this.#table.refuse(id, why),
+      judge: (request) => judgeRequest(this.#court, flow, request),
+      onExchange: (exchange) => this.#recorder.request(id, flow.info, exchange),
     });
     if (!served) this.#take({ t: "limit", what: "intercepted", count: 1 });
   }

@@ -12,11 +12,12 @@ import type { DnsEvent } from "../dns/service.ts";
 import type { FlowInfo } from "../flow/control_message.ts";
 import type { FlowEvent } from "../flow/flow_table.ts";
 import type { Ruling } from "../flow/judge.ts";
+import type { Exchange } from "../http/exchange.ts";
 import { formatRule } from "../policy/grammar.ts";
-import type { Policy } from "../policy/policy.ts";
+import type { Policy, ReasonId } from "../policy/policy.ts";
 import type { Denials } from "./denials.ts";
 import { type FlowLine, type Journal, JOURNAL_VERSION, type WhyLine } from "./journal.ts";
-import { dnsRefusal, flowRefusal, hasPorts } from "./refusal_text.ts";
+import { dnsRefusal, flowRefusal, hasPorts, requestRefusal } from "./refusal_text.ts";
 
 /** Journal lines about refusals, which cost a guest next to nothing and the disk a few hundred bytes. */
 const REFUSALS_PER_SECOND = 500;
@@ -78,6 +79,30 @@ export class Recorder {
     }
   }
 
+  /** A request inside an intercepted flow, when it is over. */
+  request(flow: number, info: FlowInfo, exchange: Exchange): void {
+    const { request, status, up, down, ms, refused } = exchange;
+    if (refused !== undefined && isDenial(refused.reason)) {
+      this.#denials.note(requestRefusal(this.#policy(), info, exchange, refused));
+    }
+    if (refused !== undefined && !this.#mayWrite("denied")) return;
+    this.#journal.write({
+      event: "request",
+      flow,
+      ...(request === undefined ? {} : {
+        method: escapeText(request.method),
+        host: escapeText(request.host),
+        path: escapeText(request.path),
+      }),
+      ...(status === undefined ? {} : { status }),
+      up,
+      down,
+      ms: Math.round(ms),
+      ...(refused === undefined ? {} : { reason: refused.reason }),
+      ...(refused?.detail === undefined ? {} : { detail: escapeText(refused.detail) }),
+    });
+  }
+
   dns(event: DnsEvent): void {
     const { kind: _, name, detail, reason, ...rest } = event;
     if (reason !== undefined) {
@@ -129,6 +154,11 @@ export class Recorder {
     const text = rule === undefined ? undefined : this.#policy().rules[rule];
     return text === undefined ? {} : { ruleText: formatRule(text) };
   }
+}
+
+/** A server that fails is no denial, and one that is not trusted was told of when it was dialled. */
+function isDenial(reason: ReasonId): boolean {
+  return !reason.startsWith("upstream-") && reason !== "mtls" && reason !== "request-slow";
 }
 
 function flowLine(flow: number, info: FlowInfo, { name, tls }: Ruling): FlowLine {

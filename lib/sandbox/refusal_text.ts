@@ -8,6 +8,7 @@ import { escapeText } from "../base/escape.ts";
 import { canonicalName } from "../base/name.ts";
 import type { DnsEvent } from "../dns/service.ts";
 import type { FlowInfo } from "../flow/control_message.ts";
+import type { Exchange, Refusal as HttpRefusal } from "../http/exchange.ts";
 import type { Ruling } from "../flow/judge.ts";
 import { formatRule } from "../policy/grammar.ts";
 import type { Policy, ReasonId } from "../policy/policy.ts";
@@ -33,6 +34,22 @@ export function dnsRefusal(policy: Policy, event: DnsEvent & { reason: ReasonId 
     target: shown === "" ? "dns" : `dns ${shown}`,
     ...refusalOf(policy, event),
     ...(allow === undefined ? {} : { allow }),
+  };
+}
+
+/** A request inside an intercepted flow. */
+export function requestRefusal(
+  policy: Policy,
+  info: FlowInfo,
+  { request }: Exchange,
+  { reason, detail }: HttpRefusal,
+): Refusal {
+  const target = request === undefined
+    ? flowTarget(info)
+    : escapeText(`${request.method} https://${request.host}${request.path}`);
+  return {
+    target,
+    ...refusalOf(policy, { reason, ...(detail === undefined ? {} : { detail }) }),
   };
 }
 
@@ -76,6 +93,14 @@ const WORDS: Readonly<Record<ReasonId, string>> = {
   "upstream-untrusted": "the server's certificate is not to be trusted",
   "upstream-tls": "the server and sbx found no common TLS",
   mtls: "the server wants a certificate of the client, which sbx cannot give",
+  "request-malformed": "the request is malformed",
+  "host-mismatch": "the request is for another host than its connection",
+  method: "the method is not for servers",
+  "request-limit": "the request's head is too large",
+  "request-slow": "the request's head did not arrive in time",
+  "stream-limit": "the connection has too many requests",
+  "upstream-malformed": "the server's answer is malformed",
+  "upstream-closed": "the server left without an answer",
   "name-mismatch": "the name it states was not resolved to this address",
   "blocked-name": "the name is on the block list",
   "local-name": "the name has a meaning on local networks only",
