@@ -75,3 +75,20 @@ install_modules() {
   done
   done_with modules "$_key"
 }
+
+# gvproxy as it is, to be measured against: the version whose transports netstack uses. A peer that does not
+# build is left out of the measurement, and said to be.
+install_gvproxy() {
+  _gvproxy=github.com/containers/gvisor-tap-vsock
+  _version=$(sed -n "s|.*$_gvproxy \(v[^ ]*\).*|\1|p" "$ROOT/vendor/netstack/go.mod" | head -n 1)
+  fresh gvproxy "$_version" && [ -x "$CACHE/bench/gvproxy" ] && return
+  step "gvproxy $_version, to measure against"
+  mkdir -p "$CACHE/bench"
+  # Outside a module of ours: its dependencies are its own, checked by the checksum database.
+  if (cd / && GOBIN="$CACHE/bench" GOFLAGS=-modcacherw CGO_ENABLED=0 \
+    go install -trimpath -ldflags="-s -w" "$_gvproxy/cmd/gvproxy@$_version" >&2); then
+    done_with gvproxy "$_version"
+  else
+    note "it does not build here; measurements go without it"
+  fi
+}

@@ -35,8 +35,13 @@ export interface NamespaceOptions {
 
 export type JournalLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
+/** argv of namespace_host.ts as it is, run by the interpreter that runs the tests. */
+const INTERPRETED = [process.execPath, join(ROOT, "test/support/namespace_host.ts")];
+
 export interface NamespaceGuest {
   readonly netstackPid: number;
+  /** argv of a program, made to run in the guest's namespace. */
+  inside(argv: readonly string[]): string[];
   readonly published: readonly { readonly address: string; readonly port: number }[];
   /** PEM file of the authority that the guest would trust; empty where nothing is intercepted. */
   readonly authority: string;
@@ -58,12 +63,12 @@ export interface NamespaceGuest {
 export async function openNamespaceGuest(
   world: World,
   options: NamespaceOptions,
+  program: readonly string[] = INTERPRETED,
 ): Promise<NamespaceGuest> {
   const load = buildGo("load");
   const netstack = join(ROOT, `vendor/bin/linux-${process.arch}/netstack`);
-  const script = join(ROOT, "test/support/namespace_host.ts");
   const [command = "", ...args] = world.onHost(
-    [process.execPath, script, load, netstack, JSON.stringify(options)],
+    [...program, load, netstack, JSON.stringify(options)],
   );
   const host = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
   const journal: JournalLine[] = [];
@@ -76,6 +81,7 @@ export async function openNamespaceGuest(
     world.onHostAsRoot(["nsenter", "--target", String(started.guest), "--net", "--", ...argv]);
   return {
     netstackPid: started.netstack,
+    inside,
     published: started.published,
     authority,
     deciderMemory: () => memoryOf(started.decider, /^VmRSS:\s+(\d+)/m),

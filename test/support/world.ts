@@ -75,7 +75,8 @@ const HOST: readonly Listener[] = [
   { net: "udp", at: `:${HOST_ANY_PORT}`, as: "canary" },
 ];
 
-export async function openWorld(): Promise<World> {
+/** `bare` leaves the servers and their recording out, which cost what a measurement is about. */
+export async function openWorld({ bare = false } = {}): Promise<World> {
   const scratch = mkdtempSync(join(tmpdir(), "sbx-world-"));
   // QEMU, which may run as nobody, has to see what is mounted from here.
   chmodSync(scratch, 0o755);
@@ -121,14 +122,13 @@ export async function openWorld(): Promise<World> {
   [...inside, "env", `--chdir=${cwd}`, ...self, ...argv];
   const outside = (argv: readonly string[]) => [...beyond, ...argv];
 
-  const out = await Recorder.start(outside([servers]), {
-    listeners: INTERNET,
-    capture: "dn0",
-    files,
-    zone: ZONE,
-    lies: LIES,
-  });
-  const own = await Recorder.start(onHost([servers]), { listeners: HOST });
+  const out = await Recorder.start(
+    outside([servers]),
+    bare
+      ? { listeners: [] }
+      : { listeners: INTERNET, capture: "dn0", files, zone: ZONE, lies: LIES },
+  );
+  const own = await Recorder.start(onHost([servers]), { listeners: bare ? [] : HOST });
   const trust = join(scratch, "trust");
   mkdirSync(trust);
   const ca = join(trust, "ca.pem");

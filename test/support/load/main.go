@@ -14,6 +14,8 @@ const usage = `usage: load WHAT [flags]
   fresh    --block CIDR --port P --count N   the same, each to an address not used before
   rate     --to HOST:PORT --parallel N --seconds S   connections per second
   up, down --to HOST:PORT --bytes N          one bulk stream, its hash compared
+  pour     --to HOST:PORT --way W --millis N one bulk stream up or down for a time, unchecked
+  serve    --to ADDR                         the server of connect, fresh, rate, pour, and of udp on ADDR
   udp      --to HOST:PORT --count N --size B echo round trips: microseconds
   hold     --to HOST:PORT --count N          N connections at once, each echoed while all are open
   halves   --to HOST:PORT --bytes N          half-close in either direction
@@ -38,11 +40,14 @@ func main() {
 	f.IntVar(&o.size, "size", 64, "")
 	f.IntVar(&o.parallel, "parallel", 50, "")
 	f.IntVar(&o.seconds, "seconds", 3, "")
+	f.IntVar(&o.millis, "millis", 1000, "")
+	f.StringVar(&o.way, "way", "up", "")
 	f.Int64Var(&o.bytes, "bytes", 1<<30, "")
 	f.Parse(os.Args[2:])
 	tasks := map[string]func(options) (any, error){
 		"connect": connect, "fresh": fresh, "rate": rate, "up": up, "down": down,
 		"udp": udp, "hold": hold, "halves": halves, "tap": tap, "synflood": synFlood, "spray": spray,
+		"pour": pour, "serve": serve,
 	}
 	task, known := tasks[os.Args[1]]
 	if !known {
@@ -58,7 +63,7 @@ func main() {
 }
 
 type options struct {
-	to, block, device, wire              string
-	port, count, size, parallel, seconds int
-	bytes                                int64
+	to, block, device, wire, way                 string
+	port, count, size, parallel, seconds, millis int
+	bytes                                        int64
 }
