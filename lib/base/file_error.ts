@@ -25,13 +25,17 @@ export function systemCode(cause: unknown): string | undefined {
   return typeof cause.code === "string" ? cause.code : undefined;
 }
 
+/** What the system said, in words where it has some. */
+export function systemWords(cause: unknown): string {
+  const code = systemCode(cause);
+  return code === undefined ? String(cause) : WORDS[code] ?? code;
+}
+
 /** `Cannot <doing> <path>: <what the system said>`. */
 export function fileError(doing: string, path: string, cause: unknown, hint?: string): SbxError {
-  const code = systemCode(cause);
-  const state = code === undefined ? String(cause) : WORDS[code] ?? code;
   return new SbxError(
     "FILE_UNREADABLE",
-    `Cannot ${doing} ${path}: ${state}`,
+    `Cannot ${doing} ${path}: ${systemWords(cause)}`,
     hint === undefined ? { cause } : { cause, hint },
   );
 }

@@ -14,7 +14,7 @@ import { ui } from "./ui.ts";
 /** Runs one command line, without the program's name; resolves to the exit status. Never rejects. */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
-    const status = await dispatch(isVersionFlag(argv[0]) ? ["version"] : argv);
+    const status = await dispatch(spelledOut(argv));
     await ui.flush();
     return status;
   } catch (error) {
@@ -51,14 +51,13 @@ async function grow(
   argv: readonly string[],
   outcome: { status: number },
 ): Promise<void> {
-  const words = argv[0] === "help" ? argv.slice(1) : argv;
   for (const entry of entries) {
     const command = program(entry.name, entry.summary);
     command.summary(entry.summary);
     parent.addCommand(command);
     if ("commands" in entry) {
-      await grow(command, entry.commands, words[0] === entry.name ? words.slice(1) : [], outcome);
-    } else if (words[0] === entry.name) {
+      await grow(command, entry.commands, argv[0] === entry.name ? argv.slice(1) : [], outcome);
+    } else if (argv[0] === entry.name) {
       attach(command, await entry.load(), outcome);
     }
   }
@@ -86,8 +85,11 @@ function program(name: string, description: string): Command {
     .configureHelp({ sortOptions: false, subcommandTerm: (command) => command.name() });
 }
 
-function isVersionFlag(word: string | undefined): boolean {
-  return word === "--version" || word === "-V";
+/** Other tools' ways to ask for a version or help, as this one's. */
+function spelledOut(argv: readonly string[]): readonly string[] {
+  const [first, ...rest] = argv;
+  if (first === "--version" || first === "-V") return ["version"];
+  return first === "help" ? [...rest, "--help"] : argv;
 }
 
 function report(error: unknown, argv: readonly string[]): number {

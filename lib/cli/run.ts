@@ -6,6 +6,7 @@
 import type { Command } from "commander";
 import process from "node:process";
 import type { WriteStream } from "node:tty";
+import { systemWords } from "../base/file_error.ts";
 import { type Sandbox, type SandboxProcess, SbxError } from "../mod.ts";
 import { examples } from "./command.ts";
 import { FAILED, statusOfSignal, TIMED_OUT } from "./exit.ts";
@@ -84,7 +85,7 @@ async function converse(
   try {
     if (stdin) {
       void pumpIn(process.stdin, child.stdin).catch((cause) => {
-        ui.notice(`standard input ended early: ${cause instanceof Error ? cause.message : cause}`);
+        ui.notice(`standard input ended early: ${systemWords(cause)}`);
       });
     }
     await Promise.all([

@@ -38,6 +38,9 @@ export function etcEntries(hostname: string, resolver: string | null): TarEntry[
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     "/etc/resolv.conf": resolver === null ? "" : `nameserver ${resolver}\n`,
     "/etc/gai.conf": "",
+    // Mounts belong to the caller and commands run as root, which git takes for an attack; here the
+    // user named the mount, and the guest is where a repository's own hooks belong.
+    "/etc/gitconfig": "[safe]\n\tdirectory = *\n",
   };
   const files = Object.entries(own).map(([path, text]) => ({
     path,

@@ -10,6 +10,7 @@ import { chmod, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { SbxError } from "../base/errors.ts";
+import { fileError, systemCode } from "../base/file_error.ts";
 import { cacheDir } from "./paths.ts";
 
 export type AssetName = "netstack" | "vmlinux" | "initramfs";
@@ -90,11 +91,10 @@ async function unpack(
     await rename(fresh, path);
   } catch (cause) {
     await rm(fresh, { force: true }).catch(() => {});
-    const code = cause instanceof Error && "code" in cause ? cause.code : cause;
-    throw new SbxError("FILE_UNREADABLE", `Cannot unpack ${name} into ${dir}: ${code}`, {
-      hint: "make that directory writable, or point XDG_CACHE_HOME at another one",
-      cause,
-    });
+    const hint = systemCode(cause) === "ENOSPC"
+      ? "free some space there, or point XDG_CACHE_HOME at another directory"
+      : "make that directory writable, or point XDG_CACHE_HOME at another one";
+    throw fileError(`unpack ${name} into`, dir, cause, hint);
   }
   return path;
 }

@@ -96,9 +96,9 @@ export type JournalEvent =
 export interface Journal {
   /** Never fails; what cannot be written is lost, and a line says how much. */
   write(event: JournalEvent): void;
-  /** Resolves when all lines are with the operating system. */
-  close(): Promise<void>;
+  /** Resolves, when all lines are with the operating system, to how many never got there. */
+  close(): Promise<number>;
 }
 
 /** A journal that nobody asked for. */
-export const NO_JOURNAL: Journal = { write: () => {}, close: () => Promise.resolve() };
+export const NO_JOURNAL: Journal = { write: () => {}, close: () => Promise.resolve(0) };

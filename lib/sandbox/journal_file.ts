@@ -43,7 +43,9 @@ class JournalFile implements Journal {
   readonly #fd: number;
   #lines: string[] = [];
   #held = 0;
+  /** Lines lost that no `lost` line tells of yet, and all of them. */
   #lost = 0;
+  #lostInAll = 0;
   #closing = false;
   #writing: Promise<void> | null = null;
 
@@ -57,16 +59,23 @@ class JournalFile implements Journal {
       this.#push({ event: "lost", lines: this.#lost });
       this.#lost = 0;
     }
-    if (this.#held > MAX_HELD) this.#lost++;
+    if (this.#held > MAX_HELD) this.#lose(1);
     else this.#push(event);
     this.#writing ??= this.#drain();
   }
 
-  async close(): Promise<void> {
-    if (this.#closing) return;
-    this.#closing = true;
-    await this.#writing;
-    closeSync(this.#fd);
+  async close(): Promise<number> {
+    if (!this.#closing) {
+      this.#closing = true;
+      await this.#writing;
+      closeSync(this.#fd);
+    }
+    return this.#lostInAll;
+  }
+
+  #lose(lines: number): void {
+    this.#lost += lines;
+    this.#lostInAll += lines;
   }
 
   #push(event: JournalEvent): void {
@@ -81,7 +90,7 @@ class JournalFile implements Journal {
       const lines = this.#lines;
       const held = this.#held;
       this.#lines = [];
-      if (!await this.#writeAll(Buffer.from(`${lines.join("\n")}\n`))) this.#lost += lines.length;
+      if (!await this.#writeAll(Buffer.from(`${lines.join("\n")}\n`))) this.#lose(lines.length);
       this.#held -= held;
     }
     this.#writing = null;

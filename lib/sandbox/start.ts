@@ -53,7 +53,7 @@ async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<San
   const mounts = await resolveMounts(options.mounts);
   for (const line of policyNotices(options.network)) options.onNotice?.(line);
   const journal = options.journal === undefined ? NO_JOURNAL : openJournal(options.journal);
-  lifetime.add(journalPart(journal, lifetime));
+  lifetime.add(journalPart(journal, lifetime, options));
   const cable = options.network.policy.network
     ? await connect(options, journal, lifetime)
     : undefined;
@@ -156,14 +156,17 @@ function netstackPart(netstack: NetstackProcess, network: Network): Part {
 }
 
 /** The journal's last line says how the sandbox ended, so it is closed last. */
-function journalPart(journal: Journal, lifetime: Lifetime): Part {
+function journalPart(journal: Journal, lifetime: Lifetime, options: SandboxOptions): Part {
   const { promise: gone, resolve } = Promise.withResolvers<undefined>();
   return {
     gone,
     async stop() {
       const reason = await lifetime.ending;
       journal.write({ event: "end", ...(reason === undefined ? {} : { error: reason.message }) });
-      await journal.close();
+      const lost = await journal.close();
+      if (lost > 0) {
+        options.onNotice?.(`the journal lacks ${lost} lines, because it could not be written`);
+      }
       resolve(undefined);
     },
   };

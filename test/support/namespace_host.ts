@@ -28,7 +28,7 @@ const options = JSON.parse(text) as NamespaceOptions;
 const print = (value: unknown) => process.stdout.write(JSON.stringify(value) + "\n");
 const journal: Journal = {
   write: (event) => options.journal === false ? undefined : print(event),
-  close: () => Promise.resolve(),
+  close: () => Promise.resolve(0),
 };
 
 const preset = presetNamed(options.policy);
