@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"io"
-	"os"
+	"net"
 	"time"
 )
 
@@ -100,7 +100,7 @@ func readFirst(guest *guestConn, wait time.Duration) (first []byte, end string) 
 			return first, "complete"
 		case len(first) >= maxFirst:
 			return first, "full"
-		case errors.Is(err, os.ErrDeadlineExceeded):
+		case isTimeout(err):
 			return first, "timeout"
 		case errors.Is(err, io.EOF):
 			return first, "eof"
@@ -108,6 +108,12 @@ func readFirst(guest *guestConn, wait time.Duration) (first []byte, end string) 
 			return nil, "gone"
 		}
 	}
+}
+
+// isTimeout knows the stack's deadline error, which is a net.Error but no os.ErrDeadlineExceeded.
+func isTimeout(err error) bool {
+	var failure net.Error
+	return errors.As(err, &failure) && failure.Timeout()
 }
 
 // Read holds the first bytes back until they are judged, when the flow was allowed without them.

@@ -1,0 +1,353 @@
+/**
+ * Names on flows, as hostile guests state them: the table of what is let through, and what the servers saw.
+ * Most of it is about how a name is said, which a namespace guest says as well as a machine does.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { reach } from "../support/batch.ts";
+import {
+  type NamespaceGuest,
+  type NamespaceOptions,
+  openNamespaceGuest,
+} from "../support/namespace_guest.ts";
+import { EVIL, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, RESOLVERS, SHARED } from "../support/places.ts";
+import { run } from "../support/process.ts";
+import { contacts, type Report } from "../support/recorder.ts";
+import { openWorld, ROOT, type World } from "../support/world.ts";
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld();
+});
+afterAll(() => world?.[Symbol.asyncDispose]());
+beforeEach(() => world.internet.reset());
+
+const SAY = readFileSync(join(ROOT, "test/support/say.py"), "utf8");
+
+/** See say.py. */
+interface Saying {
+  readonly to: readonly [string, number];
+  readonly [option: string]: unknown;
+}
+
+/** Outcomes in the order of the sayings. */
+async function say(guest: NamespaceGuest, ...sayings: readonly Saying[]): Promise<string[]> {
+  const run = await guest.run(["python3", "-c", SAY, JSON.stringify(sayings)], { limit: 120 });
+  if (run.status !== 0) throw new Error(run.stderr);
+  return JSON.parse(run.stdout);
+}
+
+async function resolve(guest: NamespaceGuest, ...names: readonly string[]): Promise<string[]> {
+  const words = names.flatMap((name) => [name, "A"]);
+  const { stdout } = await guest.run(["dig", "+short", "+tries=2", "+time=5", ...words]);
+  return stdout.trim().split("\n").filter((line) => line !== "");
+}
+
+const DENY = { outbound: "deny", inbound: "deny" } as const;
+
+function guestUnder(rules: readonly string[], more: Partial<NamespaceOptions> = {}) {
+  return openNamespaceGuest(world, { policy: "allow-all", denyWith: "reject", rules, ...more });
+}
+
+/** The names that servers were shown. */
+function shown({ names }: Report): string[] {
+  return [...new Set(names.map(({ sni }) => sni.toLowerCase()))].sort();
+}
+
+const HTTPS: [string, number] = [PUBLIC, 443];
+const API = "api.allowed.test";
+
+describe("an allow list of one name", () => {
+  let guest: NamespaceGuest;
+  beforeAll(async () => {
+    guest = await guestUnder([`allow@${API}:tcp:443`], { defaults: DENY });
+    await resolve(guest, API);
+  });
+  afterAll(() => guest?.[Symbol.asyncDispose]());
+
+  test("takes the name however it is split, spelled, padded or delayed, and no name for the pin", async () => {
+    const outcomes = await say(
+      guest,
+      { to: HTTPS, sni: API },
+      { to: HTTPS, sni: "API.Allowed.TEST" },
+      { to: HTTPS, sni: API, record: 7 },
+      { to: HTTPS, sni: API, record: 60, gap: 0.3 },
+      { to: HTTPS, sni: API, after: 1 },
+      { to: HTTPS, sni: API, pad: 1500 },
+      { to: HTTPS, sni: API, pad: 17_000 },
+      { to: HTTPS, sni: API, ech: true },
+      { to: HTTPS, sni: null },
+    );
+    expect(outcomes).toEqual(outcomes.map(() => "hello"));
+    expect(outcomes.length).toBe(9);
+    expect(shown(await world.internet.report())).toEqual(["", API]);
+  });
+
+  test("takes no other name and no twisted one, and its server hears of none", async () => {
+    const outcomes = await say(
+      guest,
+      { to: HTTPS, sni: "files.allowed.test" },
+      { to: HTTPS, sni: `x.${API}` },
+      { to: HTTPS, sni: `x${API}` },
+      { to: HTTPS, sni: `${API}.evil.test` },
+      { to: HTTPS, sni: "evil.test", ech: true },
+      { to: HTTPS, sni: "evil.test", record: 30 },
+      { to: HTTPS, sni: "evil.test", record: 30, gap: 0.3 },
+      { to: HTTPS, sni: API, twice: "evil.test" },
+      { to: HTTPS, sni: [API, "evil.test"] },
+      { to: HTTPS, sni: [API, API] },
+      { to: HTTPS, sni: "" },
+      { to: HTTPS, sni: `${API}\0.evil.test` },
+      { to: HTTPS, sni: `${API} ` },
+      { to: HTTPS, sni: "*.allowed.test" },
+      { to: HTTPS, sni: PUBLIC },
+      { to: HTTPS, sni: `${"a".repeat(300)}.test` },
+      { to: HTTPS, sni: "b\u00fccher.allowed.test" },
+      { to: HTTPS, text: "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n" },
+      { to: HTTPS, text: `GET http://evil.test/ HTTP/1.1\r\nHost: ${API}\r\n\r\n` },
+      { to: HTTPS, text: `GET / HTTP/1.1\r\nHost: ${API}\r\nHost: evil.test\r\n\r\n` },
+    );
+    expect(outcomes).toEqual(outcomes.map(() => "reset"));
+    const report = await world.internet.report();
+    expect([contacts(report, [PUBLIC]), report.names, report.requests]).toEqual([{}, [], []]);
+  });
+
+  test(
+    "waits for a first word that dribbles in only so long, and dials nobody for it",
+    async () => {
+      const outcomes = await say(
+        guest,
+        { to: HTTPS, sni: API, drip: true, patience: 30 },
+        { to: HTTPS, text: `GET / HTTP/1.1\r\nHost: ${API}\r\n`, patience: 30 },
+      );
+      expect(outcomes).toEqual(["reset", "reset"]);
+      expect(contacts(await world.internet.report(), [PUBLIC])).toEqual({});
+    },
+    90_000,
+  );
+
+  test("opens neither other ports nor, unasked, the address of the other family", async () => {
+    const targets = [
+      `tcp:${PUBLIC}:80`,
+      `tcp:${PUBLIC}:8443`,
+      `udp:${PUBLIC}:443`,
+      `udp:${PUBLIC}:7`,
+      `tcp:${PUBLIC_6}:443`,
+    ];
+    const { stdout } = await guest.run(["sh", "-c", reach(targets, 2)]);
+    expect(stdout).not.toContain("open");
+    const report = await world.internet.report();
+    expect(contacts(report, [PUBLIC, PUBLIC_6])).toEqual({});
+    expect(Object.keys(report.packets).filter((to) => to.includes(PUBLIC))).toEqual([]);
+  });
+});
+
+test("a suffix takes its apex and what is below, and nothing that looks like it", async () => {
+  await using guest = await guestUnder(["allow@.allowed.test:tcp:443"], { defaults: DENY });
+  const found = await resolve(
+    guest,
+    "api.allowed.test",
+    "allowed.test",
+    "api.allowed.test.",
+    "xallowed.test",
+    "allowed.test.evil.test",
+    "evil.test",
+  );
+  expect(found).toEqual([PUBLIC, PUBLIC, PUBLIC]);
+  expect(
+    await say(
+      guest,
+      { to: HTTPS, sni: "allowed.test" },
+      { to: HTTPS, sni: "files.allowed.test" }, // under the suffix, but never resolved to this address
+      { to: [EVIL, 443], sni: "allowed.test" },
+      { to: [EVIL, 443], sni: null },
+    ),
+  ).toEqual(["hello", "reset", "refused", "refused"]);
+  const report = await world.internet.report();
+  expect(contacts(report, [EVIL])).toEqual({});
+  const asked = new Set(report.queries.map(({ name }) => name));
+  expect(asked).toEqual(new Set(["api.allowed.test", "allowed.test"]));
+});
+
+test("a hole in a denied block is as wide as its name and port", async () => {
+  await using guest = await guestUnder(["allow@good.cdn.test:tcp:443", "deny@104.16.0.0/16"]);
+  await resolve(guest, "good.cdn.test", "bad.cdn.test");
+  expect(
+    await say(
+      guest,
+      { to: [SHARED, 443], sni: "good.cdn.test" },
+      { to: [SHARED, 443], sni: "bad.cdn.test" },
+      { to: [SHARED, 80], text: "GET / HTTP/1.1\r\nHost: good.cdn.test\r\n\r\n" },
+    ),
+  ).toEqual(["hello", "reset", "refused"]);
+  const report = await world.internet.report();
+  expect(report.accepts).toEqual({ [`${SHARED}:443`]: 1 });
+  expect(shown(report)).toEqual(["good.cdn.test"]);
+});
+
+test("a deny that is limited to a port leaves the name's others", async () => {
+  await using guest = await guestUnder([`deny@${API}:tcp:80`]);
+  expect(await resolve(guest, API)).toEqual([PUBLIC]);
+  expect(
+    await say(
+      guest,
+      { to: HTTPS, sni: API },
+      { to: [PUBLIC, 80], text: `GET / HTTP/1.1\r\nHost: ${API}\r\n\r\n` },
+    ),
+  ).toEqual(["hello", "reset"]);
+  expect((await world.internet.report()).requests).toEqual([]);
+});
+
+describe("one denied name", () => {
+  let guest: NamespaceGuest;
+  beforeAll(async () => {
+    guest = await guestUnder(["deny@bad.cdn.test"]);
+  });
+  afterAll(() => guest?.[Symbol.asyncDispose]());
+
+  test("is recognised by what is stated, resolved or not, early, late or in pieces", async () => {
+    const bad = { to: [SHARED, 443], sni: "bad.cdn.test" } as const;
+    const outcomes = await say(
+      guest,
+      bad,
+      { ...bad, record: 5 },
+      { ...bad, record: 50, gap: 0.3 },
+      { ...bad, after: 5 }, // the server was dialled by then, and must still not hear it
+      { ...bad, to: [PUBLIC_2, 443] },
+      { ...bad, to: [SHARED, 8443], after: 1 },
+      { to: [SHARED, 80], text: "GET / HTTP/1.1\r\nHost: bad.cdn.test\r\n\r\n" },
+      { to: [SHARED, 80], text: "GET / HTTP/1.1\r\nHost: bad.cdn.test\r\n\r\n", gap: 0.3 },
+    );
+    expect(outcomes).toEqual(outcomes.map(() => "reset"));
+    const report = await world.internet.report();
+    expect([shown(report), report.requests]).toEqual([[], []]);
+    expect(Object.values(report.bytes)).toEqual(Object.values(report.bytes).map(() => 0));
+  });
+
+  test("takes nothing from its neighbours, from those that state no name, or from servers that speak first", async () => {
+    const outcomes = await say(
+      guest,
+      { to: [SHARED, 443], sni: "good.cdn.test" },
+      { to: [SHARED, 443], sni: null },
+      { to: [SHARED, 80], text: "GET / HTTP/1.1\r\nHost: good.cdn.test\r\n\r\n" },
+      { to: [PUBLIC_2, 22], listen: true },
+      { to: [PUBLIC_2, 22], text: "SSH-2.0-guest\r\n" },
+      { to: [PUBLIC_2, 7], text: "\0\x01\x02" },
+    );
+    expect(outcomes).toEqual([
+      "hello",
+      "hello",
+      "text HTTP/1.1 200 OK",
+      "text SSH-2.0-internet",
+      "text SSH-2.0-internet",
+      "text \0\x01\x02",
+    ]);
+  });
+});
+
+describe("names by other ways", () => {
+  test("are refused at once and leave nothing on the wire", async () => {
+    await using guest = await guestUnder([]);
+    const targets = [
+      ...["tcp", "udp"].flatMap((protocol) =>
+        [853, 5353, 5355, 137].map((port) => `${protocol}:${RESOLVERS[0]}:${port}`)
+      ),
+      `udp:${RESOLVERS[0]}:784`,
+      `udp:${RESOLVERS[0]}:8853`,
+      `udp:224.0.0.251:5353`,
+    ];
+    const { stdout } = await guest.run(["sh", "-c", reach(targets, 3)]);
+    const outcomes = Object.entries(JSON.parse(stdout));
+    expect(outcomes.length).toBe(targets.length);
+    expect(
+      outcomes.filter(([, outcome]) => outcome === "open" || outcome === "silent")
+        .filter(([target]) => !String(target).includes("224.")),
+    ).toEqual([]);
+    const { packets } = await world.internet.report();
+    expect(Object.keys(packets).filter((to) => /:(853|5353|5355|137|784|8853)$/.test(to))).toEqual(
+      [],
+    );
+    const reasons = new Set(
+      guest.journal.filter(({ event }) => event === "denied").map(({ reason }) => reason),
+    );
+    expect(reasons.has("dns-transport")).toBe(true);
+  });
+});
+
+describe("the resolver, asked through the guest's network", () => {
+  let guest: NamespaceGuest;
+  beforeAll(async () => {
+    guest = await openNamespaceGuest(world, { policy: "public-only", denyWith: "reject" });
+  });
+  afterAll(() => guest?.[Symbol.asyncDispose]());
+
+  test("answers a hundred questions of one segment, whatever resolver they were meant for", async () => {
+    const { stdout, stderr } = await guest.run([
+      "python3",
+      "-c",
+      `
+import socket, struct
+def query(i): return struct.pack(">HHHHHH", i, 0x100, 1, 0, 0, 0) + b"\\3api\\7allowed\\4test\\0" + struct.pack(">HH", 1, 1)
+s = socket.create_connection(("${EVIL}", 53), 5)
+s.sendall(b"".join(struct.pack(">H", len(q)) + q for q in map(query, range(100))))
+f = s.makefile("rb"); ids = set(); ok = 0
+for _ in range(100):
+    m = f.read(struct.unpack(">H", f.read(2))[0]); ids.add(m[:2]); ok += m.endswith(socket.inet_aton("${PUBLIC}"))
+print(len(ids), ok)
+s.sendall(b"\\0\\0")
+try: print(f.read())
+except ConnectionError: print(b"")`,
+    ]);
+    expect([stdout, stderr]).toEqual(["100 100\nb''\n", ""]);
+    const { queries } = await world.internet.report();
+    expect(queries.filter(({ to }) => to === EVIL)).toEqual([]);
+    expect(queries.length).toBeLessThanOrEqual(100);
+  });
+
+  test("answers while a thousand idle connections stand open to it", async () => {
+    const { stdout, stderr } = await guest.run([
+      "python3",
+      "-c",
+      `
+import resource, socket, subprocess
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+idle = [socket.create_connection(("${RESOLVERS[0]}", 53), 5) for _ in range(1000)]
+for how in ("+notcp", "+tcp"):
+    print(subprocess.run(["dig", "+short", "+tries=1", "+time=10", how, "files.allowed.test"], capture_output=True, text=True).stdout, end="")`,
+    ], { limit: 120 });
+    expect([stdout, stderr]).toEqual([`${PUBLIC_2}\n${PUBLIC_2}\n`, ""]);
+  }, 150_000);
+
+  test("knows nothing of the host's own hosts file and search domains", async () => {
+    const asRoot = (...argv: string[]) => run(world.onHostAsRoot(argv));
+    const hosts = join(world.scratch, "hosts");
+    writeFileSync(hosts, `${PRIVATE[0]} intranet secret.allowed.test\n`);
+    expect((await asRoot("mount", "--bind", hosts, "/etc/hosts")).stderr).toBe("");
+    const known = await world.run(["getent", "hosts", "secret.allowed.test"]);
+    expect(known.stdout).toContain(PRIVATE[0]);
+    for (const name of ["intranet", "secret.allowed.test", "wpad", "printer.local"]) {
+      expect([name, await resolve(guest, name)]).toEqual([name, []]);
+    }
+    await asRoot("umount", "/etc/hosts");
+    const asked = (await world.internet.report()).queries.map(({ name }) => name);
+    expect(new Set(asked)).toEqual(new Set(["secret.allowed.test"]));
+  });
+});
+
+test("an address rule opens an inner address to its name; the name alone does not", async () => {
+  await using guest = await guestUnder([`allow@${PRIVATE[0]}/32`, "allow@.evil.test"], {
+    defaults: DENY,
+  });
+  expect(await resolve(guest, "private.evil.test")).toEqual([PRIVATE[0]]);
+  expect(await resolve(guest, "metadata.evil.test")).toEqual([]);
+  const text = "GET / HTTP/1.1\r\nHost: private.evil.test\r\n\r\n";
+  expect(await say(guest, { to: [PRIVATE[0], 80], text })).toEqual(["text HTTP/1.1 200 OK"]);
+});
+
+test("an answer that lives for no time is good for the connection that follows", async () => {
+  await using guest = await guestUnder([`allow@${API}:tcp:443`], { defaults: DENY });
+  await resolve(guest, API);
+  await new Promise((wake) => setTimeout(wake, 3_000));
+  expect(await say(guest, { to: HTTPS, sni: API })).toEqual(["hello"]);
+});

@@ -1,0 +1,95 @@
+"""Opens connections and says things on them that no library would say; prints what came back, as JSON.
+
+say.py '[{"to": ["93.184.216.34", 443], "sni": "api.allowed.test", "record": 40}, ...]'
+
+One object a connection, all at once:
+  sni     a name, a list of names in one extension, "" or null for no such extension; text is latin-1
+  twice   a second server_name extension with this name
+  ech     true: an encrypted_client_hello extension of random bytes, as browsers send it
+  pad     this many bytes of padding
+  record  the hello in TLS records of this size
+  text    these bytes instead of a hello
+  listen  true: say nothing
+  after   seconds of silence first; gap: seconds between records (or every 40 bytes of a text)
+  drip    one byte a second
+Outcomes: "hello" (a server's handshake record), "alert", "text ...", "reset", "closed", "silent", "refused".
+"""
+import concurrent.futures, json, os, socket, sys, time
+
+
+def u16(n):
+    return n.to_bytes(2, "big")
+
+
+def extension(kind, data):
+    return u16(kind) + u16(len(data)) + data
+
+
+def server_name(names):
+    entries = b"".join(b"\0" + u16(len(n)) + n for n in (name.encode("latin-1") for name in names))
+    return extension(0, u16(len(entries)) + entries)
+
+
+def hello(p):
+    extensions = extension(10, u16(2) + u16(29))  # x25519
+    extensions += extension(11, b"\1\0") + extension(13, u16(2) + u16(0x0403))
+    sni = p.get("sni")
+    if sni is not None:
+        extensions += server_name(sni if isinstance(sni, list) else [sni])
+    if "twice" in p:
+        extensions += server_name([p["twice"]])
+    if p.get("ech"):
+        extensions += extension(0xFE0D, b"\0\0\1\0\1\7" + u16(32) + os.urandom(32) + u16(128) + os.urandom(128))
+    if "pad" in p:
+        extensions += extension(21, bytes(p["pad"]))
+    body = b"\3\3" + os.urandom(32) + b"\0" + u16(2) + u16(0xC02B) + b"\1\0" + u16(len(extensions)) + extensions
+    message = b"\1" + len(body).to_bytes(3, "big") + body
+    size = p.get("record", 16000)
+    parts = [message[at:at + size] for at in range(0, len(message), size)]
+    return [b"\x16\3\1" + u16(len(part)) + part for part in parts]
+
+
+def outcome(s, patience):
+    s.settimeout(patience)
+    try:
+        data = s.recv(4096)
+    except TimeoutError:
+        return "silent"
+    except ConnectionError:
+        return "reset"
+    if not data:
+        return "closed"
+    if data[0] in (0x15, 0x16):
+        return {0x15: "alert", 0x16: "hello"}[data[0]]
+    return "text " + data.decode("latin-1").splitlines()[0]
+
+
+def probe(p):
+    patience = p.get("patience", 8)
+    try:
+        s = socket.create_connection(tuple(p["to"]), patience)
+    except OSError:
+        return "refused"
+    if p.get("listen"):
+        return outcome(s, patience)
+    if "text" in p:
+        text = p["text"].encode("latin-1")
+        parts = [text[at:at + 40] for at in range(0, len(text), 40)]
+    else:
+        parts = hello(p)
+    time.sleep(p.get("after", 0))
+    try:
+        for part in parts:
+            for piece in [part[i:i + 1] for i in range(len(part))] if p.get("drip") else [part]:
+                s.sendall(piece)
+                if p.get("drip"):
+                    time.sleep(1)
+            time.sleep(p.get("gap", 0))
+    except OSError:
+        return "reset"
+    return outcome(s, patience)
+
+
+probes = json.loads(sys.argv[1])
+with concurrent.futures.ThreadPoolExecutor(64) as pool:
+    print(json.dumps(list(pool.map(probe, probes))))
