@@ -124,6 +124,7 @@ class GuestSession extends Duplex {
       if (!this.#ended) this.destroy(new Error("the guest ended without close_notify"));
     });
     this.#flow.once("close", () => this.destroy());
+    this.on("error", () => {}); // a guest can cause it at any time; its close follows
     tls.pause();
   }
 

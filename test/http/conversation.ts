@@ -5,9 +5,10 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { type Duplex, duplexPair } from "node:stream";
+import type { Duplex } from "node:stream";
 import type { Exchange, RequestLine } from "../../lib/http/exchange.ts";
 import { relay, type RelaySpec } from "../../lib/http/relay.ts";
+import { pair } from "./pair.ts";
 
 /** One end of a connection, as a script sees it. */
 export class Peer {
@@ -69,8 +70,8 @@ export interface Conversation {
 
 /** A relay for api.allowed.test:443 between two scripts. */
 export function converse(spec: Partial<RelaySpec> = {}): Conversation {
-  const [guest, guestSide] = duplexPair();
-  const [server, serverSide] = duplexPair();
+  const [guest, guestSide] = pair();
+  const [server, serverSide] = pair();
   const exchanges: Exchange[] = [];
   const judged: RequestLine[] = [];
   const closed = relay({

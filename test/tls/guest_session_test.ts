@@ -1,0 +1,211 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { Buffer } from "node:buffer";
+import { execFile } from "node:child_process";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { acceptTls, type GuestTlsOptions } from "../../lib/tls/guest_session.ts";
+import { selfSigned } from "../runtime/certificate.ts";
+import { ManualClock } from "../support/manual_clock.ts";
+
+const identity = selfSigned();
+const cleanups: (() => void)[] = [];
+afterEach(() => cleanups.splice(0).forEach((clean) => clean()));
+
+/** A listener whose connections are flows of a guest; `sessions` come out of it in order. */
+async function listen(options: Partial<GuestTlsOptions> = {}) {
+  const sessions: Promise<Duplex>[] = [];
+  const flows: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, (flow) => {
+    flows.push(flow);
+    const session = acceptTls(flow, { identity, alpn: "http/1.1", ...options });
+    session.catch(() => {});
+    sessions.push(session);
+    wake();
+  });
+  let wake = () => {};
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const accepted = async () => {
+    while (sessions.length === 0) await new Promise<void>((resolve) => wake = resolve);
+    const session = await sessions.shift();
+    if (session === undefined) throw new Error("no session");
+    return session;
+  };
+  return { port, accepted, flows };
+}
+
+function dial(port: number, options: ConnectionOptions = {}): TLSSocket {
+  const socket = connectTls({
+    port,
+    host: "127.0.0.1",
+    ca: identity.cert,
+    servername: "localhost",
+    ALPNProtocols: ["h2", "http/1.1"],
+    ...options,
+  });
+  cleanups.push(() => socket.destroy());
+  return socket;
+}
+
+/** Everything until the end. */
+async function read(stream: Duplex): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+const failure = (socket: TLSSocket) =>
+  new Promise<string>((resolve) =>
+    socket.on("error", (error: Error & { code?: string }) => resolve(error.code ?? error.message))
+  );
+
+describe("acceptTls()", () => {
+  test("carries bytes both ways, with the protocol that was chosen", async () => {
+    const { port, accepted } = await listen();
+    const client = dial(port);
+    const session = await accepted();
+    client.write("question");
+    expect(String(await new Promise((resolve) => session.once("data", resolve)))).toBe("question");
+    expect(client.alpnProtocol).toBe("http/1.1");
+    expect(client.getProtocol()).toBe("TLSv1.3");
+    session.end("answer");
+    expect(String(await read(client))).toBe("answer");
+  });
+
+  test("delivers 32 MiB each way, unchanged, to a slow reader", async () => {
+    const { port, accepted } = await listen();
+    const client = dial(port);
+    const session = await accepted();
+    const bytes = Buffer.alloc(32 << 20, "0123456789abcde");
+    client.write(bytes);
+    let received = 0;
+    const hash = new Bun.CryptoHasher("sha256");
+    for await (const chunk of session) {
+      hash.update(chunk as Buffer);
+      received += (chunk as Buffer).length;
+      if (received % 7 === 0) await Bun.sleep(1);
+      if (received >= bytes.length) break;
+    }
+    expect(hash.digest("hex")).toBe(new Bun.CryptoHasher("sha256").update(bytes).digest("hex"));
+  });
+
+  test("ends after everything was sent", async () => {
+    const { port, accepted } = await listen();
+    const client = dial(port);
+    const session = await accepted();
+    const bytes = Buffer.alloc(8 << 20, "0123456789abcde");
+    session.end(bytes);
+    await Bun.sleep(50); // the client does not read yet
+    expect((await read(client)).equals(bytes)).toBe(true);
+  });
+
+  test.each([
+    ["a guest that does not read holds its writer back", (_client: TLSSocket, s: Duplex) => s],
+    ["a guest's bytes that nobody reads hold the guest back", (client: TLSSocket) => client],
+  ])("%s", async (_what, writer) => {
+    const { port, accepted } = await listen();
+    const client = dial(port);
+    client.pause();
+    const session = await accepted();
+    const to = writer(client, session);
+    const piece = Buffer.alloc(1 << 20);
+    let taken = 0;
+    for (let idle = 0; idle < 100 && taken < 256 << 20;) {
+      if (to.writableNeedDrain) {
+        idle++;
+        await Bun.sleep(2);
+      } else {
+        idle = 0;
+        to.write(piece);
+        taken += piece.length;
+      }
+    }
+    expect(taken).toBeLessThan(64 << 20); // mostly the kernel's buffers
+    session.destroy();
+  });
+
+  test("tells a guest that was cut off from one that closed", async () => {
+    const { port, accepted, flows } = await listen();
+    const raw = connect(port, "127.0.0.1");
+    const client = dial(port, { socket: raw });
+    const session = await accepted();
+    const cut = new Promise<Error>((resolve) => session.on("error", resolve));
+    session.resume();
+    flows[0]?.push(null); // its FIN, without close_notify
+    expect((await cut).message).toContain("close_notify");
+    client.destroy();
+
+    const closing = dial(port);
+    const other = await accepted();
+    closing.end("last words");
+    expect(String(await read(other))).toBe("last words");
+  });
+
+  test.each<[what: string, client: ConnectionOptions, code: string]>([
+    [
+      "no_application_protocol to one that does not speak it",
+      { ALPNProtocols: ["h3"] },
+      "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL",
+    ],
+    [
+      "protocol_version to TLS 1.1",
+      { minVersion: "TLSv1", maxVersion: "TLSv1.1" },
+      "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION",
+    ],
+  ])("sends %s", async (_what, options, code) => {
+    const { port, accepted } = await listen();
+    const client = dial(port, options);
+    expect(await failure(client)).toBe(code);
+    expect(await accepted().catch((error: Error) => error)).toBeInstanceOf(Error);
+  });
+
+  test("answers no protocol where none was chosen", async () => {
+    const { port, accepted } = await listen({ alpn: null });
+    const client = dial(port);
+    const connected = new Promise<void>((resolve) => client.once("secureConnect", resolve));
+    await accepted();
+    await connected;
+    expect(client.alpnProtocol).toBe(false);
+  });
+
+  test("ends a handshake that takes too long, and one that is none", async () => {
+    const clock = new ManualClock();
+    const { port, accepted } = await listen({ clock, handshakeMs: 1_000 });
+    const silent = connect(port, "127.0.0.1");
+    const slow = accepted().catch((error: Error) => error);
+    await Bun.sleep(20);
+    await clock.pass(1_001);
+    expect(await slow).toBeInstanceOf(Error);
+    silent.destroy();
+    const loud = connect(port, "127.0.0.1");
+    loud.on("error", () => {}).write("SSH-2.0-x\r\n".repeat(20));
+    expect(await accepted().catch((error: Error) => error)).toBeInstanceOf(Error);
+    loud.destroy();
+  });
+
+  test("does not resume a session that another flow began", async () => {
+    const { port, accepted } = await listen();
+    const first = dial(port, { maxVersion: "TLSv1.2" });
+    await accepted();
+    const ticket = first.getSession();
+    const second = dial(port, { maxVersion: "TLSv1.2", ...(ticket ? { session: ticket } : {}) });
+    await accepted();
+    expect(second.isSessionReused()).toBe(false);
+  });
+
+  test("is met by openssl's client", async () => {
+    const { port, accepted } = await listen();
+    const output = new Promise<string>((resolve) => {
+      const args = ["s_client", "-quiet", "-connect", `127.0.0.1:${port}`, "-alpn", "http/1.1"];
+      const client = execFile("openssl", args, (_error, stdout) => resolve(stdout));
+      client.stdin?.write("hello\n");
+      cleanups.push(() => client.kill());
+    });
+    const session = await accepted();
+    expect(String(await new Promise((resolve) => session.once("data", resolve)))).toBe("hello\n");
+    session.end("goodbye\n");
+    expect(await output).toBe("goodbye\n");
+  });
+});
