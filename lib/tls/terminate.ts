@@ -9,6 +9,8 @@
  */
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { Carrier, GuestSession } from "./guest_session.ts";
 import type { Identity } from "./leaves.ts";
 import { linger } from "./linger.ts";
 import { GUEST_CIPHERS, type TlsVersion } from "./offer.ts";
@@ -21,35 +23,39 @@ export interface TerminateSpec {
   readonly alpn: string | null;
   /** The version that the server chose: the guest's session is no weaker. */
   readonly minVersion: TlsVersion;
+  readonly clock?: Clock;
 }
 
 const HANDSHAKE_MS = 10_000;
 
-/** Resolves with the plaintext of the guest, or null when no handshake came about. */
-export function terminate(spec: TerminateSpec): Promise<TLSSocket | null> {
+/**
+ * Resolves with the plaintext of the guest, or null when no handshake came about; then the guest got
+ * the alert that says why, and the flow is being closed.
+ */
+export function terminate(spec: TerminateSpec): Promise<Duplex | null> {
   const { guest, identity, alpn, minVersion } = spec;
-  const { promise, resolve } = Promise.withResolvers<TLSSocket | null>();
-  let secured = false;
-  const socket = new TLSSocket(guest as never, {
+  const { promise, resolve } = Promise.withResolvers<Duplex | null>();
+  const carrier = new Carrier(guest);
+  const engine = new TLSSocket(carrier as never, {
     isServer: true,
     ...identity,
     ALPNProtocols: alpn === null ? [] : [alpn],
     minVersion,
     ciphers: GUEST_CIPHERS,
   });
-  const timer = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
-  socket.on("error", () => {}); // `close` follows
-  socket.once("close", () => {
-    clearTimeout(timer);
+  const fail = () => {
     resolve(null);
-    // Bun leaves the stream below as it is, alert or last bytes included.
-    if (guest.writableEnded || !secured) linger(guest);
-    else guest.destroy();
+    engine.destroy();
+    linger(guest);
+  };
+  const disarm = (spec.clock ?? systemClock).after(HANDSHAKE_MS, fail);
+  engine.on("error", () => {}); // `close` follows
+  engine.once("close", fail);
+  carrier.once("cut", fail);
+  engine.once("secure", () => {
+    engine.off("close", fail);
+    carrier.off("cut", fail);
+    resolve(new GuestSession(engine, carrier));
   });
-  socket.once("secure", () => {
-    clearTimeout(timer);
-    secured = true;
-    resolve(socket);
-  });
-  return promise;
+  return promise.finally(disarm);
 }
