@@ -3,6 +3,7 @@
  * a network namespace on the real netstack, judged and served by the real network layer.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { buildGo } from "../support/build.ts";
 import { type NamespaceGuest, openNamespaceGuest } from "../support/namespace_guest.ts";
 import { PRIVATE, PUBLIC, PUBLIC_2, SHARED } from "../support/places.ts";
 import { until } from "../support/process.ts";
@@ -56,6 +57,40 @@ describe("a server", () => {
     const { names } = await world.internet.report();
     expect(names).toEqual([{ to: `${PUBLIC_2}:443`, sni: name }]);
   });
+});
+
+describe("a client in Go", () => {
+  const url = "https://good.cdn.test";
+  const client = async (what: string, ...args: readonly string[]) => {
+    const { stdout, stderr } = await guest.run(
+      [buildGo("webclient"), what, "--ca", guest.authority, ...args],
+    );
+    return stdout === "" ? stderr : JSON.parse(stdout);
+  };
+
+  test.each(["1", "2"])("of HTTP/%s gets early hints, answer and trailers", async (http) => {
+    expect(await client("get", "--url", `${url}/hinted`, "--http", http)).toMatchObject({
+      body: "hinted",
+      status: 200,
+      trailer: { Sum: ["6"] },
+    });
+  });
+
+  test("talks over a WebSocket, with messages of up to a megabyte", async () => {
+    const args = ["--url", "wss://good.cdn.test/socket", "--http", "1", "--count", "60"];
+    expect(await client("socket", ...args)).toEqual({ echoed: 60 });
+  });
+
+  test("talks over a bidirectional gRPC stream to its trailers", async () => {
+    expect(await client("grpc", "--url", url, "--count", "500"))
+      .toEqual({ echoed: 500, end: "EOF", trailer: ["i".repeat(10)] });
+  });
+
+  test.each(["1", "2"])("holds 1,000 connections of HTTP/%s at once", async (http) => {
+    const args = ["--url", `${url}/`, "--http", http, "--count", "1000"];
+    expect(await client("hold", ...args)).toEqual({ held: 1000 });
+    expect((await world.internet.report()).accepts[`${SHARED}:443`]).toBe(1000);
+  }, 120_000);
 });
 
 describe("a server that cannot be trusted", () => {

@@ -2,4 +2,15 @@ module sbx/internet
 
 go 1.26.0
 
-require golang.org/x/net v0.53.0
+require (
+	github.com/coder/websocket v1.8.15
+	golang.org/x/net v0.53.0
+	google.golang.org/grpc v1.81.1
+)
+
+require (
+	golang.org/x/sys v0.43.0 // indirect
+	golang.org/x/text v0.36.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260226221140-a57be14db171 // indirect
+	google.golang.org/protobuf v1.36.11 // indirect
+)

@@ -18,6 +18,9 @@ func (s *servers) web() *http.Server {
 	mux.HandleFunc("/", s.hello)
 	mux.HandleFunc("/bytes/{n}", s.bytes)
 	mux.HandleFunc("/sink", s.sink)
+	mux.HandleFunc("/socket", s.socket)
+	mux.HandleFunc("/hinted", s.hinted)
+	mux.Handle("/echo.Echo/", echoing())
 	if s.files != "" {
 		mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(s.files))))
 	}

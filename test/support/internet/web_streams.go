@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/coder/websocket"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+)
+
+// raw passes messages through as they are, so that no generated code is needed.
+type raw struct{}
+
+func (raw) Name() string                  { return "raw" }
+func (raw) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
+func (raw) Unmarshal(data []byte, v any) error {
+	*v.(*[]byte) = append([]byte(nil), data...)
+	return nil
+}
+
+// echoing serves the one gRPC service there is: every message comes back, and a trailer says how many.
+func echoing() http.Handler {
+	server := grpc.NewServer(grpc.ForceServerCodec(raw{}))
+	server.RegisterService(&grpc.ServiceDesc{
+		ServiceName: "echo.Echo",
+		HandlerType: (*any)(nil),
+		Streams: []grpc.StreamDesc{{
+			StreamName: "Chat", ClientStreams: true, ServerStreams: true, Handler: chat,
+		}},
+	}, nil)
+	return server
+}
+
+func chat(_ any, stream grpc.ServerStream) error {
+	for n := 0; ; n++ {
+		var message []byte
+		if err := stream.RecvMsg(&message); errors.Is(err, io.EOF) {
+			stream.SetTrailer(metadata.Pairs("sum", strings.Repeat("i", min(n, 10))))
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := stream.SendMsg(&message); err != nil {
+			return err
+		}
+	}
+}
+
+// socket echoes the messages of a WebSocket.
+func (s *servers) socket(w http.ResponseWriter, q *http.Request) {
+	conn, err := websocket.Accept(w, q, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(4 << 20)
+	for {
+		kind, message, err := conn.Read(q.Context())
+		if err != nil || conn.Write(q.Context(), kind, message) != nil {
+			return
+		}
+	}
+}
+
+// hinted sends early hints before its answer and a trailer after it.
+func (s *servers) hinted(w http.ResponseWriter, q *http.Request) {
+	w.Header().Set("Link", "</style.css>; rel=preload")
+	w.WriteHeader(http.StatusEarlyHints)
+	w.Header().Set("Trailer", "Sum")
+	io.WriteString(w, "hinted")
+	w.(http.Flusher).Flush()
+	w.Header().Set("Sum", "6")
+}

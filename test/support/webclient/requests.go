@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+func get(o options) (any, error) {
+	response, err := o.client().Get(o.url)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	return map[string]any{
+		"proto": response.Proto, "status": response.StatusCode, "body": string(body), "trailer": response.Trailer,
+	}, err
+}
+
+// fetch makes one request and reads it to its end.
+func fetch(client *http.Client, url string) error {
+	response, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err = io.Copy(io.Discard, response.Body); err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %d", response.StatusCode)
+	}
+	return err
+}
+
+type rates struct {
+	PerSecond float64 `json:"perSecond"`
+	P50       float64 `json:"p50"` // milliseconds
+	P99       float64 `json:"p99"`
+	Failed    int     `json:"failed"`
+}
+
+// rate keeps o.parallel clients busy; each has a connection of its own, or with --fresh one a request.
+func rate(o options) (any, error) {
+	var mu sync.Mutex
+	var took []time.Duration
+	failed := 0
+	var wait sync.WaitGroup
+	end := time.Now().Add(time.Duration(o.seconds) * time.Second)
+	start := time.Now()
+	for range o.parallel {
+		wait.Go(func() {
+			client := o.client()
+			defer client.CloseIdleConnections()
+			for time.Now().Before(end) {
+				began := time.Now()
+				err := fetch(client, o.url)
+				mu.Lock()
+				if err != nil {
+					failed++
+				} else {
+					took = append(took, time.Since(began))
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wait.Wait()
+	seconds := time.Since(start).Seconds()
+	if len(took) == 0 {
+		return nil, fmt.Errorf("all %d requests failed", failed)
+	}
+	slices.Sort(took)
+	at := func(q float64) float64 {
+		return float64(took[int(float64(len(took)-1)*q)].Microseconds()) / 1000
+	}
+	return rates{float64(len(took)) / seconds, at(0.5), at(0.99), failed}, nil
+}
+
+// hold opens o.count connections, and asks on each of them again once all are open.
+func hold(o options) (any, error) {
+	clients := make([]*http.Client, o.count)
+	for i := range clients {
+		clients[i] = o.client()
+	}
+	each := func() error {
+		slots := make(chan struct{}, 100)
+		failures := make(chan error, o.count)
+		for _, client := range clients {
+			slots <- struct{}{}
+			go func() {
+				failures <- fetch(client, o.url)
+				<-slots
+			}()
+		}
+		var first error
+		for range clients {
+			if err := <-failures; err != nil && first == nil {
+				first = err
+			}
+		}
+		return first
+	}
+	if err := each(); err != nil {
+		return nil, err
+	}
+	if err := each(); err != nil {
+		return nil, fmt.Errorf("the second time: %w", err)
+	}
+	return map[string]int{"held": o.count}, nil
+}
