@@ -53,6 +53,14 @@ func parseLinkAddresses(guest, gateway endpoint) (linkAddresses, error) {
 	return a, nil
 }
 
+// gatewayFor is the gateway's address in the family of one of the guest's.
+func (a *linkAddresses) gatewayFor(guest netip.Addr) netip.Addr {
+	if guest.Is4() {
+		return a.gateway4
+	}
+	return a.gateway6
+}
+
 // admits tells whether a frame may reach the stack: from this guest's MAC and IP address, to the
 // gateway or a group, of a type the stack speaks. VLAN tags and other types end here.
 func (a *linkAddresses) admits(frame []byte) bool {
@@ -76,7 +84,7 @@ func (a *linkAddresses) admits(frame []byte) bool {
 		}
 		source := netip.AddrFrom16([16]byte(payload[8:24]))
 		// Link-local and unspecified sources only speak neighbour discovery.
-		return source == a.guest6 || (source.IsLinkLocalUnicast() || source.IsUnspecified()) &&
+		return a.owns6(source) || (source.IsLinkLocalUnicast() || source.IsUnspecified()) &&
 			payload[6] == uint8(header.ICMPv6ProtocolNumber)
 	case arp.ProtocolNumber:
 		packet := header.ARP(payload)
@@ -87,6 +95,13 @@ func (a *linkAddresses) admits(frame []byte) bool {
 		return sender == a.guest4.As4() || sender == [4]byte{}
 	}
 	return false
+}
+
+// owns6 tells whether an address is the guest's: all of the prefix is that the gateway advertises for
+// autoconfiguration (RFC 4862), since nobody else is on the cable, but for the gateway's own.
+func (a *linkAddresses) owns6(addr netip.Addr) bool {
+	prefix, _ := a.gateway6.Prefix(prefixLength)
+	return prefix.Contains(addr) && addr != a.gateway6 && addr != prefix.Addr()
 }
 
 // answer gives the reply to frames that the gateway answers by itself, or nil.

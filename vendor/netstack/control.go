@@ -19,13 +19,15 @@ const (
 	maxMessage = 1 << 20
 	// silence is how long sbx may say nothing; it pings every second.
 	silence = 5 * time.Second
+	// lastWords is how long saying why it ends may take.
+	lastWords = 2 * time.Second
 	// outQueue is how many messages may wait for sbx to read; more means it hangs.
 	outQueue = 16384
 )
 
 var (
 	errNoVerdict = errors.New("no verdict in time")
-	errPending   = errors.New("too many flows wait for a verdict")
+	errPending   = errors.New("too many flows waited for a verdict")
 )
 
 // control is the channel to sbx. It owns the questions that wait for an answer.
@@ -36,9 +38,11 @@ type control struct {
 	nextID  atomic.Uint64
 	timeout time.Duration
 
+	// places bounds the questions that are open at once; others wait for a place in turn.
+	places chan struct{}
+
 	mu      sync.Mutex
 	waiting map[uint64]chan fromSbx
-	pending int // cap on waiting
 }
 
 func newControl(conn net.Conn) *control {
@@ -46,8 +50,8 @@ func newControl(conn net.Conn) *control {
 		conn:    conn,
 		out:     make(chan any, outQueue),
 		timeout: 10 * time.Second,
+		places:  make(chan struct{}, defaultPending),
 		waiting: map[uint64]chan fromSbx{},
-		pending: 1024,
 	}
 }
 
@@ -114,17 +118,21 @@ func (c *control) answer(verdict fromSbx) {
 
 // ask sends a question and waits for the verdict to its id. Any error means deny.
 func (c *control) ask(id uint64, question any, giveUp <-chan struct{}) (fromSbx, error) {
+	timer := time.NewTimer(c.timeout)
+	defer timer.Stop()
+	select {
+	case c.places <- struct{}{}:
+		defer func() { <-c.places }()
+	case <-timer.C:
+		return fromSbx{}, errPending
+	case <-giveUp:
+		return fromSbx{}, net.ErrClosed
+	}
 	waiter := make(chan fromSbx, 1)
 	c.mu.Lock()
-	if len(c.waiting) >= c.pending {
-		c.mu.Unlock()
-		return fromSbx{}, errPending
-	}
 	c.waiting[id] = waiter
 	c.mu.Unlock()
 	c.send(question)
-	timer := time.NewTimer(c.timeout)
-	defer timer.Stop()
 	var err error
 	select {
 	case verdict := <-waiter:
@@ -157,10 +165,12 @@ func (c *control) judge(id uint64, info flowInfo, giveUp <-chan struct{}) (fromS
 
 // die ends the process after telling sbx why: the one way out when an invariant is broken.
 func die(message string) {
+	// Whoever reads neither the channel nor stderr must not keep the process.
+	time.AfterFunc(lastWords, func() { os.Exit(1) })
 	if active != nil {
 		body, _ := json.Marshal(fatalMessage{T: "fatal", Message: message})
 		frame := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
-		active.conn.SetWriteDeadline(time.Now().Add(time.Second))
+		active.conn.SetWriteDeadline(time.Now().Add(lastWords / 2))
 		active.conn.Write(append(frame, body...))
 	}
 	fmt.Fprintln(os.Stderr, "netstack:", message)

@@ -40,6 +40,16 @@ func (f *flow) abort(end string) {
 	})
 }
 
+// over tells whether the flow was ended from outside.
+func (f *flow) over() bool {
+	select {
+	case <-f.gone:
+		return true
+	default:
+		return false
+	}
+}
+
 // flows counts and bounds the live flows of the guest.
 type flows struct {
 	mu     sync.Mutex
@@ -124,7 +134,7 @@ type gateway struct {
 	flows   *flows
 	cache   verdictCache
 	quiet   quietList
-	heads   synHeads
+	held    *heldSYNs
 	udp     *udpTable
 	pings   *pingTable
 	mux     *mux
@@ -151,9 +161,9 @@ func (g *gateway) decide(f *flow) fromSbx {
 	if err != nil {
 		if err == errPending {
 			g.flows.limit("pending")
-		} else {
-			g.finish(f, endDenied) // sbx may still answer, and would wait for the flow's end
 		}
+		f.abort(endDenied)
+		g.finish(f, endDenied) // sbx may still answer, and would wait for the flow's end
 		return fromSbx{Action: actionDeny}
 	}
 	if cacheable {

@@ -162,6 +162,31 @@ func TestRouterAdvertisementIsValid(t *testing.T) {
 	}
 }
 
+func TestTheGuestOwnsTheAdvertisedPrefix(t *testing.T) {
+	a := testAddresses(t)
+	for source, want := range map[string]bool{
+		testGuest.IP6:               true,
+		"fd73:6278::73:62ff:fe78:2": true, // what a guest makes of the prefix by itself
+		"fd73:6278::d1ce:5eed:0:1":  true,
+		testGateway.IP6:             false,
+		"fd73:6278::":               false,
+		"fd73:6278:0:1::2":          false,
+		"2606:2800:220::34":         false,
+		"fe80::73:62ff:fe78:2":      false, // only for neighbour discovery
+		"::ffff:192.168.127.2":      false,
+	} {
+		packet := make([]byte, header.IPv6MinimumSize, header.IPv6MinimumSize+8)
+		header.IPv6(packet).Encode(&header.IPv6Fields{
+			PayloadLength: 8, TransportProtocol: header.UDPProtocolNumber, HopLimit: 64,
+			SrcAddr: tcpip.AddrFromSlice(net.ParseIP(source).To16()), DstAddr: header.IPv6Any,
+		})
+		frame := ethernet(a.guestMAC, a.gatewayMAC, header.IPv6ProtocolNumber, append(packet, udpDatagram(1, 2, nil)...))
+		if got := a.admits(frame); got != want {
+			t.Errorf("%s: admitted %v", source, got)
+		}
+	}
+}
+
 func TestOnlyTheGuestIsAdmitted(t *testing.T) {
 	a := testAddresses(t)
 	guest, gateway := a.guestMAC, a.gatewayMAC

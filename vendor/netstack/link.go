@@ -8,7 +8,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -20,15 +19,14 @@ const (
 	minFrame = header.EthernetMinimumSize
 	// maxFrame is an MTU of 65520 with its ethernet header, and some slack for a VLAN tag.
 	maxFrame = 65550
-	// writeStall is how long a paused guest may leave its socket full before it is cut off.
-	writeStall = 10 * time.Second
 )
 
 // framing reads and writes ethernet frames on a transport.
 type framing interface {
 	// readFrame returns the next frame; the slice is valid until the next call.
 	readFrame() ([]byte, error)
-	// writeFrames sends frames, each given as consecutive parts that `ends` delimits.
+	// writeFrames sends frames. It waits for a guest that is paused: the queue before it is bounded, and
+	// half a frame would make the guest misread all that follow.
 	writeFrames(frames []frameParts) error
 }
 
@@ -50,6 +48,8 @@ type link struct {
 	headers []byte
 	batch   []frameParts
 	drops   atomic.Uint64
+	// undelivered hears of datagrams to the guest that found nobody listening.
+	undelivered func(stack.TransportEndpointID)
 }
 
 func (l *link) MTU() uint32                             { return l.mtu }
@@ -98,6 +98,9 @@ func (l *link) receive() error {
 		if !l.addrs.admits(frame) {
 			l.drops.Add(1)
 			continue
+		}
+		if id, ok := portUnreachable(frame); ok && l.undelivered != nil {
+			l.undelivered(id)
 		}
 		view := buffer.NewViewWithData(frame)
 		packet := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(view)})
@@ -184,7 +187,6 @@ func (s *streamFraming) writeFrames(frames []frameParts) error {
 		iov = append(iov, frame.parts...)
 	}
 	s.iov = iov
-	s.conn.SetWriteDeadline(time.Now().Add(writeStall))
 	out := iov
 	_, err := out.WriteTo(s.conn)
 	clear(s.iov)

@@ -24,6 +24,7 @@ const (
 	endGuard           = "guard"
 	endGone            = "gone"
 	endDenied          = "denied"
+	endLimit           = "limit"
 )
 
 // flowInfo says which flow a question is about. Outbound, dst is where the guest wants to go;

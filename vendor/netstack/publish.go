@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -10,30 +11,27 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
 const (
-	guestDialTimeout = 15 * time.Second
-	// maxPeers bounds the peers of one published UDP port.
-	maxPeers = 256
-	// Ports of the gateway that stand for the peers of published UDP ports.
-	firstPeerPort = 32768
+	// guestDialTimeout is for both addresses of the guest; one that listens nowhere says so at once.
+	guestDialTimeout = 10 * time.Second
 )
 
 // publisher serves published ports: the inbound direction. A connection is accepted by the host's
 // kernel, but not a byte of it reaches the guest before its verdict.
 type publisher struct {
-	g      *gateway
-	mu     sync.Mutex
-	open   map[int]interface{ Close() error }
-	nextPt uint16
+	g    *gateway
+	mu   sync.Mutex
+	open map[int]io.Closer
+	// last is the port of the gateway that stands for the latest peer of a UDP port.
+	last uint16
 }
 
 func newPublisher(g *gateway) *publisher {
-	return &publisher{g: g, open: map[int]interface{ Close() error }{}, nextPt: firstPeerPort}
+	return &publisher{g: g, open: map[int]io.Closer{}}
 }
 
 // publish binds and reports the port, or why it cannot.
@@ -75,7 +73,7 @@ func (p *publisher) unpublish(ref int) {
 	}
 }
 
-func (p *publisher) published(m fromSbx, listener interface{ Close() error }, bound netip.AddrPort) {
+func (p *publisher) published(m fromSbx, listener io.Closer, bound netip.AddrPort) {
 	p.mu.Lock()
 	p.open[m.Ref] = listener
 	p.mu.Unlock()
@@ -109,14 +107,10 @@ func (p *publisher) listenTCP(m fromSbx, at netip.AddrPort) error {
 }
 
 func (p *publisher) info(m fromSbx, peer netip.AddrPort) flowInfo {
-	guest := p.g.addrs.guest4
-	if peer.Addr().Unmap().Is6() {
-		guest = p.g.addrs.guest6
-	}
 	return flowInfo{
 		Proto: m.Proto, Dir: "inbound", Ref: m.Ref,
 		Src: peer.Addr().Unmap().WithZone("").String(), Sport: peer.Port(),
-		Dst: guest.String(), Dport: m.GuestPort,
+		Dst: p.g.addrs.guest4.String(), Dport: m.GuestPort,
 	}
 }
 
@@ -133,38 +127,54 @@ func (p *publisher) serve(m fromSbx, conn *net.TCPConn) {
 		tcpHalf{conn}.Abort()
 		return
 	}
-	guest, err := p.g.dialGuest(f.info)
+	guest, to, err := p.g.dialGuest(f)
 	if err != nil {
 		tcpHalf{conn}.Abort()
 		p.g.finish(f, endRefused)
 		return
 	}
-	p.g.control.send(openedMessage{T: "opened", ID: f.id, Dial: net.JoinHostPort(f.info.Dst, portText(f.info.Dport))})
+	p.g.control.send(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
 	// Up is towards the upstream; inbound, that is from the guest to the peer, as outbound.
 	p.g.splice(f, guest, conn)
 }
 
-// dialGuest connects to a port of the guest from the gateway.
-func (g *gateway) dialGuest(info flowInfo) (*guestConn, error) {
-	guest, _ := netip.ParseAddr(info.Dst)
-	gateway := g.addrs.gateway4
-	if guest.Is6() {
-		gateway = g.addrs.gateway6
+// dialGuest connects to the port of the guest over IPv4, which every guest has, or else over IPv6: its
+// server may listen in one family only, and the peer cannot know in which.
+func (g *gateway) dialGuest(f *flow) (conn *guestConn, to netip.AddrPort, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), guestDialTimeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-f.gone:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	for _, addr := range []netip.Addr{g.addrs.guest4, g.addrs.guest6} {
+		to = netip.AddrPortFrom(addr, f.info.Dport)
+		if conn, err = g.connectGuest(ctx, to); err == nil {
+			return conn, to, nil
+		}
 	}
+	return nil, to, err
+}
+
+func (g *gateway) connectGuest(ctx context.Context, to netip.AddrPort) (*guestConn, error) {
 	var queue waiter.Queue
-	endpoint, terr := g.stack.NewEndpoint(tcp.ProtocolNumber, protocolOf(guest), &queue)
+	endpoint, terr := g.stack.NewEndpoint(tcp.ProtocolNumber, protocolOf(to.Addr()), &queue)
 	if terr != nil {
 		return nil, errors.New(terr.String())
 	}
 	entry, connected := waiter.NewChannelEntry(waiter.WritableEvents | waiter.EventErr | waiter.EventHUp)
 	queue.EventRegister(&entry)
 	defer queue.EventUnregister(&entry)
-	endpoint.Bind(tcpip.FullAddress{NIC: nicID, Addr: tcpip.AddrFromSlice(gateway.AsSlice())})
-	to := tcpip.FullAddress{NIC: nicID, Addr: tcpip.AddrFromSlice(guest.AsSlice()), Port: info.Dport}
-	terr = endpoint.Connect(to)
+	gateway := tcpip.AddrFromSlice(g.addrs.gatewayFor(to.Addr()).AsSlice())
+	terr = endpoint.Bind(tcpip.FullAddress{NIC: nicID, Addr: gateway})
+	if terr == nil {
+		guest := tcpip.AddrFromSlice(to.Addr().AsSlice())
+		terr = endpoint.Connect(tcpip.FullAddress{NIC: nicID, Addr: guest, Port: to.Port()})
+	}
 	if _, started := terr.(*tcpip.ErrConnectStarted); started {
-		ctx, cancel := context.WithTimeout(context.Background(), guestDialTimeout)
-		defer cancel()
 		select {
 		case <-connected:
 			terr = endpoint.LastError()
@@ -176,5 +186,5 @@ func (g *gateway) dialGuest(info flowInfo) (*guestConn, error) {
 		endpoint.Close()
 		return nil, errors.New(terr.String())
 	}
-	return &guestConn{TCPConn: gonet.NewTCPConn(&queue, endpoint), endpoint: endpoint, queue: &queue}, nil
+	return newGuestConn(&queue, endpoint), nil
 }

@@ -3,16 +3,27 @@ package main
 import (
 	"net"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-func portText(port uint16) string { return strconv.Itoa(int(port)) }
+const (
+	// maxPeers bounds the peers of one published UDP port.
+	maxPeers = 256
+	// Ports of the gateway from here on stand for peers.
+	firstPeerPort = 32768
+)
 
-// listenUDP publishes a UDP port. Each peer gets a port of the gateway of its own, so that the guest
+// udpPort is a published UDP port. Each peer gets a port of the gateway of its own, so that the guest
 // tells peers apart and can only answer those who wrote first.
+type udpPort struct {
+	p     *publisher
+	m     fromSbx
+	conn  *net.UDPConn
+	peers map[netip.AddrPort]*udpFlow // belongs to the goroutine that reads conn
+}
+
 func (p *publisher) listenUDP(m fromSbx, at netip.AddrPort) error {
 	network := "udp4"
 	if at.Addr().Is6() {
@@ -23,84 +34,99 @@ func (p *publisher) listenUDP(m fromSbx, at netip.AddrPort) error {
 		return err
 	}
 	p.published(m, conn, conn.LocalAddr().(*net.UDPAddr).AddrPort())
-	go guarded(func() {
-		peers := map[netip.AddrPort]*udpFlow{}
-		buf := make([]byte, maxDatagram)
-		for {
-			n, from, err := conn.ReadFromUDPAddrPort(buf)
-			if err != nil {
-				return
-			}
-			from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-			p.fromPeer(m, conn, peers, from, append([]byte(nil), buf[:n]...))
-		}
-	})
+	port := &udpPort{p: p, m: m, conn: conn, peers: map[netip.AddrPort]*udpFlow{}}
+	go guarded(port.receive)
 	return nil
 }
 
-// fromPeer handles one datagram of a peer. The map belongs to the listener's goroutine.
-func (p *publisher) fromPeer(m fromSbx, conn *net.UDPConn, peers map[netip.AddrPort]*udpFlow, from netip.AddrPort, payload []byte) {
-	table := p.g.udp
-	u := peers[from]
-	if u != nil {
-		select {
-		case <-u.flow.gone:
-			delete(peers, from)
-			u = nil
-		default:
-		}
-	}
-	if u == nil {
-		for key, old := range peers {
-			if len(peers) < maxPeers {
-				break
-			}
-			old.flow.abort(endIdle)
-			delete(peers, key)
-		}
-		f := p.g.begin(p.info(m, from))
-		if f == nil {
+func (port *udpPort) receive() {
+	buf := make([]byte, maxDatagram)
+	for {
+		n, from, err := port.conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
 			return
 		}
-		u = &udpFlow{id: p.peerEndpoint(f.info), flow: f, seen: time.Now()}
-		u.peer = func(answer []byte) { conn.WriteToUDPAddrPort(answer, from) }
-		peers[from] = u
-		table.mu.Lock()
-		table.live[u.id] = u
-		table.mu.Unlock()
-		go guarded(func() { table.settleInbound(u) })
-	}
-	table.mu.Lock()
-	u.seen = time.Now()
-	if u.state == udpAsked {
-		if len(u.held) < maxHeldDatagrams {
-			u.held = append(u.held, payload)
+		if u := port.flowOf(netip.AddrPortFrom(from.Addr().Unmap(), from.Port())); u != nil {
+			port.p.g.udp.fromPeer(u, append([]byte(nil), buf[:n]...))
 		}
-		table.mu.Unlock()
-		return
-	}
-	allowed := u.state == udpAllowed
-	table.mu.Unlock()
-	if allowed {
-		table.reply(u, payload)
 	}
 }
 
-// peerEndpoint gives a peer its stand-in: a port of the gateway.
-func (p *publisher) peerEndpoint(info flowInfo) stack.TransportEndpointID {
+// flowOf is the flow of a peer, begun if there is none; nil when a limit refuses it.
+func (port *udpPort) flowOf(peer netip.AddrPort) *udpFlow {
+	if u := port.peers[peer]; u != nil && !u.flow.over() {
+		return u
+	}
+	if len(port.peers) >= maxPeers {
+		port.makeRoom()
+	}
+	f := port.p.g.begin(port.p.info(port.m, peer))
+	if f == nil {
+		return nil
+	}
+	table := port.p.g.udp
+	u := &udpFlow{flow: f, seen: time.Now()}
+	u.peer = func(answer []byte) { port.conn.WriteToUDPAddrPort(answer, peer) }
+	port.peers[peer] = u
+	table.mu.Lock()
+	u.id = port.p.standIn(table, f.info)
+	table.live[u.id] = u
+	table.mu.Unlock()
+	go guarded(func() { table.settleInbound(u) })
+	return u
+}
+
+// makeRoom forgets the peers whose flows are over, or else the one that was silent longest.
+func (port *udpPort) makeRoom() {
+	table := port.p.g.udp
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	var oldest netip.AddrPort
+	for peer, u := range port.peers {
+		if u.flow.over() {
+			delete(port.peers, peer)
+		} else if first := port.peers[oldest]; first == nil || u.seen.Before(first.seen) {
+			oldest = peer
+		}
+	}
+	if len(port.peers) >= maxPeers {
+		port.peers[oldest].flow.abort(endIdle)
+		delete(port.peers, oldest)
+	}
+}
+
+// standIn finds a port of the gateway that stands for nobody yet, in neither family. Called with the
+// table locked; it has far fewer flows than there are ports.
+func (p *publisher) standIn(table *udpTable, info flowInfo) stack.TransportEndpointID {
 	p.mu.Lock()
-	p.nextPt++
-	if p.nextPt < firstPeerPort {
-		p.nextPt = firstPeerPort
+	defer p.mu.Unlock()
+	for {
+		p.last = max(p.last+1, firstPeerPort)
+		id4, id6 := p.g.addrs.peerIDs(p.last, info.Dport)
+		if table.live[id4] == nil && table.live[id6] == nil {
+			return id4
+		}
 	}
-	port := p.nextPt
-	p.mu.Unlock()
-	guest, _ := netip.ParseAddr(info.Dst)
-	gateway := p.g.addrs.gateway4
-	if guest.Is6() {
-		gateway = p.g.addrs.gateway6
+}
+
+// peerIDs are the two names that the flow of a peer can have in the guest.
+func (a *linkAddresses) peerIDs(standIn, guestPort uint16) (id4, id6 stack.TransportEndpointID) {
+	return udpEndpoint(netip.AddrPortFrom(a.gateway4, standIn), netip.AddrPortFrom(a.guest4, guestPort)),
+		udpEndpoint(netip.AddrPortFrom(a.gateway6, standIn), netip.AddrPortFrom(a.guest6, guestPort))
+}
+
+// fromPeer passes one datagram of a peer on, or keeps it until the verdict.
+func (t *udpTable) fromPeer(u *udpFlow, payload []byte) {
+	t.mu.Lock()
+	u.seen = time.Now()
+	if u.state == udpAsked {
+		u.hold(payload)
 	}
-	return udpEndpoint(netip.AddrPortFrom(gateway, port), netip.AddrPortFrom(guest, info.Dport))
+	allowed := u.state == udpAllowed
+	t.mu.Unlock()
+	if allowed {
+		t.toGuest(u, payload)
+	}
 }
 
 // settleInbound gets the verdict on a peer and delivers what it sent meanwhile.
@@ -111,18 +137,51 @@ func (t *udpTable) settleInbound(u *udpFlow) {
 	if verdict.Action == actionAllow {
 		u.state = udpAllowed
 	}
-	held := u.held
-	u.held = nil
+	held := u.release()
+	dial := u.id.RemoteAddress
 	t.mu.Unlock()
-	if u.state == udpDropped {
+	if u.flow.over() {
+		t.drop(u)
+		return
+	}
+	if verdict.Action != actionAllow {
 		t.g.forget(u.flow)
 		return
 	}
+	to := netip.AddrPortFrom(addrOf(dial), u.flow.info.Dport)
+	t.g.control.send(openedMessage{T: "opened", ID: u.flow.id, Dial: to.String()})
 	for _, payload := range held {
-		t.reply(u, payload)
+		t.toGuest(u, payload)
 	}
 	<-u.flow.gone
+	t.drop(u)
+}
+
+// toGuest delivers a peer's datagram. Until the guest answers, the latest is kept for its other address.
+func (t *udpTable) toGuest(u *udpFlow, payload []byte) {
 	t.mu.Lock()
-	t.remove(u, endKilled)
+	id := u.id
+	if u.latest = nil; !u.answered && !u.moved {
+		u.latest = payload
+	}
 	t.mu.Unlock()
+	u.flow.down.Add(int64(len(payload)))
+	t.g.writeUDP(id, payload)
+}
+
+// undelivered takes the guest's word that nobody listens on a port. The server that a peer wants may
+// listen in the other family only: its flow moves there once, with the datagram that came back.
+func (t *udpTable) undelivered(id stack.TransportEndpointID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u := t.live[id]
+	if u == nil || u.latest == nil || u.moved {
+		return
+	}
+	payload := u.latest
+	delete(t.live, id)
+	_, other := t.g.addrs.peerIDs(id.LocalPort, id.RemotePort)
+	u.id, u.moved, u.latest = other, true, nil
+	t.live[other] = u
+	go guarded(func() { t.g.writeUDP(other, payload) })
 }

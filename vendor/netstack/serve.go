@@ -40,6 +40,7 @@ func serve(args []string) error {
 	}
 	debug.SetMemoryLimit(memoryLimit)
 	debug.SetGCPercent(200)
+	closeSockets(fdFrames + 1)
 	conn, err := inherited(fdControl)
 	if err != nil {
 		return err
@@ -52,12 +53,13 @@ func serve(args []string) error {
 	active = c
 	go c.write()
 	c.send(helloMessage{T: "hello", V: protocolVersion, Pid: os.Getpid()})
+	conn.SetReadDeadline(time.Now().Add(silence))
 	config, err := readMessage(conn)
 	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	if err != nil {
-		return err
+		die("control channel: " + err.Error())
 	}
 	g, l, err := configure(c, config)
 	if err != nil {
@@ -156,12 +158,13 @@ func configure(c *control, config fromSbx) (*gateway, *link, error) {
 		control: c, stack: s, addrs: addrs, flows: newFlows(),
 		cache: verdictCache{entries: map[target]cachedVerdict{}},
 		quiet: quietList{entries: map[stack.TransportEndpointID]time.Time{}},
-		heads: synHeads{entries: map[stack.TransportEndpointID]*heldSYN{}},
+		held:  newHeldSYNs(maxHeld),
 	}
 	g.udp, g.pings, g.inbound = newUDPTable(g), newPingTable(g), newPublisher(g)
+	l.undelivered = g.udp.undelivered
 	g.flows.configure(config.Limits)
 	if config.Limits.Pending > 0 {
-		c.pending = config.Limits.Pending
+		c.places = make(chan struct{}, config.Limits.Pending)
 	}
 	if config.VerdictTimeoutMs > 0 {
 		c.timeout = time.Duration(config.VerdictTimeoutMs) * time.Millisecond

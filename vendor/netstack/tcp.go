@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync"
 	"syscall"
 	"time"
 
@@ -20,77 +19,17 @@ import (
 const (
 	timeWaitTimeout = 5 * time.Second
 	dialTimeout     = 15 * time.Second
-	// inFlight is how many SYNs may be held. The forwarder drops what comes beyond, and the guest's
-	// kernel tries again.
-	inFlight = 4096
 	// keep-alive on the guest's side: a guest that vanished frees its flow within two minutes.
 	keepAliveIdle     = 60 * time.Second
 	keepAliveInterval = 15 * time.Second
 	keepAliveCount    = 4
 )
 
-// synHeads keeps the start of each held SYN, to quote it in an ICMP error (RFC 792), and the flow it
-// became, to give it up when the guest resets.
-type synHeads struct {
-	mu      sync.Mutex
-	entries map[stack.TransportEndpointID]*heldSYN
-}
-
-type heldSYN struct {
-	quote []byte
-	flow  *flow
-}
-
-func (h *synHeads) hold(id stack.TransportEndpointID, packet *stack.PacketBuffer) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if _, ok := h.entries[id]; ok || len(h.entries) >= inFlight {
-		return
-	}
-	h.entries[id] = &heldSYN{quote: quoteOf(packet)}
-}
-
-func (h *synHeads) bind(id stack.TransportEndpointID, f *flow) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if held := h.entries[id]; held != nil {
-		held.flow = f
-	}
-}
-
-func (h *synHeads) release(id stack.TransportEndpointID) []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	held := h.entries[id]
-	delete(h.entries, id)
-	if held == nil {
-		return nil
-	}
-	return held.quote
-}
-
-func (h *synHeads) quote(id stack.TransportEndpointID) []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if held := h.entries[id]; held != nil {
-		return held.quote
-	}
-	return nil
-}
-
-// giveUp ends the flow of a held SYN that the guest reset.
-func (h *synHeads) giveUp(id stack.TransportEndpointID) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if held := h.entries[id]; held != nil && held.flow != nil {
-		held.flow.abort(endGone)
-	}
-}
-
 // tcpHandler answers what needs no question inline and hands new SYNs to the forwarder. In the
 // stack's contract true means consumed, false means answer with a RST.
 func (g *gateway) tcpHandler() func(stack.TransportEndpointID, *stack.PacketBuffer) bool {
-	forwarder := tcp.NewForwarder(g.stack, bufferDefault, inFlight, func(r *tcp.ForwarderRequest) {
+	// Requests of displaced SYNs take a moment to go; the bound that counts is heldSYNs'.
+	forwarder := tcp.NewForwarder(g.stack, bufferDefault, 4*maxHeld, func(r *tcp.ForwarderRequest) {
 		guarded(func() { g.openTCP(r) })
 	})
 	return func(id stack.TransportEndpointID, packet *stack.PacketBuffer) bool {
@@ -100,7 +39,7 @@ func (g *gateway) tcpHandler() func(stack.TransportEndpointID, *stack.PacketBuff
 		}
 		flags := segment.Flags()
 		if flags&header.TCPFlagRst != 0 {
-			g.heads.giveUp(id)
+			g.held.reset(id)
 			return true
 		}
 		if flags&(header.TCPFlagSyn|header.TCPFlagAck|header.TCPFlagFin) != header.TCPFlagSyn {
@@ -117,8 +56,14 @@ func (g *gateway) tcpHandler() func(stack.TransportEndpointID, *stack.PacketBuff
 			}
 			return !verdict.Reject
 		}
-		g.heads.hold(id, packet)
-		return forwarder.HandlePacket(id, packet)
+		if !g.held.hold(id, packet) {
+			return true
+		}
+		taken := forwarder.HandlePacket(id, packet)
+		if !taken {
+			g.held.release(id)
+		}
+		return taken
 	}
 }
 
@@ -138,38 +83,49 @@ func outbound(proto string, id stack.TransportEndpointID) flowInfo {
 	}
 }
 
-// heldRequest is a SYN that waits for its fate; exactly one of its ends is called.
+// heldRequest is the forwarder's request for a held SYN; exactly one of its ends is called.
 type heldRequest struct {
 	g       *gateway
 	request *tcp.ForwarderRequest
 	id      stack.TransportEndpointID
+	syn     *heldSYN
 }
 
+// drop leaves the SYN and those that come after it without an answer.
 func (h heldRequest) drop() {
 	h.g.quiet.add(h.id)
+	h.forget()
+}
+
+// forget leaves this SYN without an answer; the next is a new question.
+func (h heldRequest) forget() {
 	h.request.Complete(false)
-	h.g.heads.release(h.id)
+	h.g.held.release(h.id)
 }
 
 func (h heldRequest) reset() {
 	h.request.Complete(true)
-	h.g.heads.release(h.id)
+	h.g.held.release(h.id)
 }
 
 func (h heldRequest) unreachable() {
-	if quote := h.g.heads.quote(h.id); quote != nil {
-		h.g.sendUnreachable(quote, h.id, unreachableHost)
+	if h.syn.quote != nil {
+		h.g.sendUnreachable(h.syn.quote, h.id, unreachableHost)
 	}
-	h.request.Complete(false)
-	h.g.heads.release(h.id)
+	h.forget()
 }
 
 // accept completes the guest's handshake; nil when the guest gave up meanwhile.
 func (h heldRequest) accept() *guestConn {
 	var queue waiter.Queue
+	if !h.g.held.accepting(h.syn, &queue) {
+		h.forget()
+		return nil
+	}
+	late := time.AfterFunc(handshakeTimeout, func() { queue.Notify(waiter.WritableEvents) })
 	endpoint, err := h.request.CreateEndpoint(&queue)
-	h.request.Complete(false)
-	h.g.heads.release(h.id)
+	late.Stop()
+	h.forget()
 	if err != nil {
 		return nil
 	}
@@ -199,13 +155,14 @@ func newGuestConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *guestConn {
 func (c *guestConn) Abort() { c.endpoint.Abort() }
 
 func (g *gateway) openTCP(request *tcp.ForwarderRequest) {
-	held := heldRequest{g, request, request.ID()}
-	f := g.begin(outbound("tcp", held.id))
+	id := request.ID()
+	held := heldRequest{g: g, request: request, id: id}
+	f := g.begin(outbound("tcp", id))
 	if f == nil {
 		held.reset()
 		return
 	}
-	g.heads.bind(held.id, f)
+	held.syn = g.held.bind(id, f)
 	verdict := g.decide(f)
 	switch verdict.Action {
 	case actionAllow:
@@ -225,9 +182,12 @@ func (g *gateway) openTCP(request *tcp.ForwarderRequest) {
 		}
 	default:
 		g.forget(f)
-		if verdict.Reject {
+		switch {
+		case f.over():
+			held.forget()
+		case verdict.Reject:
 			held.reset()
-		} else {
+		default:
 			held.drop()
 		}
 	}
@@ -236,8 +196,8 @@ func (g *gateway) openTCP(request *tcp.ForwarderRequest) {
 // allowTCP dials before it accepts, so that the guest sees what the upstream does.
 func (g *gateway) allowTCP(f *flow, verdict fromSbx, held heldRequest) {
 	upstream, end := g.dialTCP(f, verdict)
-	switch end {
-	case "":
+	switch {
+	case end == "":
 		guest := held.accept()
 		if guest == nil {
 			upstream.Close()
@@ -246,9 +206,11 @@ func (g *gateway) allowTCP(f *flow, verdict fromSbx, held heldRequest) {
 		}
 		g.splice(f, guest, upstream)
 		return
-	case endRefused:
+	case f.over(), end == endLimit:
+		held.forget()
+	case end == endRefused:
 		held.reset()
-	case endUnreachable:
+	case end == endUnreachable:
 		held.unreachable()
 	default:
 		held.drop()
@@ -288,6 +250,8 @@ func dialEnd(err error) string {
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH),
 		errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
 		return endUnreachable
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOBUFS):
+		return endLimit
 	}
 	return endTimeout
 }

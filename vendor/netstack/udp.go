@@ -1,17 +1,12 @@
 package main
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 
-	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/checksum"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
@@ -22,8 +17,9 @@ const (
 	udpAnswered   = 120 * time.Second
 	// udpDenied keeps a denied flow quiet; the next datagram after it asks again.
 	udpDenied = 10 * time.Second
-	// maxUDP bounds the table; the longest idle flow makes room.
-	maxUDP = 1024
+	// maxUDP bounds the table. One that is full gives up some flows at once, since choosing costs time.
+	maxUDP  = 1024
+	udpRoom = 64
 	// What may wait for a verdict, per flow.
 	maxHeldDatagrams = 8
 	maxHeldBytes     = 64 << 10
@@ -51,9 +47,28 @@ type udpFlow struct {
 	quote    []byte // of the latest datagram, for ICMP errors
 	conn     *net.UDPConn
 	stream   *muxDatagrams
-	peer     func([]byte) // where an inbound flow's answers go
 	seen     time.Time
 	answered bool
+	// Of an inbound flow: where the guest's answers go, the datagram that may have to be sent again, and
+	// whether the flow has moved to the guest's other address.
+	peer   func([]byte)
+	latest []byte
+	moved  bool
+}
+
+// hold keeps a datagram for the verdict, as far as there is room.
+func (u *udpFlow) hold(payload []byte) {
+	if len(u.held) < maxHeldDatagrams && u.heldSize+len(payload) <= maxHeldBytes {
+		u.held = append(u.held, payload)
+		u.heldSize += len(payload)
+	}
+}
+
+// release takes what was held.
+func (u *udpFlow) release() [][]byte {
+	held := u.held
+	u.held, u.heldSize = nil, 0
+	return held
 }
 
 // udpTable holds the guest's UDP flows by their four-tuple.
@@ -84,10 +99,7 @@ func (t *udpTable) handle(id stack.TransportEndpointID, packet *stack.PacketBuff
 	u.seen = time.Now()
 	switch u.state {
 	case udpAsked:
-		if len(u.held) < maxHeldDatagrams && u.heldSize+len(payload) <= maxHeldBytes {
-			u.held = append(u.held, payload)
-			u.heldSize += len(payload)
-		}
+		u.hold(payload)
 		u.quote = quoteOf(packet)
 		t.mu.Unlock()
 	case udpRejected:
@@ -98,6 +110,9 @@ func (t *udpTable) handle(id stack.TransportEndpointID, packet *stack.PacketBuff
 		t.mu.Unlock()
 	default:
 		u.quote = quoteOf(packet)
+		if u.peer != nil {
+			u.answered, u.latest = true, nil
+		}
 		t.mu.Unlock()
 		u.send(t.g, payload)
 	}
@@ -107,7 +122,7 @@ func (t *udpTable) handle(id stack.TransportEndpointID, packet *stack.PacketBuff
 // admit makes room for a new flow and asks about it. Called with the lock held.
 func (t *udpTable) admit(id stack.TransportEndpointID) *udpFlow {
 	if len(t.live) >= maxUDP {
-		t.evict()
+		t.makeRoom()
 	}
 	f := t.g.begin(outbound("udp", id))
 	if f == nil {
@@ -119,17 +134,19 @@ func (t *udpTable) admit(id stack.TransportEndpointID) *udpFlow {
 	return u
 }
 
-// evict ends the flow that has been idle longest.
-func (t *udpTable) evict() {
-	var oldest *udpFlow
+// makeRoom ends flows of the guest's ports that have most of them, those first that were idle longest: a
+// port that sprays the world displaces its own flows and not the question of a resolver.
+func (t *udpTable) makeRoom() {
+	all, count := make([]*udpFlow, 0, len(t.live)), map[uint16]int{}
 	for _, u := range t.live {
-		if oldest == nil || u.seen.Before(oldest.seen) {
-			oldest = u
-		}
+		all = append(all, u)
+		count[u.id.RemotePort]++
 	}
-	if oldest != nil {
+	port := func(u *udpFlow) uint16 { return u.id.RemotePort }
+	older := func(a, b *udpFlow) int { return a.seen.Compare(b.seen) }
+	for _, u := range crowd(all, port, older, count, udpRoom) {
 		t.g.flows.limit("udp")
-		t.remove(oldest, endIdle)
+		t.remove(u, endIdle)
 	}
 }
 
@@ -158,8 +175,7 @@ func (t *udpTable) settle(u *udpFlow) {
 	}
 	t.mu.Lock()
 	u.state, u.conn, u.stream = state, conn, stream
-	held, quote := u.held, u.quote
-	u.held, u.heldSize = nil, 0
+	held, quote := u.release(), u.quote
 	t.mu.Unlock()
 	switch state {
 	case udpDropped, udpRejected:
@@ -182,108 +198,14 @@ func (t *udpTable) settle(u *udpFlow) {
 		u.send(t.g, payload)
 	}
 	<-u.flow.gone
+	t.drop(u)
+}
+
+// drop ends a flow that was ended from outside.
+func (t *udpTable) drop(u *udpFlow) {
 	t.mu.Lock()
 	t.remove(u, endKilled)
 	t.mu.Unlock()
-}
-
-func (g *gateway) dialUDP(f *flow, verdict fromSbx) (*net.UDPConn, string) {
-	addr, _ := netip.ParseAddr(f.info.Dst)
-	to, err := g.guard.dialTarget(verdict, netip.AddrPortFrom(addr, f.info.Dport))
-	if err != nil {
-		return nil, endGuard
-	}
-	// Connected, so that the kernel keeps strangers' datagrams away and reports errors.
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
-	if err != nil {
-		return nil, dialEnd(err)
-	}
-	g.control.send(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
-	return conn, ""
-}
-
-// send passes one datagram of the guest on. A full socket drops it, as a full network would.
-func (u *udpFlow) send(g *gateway, payload []byte) {
-	switch {
-	case u.peer != nil:
-		u.flow.up.Add(int64(len(payload)))
-		u.peer(payload)
-	case u.stream != nil:
-		u.flow.up.Add(int64(len(payload)))
-		u.stream.send(payload)
-	case u.conn != nil:
-		n, err := u.conn.Write(payload)
-		u.flow.up.Add(int64(n))
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			g.refused(u)
-		}
-	}
-}
-
-// refused passes a port unreachable on to the guest.
-func (g *gateway) refused(u *udpFlow) {
-	g.udp.mu.Lock()
-	quote := u.quote
-	g.udp.mu.Unlock()
-	if quote != nil {
-		g.sendUnreachable(quote, u.id, unreachablePort)
-	}
-}
-
-// receive copies the destination's datagrams to the guest until the flow ends.
-func (t *udpTable) receive(u *udpFlow) {
-	buf := make([]byte, maxDatagram)
-	for failures := 0; failures < 4; {
-		n, err := u.conn.Read(buf)
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case errors.Is(err, syscall.ECONNREFUSED):
-			failures++
-			t.g.refused(u)
-		case err != nil:
-			failures++
-		default:
-			failures = 0
-			t.reply(u, buf[:n])
-		}
-	}
-	u.flow.abort(endRefused)
-}
-
-// reply sends a datagram to the guest as if it came from the flow's destination.
-func (t *udpTable) reply(u *udpFlow, payload []byte) {
-	t.mu.Lock()
-	u.seen, u.answered = time.Now(), true
-	t.mu.Unlock()
-	u.flow.down.Add(int64(len(payload)))
-	t.g.writeUDP(u.id, payload)
-}
-
-// writeUDP builds a datagram from id's local end to the guest; the stack fragments it if need be.
-func (g *gateway) writeUDP(id stack.TransportEndpointID, payload []byte) {
-	source, guest := id.LocalAddress, id.RemoteAddress
-	route, err := g.stack.FindRoute(nicID, source, guest, protocolOf(addrOf(guest)), false)
-	if err != nil {
-		return
-	}
-	defer route.Release()
-	size := header.UDPMinimumSize + len(payload)
-	if size > maxDatagram {
-		return
-	}
-	packet := stack.NewPacketBuffer(stack.PacketBufferOptions{
-		ReserveHeaderBytes: header.UDPMinimumSize + int(route.MaxHeaderLength()),
-		Payload:            buffer.MakeWithData(payload),
-	})
-	defer packet.DecRef()
-	datagram := header.UDP(packet.TransportHeader().Push(header.UDPMinimumSize))
-	packet.TransportProtocolNumber = header.UDPProtocolNumber
-	datagram.Encode(&header.UDPFields{SrcPort: id.LocalPort, DstPort: id.RemotePort, Length: uint16(size)})
-	sum := route.PseudoHeaderChecksum(header.UDPProtocolNumber, uint16(size))
-	sum = checksum.Combine(sum, packet.Data().Checksum())
-	datagram.SetChecksum(^datagram.CalculateChecksum(sum))
-	route.WritePacket(stack.NetworkHeaderParams{Protocol: header.UDPProtocolNumber, TTL: 64}, packet)
 }
 
 // remove ends a flow. Called with the lock held.

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test binary is netstack itself when this says so, or a parent that starts one and waits.
+const playing = "NETSTACK_TEST_PLAYS"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(playing) {
+	case "netstack":
+		main()
+		os.Exit(0)
+	case "parent":
+		files := []*os.File{os.NewFile(3, ""), os.NewFile(4, ""), os.NewFile(5, "")}
+		child := netstackCommand(files)
+		if err := child.Start(); err != nil {
+			os.Exit(1)
+		}
+		fmt.Println(child.Process.Pid)
+		time.Sleep(time.Hour)
+	}
+	os.Exit(m.Run())
+}
+
+func netstackCommand(files []*os.File) *exec.Cmd {
+	command := exec.Command(os.Args[0], "serve")
+	command.Env = append(os.Environ(), playing+"=netstack")
+	command.ExtraFiles = files
+	return command
+}
+
+// channels are three socket pairs: sbx's ends and netstack's.
+func channels(t *testing.T) (ours, theirs []*os.File) {
+	t.Helper()
+	for range 3 {
+		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours = append(ours, os.NewFile(uintptr(pair[0]), ""))
+		theirs = append(theirs, os.NewFile(uintptr(pair[1]), ""))
+	}
+	t.Cleanup(func() { closeAll(ours); closeAll(theirs) })
+	return ours, theirs
+}
+
+func closeAll(files []*os.File) {
+	for _, file := range files {
+		file.Close()
+	}
+}
+
+// mustEnd waits for the end of a netstack that nobody may be able to end any more.
+func mustEnd(t *testing.T, command *exec.Cmd) {
+	t.Helper()
+	ended := make(chan struct{})
+	go func() { command.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(hang):
+		command.Process.Kill()
+		t.Error("it lives on")
+	}
+}
+
+func configMessage() []byte {
+	body, _ := json.Marshal(fromSbx{T: "config", V: protocolVersion, MTU: 1500, Guest: testGuest, Gateway: testGateway})
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+}
+
+func TestNetstackEndsWithItsSbx(t *testing.T) {
+	for name, then := range map[string]func(ours []*os.File){
+		"gone before the configuration": closeAll,
+		"never configures":              func([]*os.File) {},
+		"stops in the middle of a word": func(ours []*os.File) { ours[0].Write([]byte{0, 0}) },
+		"falls silent":                  func(ours []*os.File) { ours[0].Write(configMessage()) },
+		"closes only its control channel": func(ours []*os.File) {
+			ours[0].Write(configMessage())
+			ours[0].Close()
+		},
+		"closes only its flows channel": func(ours []*os.File) {
+			ours[0].Write(configMessage())
+			ours[1].Close()
+		},
+		"says what nobody understands": func(ours []*os.File) { ours[0].Write([]byte("\xff\xff\xff\xff")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ours, theirs := channels(t)
+			command := netstackCommand(theirs)
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			closeAll(theirs)
+			then(ours)
+			mustEnd(t, command)
+		})
+	}
+}
+
+func TestNetstackDoesNotHoldTheOtherEndsItself(t *testing.T) {
+	ours, theirs := channels(t)
+	command := netstackCommand(append(theirs, ours...))
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	closeAll(theirs)
+	closeAll(ours)
+	mustEnd(t, command)
+}
+
+func TestNetstackEndsThoughNobodyReadsItsLastWords(t *testing.T) {
+	ours, theirs := channels(t)
+	command := netstackCommand(theirs)
+	reader, full, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	command.Stderr = full
+	fd := int(full.Fd())
+	syscall.SetNonblock(fd, true)
+	for err == nil {
+		_, err = syscall.Write(fd, make([]byte, 4096))
+	}
+	syscall.SetNonblock(fd, false)
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	closeAll(theirs)
+	ours[0].Write([]byte("\xff\xff\xff\xff"))
+	mustEnd(t, command)
+}
+
+// Whoever else holds the other ends: a test, a debugger, a process that inherited them.
+func TestNetstackDiesWithItsParent(t *testing.T) {
+	ours, theirs := channels(t)
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), playing+"=parent")
+	parent.ExtraFiles = theirs
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	pid, parsed := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil || parsed != nil {
+		t.Fatalf("the parent said %q, %v", line, err)
+	}
+	ours[0].Read(make([]byte, 64)) // its hello: it runs
+	parent.Process.Kill()
+	parent.Wait()
+	settle(t, "the end of netstack", func() bool { return !alive(pid) })
+}
+
+// alive tells whether a process runs; one that nobody has reaped yet does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(after, "Z")
+}

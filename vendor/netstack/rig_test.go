@@ -1,0 +1,332 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/link/channel"
+	linkethernet "gvisor.dev/gvisor/pkg/tcpip/link/ethernet"
+	"gvisor.dev/gvisor/pkg/tcpip/network/arp"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+)
+
+// hang guards tests against waiting for ever; nothing is measured with it.
+const hang = 20 * time.Second
+
+// told is a message of netstack's, whichever it was.
+type told struct {
+	T  string `json:"t"`
+	ID uint64 `json:"id"`
+	flowInfo
+	Dial    string `json:"dial"`
+	End     string `json:"end"`
+	Addr    string `json:"addr"`
+	Port    uint16 `json:"port"`
+	What    string `json:"what"`
+	Message string `json:"message"`
+}
+
+// rig is a gateway between a guest with a network stack of its own and an sbx that the test plays.
+type rig struct {
+	t     testing.TB
+	g     *gateway
+	l     *link
+	guest *stack.Stack
+	nic   *channel.Endpoint
+	wire  net.Conn // the guest's end of the cable
+	wmu   sync.Mutex
+	// mute drops the guest's own resets, as a guest does that floods from raw sockets.
+	mute atomic.Bool
+
+	sbx   net.Conn
+	smu   sync.Mutex
+	judge func(flowInfo) fromSbx
+	told  chan told
+	seen  sync.Map // count of messages by type
+}
+
+// newRig judges every flow by `judge`. What the verdict leaves out is filled in.
+func newRig(t testing.TB, mtu uint32, judge func(flowInfo) fromSbx) *rig {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	flowsHere, flowsThere := net.Pipe()
+	cable, wire := streamPair(t)
+	c := newControl(ours)
+	go c.write()
+	g, l, err := configure(c, fromSbx{T: "config", V: protocolVersion, MTU: mtu, Guest: testGuest, Gateway: testGateway})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, g: g, l: l, wire: wire, sbx: theirs, judge: judge, told: make(chan told, 65536)}
+	g.mux = newMux(flowsHere)
+	l.frames = newStreamFraming(cable)
+	attach(g)
+	r.guest = r.newGuest(mtu)
+	ended := make(chan struct{})
+	go func() { l.receive(); close(ended) }()
+	go r.listen()
+	go g.obey(ours)
+	go r.ping()
+	t.Cleanup(func() {
+		// The control channel stays: its end is the end of the process.
+		wire.Close()
+		<-ended
+		flowsThere.Close()
+		r.guest.Close()
+	})
+	return r
+}
+
+// allowTo dials a server of the test whatever the guest wanted.
+func allowTo(addr net.Addr) func(flowInfo) fromSbx {
+	return func(flowInfo) fromSbx { return fromSbx{Action: actionAllow, Dial: addr.String()} }
+}
+
+func streamPair(t testing.TB) (net.Conn, net.Conn) {
+	t.Helper()
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := inherited(uintptr(pair[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := inherited(uintptr(pair[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, b
+}
+
+func (r *rig) listen() {
+	in := bufio.NewReader(r.sbx)
+	for {
+		var head [4]byte
+		if _, err := io.ReadFull(in, head[:]); err != nil {
+			return
+		}
+		body := make([]byte, binary.BigEndian.Uint32(head[:]))
+		if _, err := io.ReadFull(in, body); err != nil {
+			return
+		}
+		var m told
+		if json.Unmarshal(body, &m) != nil {
+			continue
+		}
+		count, _ := r.seen.LoadOrStore(m.T, new(atomic.Int64))
+		count.(*atomic.Int64).Add(1)
+		if m.T == "flow" {
+			verdict := r.judge(m.flowInfo)
+			verdict.T, verdict.ID, verdict.Epoch = "verdict", m.ID, r.g.control.epoch.Load()
+			r.say(verdict)
+		}
+		select {
+		case r.told <- m:
+		default:
+		}
+	}
+}
+
+func (r *rig) say(m any) {
+	body, _ := json.Marshal(m)
+	r.smu.Lock()
+	defer r.smu.Unlock()
+	r.sbx.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...))
+}
+
+func (r *rig) ping() {
+	for {
+		body := []byte(`{"t":"ping","n":1}`)
+		r.smu.Lock()
+		_, err := r.sbx.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...))
+		r.smu.Unlock()
+		if err != nil {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+// count is how many messages of a type netstack has sent.
+func (r *rig) count(kind string) int64 {
+	if count, ok := r.seen.Load(kind); ok {
+		return count.(*atomic.Int64).Load()
+	}
+	return 0
+}
+
+// wait takes messages until one satisfies.
+func (r *rig) wait(what string, satisfies func(told) bool) told {
+	r.t.Helper()
+	late := time.After(hang)
+	for {
+		select {
+		case m := <-r.told:
+			if satisfies(m) {
+				return m
+			}
+		case <-late:
+			r.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// newGuest is a stack with the guest's addresses on the other end of the cable.
+func (r *rig) newGuest(mtu uint32) *stack.Stack {
+	s := stack.New(stack.Options{
+		NetworkProtocols: []stack.NetworkProtocolFactory{ipv4.NewProtocol, arp.NewProtocol, ipv6.NewProtocol},
+		TransportProtocols: []stack.TransportProtocolFactory{
+			tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6,
+		},
+	})
+	r.nic = channel.New(4096, mtu+header.EthernetMinimumSize, testMAC(testGuest.MAC))
+	if err := s.CreateNIC(1, linkethernet.New(r.nic)); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, text := range []string{testGuest.IP4, testGuest.IP6} {
+		addr := netip.MustParseAddr(text)
+		s.AddProtocolAddress(1, tcpip.ProtocolAddress{
+			Protocol:          protocolOf(addr),
+			AddressWithPrefix: tcpip.AddrFromSlice(addr.AsSlice()).WithPrefix(),
+		}, stack.AddressProperties{})
+	}
+	s.SetRouteTable([]tcpip.Route{
+		{Destination: header.IPv4EmptySubnet, Gateway: addressOf(testGateway.IP4), NIC: 1},
+		{Destination: header.IPv6EmptySubnet, Gateway: addressOf(testGateway.IP6), NIC: 1},
+	})
+	go func() {
+		for {
+			packet := r.nic.ReadContext(context.Background())
+			if packet == nil {
+				return
+			}
+			frame := packet.ToView().AsSlice()
+			if !(r.mute.Load() && isReset(frame)) {
+				r.send(frame)
+			}
+			packet.DecRef()
+		}
+	}()
+	go func() {
+		in := newStreamFraming(r.wire)
+		for {
+			frame, err := in.readFrame()
+			if err != nil {
+				return
+			}
+			packet := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(frame)})
+			r.nic.InjectInbound(0, packet)
+			packet.DecRef()
+		}
+	}()
+	return s
+}
+
+func isReset(frame []byte) bool {
+	const tcpAt = header.EthernetMinimumSize + header.IPv4MinimumSize
+	return len(frame) >= tcpAt+header.TCPMinimumSize && header.Ethernet(frame).Type() == header.IPv4ProtocolNumber &&
+		header.IPv4(frame[header.EthernetMinimumSize:]).Protocol() == uint8(header.TCPProtocolNumber) &&
+		header.TCP(frame[tcpAt:]).Flags()&header.TCPFlagRst != 0
+}
+
+// send puts a frame of the guest on the cable.
+func (r *rig) send(frame []byte) {
+	r.wmu.Lock()
+	defer r.wmu.Unlock()
+	r.wire.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...))
+}
+
+// send4 puts an IPv4 packet of the guest on the cable.
+func (r *rig) send4(packet []byte) {
+	r.send(ethernet(testMAC(testGuest.MAC), testMAC(testGateway.MAC), header.IPv4ProtocolNumber, packet))
+}
+
+func addressOf(text string) tcpip.Address {
+	return tcpip.AddrFromSlice(netip.MustParseAddr(text).AsSlice())
+}
+
+func full(text string) tcpip.FullAddress {
+	at := netip.MustParseAddrPort(text)
+	return tcpip.FullAddress{NIC: 1, Addr: tcpip.AddrFromSlice(at.Addr().AsSlice()), Port: at.Port()}
+}
+
+// dial connects from the guest, as a program there would.
+func (r *rig) dial(to string) (*gonet.TCPConn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	at := full(to)
+	return gonet.DialContextTCP(ctx, r.guest, at, protocolOf(addrOf(at.Addr)))
+}
+
+// echoTCP is a server of the test that echoes.
+func echoTCP(t testing.TB) net.Addr {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go echoing(l)
+	return l.Addr()
+}
+
+func echoing(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer conn.Close()
+			bufio.NewReader(conn).WriteTo(struct{ net.Conn }{conn})
+		}()
+	}
+}
+
+// silentTCP is a server whose kernel drops every SYN, because its queue is full.
+func silentTCP(t testing.TB) net.Addr {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	loopback := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	if err := syscall.Bind(fd, loopback); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, _ := syscall.Getsockname(fd)
+	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: name.(*syscall.SockaddrInet4).Port}
+	for range 4 {
+		if conn, err := net.DialTimeout("tcp", addr.String(), 200*time.Millisecond); err == nil {
+			t.Cleanup(func() { conn.Close() })
+		} else {
+			return addr
+		}
+	}
+	t.Fatal("the queue does not fill")
+	return nil
+}
