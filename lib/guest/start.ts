@@ -8,14 +8,12 @@ import { execFile } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
-import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { findAccelerator } from "./accelerator.ts";
-import { Agent, type AgentConfig } from "./agent.ts";
+import type { AgentConfig } from "./agent.ts";
 import { etcEntries, rootLinks } from "./etc.ts";
-import type { Guest, GuestHost, GuestMount, GuestSpec, QemuProcess } from "./guest.ts";
+import type { Guest, GuestHost, GuestMount, GuestSpec } from "./guest.ts";
 import {
-  type Accelerator,
   AGENT_FD,
   type Architecture,
   FIRST_FILE_FD,
@@ -24,16 +22,11 @@ import {
   qemuProgram,
   type Share,
 } from "./qemu_args.ts";
+import { QemuGuest } from "./qemu_guest.ts";
 import { packTar } from "./tar.ts";
 
 /** Directories of the host that give the guest its tools. */
 const TREES = ["/usr", "/opt"];
-
-/** An emulated guest on a loaded machine takes seconds; one that takes this long never comes. */
-const START_LIMIT_MS = 60_000;
-
-/** How long after its port closed QEMU has to end and say why. */
-const LAST_WORDS_MS = 500;
 
 /** The user that owns nothing. */
 const NOBODY = { uid: 65534, gid: 65534 };
@@ -83,7 +76,7 @@ export async function startGuest(spec: GuestSpec, host: GuestHost): Promise<Gues
     ...(spec.network === undefined ? {} : { framesFd: spec.network.framesFd }),
     ...(user === undefined ? {} : { user }),
   });
-  const guest = new QemuGuest(qemu, accelerator);
+  const guest = new QemuGuest(qemu, accelerator, spec.mounts.some(({ readOnly }) => !readOnly));
   let started = false;
   void spec.ended?.then(() => started ? undefined : guest.stop());
   await guest.configure(
@@ -153,86 +146,4 @@ function agentConfig(spec: GuestSpec, trees: readonly string[]): AgentConfig {
       },
     }),
   };
-}
-
-class QemuGuest implements Guest {
-  readonly accelerator: Accelerator;
-  readonly exited: Promise<SbxError | undefined>;
-  readonly #qemu: QemuProcess;
-  readonly #agent: Agent;
-  #stopping = false;
-  /** The agent's breach of its protocol, if that is what the guest ends for. */
-  #fault: SbxError | undefined;
-
-  constructor(qemu: QemuProcess, accelerator: Accelerator) {
-    this.#qemu = qemu;
-    this.accelerator = accelerator;
-    this.#agent = new Agent(qemu.agent);
-    void this.#agent.lost.then((error) => this.#abandon(error));
-    this.exited = qemu.exited.then(({ code, signal }) => {
-      if (this.#stopping) return undefined;
-      if (this.#fault !== undefined) return this.#fault;
-      const how = signal === null ? `status ${code}` : signal;
-      return new SbxError("GUEST_LOST", `Cannot go on: the guest ended (${how})${this.#console()}`);
-    });
-  }
-
-  async configure(config: AgentConfig, archive: Uint8Array): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(this.#startFailure("its agent did not answer")),
-        START_LIMIT_MS,
-      );
-    });
-    const dead = this.#qemu.exited.then(() => {
-      throw this.#startFailure("QEMU ended");
-    });
-    dead.catch(() => {});
-    try {
-      await Promise.race([
-        this.#agent.configure(config, archive).catch(async (error) => {
-          // The port closes before the exit is known, and QEMU's own words are the better ones.
-          await Promise.race([dead, delay(LAST_WORDS_MS)]);
-          throw error;
-        }),
-        late,
-        dead,
-      ]);
-    } catch (error) {
-      await this.stop();
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  exec(spec: Parameters<Agent["exec"]>[0]) {
-    return this.#agent.exec(spec);
-  }
-
-  /** Kills QEMU: what the guest wrote to mounts is with the host already. */
-  async stop(): Promise<void> {
-    this.#stopping = true;
-    this.#qemu.kill();
-    await this.#qemu.exited;
-  }
-
-  /** A machine without its agent serves nobody. One that is ending anyway is left to say why. */
-  async #abandon(error: SbxError): Promise<void> {
-    if (error.code === "PROTOCOL") this.#fault = error;
-    await Promise.race([this.#qemu.exited, delay(LAST_WORDS_MS, undefined, { ref: false })]);
-    this.#qemu.kill();
-  }
-
-  #startFailure(state: string): SbxError {
-    return new SbxError("GUEST_START", `Cannot start the guest: ${state}${this.#console()}`, {
-      hint: "see 'sbx doctor'",
-    });
-  }
-
-  #console(): string {
-    const last = this.#qemu.consoleTail().trim().split("\n").slice(-3).join(" / ").trim();
-    return last === "" ? "" : `; it last said: ${last.replace(/[^\x20-\x7e]/g, "?")}`;
-  }
 }

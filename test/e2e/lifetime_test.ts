@@ -3,7 +3,15 @@
  * of them ends, and the host is afterwards as it was.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -111,6 +119,24 @@ test("a run leaves the host exactly as it was", async () => {
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
+});
+
+test("what a process still holds of a mapped file is on the host's disk when the run is over", async () => {
+  const directory = join(world.scratch, "mapped");
+  mkdirSync(directory);
+  const holder = `
+import mmap, time
+file = open("/work/data", "w+b"); file.truncate(8192)
+mmap.mmap(file.fileno(), 8192)[:6] = b"mapped"
+open("/tmp/written", "w").close()
+time.sleep(100)
+`;
+  const script = `setsid python3 -c '${holder}' </dev/null >/dev/null 2>&1 &` +
+    " until [ -e /tmp/written ]; do sleep 0.1; done";
+  const args = ["run", "-q", "--no-net", "-v", `${directory}:/work`, "--", "sh", "-c", script];
+  const { status, stderr } = await world.sbx(args);
+  expect([status, stderr]).toEqual([0, ""]);
+  expect(readFileSync(join(directory, "data"), "latin1")).toBe(`mapped${"\0".repeat(8186)}`);
 });
 
 test("ten at once are ten sandboxes", async () => {

@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
+import { join } from "node:path";
 import { until } from "../support/process.ts";
 import { openWorld, type World } from "../support/world.ts";
 
@@ -117,6 +118,23 @@ test("the environment, the directory, mounts and resources are those that were a
   expect(Number(/\d+/.exec(memory)?.[0])).toBeLessThan(300 * 1024);
   const made = await world.run(["cat", `${scratch}/from/made`]);
   expect(made.stdout).toBe("new\n");
+});
+
+test("git works in a mount, whoever it belongs to", async () => {
+  const repository = join(world.scratch, "repository");
+  await world.run(["git", "init", "-q", repository]);
+  await world.run(["chown", "-R", "12345:12345", repository]);
+  const args = ["run", "-q", "--no-net", "-v", `${repository}:/work`, "-w", "/work"];
+  const { status, stdout, stderr } = await world.sbx([...args, "--", "git", "status", "-s", "-b"]);
+  expect([status, stderr]).toEqual([0, ""]);
+  expect(stdout).toStartWith("## No commits yet on ");
+});
+
+test("a journal that the disk does not take costs a word at the end, not the run", async () => {
+  const args = ["run", "--log", "/dev/full", "--", "true"];
+  const { status, stderr } = await world.sbx(args);
+  expect(status).toBe(0);
+  expect(stderr).toMatch(/^sbx: the journal lacks \d+ lines, because it could not be written$/m);
 });
 
 test("with a terminal the command sees one, of the same size, and its bytes are a terminal's", async () => {
