@@ -49,6 +49,11 @@ export interface AgentConfig {
     readonly guest6: string;
     readonly gateway6: string;
   };
+  /** Absent: nothing is intercepted. */
+  readonly trust?: {
+    readonly authority: string;
+    readonly variables: Readonly<Record<string, string>>;
+  };
   /** Exports that get a writable layer, such as /usr. */
   readonly trees: readonly { readonly tag: string; readonly at: string }[];
   readonly mounts: readonly {

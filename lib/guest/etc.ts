@@ -17,12 +17,13 @@ const COPIED = [
   "/etc/services",
   "/etc/mime.types",
   "/etc/ssl/openssl.cnf",
-  "/etc/ssl/certs/ca-certificates.crt",
-  "/etc/pki/tls/certs/ca-bundle.crt",
 ];
 
 /** Directories of links that only choose between programs under /usr. */
 const LINK_DIRECTORIES = ["/etc/alternatives"];
+
+/** Trees of settings without which programs under /usr do not start: Debian's Java has them here. */
+const CONFIGURATIONS = /^java-[0-9.]+-openjdk$/;
 
 /** Every start sends them; beyond this the tools do without. */
 const MAX_FILE_BYTES = 1024 * 1024;
@@ -46,7 +47,12 @@ export function etcEntries(hostname: string, resolver: string | null): TarEntry[
     path,
     data: new TextEncoder().encode(text),
   }));
-  return [...files, ...COPIED.flatMap(copied), ...LINK_DIRECTORIES.flatMap(links)];
+  return [
+    ...files,
+    ...COPIED.flatMap(copied),
+    ...LINK_DIRECTORIES.flatMap(links),
+    ...configurations().flatMap(copied),
+  ];
 }
 
 function copied(path: string): TarEntry[] {
@@ -55,6 +61,22 @@ function copied(path: string): TarEntry[] {
     return data.length > MAX_FILE_BYTES ? [] : [{ path, data }];
   } catch {
     return []; // not this distribution's
+  }
+}
+
+function configurations(): string[] {
+  return namesIn("/etc").filter((name) => CONFIGURATIONS.test(name)).flatMap((name) =>
+    readdirSync(join("/etc", name), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+  );
+}
+
+function namesIn(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch {
+    return [];
   }
 }
 

@@ -6,6 +6,7 @@
 import type { Duplex } from "node:stream";
 import type { SbxError } from "../base/errors.ts";
 import type { Accelerator } from "./qemu_args.ts";
+import type { GuestTrust } from "./trust.ts";
 
 /** One command to run. */
 export interface ExecSpec {
@@ -55,6 +56,7 @@ export interface GuestSpec {
   readonly mounts: readonly GuestMount[];
   /** Absent: no network device. */
   readonly network?: GuestNetwork;
+  readonly trust: GuestTrust;
   /** Lines worth telling a person. */
   readonly notice: (line: string) => void;
   /** A guest that is still starting when this settles is given up. */

@@ -24,6 +24,7 @@ import {
 } from "./qemu_args.ts";
 import { QemuGuest } from "./qemu_guest.ts";
 import { packTar } from "./tar.ts";
+import { AUTHORITY, TRUST_VARIABLES, trustEntries } from "./trust.ts";
 
 /** Directories of the host that give the guest its tools. */
 const TREES = ["/usr", "/opt"];
@@ -81,7 +82,10 @@ export async function startGuest(spec: GuestSpec, host: GuestHost): Promise<Gues
   void spec.ended?.then(() => started ? undefined : guest.stop());
   await guest.configure(
     agentConfig(spec, trees),
-    packTar(etcEntries(spec.hostname, spec.network?.gateway4 ?? null)),
+    packTar([
+      ...etcEntries(spec.hostname, spec.network?.gateway4 ?? null),
+      ...trustEntries(spec.trust),
+    ]),
   );
   started = true;
   return guest;
@@ -136,6 +140,9 @@ function agentConfig(spec: GuestSpec, trees: readonly string[]): AgentConfig {
     })),
     links: rootLinks(),
     home: "/root",
+    ...(spec.trust.authority === undefined
+      ? {}
+      : { trust: { authority: AUTHORITY, variables: TRUST_VARIABLES } }),
     ...(network === undefined ? {} : {
       network: {
         mtu: network.mtu,

@@ -16,7 +16,8 @@ import { readTrust } from "./upstream_trust.ts";
 export interface InterceptorSpec {
   readonly interception: Interception;
   readonly trust: TrustSpec;
-  readonly authorityPem: string;
+  /** The authority's certificates in PEM, up to its root. */
+  readonly authority: readonly string[];
   /** The certificate to show in a host's place. */
   readonly leafFor: (host: string) => Promise<Identity>;
 }
@@ -43,7 +44,7 @@ export async function openInterceptor(settings: TlsSettings): Promise<Intercepto
   return new Interceptor({
     interception,
     trust,
-    authorityPem: authority.certificatePem,
+    authority: [authority.certificatePem, ...authority.above],
     leafFor: (host) => leaves.leafFor(host),
   });
 }
@@ -51,14 +52,14 @@ export async function openInterceptor(settings: TlsSettings): Promise<Intercepto
 export class Interceptor {
   readonly interception: Interception;
   /** What the guest has to trust. */
-  readonly authorityPem: string;
+  readonly authority: readonly string[];
   readonly #dialer: Dialer;
   readonly #leafFor: InterceptorSpec["leafFor"];
   #open = 0;
 
-  constructor({ interception, trust, authorityPem, leafFor }: InterceptorSpec) {
+  constructor({ interception, trust, authority, leafFor }: InterceptorSpec) {
     this.interception = interception;
-    this.authorityPem = authorityPem;
+    this.authority = authority;
     this.#dialer = new Dialer(trust);
     this.#leafFor = leafFor;
   }

@@ -13,6 +13,7 @@ import { hostAddresses, systemResolvers } from "../host/network.ts";
 import { cacheDir } from "../host/paths.ts";
 import { type NetstackProcess, spawnNetstack, spawnQemu } from "../host/processes.ts";
 import type { TlsSettings } from "../policy/tls_settings.ts";
+import { guestTrust } from "./guest_trust.ts";
 import { readBlockedNames } from "./blocked_names.ts";
 import type { Interceptor } from "./interceptor.ts";
 import { type Journal, NO_JOURNAL } from "./journal.ts";
@@ -64,6 +65,7 @@ async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<San
     mounts,
     notice: (line) => options.onNotice?.(line),
     ended: lifetime.ending,
+    trust: await guestTrust(options.network.tls, cable?.authority),
     ...(cable === undefined ? {} : { network: cableEnd(cable.netstack) }),
   }, { assetPath, cacheDir, spawnQemu });
   lifetime.add({ gone: guest.exited, stop: () => guest.stop() });
@@ -81,6 +83,8 @@ async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<San
 interface Cable {
   readonly netstack: NetstackProcess;
   readonly network: Network;
+  /** The certificates of whoever answers for intercepted servers. */
+  readonly authority?: readonly string[];
   readonly published: readonly PublishedPort[];
 }
 
@@ -121,7 +125,12 @@ async function connect(
   lifetime.add(netstackPart(netstack, network));
   const published: PublishedPort[] = [];
   for (const publication of publish) published.push(...await network.publish(publication));
-  return { netstack, network, published };
+  return {
+    netstack,
+    network,
+    published,
+    ...(interceptor === undefined ? {} : { authority: interceptor.authority }),
+  };
 }
 
 /** Most sandboxes intercept nothing, and load nothing that they would need for it. */

@@ -53,7 +53,8 @@ function invalid(path: string, state: string, cause?: unknown): SbxError {
   });
 }
 
-async function systemRoots(): Promise<string[]> {
+/** What this machine trusts, in PEM; nothing where no bundle is found. */
+export async function systemRoots(): Promise<string[]> {
   for (const path of SYSTEM_BUNDLES) {
     const text = await readFile(path, "latin1").catch(() => null);
     if (text !== null) return text.match(CERTIFICATE) ?? [];

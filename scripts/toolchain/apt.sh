@@ -8,6 +8,7 @@ package_for() {
     ip) echo iproute2 ;;
     ping) echo iputils-ping ;;
     dig) echo bind9-dnsutils ;;
+    certtool) echo gnutls-bin ;;
     kdig) echo knot-dnsutils ;;
     xz) echo xz-utils ;;
     /usr/bin/*) echo "${1##*/}" ;; # where the guest looks for it

@@ -74,7 +74,7 @@ print({
   netstack: netstack.pid,
   pump: pump.pid,
   decider: process.pid,
-  authority: interceptor?.authorityPem ?? "",
+  authority: interceptor?.authority.join("") ?? "",
   published,
 });
 

@@ -63,7 +63,7 @@ func serveMachine() error {
 		return err
 	}
 	m := machine.New()
-	methods := commands(home)
+	methods := commands(process.Defaults{Home: home, Trust: m.Trust})
 	for name, method := range methods {
 		methods[name] = m.WhenReady(method)
 	}
@@ -80,7 +80,7 @@ func serveDescriptor(fd int) error {
 		return err
 	}
 	unix.CloseOnExec(fd)
-	return serve(os.NewFile(uintptr(fd), "port"), commands(os.Getenv("HOME")))
+	return serve(os.NewFile(uintptr(fd), "port"), commands(process.Defaults{Home: os.Getenv("HOME")}))
 }
 
 func serve(port io.ReadWriter, methods map[string]session.Method) error {
@@ -88,10 +88,10 @@ func serve(port io.ReadWriter, methods map[string]session.Method) error {
 	return s.Serve(port)
 }
 
-func commands(home string) map[string]session.Method {
+func commands(defaults process.Defaults) map[string]session.Method {
 	reaper := process.NewReaper()
 	return map[string]session.Method{
-		"exec":  reaper.Exec(process.Defaults{Home: home}),
+		"exec":  reaper.Exec(defaults),
 		"read":  files.Read,
 		"write": files.Write,
 		"stat":  files.Stat,

@@ -21,6 +21,7 @@ const usage = `usage: load WHAT [flags]
   halves   --to HOST:PORT --bytes N          half-close in either direction
   synflood --to ADDR:PORT --count N --device D   SYNs that nobody completes
   spray    --block CIDR --count N --size B   datagrams, each to another place
+  get      --to URL                          the body of one response
   tap      --device NAME [--wire PATH]       a TAP device whose frames go over descriptor 3, or a unix socket
 `
 
@@ -47,7 +48,7 @@ func main() {
 	tasks := map[string]func(options) (any, error){
 		"connect": connect, "fresh": fresh, "rate": rate, "up": up, "down": down,
 		"udp": udp, "hold": hold, "halves": halves, "tap": tap, "synflood": synFlood, "spray": spray,
-		"pour": pour, "serve": serve,
+		"pour": pour, "serve": serve, "get": get,
 	}
 	task, known := tasks[os.Args[1]]
 	if !known {

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"sbx.dev/agent/internal/session"
+	"sbx.dev/agent/internal/trust"
 )
 
 // Config is the request of "configure". Stream 0 brings a tar archive of files for the new root.
@@ -35,6 +36,8 @@ type Config struct {
 	Mounts []Share `json:"mounts"`
 	// Links of the root by name, such as bin → usr/bin.
 	Links map[string]string `json:"links"`
+	// Trust nil means that nothing is intercepted.
+	Trust *trust.Config `json:"trust"`
 }
 
 // Share is a directory that QEMU exports by 9p.
@@ -47,6 +50,7 @@ type Share struct {
 // Machine remembers whether the guest is ready for commands.
 type Machine struct {
 	begun, ready atomic.Bool
+	trust        atomic.Pointer[trust.Config]
 	// attach mounts a share; a test without QEMU puts something else in its place.
 	attach func(share Share, target, cache string) error
 }
@@ -66,9 +70,13 @@ func (m *Machine) Configure(call *session.Call) (any, error) {
 	if err := m.apply(config, call.Input); err != nil {
 		return nil, err
 	}
+	m.trust.Store(config.Trust)
 	m.ready.Store(true)
 	return nil, nil
 }
+
+// Trust is what "configure" said of it; nil before.
+func (m *Machine) Trust() *trust.Config { return m.trust.Load() }
 
 // WhenReady refuses a method's calls until the machine is configured: a command that ran earlier would
 // run with the wrong root, the wrong time and somebody else's random numbers.

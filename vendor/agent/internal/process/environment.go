@@ -3,12 +3,17 @@ package process
 import (
 	"sort"
 	"strings"
+
+	"sbx.dev/agent/internal/trust"
 )
 
 // Defaults is what a command's environment holds unless the host says otherwise. Home is where the
 // command starts, too.
 type Defaults struct {
 	Home string
+	// Trust is asked at each start, since the machine learns of it only when it is configured. Nil, or
+	// a nil answer: nothing is intercepted.
+	Trust func() *trust.Config
 }
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

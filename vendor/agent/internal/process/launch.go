@@ -20,6 +20,9 @@ func (r *Reaper) launch(spec Spec, defaults Defaults, stdio *stdio) (int, <-chan
 	if err := directory(dir); err != nil {
 		return 0, nil, err
 	}
+	if defaults.Trust != nil {
+		defaults.Trust().Apply(env, dir)
+	}
 	for _, argument := range spec.Argv {
 		if strings.Contains(argument, "\x00") {
 			return 0, nil, &session.Failure{Code: notExecutable, Message: "an argument holds a NUL byte"}

@@ -1,0 +1,19 @@
+/**
+ * Whose word about servers the guest takes: the same roots that sbx goes by for it, and the authority
+ * that answers for what is intercepted.
+ *
+ * @module
+ */
+import { rootCertificates } from "node:tls";
+import type { GuestTrust } from "../guest/trust.ts";
+import type { TlsSettings } from "../policy/tls_settings.ts";
+import { systemRoots } from "./upstream_trust.ts";
+
+export async function guestTrust(
+  { trustHostCas }: TlsSettings,
+  authority: readonly string[] | undefined,
+): Promise<GuestTrust> {
+  const host = trustHostCas ? await systemRoots() : [];
+  const roots = [...rootCertificates, ...host];
+  return authority === undefined ? { roots } : { roots, authority };
+}
