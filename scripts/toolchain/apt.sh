@@ -10,6 +10,8 @@ package_for() {
     dig) echo bind9-dnsutils ;;
     certtool) echo gnutls-bin ;;
     kdig) echo knot-dnsutils ;;
+    dnsmasq) echo dnsmasq-base ;; # without the service
+    musl-gcc) echo musl-tools ;;
     xz) echo xz-utils ;;
     /usr/bin/*) echo "${1##*/}" ;; # where the guest looks for it
     pasta) echo passt ;;

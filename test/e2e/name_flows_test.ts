@@ -6,13 +6,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { reach } from "../support/batch.ts";
+import { buildLookup } from "../support/build.ts";
 import {
   type NamespaceGuest,
   type NamespaceOptions,
   openNamespaceGuest,
 } from "../support/namespace_guest.ts";
 import { EVIL, PRIVATE, PUBLIC, PUBLIC_2, PUBLIC_6, RESOLVERS, SHARED } from "../support/places.ts";
-import { run } from "../support/process.ts";
+import { type Run, run } from "../support/process.ts";
 import { contacts, type Report } from "../support/recorder.ts";
 import { openWorld, ROOT, type World } from "../support/world.ts";
 
@@ -350,4 +351,37 @@ test("an answer that lives for no time is good for the connection that follows",
   await resolve(guest, API);
   await new Promise((wake) => setTimeout(wake, 3_000));
   expect(await say(guest, { to: HTTPS, sni: API })).toEqual(["hello"]);
+});
+
+test("C libraries' resolvers get from sbx what they get from its upstream", async () => {
+  await using guest = await guestUnder([]);
+  const names = [
+    "api.allowed.test",
+    "API.Allowed.Test",
+    "files.allowed.test",
+    "alias.allowed.test",
+    "deep.allowed.test",
+    "many.allowed.test", // by way of TCP
+    "text.allowed.test",
+    "missing.allowed.test",
+    "good.cdn.test",
+  ];
+  const musl = buildLookup();
+  const few = names.filter((name) => !name.startsWith("many"));
+  const commands = [
+    ...["ahosts", "ahostsv4", "ahostsv6", "hosts"].map((
+      database,
+    ) => ["getent", database, ...names]),
+    [musl, ...few],
+  ];
+  for (const command of commands) {
+    const [direct, through] = [await world.run(command), await guest.run(command)];
+    // Each namespace prefers addresses by its own, and names stand beside the first one only.
+    const words = (line: string) => line.replace(/ STREAM .*/, "").split(/\s+/).sort().join(" ");
+    const said = ({ status, stdout }: Run) => [status, ...stdout.split("\n").map(words).sort()];
+    expect([command[1], ...said(through)]).toEqual([command[1], ...said(direct)]);
+    expect(direct.stdout).toContain(PUBLIC_2);
+  }
+  // This musl never asks over TCP; part of a long answer is better for it than none.
+  expect((await guest.run([musl, "many.allowed.test"])).stdout).toContain("198.18.1.1 ");
 });

@@ -15,3 +15,13 @@ export function buildGo(name: "internet" | "load" | "webclient"): string {
   if (status !== 0) throw new Error(`${name} does not build: ${stderr || error?.message}`);
   return path;
 }
+
+/** Builds test/support/lookup.c against musl; answers its path. */
+export function buildLookup(): string {
+  const path = join(ROOT, ".cache/test/lookup-musl");
+  const source = join(ROOT, "test/support/lookup.c");
+  const argv = ["-static", "-O1", "-o", path, source];
+  const { status, stderr, error } = spawnSync("musl-gcc", argv, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`lookup.c does not build: ${stderr || error?.message}`);
+  return path;
+}

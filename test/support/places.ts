@@ -111,6 +111,10 @@ export const ZONE = {
   "flip.evil.test": { "A in turn": [EVIL, PRIVATE[0]] },
   "cloaked.allowed.test": { CNAME: ["tracker.ads.test"] },
   "tracker.ads.test": { A: [PUBLIC_2] },
+  // More than a UDP answer holds, an alias of an alias, and a name without addresses.
+  "many.allowed.test": { A: Array.from({ length: 90 }, (_, n) => `198.18.1.${n + 1}`) },
+  "deep.allowed.test": { CNAME: ["alias.allowed.test"] },
+  "text.allowed.test": { TXT: ["no address here"] },
 } as const;
 
 /** The attacker's own resolver claims that the good names are its own. */

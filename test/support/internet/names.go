@@ -72,7 +72,28 @@ func (n *names) answer(packet []byte, to netip.Addr, via string) []byte {
 	if err != nil {
 		return nil
 	}
-	return out[2:]
+	if out = out[2:]; via == "udp" && len(out) > udpSize(packet) {
+		return truncated(reply, question)
+	}
+	return out
+}
+
+// udpSize is what a client takes over UDP; all of today's that send an OPT record take this much.
+func udpSize(packet []byte) int {
+	if binary.BigEndian.Uint16(packet[10:]) > 0 {
+		return 1232
+	}
+	return 512
+}
+
+// truncated tells the client to come back over TCP.
+func truncated(reply dnsmessage.Header, question dnsmessage.Question) []byte {
+	reply.Truncated = true
+	b := dnsmessage.NewBuilder(nil, reply)
+	b.StartQuestions()
+	b.Question(question)
+	out, _ := b.Finish()
+	return out
 }
 
 func (n *names) addresses(b *dnsmessage.Builder, owner dnsmessage.Name, records map[string][]string, kind dnsmessage.Type) {
