@@ -11,6 +11,7 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
 import { SbxError } from "../base/errors.ts";
+import { CertificateAuthority } from "../mod.ts";
 import { fileError } from "../base/file_error.ts";
 import { findAccelerator } from "../guest/accelerator.ts";
 import { qemuProgram } from "../guest/qemu_args.ts";
@@ -37,6 +38,7 @@ export async function examine(): Promise<Finding[]> {
     ["components", components],
     ["resolvers", resolvers],
     ["privileges", privileges],
+    ["authority", authority],
     ["name", otherSbx],
   ];
   return await Promise.all(checks.map(async ([name, check]) => {
@@ -138,6 +140,25 @@ function privileges(): Promise<Found> {
       ? "called by root: QEMU gives up root and all capabilities, unless a writable mount needs them"
       : "called by a user: QEMU runs as the same user, without new privileges",
   });
+}
+
+/** From this many days before its end on, an authority is worth a word. */
+const EXPIRES_SOON_DAYS = 30;
+
+/** Only interception needs one, so one that cannot be used leaves the rest of sbx as it is. */
+async function authority(): Promise<Found> {
+  try {
+    const kept = await CertificateAuthority.load();
+    if (kept === null) return { state: "ok", found: "none is kept: each sandbox makes its own" };
+    const days = Math.floor((kept.notAfter.getTime() - Date.now()) / 86_400_000);
+    const found = `${kept.subject}, valid for ${days} more days`;
+    if (days > EXPIRES_SOON_DAYS) return { state: "ok", found };
+    return { state: "note", found, fix: "replace it with 'sbx ca rotate'" };
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error;
+    const found = error.message.replace(/^Cannot /, "cannot ");
+    return { state: "note", found, fix: error.hint ?? "replace it with 'sbx ca rotate'" };
+  }
 }
 
 /** Other tools are called sbx as well; whoever has two should know which one answers. */

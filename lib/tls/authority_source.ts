@@ -6,12 +6,11 @@
  * @module
  */
 
-import { readFile } from "node:fs/promises";
-import { fileError } from "../base/file_error.ts";
 import type { AuthorityFiles, TlsSettings } from "../policy/tls_settings.ts";
 import { type Authority, makeAuthority } from "./authority.ts";
-import { certificatesIn, parseAuthority, type PemFile } from "./authority_pem.ts";
+import { parseAuthority } from "./authority_pem.ts";
 import { authorityPath, keptAuthority } from "./authority_store.ts";
+import { readPem } from "./pem_file.ts";
 
 /** @throws SbxError TLS_INVALID, FILE_UNREADABLE */
 export async function authorityFor(
@@ -28,21 +27,4 @@ async function readAuthority({ cert, key }: AuthorityFiles): Promise<Authority> 
     readPem("key", key),
   ]);
   return parseAuthority(certificate, privateKey);
-}
-
-/**
- * The certificates of every file, as PEM.
- *
- * @throws SbxError TLS_INVALID, FILE_UNREADABLE
- */
-export async function readCertificateFiles(paths: readonly string[]): Promise<readonly string[]> {
-  const files = await Promise.all(paths.map((path) => readPem("certificate", path)));
-  return files.flatMap(certificatesIn);
-}
-
-async function readPem(what: string, path: string): Promise<PemFile> {
-  const text = await readFile(path, "utf8").catch((cause) => {
-    throw fileError(`read ${what}`, path, cause);
-  });
-  return { path, text };
 }
