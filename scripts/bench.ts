@@ -11,6 +11,7 @@ import { describeMachine } from "./measure/machine.ts";
 
 /** One line a benchmark; each is a module that exports its `benchmark`. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly benchmark: Benchmark }>>> = {
+  dns: () => import("./measure/dns.ts"),
   network: () => import("./measure/network.ts"),
   policy: () => import("./measure/policy.ts"),
 };

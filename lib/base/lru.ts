@@ -41,8 +41,17 @@ export class LruMap<K, V> {
     if (weight > this.#capacity) return;
     this.#entries.set(key, { value, weight });
     this.#weight += weight;
+    if (this.#weight > this.#capacity) this.#evict();
+  }
+
+  /**
+   * Makes a little more room than it takes: a Map walks over the places of deleted entries at its
+   * front, so that taking the oldest one away at every call would cost more the longer the map is.
+   */
+  #evict(): void {
+    const target = this.#capacity - Math.floor(this.#capacity / 16);
     for (const oldest of this.#entries.keys()) {
-      if (this.#weight <= this.#capacity) break;
+      if (this.#weight <= target) break;
       this.delete(oldest);
     }
   }

@@ -94,9 +94,11 @@ export class Pins implements PinTable {
 
   /** Makes room after `address` was added to `name`. */
   #shrink(name: string, addresses: ReadonlyMap<string, number>, address: string): void {
-    const isKin = (other: string) => other.includes(":") === address.includes(":");
-    const kin = [...addresses.keys()].filter(isKin);
-    if (kin.length > this.#limits.addresses) this.#evict(name, this.#leastUsed(kin));
+    if (addresses.size > this.#limits.addresses) {
+      const isKin = (other: string) => other.includes(":") === address.includes(":");
+      const kin = [...addresses.keys()].filter(isKin);
+      if (kin.length > this.#limits.addresses) this.#evict(name, this.#leastUsed(kin));
+    }
     while (this.#names.size > this.#limits.names || this.#count > this.#limits.pins) {
       const victim = this.#leastUsedName();
       for (const other of [...this.#names.get(victim)?.keys() ?? []]) this.#evict(victim, other);

@@ -43,18 +43,74 @@ export function readNameList(
   as: "name" | "suffix",
   set: NameSet,
 ): void {
+  const add = (name: string) => as === "name" ? set.addName(name) : set.addSuffix(name);
   let number = 0;
   for (let start = 0; start < text.length;) {
     let end = text.indexOf("\n", start);
     if (end < 0) end = text.length;
     number++;
-    const line = text.slice(start, end).replace(/#.*/, "").trim();
+    const name = plainEntry(text, start, end);
+    if (name !== null) add(name);
+    else readLine(text.slice(start, end), as, set, (entry) => unreadable(path, number, entry));
     start = end + 1;
-    if (line === "" || line.startsWith("!") || line === "\ufeff") continue;
-    for (const name of namesOf(line)) {
-      if (!addEntry(name, as, set)) throw unreadable(path, number, name);
-    }
   }
+}
+
+/** What block lists put before a name, nearly all of them. */
+const PREFIX = "0.0.0.0 ";
+const OTHER_PREFIX = "127.0.0.1 ";
+
+/**
+ * The name of a line that holds nothing else and spells it as `canonicalName` would, as nearly all
+ * lines of a long list do; null for every other line, readable or not. This is what reads a list of
+ * 100,000 names in a tenth of the time.
+ */
+function plainEntry(text: string, start: number, end: number): string | null {
+  const prefix = text.startsWith(PREFIX, start)
+    ? PREFIX.length
+    : text.startsWith(OTHER_PREFIX, start)
+    ? OTHER_PREFIX.length
+    : 0;
+  const from = start + prefix;
+  const to = text.charCodeAt(end - 1) === CARRIAGE_RETURN ? end - 1 : end;
+  if (!isPlainName(text, from, to)) return null;
+  const name = text.slice(from, to);
+  return prefix > 0 && OWN_NAMES.has(name) ? null : name;
+}
+
+const CARRIAGE_RETURN = 0x0d;
+const DOT = 0x2e;
+
+/** Two labels at least, and the last is no number, so that it is a suffix and no address as well. */
+function isPlainName(text: string, start: number, end: number): boolean {
+  if (end - start > 253) return false;
+  let label = start;
+  for (let at = start; at < end; at++) {
+    const code = text.charCodeAt(at);
+    if (code === DOT) {
+      if (at === label || at - label > 63) return false;
+      label = at + 1;
+    } else if (!isPlain(code)) return false;
+  }
+  const first = text.charCodeAt(label);
+  return label > start && label < end && end - label <= 63 && !(first >= 0x30 && first <= 0x39);
+}
+
+/** a to z, 0 to 9, `-` and `_`. */
+function isPlain(code: number): boolean {
+  return code >= 0x61 && code <= 0x7a || code >= 0x30 && code <= 0x39 || code === 0x2d ||
+    code === 0x5f;
+}
+
+function readLine(
+  text: string,
+  as: "name" | "suffix",
+  set: NameSet,
+  unreadable: (entry: string) => SbxError,
+): void {
+  const line = text.replace(/#.*/, "").trim();
+  if (line === "" || line.startsWith("!") || line === "\ufeff") return;
+  for (const name of namesOf(line)) if (!addEntry(name, as, set)) throw unreadable(name);
 }
 
 /** The names on one line; in hosts format without the address and without the machine's own names. */

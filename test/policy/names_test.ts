@@ -1,7 +1,8 @@
+import { isIP } from "node:net";
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { SbxError } from "../../lib/base/errors.ts";
-import { nameHasSuffix } from "../../lib/base/name.ts";
+import { canonicalName, canonicalSuffix, nameHasSuffix } from "../../lib/base/name.ts";
 import { readNameList } from "../../lib/policy/name_list.ts";
 import { NameSet } from "../../lib/policy/name_set.ts";
 
@@ -79,6 +80,51 @@ describe("readNameList()", () => {
       expect(() => read(text, as)).toThrow(/^Cannot read name list ads\.txt:3: /);
       expect(() => read(text, as)).toThrow(SbxError);
     }
+  });
+
+  test("reads a plain line as it reads any other", () => {
+    const label = fc.constantFrom(
+      "a",
+      "A",
+      "ads",
+      "0",
+      "7",
+      "0x1",
+      "-",
+      "_x",
+      "",
+      "b".repeat(63),
+      "ü",
+      "b".repeat(64),
+    );
+    const name = fc.array(label, { minLength: 1, maxLength: 5 }).map((labels) => labels.join("."));
+    const before = fc.constantFrom("", "0.0.0.0 ", "127.0.0.1 ", "0.0.0.0\t", "  ");
+    const after = fc.constantFrom("", "\r", " # why", ".");
+    fc.assert(
+      fc.property(
+        name,
+        before,
+        after,
+        fc.constantFrom("name", "suffix"),
+        (name, before, after, as) => {
+          const spelled = `${name}${after === "." ? "." : ""}`;
+          const canonical = as === "suffix" || spelled.startsWith(".")
+            ? canonicalSuffix(spelled)
+            : canonicalName(spelled);
+          const isHosts = /\d/.test(before);
+          // Addresses and own names in a hosts file are passed over; nothing at all is no line.
+          if (spelled === "" || isHosts && isIP(spelled) !== 0) return;
+          let size = -1;
+          try {
+            size = read(`${before}${name}${after}`, as).size;
+          } catch (error) {
+            expect(error).toBeInstanceOf(SbxError);
+          }
+          expect([spelled, size]).toEqual([spelled, canonical === null ? -1 : 1]);
+        },
+      ),
+      { numRuns: 3_000 },
+    );
   });
 
   test("lets only SbxError escape", () => {

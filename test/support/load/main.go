@@ -21,6 +21,8 @@ const usage = `usage: load WHAT [flags]
   halves   --to HOST:PORT --bytes N          half-close in either direction
   synflood --to ADDR:PORT --count N --device D   SYNs that nobody completes
   spray    --block CIDR --count N --size B   datagrams, each to another place
+  ask      --to HOST:PORT --count N --parallel N --way W   questions for names, "fresh" or "known": microseconds
+  answer   --to HOST:PORT                    the resolver of ask, which knows every name
   get      --to URL                          the body of one response
   tap      --device NAME [--wire PATH]       a TAP device whose frames go over descriptor 3, or a unix socket
 `
@@ -48,7 +50,7 @@ func main() {
 	tasks := map[string]func(options) (any, error){
 		"connect": connect, "fresh": fresh, "rate": rate, "up": up, "down": down,
 		"udp": udp, "hold": hold, "halves": halves, "tap": tap, "synflood": synFlood, "spray": spray,
-		"pour": pour, "serve": serve, "get": get,
+		"pour": pour, "serve": serve, "get": get, "ask": ask, "answer": answer,
 	}
 	task, known := tasks[os.Args[1]]
 	if !known {
