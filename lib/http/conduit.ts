@@ -1,6 +1,9 @@
 /**
- * A guest's connection and its server's, side by side: each is read only as fast as the other takes
- * what comes of it, and both close together.
+ * A guest's connection and its server's, side by side, which close together.
+ *
+ * Either they are coupled: each is read only as fast as the other takes what comes of it. Or they are
+ * independent, for whoever bounds by other means what waits for a side, and asks for room before it
+ * writes more.
  *
  * OPEN → CLOSING (what was written may still leave; what comes is dropped) → CLOSED, or at once when
  * either side is lost.
@@ -19,6 +22,8 @@ export interface ConduitSink {
   /** The side sends no more. */
   guestEnded(): void;
   upstreamEnded(): void;
+  /** A side takes more, after it did not. */
+  drained?(): void;
   /** Nothing moved for as long as was allowed. */
   expired(): void;
   /** A side is gone, or the conduit was closed; the last call. */
@@ -31,6 +36,9 @@ export interface ConduitSink {
  */
 const LINGER_MS = 30_000;
 
+/** What may wait for an independent side before that is no longer read. */
+const MAX_REPLIES = 1 << 20;
+
 export class Conduit {
   /** Resolves when both connections are closed. */
   readonly closed: Promise<void>;
@@ -40,11 +48,19 @@ export class Conduit {
   readonly #sink: ConduitSink;
   #toGuest: Buffer[] = [];
   #toUpstream: Buffer[] = [];
+  readonly #coupled: boolean;
   #guestHeld = false;
   #closing = false;
 
   /** Without an upstream, what is written to it is dropped. */
-  constructor(guest: Duplex, upstream: Duplex | null, clock: Clock, sink: ConduitSink) {
+  constructor(
+    guest: Duplex,
+    upstream: Duplex | null,
+    clock: Clock,
+    sink: ConduitSink,
+    pace: "coupled" | "independent" = "coupled",
+  ) {
+    this.#coupled = pace === "coupled";
     this.#guest = guest;
     this.#upstream = upstream;
     this.#sink = sink;
@@ -61,11 +77,11 @@ export class Conduit {
     onClose(guest, close);
     guest.on("data", (bytes: Buffer) => this.#take(() => sink.fromGuest(bytes)));
     guest.on("end", () => this.#take(() => sink.guestEnded()));
-    guest.on("drain", () => upstream?.resume());
+    guest.on("drain", () => this.#drained(guest));
     if (upstream !== null) onClose(upstream, close);
     upstream?.on("data", (bytes: Buffer) => this.#take(() => sink.fromUpstream(bytes)));
     upstream?.on("end", () => this.#take(() => sink.upstreamEnded()));
-    upstream?.on("drain", () => this.#resumeGuest());
+    upstream?.on("drain", () => this.#drained(upstream));
   }
 
   get closing(): boolean {
@@ -81,16 +97,23 @@ export class Conduit {
     this.#toUpstream.push(...parts);
   }
 
+  get guestHasRoom(): boolean {
+    return !this.#guest.writableNeedDrain;
+  }
+
+  get upstreamHasRoom(): boolean {
+    return this.#upstream !== null && !this.#upstream.writableNeedDrain;
+  }
+
   flush(): void {
     const [toGuest, toUpstream] = [this.#toGuest, this.#toUpstream];
     if (toGuest.length > 0) {
       this.#toGuest = [];
-      if (this.#guest.writable && !this.#guest.write(whole(toGuest))) this.#upstream?.pause();
+      this.#write(this.#guest, this.#upstream, toGuest);
     }
     if (toUpstream.length > 0) {
       this.#toUpstream = [];
-      const upstream = this.#upstream;
-      if (upstream?.writable && !upstream.write(whole(toUpstream))) this.#guest.pause();
+      if (this.#upstream !== null) this.#write(this.#upstream, this.#guest, toUpstream);
     }
   }
 
@@ -148,6 +171,21 @@ export class Conduit {
     this.#upstream?.resume();
   }
 
+  #write(to: Duplex, from: Duplex | null, parts: readonly Buffer[]): void {
+    if (!to.writable || to.write(whole(parts))) return;
+    if (this.#coupled) from?.pause();
+    // It does not even take the replies that it provokes.
+    else if (to.writableLength > MAX_REPLIES) to.pause();
+  }
+
+  #drained(side: Duplex): void {
+    const from = side === this.#guest ? this.#upstream : this.#guest;
+    const paused = this.#coupled ? from : side;
+    if (paused === this.#guest) this.#resumeGuest();
+    else paused?.resume();
+    this.#take(() => this.#sink.drained?.());
+  }
+
   #take(step: () => void): void {
     if (this.#closing) return;
     step();
@@ -155,8 +193,8 @@ export class Conduit {
   }
 
   #resumeGuest(): void {
-    if (this.#guestHeld || this.#upstream?.writableNeedDrain) return;
-    this.#guest.resume();
+    const full = this.#coupled && this.#upstream?.writableNeedDrain === true;
+    if (!this.#guestHeld && !full) this.#guest.resume();
   }
 
   #expire(): void {

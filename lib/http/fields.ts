@@ -12,6 +12,8 @@ export interface Field {
   readonly key: string;
   /** Without surrounding white space; one character a byte. */
   readonly value: string;
+  /** HTTP/2: its sender wants it in no compression table (RFC 7541 7.1.3). */
+  readonly sensitive?: true;
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

@@ -57,5 +57,7 @@ export async function relay(spec: RelaySpec): Promise<void> {
     limits: { ...HTTP_LIMITS, ...spec.limits },
     clock: spec.clock ?? systemClock,
   };
-  await new H1Relay(context).closed;
+  if (spec.protocol === "http/1.1") return await new H1Relay(context).closed;
+  const { H2Relay } = await import("./h2_relay.ts");
+  await new H2Relay(context).closed;
 }

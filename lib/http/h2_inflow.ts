@@ -1,0 +1,98 @@
+/**
+ * What one HTTP/2 peer may send us: windows that shrink with its content, and are given back as that is
+ * passed on (RFC 9113 5.2).
+ *
+ * @module
+ */
+import type { Buffer } from "node:buffer";
+import { Code, encodeNumbers, FrameType, H2Error } from "./h2_frame.ts";
+
+export interface Windows {
+  /** Content of one stream that may wait here, in bytes. */
+  readonly streamWindow: number;
+  /** Of all streams together. */
+  readonly window: number;
+}
+
+interface Stream {
+  left: number;
+  /** Passed on, not yet given back. */
+  owed: number;
+  ended: boolean;
+}
+
+/** A frame for every piece would cost more than the piece. */
+const SHARE = 1 / 4;
+
+export class Inflow {
+  readonly #windows: Windows;
+  readonly #write: (frame: Buffer) => void;
+  readonly #streams = new Map<number, Stream>();
+  #left: number;
+  #owed = 0;
+
+  constructor(windows: Windows, write: (frame: Buffer) => void) {
+    this.#windows = windows;
+    this.#write = write;
+    this.#left = windows.window;
+  }
+
+  /** Streams of which either direction is open. */
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  open(id: number): void {
+    this.#streams.set(id, { left: this.#windows.streamWindow, owed: 0, ended: false });
+  }
+
+  has(id: number): boolean {
+    return this.#streams.has(id);
+  }
+
+  /** The peer sends no more on the stream. */
+  end(id: number): void {
+    const stream = this.#streams.get(id);
+    if (stream !== undefined) stream.ended = true;
+  }
+
+  hasEnded(id: number): boolean {
+    return this.#streams.get(id)?.ended === true;
+  }
+
+  delete(id: number): boolean {
+    return this.#streams.delete(id);
+  }
+
+  /** Counts a DATA frame, padding included. @throws H2Error when it overruns the connection. */
+  take(bytes: number): void {
+    this.#left -= bytes;
+    if (this.#left < 0) throw new H2Error(Code.FlowControl, "more content than allowed");
+  }
+
+  /** As {@link take}, for its stream; false when it overruns that. */
+  takeOf(id: number, bytes: number): boolean {
+    const stream = this.#streams.get(id);
+    if (stream === undefined) return false;
+    stream.left -= bytes;
+    return stream.left >= 0;
+  }
+
+  /** Lets the peer send as much again; on a stream that is gone, to the connection alone. */
+  consumed(id: number, bytes: number): void {
+    const { window, streamWindow } = this.#windows;
+    this.#owed += bytes;
+    if (this.#owed >= window * SHARE) {
+      this.#write(encodeNumbers(FrameType.WindowUpdate, 0, this.#owed));
+      this.#left += this.#owed;
+      this.#owed = 0;
+    }
+    const stream = this.#streams.get(id);
+    if (stream === undefined || stream.ended) return;
+    stream.owed += bytes;
+    if (stream.owed < streamWindow * SHARE) return;
+    this.#write(encodeNumbers(FrameType.WindowUpdate, id, stream.owed));
+    stream.left += stream.owed;
+    stream.owed = 0;
+  }
+}
