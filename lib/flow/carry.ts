@@ -36,8 +36,6 @@ export async function carry(spec: CarrySpec): Promise<void> {
   if (upstream.kind === "open" && opaque && await isBytes(guest, upstream.stream, alpn)) {
     return void await join(guest, upstream.stream);
   }
-  // Until the relay speaks HTTP/2.
-  if (alpn === "h2" && upstream.kind === "open") return void await join(guest, upstream.stream);
   await relay({ ...spec, protocol: alpn === "h2" ? "h2" : "http/1.1" });
 }
 
