@@ -97,6 +97,8 @@ export class Dialer {
     };
     signal.addEventListener("abort", abort);
     socket.once("connect", () => {
+      // Small frames of HTTP/2 would wait 40 ms for each other's acknowledgement.
+      socket.setNoDelay(true);
       clearTimeout(timer);
       timer = setTimeout(() => socket.destroy(coded("ETIMEDOUT")), HANDSHAKE_MS);
       spec.onConnect?.();
