@@ -38,11 +38,11 @@ export function evaluate(
     deny: denyByAddress(side, query, endpoint),
   };
   if (nameMayCome(query)) {
-    return guarded(opening(side, query, endpoint, pins, byAddress), endpoint);
+    return opening(side, query, endpoint, pins, byAddress);
   }
   const allow = Math.min(byAddress.allow, allowByName(side, query, endpoint, pins));
   const deny = Math.min(byAddress.deny, denyByName(side, query, endpoint, pins));
-  return guarded(decided(side, allow, deny, endpoint), endpoint);
+  return decided(side, query, allow, deny, endpoint);
 }
 
 /** Only a TCP client speaks before it is answered, so only its flow can be asked for a name. */
@@ -51,22 +51,28 @@ export function nameMayCome(query: FlowQuery): boolean {
     query.protocol === "tcp" && query.name === undefined;
 }
 
-/** The last word over any walk through the rules: where no allow leads, and where few do. */
-export function guarded(verdict: Verdict, endpoint: Endpoint): Verdict {
-  if (verdict.action === "deny" || endpoint.guard === null) return verdict;
-  if (endpoint.guard === "unroutable") return { action: "deny", reason: "unroutable" };
-  return verdict.reason === "default" ? { action: "deny", reason: "multicast" } : verdict;
-}
-
-function decided(side: Side, allow: number, deny: number, endpoint: Endpoint): Verdict {
-  if (allow < deny) return { action: "allow", reason: "rule", rule: allow };
+function decided(
+  side: Side,
+  query: FlowQuery,
+  allow: number,
+  deny: number,
+  endpoint: Endpoint,
+): Verdict {
   if (deny < allow) return { action: "deny", reason: "rule", rule: deny };
-  return byDefault(side.default, endpoint);
+  // Where no allow leads, whatever rule there is.
+  if (endpoint.guard === "unroutable") return { action: "deny", reason: "unroutable" };
+  if (allow < deny) return { action: "allow", reason: "rule", rule: allow };
+  if (endpoint.guard !== null && isMeantToPass(side, query, endpoint)) {
+    return { action: "deny", reason: endpoint.guard };
+  }
+  const action = side.default;
+  return { action, reason: action === "deny" && endpoint.host ? "host" : "default" };
 }
 
-/** The verdict when no rule matches. */
-export function byDefault(action: Action, endpoint: Endpoint): Verdict {
-  return { action, reason: action === "deny" && endpoint.host ? "host" : "default" };
+/** Whether the flow would pass to an ordinary address, so that only the guard is in its way. */
+function isMeantToPass(side: Side, { protocol, port }: FlowQuery, endpoint: Endpoint): boolean {
+  return side.default === "allow" || side.allow.any.first(protocol, port) !== NO_RULE ||
+    side.allow.firstByAddress(endpoint.address, protocol, port) !== NO_RULE;
 }
 
 function allowByAddress(side: Side, query: FlowQuery, endpoint: Endpoint): number {
@@ -135,7 +141,8 @@ function opening(
   pins: PinTable,
   byAddress: { readonly allow: number; readonly deny: number },
 ): Verdict {
-  const settled = decided(side, byAddress.allow, byAddress.deny, endpoint);
+  const settled = decided(side, query, byAddress.allow, byAddress.deny, endpoint);
+  if (settled.reason === "unroutable" || settled.reason === "multicast") return settled;
   const limit = settled.rule ?? NO_RULE;
   const allow = allowByName(side, query, endpoint, pins);
   // Whatever is pinned, the guest may state any name at all.

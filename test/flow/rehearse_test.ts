@@ -37,7 +37,7 @@ test("a flow is played through as a guest would: resolve, pin, connect, state th
     ["allow udp x.trk.cdn.test:1", "deny: the name does not resolve: blocked-name, .trk.cdn.test"],
     ["{expect: allow, to: 'api.example.com:443', sni: other.test}", "deny: no rule matches"],
     ["{expect: allow, to: 'api.example.com:443', sni: false}", "allow: rule 0"],
-    ["{expect: allow, to: 'api.example.com:443', address: '255.255.255.255'}", "deny: no rule"],
+    ["{expect: allow, to: 'api.example.com:443', address: '255.255.255.255'}", "deny: nothing can"],
     ["{expect: allow, to: '203.0.113.7:443', sni: api.example.com}", "deny: no rule matches"],
     [
       "{expect: allow, to: '203.0.113.7:443', pins: [{name: api.example.com, address: 203.0.113.7}]}",

@@ -70,7 +70,7 @@ test("a walk says why a special address is not opened", () => {
     "deny: rule 4, deny@private",
   ]);
   expect(lines({ address: "255.255.255.255", port: 9 }).at(-1))
-    .toBe("deny: no rule matches, and outbound flows are denied by default");
+    .toBe("deny: nothing can be reached at 255.255.255.255");
 });
 
 test("a walk of a name tells which rules have a say", () => {

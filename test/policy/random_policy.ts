@@ -28,6 +28,13 @@ const ADDRESSES = [
   "64:ff9b::5db8:d822",
   "64:ff9b::9765:902",
   "2002:e000:fb::1",
+  "::10.0.0.5", // IPv4-compatible
+  "::ffff:0:10.0.0.5", // IPv4-translated
+  "::ffff:93.184.216.34", // IPv4-mapped: the same address
+  "2001:0:4136:e378:8000:63bf:f5ff:fffa", // Teredo, of 10.0.0.5
+  "2606:2800:220::5efe:a00:5", // ISATAP
+  "fe80::200:5efe:93.184.216.34",
+  "64:ff9b:1::a00:5", // local-use NAT64
   "::1",
 ].map((text) => parseAddress(text)?.text ?? text);
 
