@@ -17,7 +17,7 @@
 
 import type { CompiledPolicy, Side } from "./compile.ts";
 import { type Endpoint, readEndpoint } from "./endpoint.ts";
-import type { Action, FlowQuery, PinTable, Verdict } from "./policy.ts";
+import type { FlowQuery, PinTable, Verdict } from "./policy.ts";
 import { NO_RULE } from "./scopes.ts";
 
 /**
