@@ -123,6 +123,11 @@ export class H2Session {
     return this.#outflow.has(stream);
   }
 
+  /** Whether the end of the stream was received. */
+  hasReceived(stream: number): boolean {
+    return this.#inflow.hasEnded(stream);
+  }
+
   /** Says the first words: the preface of a client, our settings, the connection's window. */
   greet(extra: readonly (readonly [id: number, value: number])[]): void {
     const { role, windows: { streamWindow, window }, limits, write } = this.#spec;

@@ -87,8 +87,8 @@ export class H2Streams {
 
   /** Everything was sent to the guest. */
   guestFinished(id: number): void {
-    if (this.#stops.delete(id)) this.#guest.reset(id, Code.None);
-    else return;
+    if (!this.#stops.delete(id)) return;
+    this.#guest.reset(id, Code.None);
     this.guestClosed(id);
   }
 
@@ -246,7 +246,7 @@ export class H2Streams {
 
   #answer(id: number, { status, fields, body }: Page, method: string | undefined): void {
     this.#pages.add(id);
-    this.#stops.add(id);
+    if (!this.#guest.hasReceived(id)) this.#stops.add(id);
     const head = [{ name: ":status", key: ":status", value: String(status) }, ...fields];
     this.#guest.headers(id, head, method === "HEAD");
     if (method === "HEAD") return;

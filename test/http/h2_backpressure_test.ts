@@ -1,0 +1,114 @@
+/**
+ * What an HTTP/2 relay holds for a peer that does not take it, and that it lets go again: against
+ * Bun's own client and server, whose windows are their business.
+ */
+import { expect, test } from "bun:test";
+import { Buffer } from "node:buffer";
+import { once } from "node:events";
+import * as http2 from "node:http2";
+import process from "node:process";
+import { Code } from "../../lib/http/h2_frame.ts";
+import { relay } from "../../lib/http/relay.ts";
+import { converse, GET, POST } from "./h2_conversation.ts";
+import { type H2Peer, settle } from "./h2_peer.ts";
+import { pair } from "./pair.ts";
+
+const MB = 1 << 20;
+
+const credited = (peer: H2Peer, stream: number) =>
+  peer.heard.reduce(
+    (sum, one) => one.type === "credit" && one.stream === stream ? sum + one.bytes : sum,
+    0,
+  );
+
+test("a guest that gives no credit leaves its server without credit", async () => {
+  const { guest, server } = await converse();
+  guest.headers(1, GET);
+  await server.hears("headers");
+  server.headers(1, { ":status": "200" }, false);
+  const piece = Buffer.alloc(MB);
+  for (let n = 0; n < 4; n++) server.data(1, piece); // all that the server may send
+  await settle();
+  await settle();
+  expect(credited(server, 1)).toBe(0); // 65,535 bytes are less than a quarter of the window
+  guest.credit(0, 4 * MB);
+  guest.credit(1, 4 * MB);
+  await server.hears("credit", ({ stream }) => stream === 1);
+});
+
+test("a server that gives no credit leaves its guest without credit", async () => {
+  const { guest, server } = await converse();
+  guest.headers(1, POST, false);
+  guest.data(1, Buffer.alloc(MB));
+  await server.hears("data");
+  await settle();
+  expect(credited(guest, 1)).toBe(0);
+  server.credit(0, 4 * MB);
+  server.credit(1, 4 * MB);
+  await guest.hears("credit", ({ stream }) => stream === 1);
+});
+
+test("content beyond the credit resets its stream, and beyond all credit ends the connection", async () => {
+  const { guest, server } = await converse();
+  for (const stream of [1, 3, 5, 7, 9]) guest.headers(stream, POST, false);
+  guest.data(1, Buffer.alloc(MB + 1));
+  expect(await guest.hears("reset")).toEqual({ type: "reset", stream: 1, code: Code.FlowControl });
+  await server.hears("reset", ({ stream }) => stream === 1);
+  for (const stream of [3, 5, 7, 9]) guest.data(stream, Buffer.alloc(MB));
+  guest.data(9, "one more");
+  expect((await guest.hears("goaway")).code).toBe(Code.FlowControl);
+});
+
+test("a million pieces of one byte are held as what they are: a megabyte", async () => {
+  const { guest, server } = await converse();
+  guest.headers(1, POST, false);
+  await server.hears("headers");
+  Bun.gc(true);
+  const before = process.memoryUsage().rss;
+  const bytes = Buffer.from("000001000000000001" + "78", "hex");
+  const many = Buffer.concat(Array.from({ length: 16_384 }, () => bytes));
+  for (let n = 0; n < 60; n++) {
+    guest.raw(many);
+    await settle();
+  }
+  Bun.gc(true);
+  expect(process.memoryUsage().rss - before).toBeLessThan(96 * MB);
+  server.credit(0, 4 * MB);
+  server.credit(1, 4 * MB);
+  await guest.hears("credit", ({ stream }) => stream === 1);
+});
+
+test("16 MiB go up and down at once, through windows of every size", async () => {
+  const server = http2.createServer({ settings: { initialWindowSize: 10_000 } });
+  server.on("stream", (stream: http2.ServerHttp2Stream) => {
+    stream.respond({ ":status": 200 });
+    stream.pipe(stream);
+  });
+  const [serverSide, upstream] = pair();
+  const [guest, guestSide] = pair();
+  server.emit("connection", serverSide);
+  const closed = relay({
+    guest: guestSide,
+    upstream: { kind: "open", stream: upstream },
+    protocol: "h2",
+    destination: { host: "api.allowed.test", port: 443 },
+    judge: () => null,
+    onExchange: () => {},
+  });
+  const client = http2.connect("https://api.allowed.test", {
+    createConnection: () => guest,
+    settings: { initialWindowSize: 70_000 },
+  });
+  client.on("error", () => {});
+  const bytes = Buffer.alloc(4 * MB, "0123456789abcde");
+  await Promise.all([1, 2, 3, 4].map(async () => {
+    const stream = client.request({ ":path": "/", ":method": "POST" });
+    stream.end(bytes);
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    await once(stream, "end");
+    expect(Buffer.concat(chunks).equals(bytes)).toBe(true);
+  }));
+  client.destroy();
+  await closed;
+}, 30_000);
