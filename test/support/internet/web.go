@@ -23,6 +23,7 @@ func (s *servers) web() *http.Server {
 	mux.Handle("/echo.Echo/", echoing())
 	if s.files != "" {
 		mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(s.files))))
+		mux.Handle("/git/", s.git())
 	}
 	return &http.Server{
 		Handler:           s.recording(mux),

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/cgi"
+	"os/exec"
 	"strings"
 
 	"github.com/coder/websocket"
@@ -62,6 +64,16 @@ func (s *servers) socket(w http.ResponseWriter, q *http.Request) {
 		if err != nil || conn.Write(q.Context(), kind, message) != nil {
 			return
 		}
+	}
+}
+
+// git serves the repositories among the files, over git's own protocol.
+func (s *servers) git() http.Handler {
+	core, _ := exec.Command("git", "--exec-path").Output()
+	return &cgi.Handler{
+		Path: strings.TrimSpace(string(core)) + "/git-http-backend",
+		Root: "/git",
+		Env:  []string{"GIT_PROJECT_ROOT=" + s.files, "GIT_HTTP_EXPORT_ALL=1"},
 	}
 }
 
