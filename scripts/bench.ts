@@ -14,6 +14,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly benchmark: Be
   dns: () => import("./measure/dns.ts"),
   network: () => import("./measure/network.ts"),
   policy: () => import("./measure/policy.ts"),
+  tls: () => import("./measure/tls.ts"),
 };
 
 const { values, positionals } = parseArgs({

@@ -25,6 +25,9 @@ export interface InterceptorSpec {
 /** One flow, as the network hands it over. */
 export type OpenedFlow = Omit<InterceptSpec, "dialer" | "leafFor" | "opaque">;
 
+/** Refusals for want of room are told together. */
+const TELL_MS = 1_000;
+
 /** Flows that may be open at the same time: each can hold most of a megabyte when its peers stall. */
 const MAX_FLOWS = 2_048;
 
@@ -56,6 +59,7 @@ export class Interceptor {
   readonly #dialer: Dialer;
   readonly #leafFor: InterceptorSpec["leafFor"];
   #open = 0;
+  #refused = 0;
 
   constructor({ interception, trust, authority, leafFor }: InterceptorSpec) {
     this.interception = interception;
@@ -64,12 +68,9 @@ export class Interceptor {
     this.#leafFor = leafFor;
   }
 
-  /** Serves the flow until it ends; false when there are too many, and it was reset. */
-  serve(flow: OpenedFlow): boolean {
-    if (this.#open >= MAX_FLOWS) {
-      flow.stream.destroy();
-      return false;
-    }
+  /** Serves the flow until it ends. `onFull` hears of those that there was no room for. */
+  serve(flow: OpenedFlow, onFull: (count: number) => void): void {
+    if (this.#open >= MAX_FLOWS) return this.#turnAway(flow, onFull);
     this.#open++;
     flow.stream.once("close", () => this.#open--);
     void intercept({
@@ -78,6 +79,14 @@ export class Interceptor {
       leafFor: this.#leafFor,
       opaque: this.interception.opaque,
     });
-    return true;
+  }
+
+  #turnAway({ stream }: OpenedFlow, onFull: (count: number) => void): void {
+    stream.destroy();
+    if (this.#refused++ > 0) return;
+    setTimeout(() => {
+      onFull(this.#refused);
+      this.#refused = 0;
+    }, TELL_MS);
   }
 }

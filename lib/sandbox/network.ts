@@ -20,6 +20,7 @@ import { FlowTable } from "../flow/flow_table.ts";
 import type { Court } from "../flow/judge.ts";
 import { judgeRequest } from "../flow/judge_request.ts";
 import { Mux, type RedirectedFlow } from "../flow/mux.ts";
+import type { Exchange, Refusal, RequestLine } from "../http/exchange.ts";
 import { compilePolicy } from "../policy/compile.ts";
 import type { NameSet } from "../policy/name_set.ts";
 import type { Policy } from "../policy/policy.ts";
@@ -193,15 +194,15 @@ class SandboxNetwork implements Network {
     const flow = this.#table.intercepted(id);
     const { interceptor } = this.#spec;
     if (flow === null || interceptor === undefined) return void stream.destroy();
-    const served = interceptor.serve({
+    const opened = {
       stream,
       flow,
-      onDialled: (address) => this.#table.dialled(id, address),
-      onRefused: (why) => this.#table.refuse(id, why),
-      judge: (request) => judgeRequest(this.#court, flow, request),
-      onExchange: (exchange) => this.#recorder.request(id, flow.info, exchange),
-    });
-    if (!served) this.#take({ t: "limit", what: "intercepted", count: 1 });
+      onDialled: (address: string) => this.#table.dialled(id, address),
+      onRefused: (why: Refusal) => this.#table.refuse(id, why),
+      judge: (request: RequestLine) => judgeRequest(this.#court, flow, request),
+      onExchange: (exchange: Exchange) => this.#recorder.request(id, flow.info, exchange),
+    };
+    interceptor.serve(opened, (count) => this.#take({ t: "limit", what: "intercepted", count }));
   }
 
   #config(): ConfigMessage {

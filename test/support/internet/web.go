@@ -18,6 +18,7 @@ func (s *servers) web() *http.Server {
 	mux.HandleFunc("/", s.hello)
 	mux.HandleFunc("/bytes/{n}", s.bytes)
 	mux.HandleFunc("/sink", s.sink)
+	mux.HandleFunc("/void", s.void)
 	mux.HandleFunc("/socket", s.socket)
 	mux.HandleFunc("/hinted", s.hinted)
 	mux.Handle("/echo.Echo/", echoing())
@@ -80,4 +81,10 @@ func (s *servers) sink(w http.ResponseWriter, q *http.Request) {
 	sum, n := digest(q.Body)
 	s.book.note(func(r *report) { r.Streams = append(r.Streams, stream{local(q), n, sum}) })
 	fmt.Fprintf(w, "%d %s\n", n, strings.TrimSpace(sum))
+}
+
+// void takes what it is sent and does nothing with it, for measurements.
+func (s *servers) void(w http.ResponseWriter, q *http.Request) {
+	n, _ := io.Copy(io.Discard, q.Body)
+	fmt.Fprintln(w, n)
 }

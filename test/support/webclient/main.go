@@ -15,13 +15,15 @@ import (
 const usage = `usage: webclient WHAT --url URL --ca FILE [--http 1|2] [flags]
   get                                 one request: protocol, status, body, trailers
   rate    --parallel N --seconds S [--fresh]   requests per second over N connections, or one each
+  pour    --way up|down --bytes N     one body: megabytes per second
   hold    --count N                   N connections, each with a request while all are open
   grpc    --count N                   N messages each way on one bidirectional stream
   socket  --count N                   N messages each way on one WebSocket
 `
 
 type options struct {
-	url, ca                        string
+	url, ca, way                   string
+	bytes                          int64
 	http, count, parallel, seconds int
 	fresh                          bool
 	trust                          *x509.CertPool
@@ -36,6 +38,8 @@ func main() {
 	o := options{}
 	f.StringVar(&o.url, "url", "", "")
 	f.StringVar(&o.ca, "ca", "", "")
+	f.StringVar(&o.way, "way", "down", "")
+	f.Int64Var(&o.bytes, "bytes", 1<<28, "")
 	f.IntVar(&o.http, "http", 2, "")
 	f.IntVar(&o.count, "count", 1000, "")
 	f.IntVar(&o.parallel, "parallel", 50, "")
@@ -43,7 +47,7 @@ func main() {
 	f.BoolVar(&o.fresh, "fresh", false, "")
 	f.Parse(os.Args[2:])
 	tasks := map[string]func(options) (any, error){
-		"get": get, "rate": rate, "hold": hold, "grpc": stream, "socket": socket,
+		"get": get, "rate": rate, "pour": pour, "hold": hold, "grpc": stream, "socket": socket,
 	}
 	task, known := tasks[os.Args[1]]
 	if !known {

@@ -77,6 +77,39 @@ func rate(o options) (any, error) {
 	return rates{float64(len(took)) / seconds, at(0.5), at(0.99), failed}, nil
 }
 
+// pour moves one body of o.bytes, up or down, and tells how fast.
+func pour(o options) (any, error) {
+	client := o.client()
+	start := time.Now()
+	var err error
+	if o.way == "up" {
+		err = put(client, o.url, o.bytes)
+	} else {
+		err = fetch(client, o.url)
+	}
+	return map[string]float64{"megabytesPerSecond": float64(o.bytes) / 1e6 / time.Since(start).Seconds()}, err
+}
+
+func put(client *http.Client, url string, size int64) error {
+	request, err := http.NewRequest(http.MethodPut, url, io.LimitReader(zeros{}, size))
+	if err != nil {
+		return err
+	}
+	request.ContentLength = size
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // hold opens o.count connections, and asks on each of them again once all are open.
 func hold(o options) (any, error) {
 	clients := make([]*http.Client, o.count)
