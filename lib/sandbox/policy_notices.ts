@@ -3,18 +3,49 @@
  *
  * @module
  */
+import { compilePolicy } from "../policy/compile.ts";
+import { evaluate } from "../policy/evaluate.ts";
+import { formatRule } from "../policy/grammar.ts";
+import type { PinTable, Policy } from "../policy/policy.ts";
 import { warnings } from "../policy/warnings.ts";
-import type { NetworkOptions } from "./options.ts";
+import type { NetworkOptions, Publication } from "./options.ts";
 
 export function policyNotices({ policy, publish }: NetworkOptions): string[] {
-  const lines = warnings(policy).map(({ message }) => `policy: ${message}`);
-  const opensInbound = policy.defaults.inbound === "allow" ||
-    policy.rules.some(({ action, direction }) => action === "allow" && direction !== "outbound");
-  if (publish.length > 0 && !opensInbound) {
-    lines.push(
-      "published ports will refuse everybody: the policy denies inbound flows; " +
-        "--rule allow:inbound@any would allow them",
-    );
-  }
-  return lines;
+  return [
+    ...warnings(policy).map(({ message }) => `policy: ${message}`),
+    ...publish.flatMap((publication) => refusal(policy, publication)),
+  ];
+}
+
+const NO_PINS: PinTable = { namesOf: () => [], has: () => false };
+
+/** Where a port that is bound to loopback has its peers. */
+const LOOPBACK = "127.0.0.1";
+
+/**
+ * A published port that refuses this very machine, which is most likely not meant. One that is bound
+ * to another address has peers that nobody knows yet; the machine stands for them as well.
+ */
+function refusal(policy: Policy, { hostPort, guestPort, protocol }: Publication): string[] {
+  const { action, rule } = evaluate(
+    compilePolicy(policy),
+    {
+      direction: "inbound",
+      protocol,
+      address: LOOPBACK,
+      port: guestPort,
+      phase: "final",
+    },
+    NO_PINS,
+    new Set(),
+  );
+  if (action === "allow") return [];
+  const by = rule === undefined ? undefined : policy.rules[rule];
+  const why = by === undefined
+    ? "no rule allows inbound flows"
+    : `rule ${rule}, ${formatRule(by)}, denies them`;
+  return [
+    `published port ${hostPort} will refuse connections from this machine: ${why}; ` +
+    `--rule allow:inbound@loopback:${protocol}:${guestPort} would allow them`,
+  ];
 }

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { TlsSettings } from "../../lib/policy/tls_settings.ts";
+import type { PublishedPort } from "../../lib/sandbox/options.ts";
 import { buildGo } from "./build.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
 import { ROOT, type World } from "./world.ts";
@@ -42,7 +43,9 @@ export interface NamespaceGuest {
   readonly netstackPid: number;
   /** argv of a program, made to run in the guest's namespace. */
   inside(argv: readonly string[]): string[];
-  readonly published: readonly { readonly address: string; readonly port: number }[];
+  readonly published: readonly PublishedPort[];
+  /** The load client, for the other side of the cable. */
+  readonly loadPath: string;
   /** PEM file of the authority that the guest would trust; empty where nothing is intercepted. */
   readonly authority: string;
   /** Resident memory of the process that decides, in MiB. */
@@ -83,6 +86,7 @@ export async function openNamespaceGuest(
     netstackPid: started.netstack,
     inside,
     published: started.published,
+    loadPath: load,
     authority,
     deciderMemory: () => memoryOf(started.decider, /^VmRSS:\s+(\d+)/m),
     journal,
@@ -117,7 +121,7 @@ interface Started {
   readonly netstack: number;
   readonly decider: number;
   readonly authority: string;
-  readonly published: readonly { readonly address: string; readonly port: number }[];
+  readonly published: readonly PublishedPort[];
 }
 
 function readLines(

@@ -44,6 +44,7 @@ export interface World {
   readonly host: Recorder;
   /** Runs a program on the host. */
   run(argv: readonly string[], options?: RunOptions): Promise<Run>;
+  startOnHost(argv: readonly string[], options?: RunOptions): Running;
   /** Runs sbx on the host. */
   sbx(args: readonly string[], options?: RunOptions): Promise<Run>;
   /** Starts sbx on the host; the process id is sbx's own. */
@@ -144,6 +145,7 @@ export async function openWorld({ bare = false } = {}): Promise<World> {
     internet: out.recorder,
     host: own.recorder,
     run: (argv, options = {}) => run(onHost(argv, options.cwd), without(options)),
+    startOnHost: (argv, options = {}) => start(onHost(argv, options.cwd), without(options)),
     sbx: (args, options = {}) =>
       run(onHost([SBX, ...args], options.cwd), without(withEnv(options))),
     start: (args, options = {}) =>

@@ -48,7 +48,7 @@ func (r *rig) mustEcho() {
 }
 
 // settle waits until a condition holds.
-func settle(t *testing.T, what string, holds func() bool) {
+func settle(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(hang); !holds(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -19,11 +19,15 @@ const (
 	minFrame = header.EthernetMinimumSize
 	// maxFrame is an MTU of 65520 with its ethernet header, and some slack for a VLAN tag.
 	maxFrame = 65550
+	// maxClaim is the largest length that can be a frame's: QEMU sends what the guest's card was given. Beyond
+	// it the stream is out of step.
+	maxClaim = 1 << 20
 )
 
 // framing reads and writes ethernet frames on a transport.
 type framing interface {
-	// readFrame returns the next frame; the slice is valid until the next call.
+	// readFrame returns the next frame, or nothing for one that cannot be; the slice is valid until the next
+	// call.
 	readFrame() ([]byte, error)
 	// writeFrames sends frames. It waits for a guest that is paused: the queue before it is bounded, and
 	// half a frame would make the guest misread all that follow.
@@ -88,8 +92,9 @@ func (l *link) receive() error {
 		if err != nil {
 			return err
 		}
-		if len(frame) < minFrame || len(frame) > maxFrame {
-			return fmt.Errorf("frame of %d bytes", len(frame))
+		if len(frame) < minFrame {
+			l.drops.Add(1)
+			continue
 		}
 		if reply := l.addrs.answer(frame, l.mtu); reply != nil {
 			l.writeRaw(reply)
@@ -169,11 +174,18 @@ func (s *streamFraming) readFrame() ([]byte, error) {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(head[:])
-	if n < minFrame || n > maxFrame {
+	if n > maxClaim {
 		return nil, fmt.Errorf("frame of %d bytes", n)
 	}
-	_, err := io.ReadFull(s.r, s.buf[:n])
-	return s.buf[:n], err
+	kept := min(n, maxFrame)
+	if _, err := io.ReadFull(s.r, s.buf[:kept]); err != nil {
+		return nil, err
+	}
+	if n > maxFrame { // no packet of the link's MTU: as good as none
+		_, err := s.r.Discard(int(n - maxFrame))
+		return nil, err
+	}
+	return s.buf[:n], nil
 }
 
 func (s *streamFraming) writeFrames(frames []frameParts) error {
@@ -191,35 +203,4 @@ func (s *streamFraming) writeFrames(frames []frameParts) error {
 	_, err := out.WriteTo(s.conn)
 	clear(s.iov)
 	return err
-}
-
-// packetFraming is vfkit's: one datagram a frame.
-type packetFraming struct {
-	conn net.Conn
-	buf  []byte
-	out  []byte
-}
-
-func (p *packetFraming) readFrame() ([]byte, error) {
-	for {
-		n, err := p.conn.Read(p.buf)
-		if err != nil {
-			return nil, err
-		}
-		if n >= minFrame { // vfkit's magic and stray bytes are shorter
-			return p.buf[:n], nil
-		}
-	}
-}
-
-func (p *packetFraming) writeFrames(frames []frameParts) error {
-	for _, frame := range frames {
-		p.out = p.out[:0]
-		for _, part := range frame.parts {
-			p.out = append(p.out, part...)
-		}
-		// ENOBUFS is the socket's way of dropping a frame, as a busy switch would.
-		p.conn.Write(p.out)
-	}
-	return nil
 }

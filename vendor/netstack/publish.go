@@ -28,10 +28,12 @@ type publisher struct {
 	open map[int]io.Closer
 	// last is the port of the gateway that stands for the latest peer of a UDP port.
 	last uint16
+	// udpPorts are the guest's published UDP ports, with how many listeners lead there.
+	udpPorts map[uint16]int
 }
 
 func newPublisher(g *gateway) *publisher {
-	return &publisher{g: g, open: map[int]io.Closer{}}
+	return &publisher{g: g, open: map[int]io.Closer{}, udpPorts: map[uint16]int{}}
 }
 
 // publish binds and reports the port, or why it cannot.

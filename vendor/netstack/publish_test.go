@@ -149,11 +149,13 @@ func TestPublishedUDPAnswersOnlyThoseWhoWrote(t *testing.T) {
 	server := udpServer(r, testGuest.IP4)
 	peer := newPeer(t, at4)
 	standIn := peer.ask(t, "hello")
-	// The neighbouring stand-in is nobody: what is sent there is a flow of the guest's own, and judged.
+	// The neighbouring stand-in is nobody: what is sent there goes nowhere, and is no news.
 	nobody := net.UDPAddrFromAddrPort(netip.AddrPortFrom(standIn.Addr(), standIn.Port()+1))
 	server.WriteTo([]byte("unsolicited"), nobody)
+	// Another port of the gateway is a flow of the guest's own, and judged.
+	server.WriteTo([]byte("unsolicited"), net.UDPAddrFromAddrPort(netip.AddrPortFrom(standIn.Addr(), 9)))
 	question := r.wait("the question", func(m told) bool { return m.T == "flow" && m.Dir == "outbound" })
-	if question.Dport != standIn.Port()+1 {
+	if question.Dport != 9 {
 		t.Errorf("asked about port %d", question.Dport)
 	}
 	peer.ask(t, "again") // and nothing else is in its queue
@@ -163,7 +165,7 @@ func TestPeersOfAPublishedUDPPortAreBounded(t *testing.T) {
 	r, at4, _ := publishRig(t, "udp")
 	udpServer(r, testGuest.IP4)
 	first := newPeer(t, at4)
-	first.ask(t, "first")
+	own := first.ask(t, "first")
 	for i := range 4 * maxPeers {
 		peer, err := net.Dial("udp", at4.String())
 		if err != nil {
@@ -172,7 +174,9 @@ func TestPeersOfAPublishedUDPPortAreBounded(t *testing.T) {
 		fmt.Fprint(peer, "x")
 		peer.Close()
 		if i%64 == 0 {
-			first.ask(t, "still") // one that is not idle is not displaced
+			if now := first.ask(t, "still"); now != own { // one that is not idle is not displaced
+				t.Fatalf("after %d others the first is %s, was %s", i, now, own)
+			}
 		}
 	}
 	settle(t, "the bound", func() bool {

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -22,6 +23,9 @@ type udpPort struct {
 	m     fromSbx
 	conn  *net.UDPConn
 	peers map[netip.AddrPort]*udpFlow // belongs to the goroutine that reads conn
+	// six says that the guest's server was found on its IPv6 address last. New peers begin where the others
+	// went: a guest's kernel tells only so many a second that nobody listens.
+	six atomic.Bool
 }
 
 func (p *publisher) listenUDP(m fromSbx, at netip.AddrPort) error {
@@ -33,10 +37,26 @@ func (p *publisher) listenUDP(m fromSbx, at netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
-	p.published(m, conn, conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	conn.SetReadBuffer(1 << 20) // peers come in crowds
+	p.published(m, udpListener{conn, p, m.GuestPort}, conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	p.mu.Lock()
+	p.udpPorts[m.GuestPort]++
+	p.mu.Unlock()
 	port := &udpPort{p: p, m: m, conn: conn, peers: map[netip.AddrPort]*udpFlow{}}
 	go guarded(port.receive)
 	return nil
+}
+
+// udpListener is closed under the publisher's lock.
+type udpListener struct {
+	*net.UDPConn
+	p         *publisher
+	guestPort uint16
+}
+
+func (l udpListener) Close() error {
+	l.p.udpPorts[l.guestPort]--
+	return l.UDPConn.Close()
 }
 
 func (port *udpPort) receive() {
@@ -65,11 +85,14 @@ func (port *udpPort) flowOf(peer netip.AddrPort) *udpFlow {
 		return nil
 	}
 	table := port.p.g.udp
-	u := &udpFlow{flow: f, seen: time.Now()}
+	u := &udpFlow{flow: f, seen: time.Now(), six: &port.six}
 	u.peer = func(answer []byte) { port.conn.WriteToUDPAddrPort(answer, peer) }
 	port.peers[peer] = u
 	table.mu.Lock()
-	u.id = port.p.standIn(table, f.info)
+	id4, id6 := port.p.standIn(table, f.info)
+	if u.id = id4; port.six.Load() {
+		u.id = id6
+	}
 	table.live[u.id] = u
 	table.mu.Unlock()
 	go guarded(func() { table.settleInbound(u) })
@@ -97,14 +120,14 @@ func (port *udpPort) makeRoom() {
 
 // standIn finds a port of the gateway that stands for nobody yet, in neither family. Called with the
 // table locked; it has far fewer flows than there are ports.
-func (p *publisher) standIn(table *udpTable, info flowInfo) stack.TransportEndpointID {
+func (p *publisher) standIn(table *udpTable, info flowInfo) (id4, id6 stack.TransportEndpointID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for {
 		p.last = max(p.last+1, firstPeerPort)
-		id4, id6 := p.g.addrs.peerIDs(p.last, info.Dport)
+		id4, id6 = p.g.addrs.peerIDs(p.last, info.Dport)
 		if table.live[id4] == nil && table.live[id6] == nil {
-			return id4
+			return id4, id6
 		}
 	}
 }
@@ -113,6 +136,18 @@ func (p *publisher) standIn(table *udpTable, info flowInfo) stack.TransportEndpo
 func (a *linkAddresses) peerIDs(standIn, guestPort uint16) (id4, id6 stack.TransportEndpointID) {
 	return udpEndpoint(netip.AddrPortFrom(a.gateway4, standIn), netip.AddrPortFrom(a.guest4, guestPort)),
 		udpEndpoint(netip.AddrPortFrom(a.gateway6, standIn), netip.AddrPortFrom(a.guest6, guestPort))
+}
+
+// isLate tells whether a datagram answers a peer that was forgotten: it is from a published port, to the
+// stand-in of nobody. It would be a denied flow otherwise, and news to nobody.
+func (p *publisher) isLate(id stack.TransportEndpointID) bool {
+	to := addrOf(id.LocalAddress)
+	if id.LocalPort < firstPeerPort || to != p.g.addrs.gateway4 && to != p.g.addrs.gateway6 {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.udpPorts[id.RemotePort] > 0
 }
 
 // fromPeer passes one datagram of a peer on, or keeps it until the verdict.
@@ -180,8 +215,12 @@ func (t *udpTable) undelivered(id stack.TransportEndpointID) {
 	}
 	payload := u.latest
 	delete(t.live, id)
-	_, other := t.g.addrs.peerIDs(id.LocalPort, id.RemotePort)
+	id4, other := t.g.addrs.peerIDs(id.LocalPort, id.RemotePort)
+	if id != id4 {
+		other = id4
+	}
 	u.id, u.moved, u.latest = other, true, nil
+	u.six.Store(other != id4)
 	t.live[other] = u
 	go guarded(func() { t.g.writeUDP(other, payload) })
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -135,14 +136,14 @@ func (r *rig) listen() {
 		}
 		count, _ := r.seen.LoadOrStore(m.T, new(atomic.Int64))
 		count.(*atomic.Int64).Add(1)
+		select {
+		case r.told <- m:
+		default:
+		}
 		if m.T == "flow" {
 			verdict := r.judge(m.flowInfo)
 			verdict.T, verdict.ID, verdict.Epoch = "verdict", m.ID, r.g.control.epoch.Load()
 			r.say(verdict)
-		}
-		select {
-		case r.told <- m:
-		default:
 		}
 	}
 }
@@ -329,4 +330,12 @@ func silentTCP(t testing.TB) net.Addr {
 	}
 	t.Fatal("the queue does not fill")
 	return nil
+}
+
+// heap is what is alive after a collection.
+func heap() int {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int(stats.HeapAlloc)
 }

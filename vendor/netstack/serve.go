@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/containers/gvisor-tap-vsock/pkg/transport"
@@ -55,7 +56,7 @@ func serve(args []string) error {
 	c.send(helloMessage{T: "hello", V: protocolVersion, Pid: os.Getpid()})
 	conn.SetReadDeadline(time.Now().Add(silence))
 	config, err := readMessage(conn)
-	if errors.Is(err, io.EOF) {
+	if isEnd(err) {
 		return nil
 	}
 	if err != nil {
@@ -108,7 +109,7 @@ func openFrames(listen, vfkit string) (framing, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &packetFraming{conn: peer, buf: make([]byte, maxFrame)}, nil
+		return newPacketFraming(peer.(datagramConn)), nil
 	case listen != "":
 		listener, err := transport.Listen(listen)
 		if err != nil {
@@ -187,36 +188,49 @@ func (g *gateway) obey(conn net.Conn) error {
 	for {
 		conn.SetReadDeadline(time.Now().Add(silence))
 		message, err := readMessage(conn)
-		if errors.Is(err, io.EOF) {
+		if isEnd(err) {
 			return nil
 		}
 		if err != nil {
 			die("control channel: " + err.Error())
 		}
-		switch message.T {
-		case "verdict":
-			g.control.answer(message)
-		case "ping":
-			g.control.send(plainMessage{T: "pong", N: message.N})
-		case "policy":
-			g.control.epoch.Store(message.Epoch)
-			g.cache.flush()
-			g.quiet.flush()
-			g.udp.flushDenied()
-		case "host":
-			g.guard.setHost(message.Addresses)
-		case "kill":
-			if f := g.flows.find(message.ID); f != nil {
-				f.abort(endKilled)
-			}
-		case "publish":
-			g.inbound.publish(message)
-		case "unpublish":
-			g.inbound.unpublish(message.Ref)
-		default:
-			die(fmt.Sprintf("unknown control message %q", message.T))
+		if err := g.carryOut(message); err != nil {
+			die(err.Error())
 		}
 	}
+}
+
+// isEnd tells whether sbx has gone; one that had not read everything leaves a reset.
+func isEnd(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// carryOut does what one message says.
+func (g *gateway) carryOut(message fromSbx) error {
+	switch message.T {
+	case "verdict":
+		g.control.answer(message)
+	case "ping":
+		g.control.send(plainMessage{T: "pong", N: message.N})
+	case "policy":
+		g.control.epoch.Store(message.Epoch)
+		g.cache.flush()
+		g.quiet.flush()
+		g.udp.flushDenied()
+	case "host":
+		g.guard.setHost(message.Addresses)
+	case "kill":
+		if f := g.flows.find(message.ID); f != nil {
+			f.abort(endKilled)
+		}
+	case "publish":
+		g.inbound.publish(message)
+	case "unpublish":
+		g.inbound.unpublish(message.Ref)
+	default:
+		return fmt.Errorf("unknown control message %q", message.T)
+	}
+	return nil
 }
 
 // reportLimits tells sbx, at most once a second, what the limits refused.

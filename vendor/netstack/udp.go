@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -49,11 +50,12 @@ type udpFlow struct {
 	stream   *muxDatagrams
 	seen     time.Time
 	answered bool
-	// Of an inbound flow: where the guest's answers go, the datagram that may have to be sent again, and
-	// whether the flow has moved to the guest's other address.
+	// Of an inbound flow: where the guest's answers go, the datagram that may have to be sent again,
+	// whether the flow has moved to the guest's other address, and where those of its port went.
 	peer   func([]byte)
 	latest []byte
 	moved  bool
+	six    *atomic.Bool
 }
 
 // hold keeps a datagram for the verdict, as far as there is room.
@@ -89,12 +91,12 @@ func (t *udpTable) handle(id stack.TransportEndpointID, packet *stack.PacketBuff
 	payload := packet.Data().AsRange().ToSlice()
 	t.mu.Lock()
 	u := t.live[id]
-	if u == nil {
+	if u == nil && !t.g.inbound.isLate(id) {
 		u = t.admit(id)
-		if u == nil {
-			t.mu.Unlock()
-			return true
-		}
+	}
+	if u == nil {
+		t.mu.Unlock()
+		return true
 	}
 	u.seen = time.Now()
 	switch u.state {

@@ -24,6 +24,8 @@ const usage = `usage: load WHAT [flags]
   ask      --to HOST:PORT --count N --parallel N --way W   questions for names, "fresh" or "known": microseconds
   answer   --to HOST:PORT                    the resolver of ask, which knows every name
   get      --to URL                          the body of one response
+  server   --to ADDR:PORT                    a server of the guest, TCP and UDP, in the address's family only
+  idle     --to HOST:PORT --count N          N connections that say nothing, until it is killed
   tap      --device NAME [--wire PATH]       a TAP device whose frames go over descriptor 3, or a unix socket
 `
 
@@ -51,6 +53,7 @@ func main() {
 		"connect": connect, "fresh": fresh, "rate": rate, "up": up, "down": down,
 		"udp": udp, "hold": hold, "halves": halves, "tap": tap, "synflood": synFlood, "spray": spray,
 		"pour": pour, "serve": serve, "get": get, "ask": ask, "answer": answer,
+		"server": server, "idle": idle,
 	}
 	task, known := tasks[os.Args[1]]
 	if !known {
