@@ -88,10 +88,8 @@ export class H1Relay implements ConduitSink {
       this.#takeFromGuest(bytes);
     } catch (error) {
       if (!(error instanceof MalformedHttp)) throw error;
-      this.#refuse(relayPage(error.reason, error.message), {
-        reason: error.reason,
-        detail: error.message,
-      });
+      const { reason, message: detail, line } = error;
+      this.#refuse(relayPage(reason, detail), { reason, detail }, line);
     }
   }
 

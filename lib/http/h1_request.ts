@@ -33,7 +33,7 @@ const PATH = /^\/[^#]*$/;
 /** @throws MalformedHttp with the reason to refuse it for. */
 export function readRequest(head: RequestHead, destination: Destination): H1Request {
   const { method, target, minor } = head;
-  if (REFUSED_METHODS.has(method.toUpperCase())) throw new MalformedHttp(`${method}`, "method");
+  if (REFUSED_METHODS.has(method.toUpperCase())) throw new MalformedHttp(method, "method");
   if (target === "*" ? method !== "OPTIONS" : !PATH.test(target)) {
     throw new MalformedHttp("a target that is no path");
   }
@@ -41,12 +41,15 @@ export function readRequest(head: RequestHead, destination: Destination): H1Requ
   if (hosts.length !== 1) throw new MalformedHttp(`${hosts.length} Host fields instead of one`);
   const authority = parseAuthority(hosts[0] ?? "");
   if (authority === null) throw new MalformedHttp("a malformed Host");
-  if (!isFor(destination, authority)) throw new MalformedHttp(authority.host, "host-mismatch");
+  const line = { method, host: authority.host, path: pathOf(target) };
+  if (!isFor(destination, authority)) {
+    throw new MalformedHttp(formatAuthority(authority), "host-mismatch", line);
+  }
   const framing = requestFraming(head);
   const key = framing.kind === "none" ? websocketKey(head) : null;
   const host = formatAuthority(authority);
   return {
-    line: { method, host: authority.host, path: pathOf(target) },
+    line,
     framing,
     websocketKey: key,
     persists: persists(head),

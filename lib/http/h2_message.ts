@@ -60,7 +60,10 @@ export function readH2Request(
     throw new MalformedHttp("a target that is no path");
   }
   const authority = statedAuthority(pseudo.get(":authority"), rest);
-  if (!isFor(destination, authority)) throw new MalformedHttp(authority.host, "host-mismatch");
+  const line = { method, host: authority.host, path: pathOf(path) };
+  if (!isFor(destination, authority)) {
+    throw new MalformedHttp(formatAuthority(authority), "host-mismatch", line);
+  }
   const outgoing = [
     pair(":method", method),
     ...(protocol === undefined ? [] : [pair(":protocol", protocol)]),
@@ -69,7 +72,6 @@ export function readH2Request(
     pair(":path", path),
     ...rest.filter(({ key }) => key !== "host"),
   ];
-  const line = { method, host: authority.host, path: pathOf(path) };
   return { line, length: lengthOf(rest), outgoing };
 }
 

@@ -123,6 +123,7 @@ export class H2Relay implements ConduitSink {
 
   upstreamEnded(): void {
     if (this.#streams.busy) return this.#conduit.abort();
+    if (!this.#open) this.#start();
     this.#guest.goaway(this.#guest.lastStream, Code.None);
     this.#conduit.close();
   }
@@ -161,6 +162,7 @@ export class H2Relay implements ConduitSink {
   }
 
   #breakWithUpstream({ code, message }: H2Error): void {
+    if (!this.#open) this.#start(); // settings come first, even before a farewell
     this.#upstream?.goaway(0, code);
     this.#streams.failAll(message);
     this.#guest.goaway(this.#guest.lastStream, Code.Internal);

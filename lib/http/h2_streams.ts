@@ -52,10 +52,10 @@ export class H2Streams {
       this.#request(id, fields, end);
     } catch (error) {
       if (!(error instanceof MalformedHttp)) throw error;
-      const { reason, message: detail } = error;
+      const { reason, message: detail, line } = error;
       const refusal = { reason, detail };
       if (reason !== "request-malformed") {
-        return this.#page(id, relayPage(reason, detail), refusal);
+        return this.#page(id, relayPage(reason, detail), refusal, line);
       }
       this.#context.onExchange({ up: 0, down: 0, ms: 0, refused: refusal });
       this.#guest.charge();

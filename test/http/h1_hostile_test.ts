@@ -178,6 +178,15 @@ test.each<[what: string, request: string]>([
   expect(server.ended).toBe(false); // reset
 });
 
+test("a request for another host is told about with what it asked for", async () => {
+  const { guest, exchanges } = converse();
+  guest.say(head("GET /a?b HTTP/1.1", "Host: bad.allowed.test:8443"));
+  await guest.over();
+  const request = { method: "GET", host: "bad.allowed.test", path: "/a" };
+  const refused = { reason: "host-mismatch", detail: "bad.allowed.test:8443" } as const;
+  expect(exchanges).toEqual([{ request, status: 421, up: 0, down: 0, ms: 0, refused }]);
+});
+
 test("a request behind one that was refused is never looked at", async () => {
   const { guest, server, judged } = converse();
   guest.say(

@@ -180,6 +180,17 @@ describe("a guest is left, and its server reset, for", () => {
   });
 });
 
+test("a server that is none is told about in HTTP/2, settings first", async () => {
+  for (const end of [false, true]) {
+    const { guest, server } = silent();
+    guest.greet("client");
+    if (end) server.stream.end();
+    else server.raw("HTTP/1.1 400 Bad Request\r\n\r\n");
+    await guest.hears("goaway");
+    expect(guest.heard[0]?.type).toBe("settings");
+  }
+});
+
 describe("floods end the connection", () => {
   const block = new HpackEncoder().encode(
     Object.entries(GET).map(([key, value]) => ({ name: key, key, value })),
