@@ -84,7 +84,7 @@ export async function startGuest(spec: GuestSpec, host: GuestHost): Promise<Gues
     agentConfig(spec, trees),
     packTar([
       ...etcEntries(spec.hostname, spec.network?.gateway4 ?? null),
-      ...trustEntries(spec.trust),
+      ...await trustEntries(spec.trust),
     ]),
   );
   started = true;

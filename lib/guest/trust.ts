@@ -7,8 +7,6 @@
 import { Buffer } from "node:buffer";
 import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { readCertificate } from "../tls/certificate_reader.ts";
-import { subjectHash } from "../tls/subject_hash.ts";
 import { trustStore } from "./keystore.ts";
 import type { TarEntry } from "./tar.ts";
 
@@ -44,7 +42,9 @@ const JAVA_STORES = ["/etc/ssl/certs/java/cacerts", "/etc/pki/java/cacerts"];
 const JAVA_HOMES = ["/usr/lib/jvm", "/opt"];
 
 /** The files of the guest, relative to the host whose /usr and /opt it sees. */
-export function trustEntries({ roots, authority = [] }: GuestTrust): TarEntry[] {
+export async function trustEntries(
+  { roots, authority = [] }: GuestTrust,
+): Promise<TarEntry[]> {
   const all = [...new Set([...roots, ...authority].map(normal))];
   const entries: TarEntry[] = [
     { path: BUNDLE, data: Buffer.from(all.join("")) },
@@ -54,11 +54,11 @@ export function trustEntries({ roots, authority = [] }: GuestTrust): TarEntry[] 
   ];
   const homes = javaHomes();
   if (homes.length > 0) entries.push(...javaEntries(homes, all));
-  if (authority.length > 0) entries.push(...authorityEntries(authority.map(normal)));
+  if (authority.length > 0) entries.push(...await authorityEntries(authority.map(normal)));
   return entries;
 }
 
-function authorityEntries(authority: readonly string[]): TarEntry[] {
+async function authorityEntries(authority: readonly string[]): Promise<TarEntry[]> {
   const data = Buffer.from(authority.join(""));
   const [root = ""] = authority.slice(-1);
   const policy = (value: object) => Buffer.from(JSON.stringify(value));
@@ -68,7 +68,7 @@ function authorityEntries(authority: readonly string[]): TarEntry[] {
   return [
     { path: AUTHORITY, data },
     { path: LOCAL_AUTHORITY, data },
-    ...authority.map((pem) => hashLink(bytesOf(pem))),
+    ...await Promise.all(authority.map((pem) => hashLink(bytesOf(pem)))),
     // Browsers ask NSS or a store of their own, and take more by policy.
     {
       path: "/etc/firefox/policies/policies.json",
@@ -81,8 +81,12 @@ function authorityEntries(authority: readonly string[]): TarEntry[] {
 }
 
 /** For programs that are told to look into the directory, by `-CApath` and its like. */
-function hashLink(der: Uint8Array): TarEntry {
-  const hash = subjectHash(readCertificate(der).subject);
+async function hashLink(der: Uint8Array): Promise<TarEntry> {
+  const [{ readCertificate }, { subjectHash }] = await Promise.all([
+    import("../tls/certificate_reader.ts"),
+    import("../tls/subject_hash.ts"),
+  ]);
+  const hash = subjectHash(readCertificate(der).subject.toArrayBuffer());
   return { path: `/etc/ssl/certs/${hash}.0`, link: "sbx-authority.pem" };
 }
 

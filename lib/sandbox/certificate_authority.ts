@@ -8,14 +8,13 @@ import { X509Certificate } from "node:crypto";
 import { SbxError } from "../base/errors.ts";
 import { quote } from "../policy/fault.ts";
 import { dataDir } from "../host/paths.ts";
-import { type Authority, type AuthorityOptions, DAY_MS, makeAuthority } from "../tls/authority.ts";
+import type { Authority } from "../tls/authority.ts";
 import {
+  type AuthorityOptions,
   authorityPath,
-  keepAuthority,
-  keptAuthority,
-  removeAuthority,
-} from "../tls/authority_store.ts";
-import { MAX_COMMON_NAME } from "../tls/certificate.ts";
+  DAY_MS,
+  MAX_COMMON_NAME,
+} from "../tls/authority_spec.ts";
 
 /** What may be known of a kept authority: everything but its key. */
 export interface KeptAuthority {
@@ -35,6 +34,9 @@ export type { AuthorityOptions };
 /** Longer than any client minds in a root, and short enough to be a mistake's end. */
 const MAX_DAYS = 3650;
 
+/** Loaded when asked for: who only runs a sandbox has no use for it. */
+const store = () => import("../tls/authority_store.ts");
+
 export const CertificateAuthority = Object.freeze({
   /** Where it is kept, whether there is one or not. */
   path(): string {
@@ -43,7 +45,7 @@ export const CertificateAuthority = Object.freeze({
 
   /** @throws SbxError TLS_INVALID when there is one that cannot be used, FILE_UNREADABLE */
   async load(): Promise<KeptAuthority | null> {
-    const authority = await keptAuthority(this.path());
+    const authority = await (await store()).keptAuthority(this.path());
     return authority === null ? null : described(this.path(), authority);
   },
 
@@ -55,7 +57,12 @@ export const CertificateAuthority = Object.freeze({
   async init(
     options: AuthorityOptions & { readonly force?: boolean } = {},
   ): Promise<KeptAuthority> {
-    const fresh = await makeAuthority(checked(options));
+    const wanted = checked(options);
+    const [{ makeAuthority }, { keepAuthority }] = await Promise.all([
+      import("../tls/authority.ts"),
+      store(),
+    ]);
+    const fresh = await makeAuthority(wanted);
     await keepAuthority(this.path(), fresh, options.force ?? false);
     return described(this.path(), fresh.authority);
   },
@@ -82,7 +89,7 @@ export const CertificateAuthority = Object.freeze({
 
   /** False when there was none. @throws SbxError FILE_UNREADABLE */
   async remove(): Promise<boolean> {
-    return await removeAuthority(this.path());
+    return await (await store()).removeAuthority(this.path());
   },
 });
 

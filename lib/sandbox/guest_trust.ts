@@ -7,7 +7,7 @@
 import { rootCertificates } from "node:tls";
 import type { GuestTrust } from "../guest/trust.ts";
 import type { TlsSettings } from "../policy/tls_settings.ts";
-import { systemRoots } from "./upstream_trust.ts";
+import { systemRoots } from "./system_roots.ts";
 
 export async function guestTrust(
   { trustHostCas }: TlsSettings,

@@ -9,6 +9,7 @@
  */
 
 import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { type AuthorityOptions, DAY_MS, DEFAULT_DAYS } from "./authority_spec.ts";
 import {
   authorityExtensions,
   certificatePem,
@@ -17,6 +18,7 @@ import {
   subjectKey,
 } from "./certificate.ts";
 import { type SigningKey, signingKey } from "./signing_key.ts";
+import type { Name } from "./x509.ts";
 
 /** An authority ready to sign leaves. */
 export interface Authority {
@@ -26,10 +28,10 @@ export interface Authority {
   /** Certificates above it, in order; the last is a root. Empty for one that signed itself. */
   readonly above: readonly string[];
   readonly signer: SigningKey;
-  /** Its name in DER, which leaves state as their issuer. */
-  readonly subject: Uint8Array;
-  /** Its subject key identifier. */
-  readonly keyIdentifier: Uint8Array;
+  /** Its name, which leaves state as their issuer. */
+  readonly subject: Name;
+  /** Its subject key identifier, in hexadecimal. */
+  readonly keyIdentifier: string;
   readonly notAfter: Date;
 }
 
@@ -40,19 +42,8 @@ export interface FreshAuthority {
   readonly keyPem: string;
 }
 
-export interface AuthorityOptions {
-  /** Common name; by default one with a random part, so that two are told apart. */
-  readonly name?: string;
-  /** How long it is valid. */
-  readonly days?: number;
-}
-
-export const DEFAULT_DAYS = 365;
-
 /** Certificates that began only now are refused where a clock is behind. */
 export const BACKDATE_MS = 3_600_000;
-
-export const DAY_MS = 86_400_000;
 
 /** Makes a self-signed authority: ECDSA on P-256, which every current client takes. */
 export async function makeAuthority(
@@ -60,12 +51,12 @@ export async function makeAuthority(
   now = Date.now(),
 ): Promise<FreshAuthority> {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-  const subject = distinguishedName(name ?? `sbx authority ${randomBytes(3).toString("hex")}`);
-  const publicKey = subjectKey(privateKey);
-  const signer = signingKey(privateKey);
+  const signer = await signingKey(privateKey);
   if (typeof signer === "string") throw new TypeError(`Cannot sign with a fresh key: ${signer}`);
+  const subject = distinguishedName(name ?? `sbx authority ${randomBytes(3).toString("hex")}`);
+  const publicKey = await subjectKey(signer.publicKey);
   const notAfter = new Date(now + days * DAY_MS);
-  const certificateDer = await signCertificate({
+  const certificate = await signCertificate({
     issuer: subject,
     subject,
     notBefore: new Date(now - BACKDATE_MS),
@@ -76,8 +67,8 @@ export async function makeAuthority(
   return {
     keyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
     authority: {
-      certificatePem: certificatePem(certificateDer),
-      certificateDer,
+      certificatePem: certificatePem(certificate),
+      certificateDer: new Uint8Array(certificate.rawData),
       above: [],
       signer,
       subject,

@@ -9,11 +9,10 @@ import { Buffer } from "node:buffer";
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { SbxError } from "../base/errors.ts";
 import type { Authority } from "./authority.ts";
-import { certificatePem, KeyUsage, SERVER_AUTH, subjectKey } from "./certificate.ts";
+import { subjectKey } from "./certificate.ts";
 import { type CertificateFacts, readCertificate } from "./certificate_reader.ts";
-import { objectIdentifier } from "./der.ts";
-import { DerFault } from "./der_reader.ts";
 import { type SigningKey, signingKey } from "./signing_key.ts";
+import { ExtendedKeyUsage, KeyUsageFlags } from "./x509.ts";
 
 /** The text of a file, and its path for errors. */
 export interface PemFile {
@@ -23,7 +22,6 @@ export interface PemFile {
 
 interface Certificate {
   readonly der: Uint8Array;
-  readonly pem: string;
   readonly parsed: X509Certificate;
   readonly facts: CertificateFacts;
 }
@@ -34,32 +32,36 @@ interface Certificate {
  *
  * @throws SbxError TLS_INVALID
  */
-export function parseAuthority(cert: PemFile, key: PemFile, now = Date.now()): Authority {
+export async function parseAuthority(
+  cert: PemFile,
+  key: PemFile,
+  now = Date.now(),
+): Promise<Authority> {
   const chain = readCertificates(cert);
   const [own] = chain;
   if (own === undefined) throw noCertificate(cert);
   const privateKey = readKey(key);
-  const signer = signingKey(privateKey);
+  const signer = await signingKey(privateKey);
   if (typeof signer === "string") throw unusable("key", key, `it is ${signer}`);
   for (const [index, each] of chain.entries()) requireAuthority(each, index, cert, now);
   requireMatch(chain, privateKey, cert, key);
   requireChain(chain, cert);
-  return authorityOf(own, chain.slice(1), signer);
+  return await authorityOf(own, chain.slice(1), signer);
 }
 
-function authorityOf(
-  own: Certificate,
+async function authorityOf(
+  { der, facts, parsed }: Certificate,
   above: readonly Certificate[],
   signer: SigningKey,
-): Authority {
+): Promise<Authority> {
   return {
-    certificatePem: own.pem,
-    certificateDer: own.der,
-    above: above.map(({ pem }) => pem),
+    certificatePem: facts.pem,
+    certificateDer: der,
+    above: above.map(({ facts }) => facts.pem),
     signer,
-    subject: own.facts.subject,
-    keyIdentifier: own.facts.keyIdentifier ?? subjectKey(signer.key).identifier,
-    notAfter: new Date(own.parsed.validTo),
+    subject: facts.subject,
+    keyIdentifier: facts.keyIdentifier ?? (await subjectKey(signer.publicKey)).identifier,
+    notAfter: new Date(parsed.validTo),
   };
 }
 
@@ -69,18 +71,16 @@ const BLOCK = /-----BEGIN CERTIFICATE-----\s([A-Za-z0-9+/=\s]*)-----END CERTIFIC
 export function certificatesIn(file: PemFile): readonly string[] {
   const found = readCertificates(file);
   if (found.length === 0) throw noCertificate(file);
-  return found.map(({ pem }) => pem);
+  return found.map(({ facts }) => facts.pem);
 }
 
 function readCertificates(file: PemFile): readonly Certificate[] {
   const blocks = [...file.text.matchAll(BLOCK)].map(([, body = ""]) => Buffer.from(body, "base64"));
   return blocks.map((der, index) => {
     try {
-      const facts = readCertificate(der);
-      return { der, pem: certificatePem(der), parsed: new X509Certificate(der), facts };
-    } catch (cause) {
-      const detail = cause instanceof DerFault ? `: ${cause.message}` : "";
-      throw unusable("certificate", file, `${ordinal(index)} is damaged${detail}`);
+      return { der, facts: readCertificate(der), parsed: new X509Certificate(der) };
+    } catch {
+      throw unusable("certificate", file, `${ordinal(index)} is damaged`);
     }
   });
 }
@@ -116,7 +116,7 @@ function requireAuthority(each: Certificate, index: number, file: PemFile, now: 
       "an authority's says CA:TRUE in its basic constraints",
     );
   }
-  if (keyUsage !== undefined && (keyUsage & KeyUsage.keyCertSign) === 0) {
+  if (keyUsage !== undefined && (keyUsage & KeyUsageFlags.keyCertSign) === 0) {
     throw wrong("may not sign certificates: its key usage leaves that out");
   }
   if (purposes !== undefined && !purposes.some(coversServers)) {
@@ -128,10 +128,11 @@ function requireAuthority(each: Certificate, index: number, file: PemFile, now: 
   }
 }
 
-const SERVERS = [SERVER_AUTH, "2.5.29.37.0"].map(objectIdentifier);
+/** anyExtendedKeyUsage (RFC 5280 §4.2.1.12). */
+const ANY_PURPOSE = "2.5.29.37.0";
 
-function coversServers(purpose: Uint8Array): boolean {
-  return SERVERS.some((known) => Buffer.compare(known, purpose) === 0);
+function coversServers(purpose: string): boolean {
+  return purpose === ExtendedKeyUsage.serverAuth || purpose === ANY_PURPOSE;
 }
 
 function requireMatch(

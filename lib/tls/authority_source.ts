@@ -9,7 +9,8 @@
 import type { AuthorityFiles, TlsSettings } from "../policy/tls_settings.ts";
 import { type Authority, makeAuthority } from "./authority.ts";
 import { parseAuthority } from "./authority_pem.ts";
-import { authorityPath, keptAuthority } from "./authority_store.ts";
+import { authorityPath } from "./authority_spec.ts";
+import { keptAuthority } from "./authority_store.ts";
 import { readPem } from "./pem_file.ts";
 
 /** @throws SbxError TLS_INVALID, FILE_UNREADABLE */
@@ -26,5 +27,5 @@ async function readAuthority({ cert, key }: AuthorityFiles): Promise<Authority> 
     readPem("certificate", cert),
     readPem("key", key),
   ]);
-  return parseAuthority(certificate, privateKey);
+  return await parseAuthority(certificate, privateKey);
 }

@@ -11,17 +11,12 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
 import { chmod, link, lstat, mkdir, open, rename, rmdir, unlink } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import process from "node:process";
 import { SbxError } from "../base/errors.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import type { Authority, FreshAuthority } from "./authority.ts";
 import { parseAuthority } from "./authority_pem.ts";
-
-/** Where the authority is kept below the directory of the user's data. */
-export function authorityPath(dataDir: string): string {
-  return join(dataDir, "ca", "authority.pem");
-}
 
 /**
  * Keeps an authority. `replace` says whether one may be there already.
@@ -74,7 +69,7 @@ async function sync(directory: string): Promise<void> {
  */
 export async function keptAuthority(path: string, now = Date.now()): Promise<Authority | null> {
   const text = await readPrivate(path);
-  return text === null ? null : parseAuthority({ path, text }, { path, text }, now);
+  return text === null ? null : await parseAuthority({ path, text }, { path, text }, now);
 }
 
 async function readPrivate(path: string): Promise<string | null> {

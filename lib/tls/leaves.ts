@@ -9,7 +9,8 @@
 
 import { generateKeyPairSync } from "node:crypto";
 import { LruMap } from "../base/lru.ts";
-import { type Authority, BACKDATE_MS, DAY_MS } from "./authority.ts";
+import { type Authority, BACKDATE_MS } from "./authority.ts";
+import { DAY_MS } from "./authority_spec.ts";
 import {
   certificatePem,
   distinguishedName,
@@ -45,15 +46,15 @@ export class Leaves {
   readonly #now: () => number;
   readonly #leaves = new LruMap<string, Leaf>(CAPACITY);
   readonly #key: string;
-  readonly #subjectKey: SubjectKey;
+  readonly #subjectKey: Promise<SubjectKey>;
   #minted = 0;
 
   constructor(authority: Authority, now: () => number = Date.now) {
     this.#authority = authority;
     this.#now = now;
-    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
-    this.#key = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
-    this.#subjectKey = subjectKey(privateKey);
+    const pair = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+    this.#key = pair.privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+    this.#subjectKey = subjectKey(pair.publicKey.export({ type: "spki", format: "der" }));
   }
 
   /** Certificates signed so far. */
@@ -79,16 +80,17 @@ export class Leaves {
   async #mint(host: string, now: number, notAfter: Date): Promise<Identity> {
     this.#minted++;
     const { signer, subject, keyIdentifier, certificatePem: own, above } = this.#authority;
-    const der = await signCertificate({
+    const key = await this.#subjectKey;
+    const certificate = await signCertificate({
       issuer: subject,
       subject: distinguishedName(host),
       notBefore: new Date(now - BACKDATE_MS),
       notAfter,
-      publicKey: this.#subjectKey,
-      extensions: leafExtensions(host, this.#subjectKey, keyIdentifier),
+      publicKey: key,
+      extensions: leafExtensions(host, key, keyIdentifier),
     }, signer);
     // A root is known to whoever trusts it; those between are not (RFC 8446 §4.4.2).
     const between = above.length === 0 ? [] : [own, ...above.slice(0, -1)];
-    return { key: this.#key, cert: [certificatePem(der), ...between].join("") };
+    return { key: this.#key, cert: [certificatePem(certificate), ...between].join("") };
   }
 }

@@ -3,54 +3,56 @@
  *
  * @module
  */
-
-import { type KeyObject, sign } from "node:crypto";
-import { element, objectIdentifier, sequence, Tag } from "./der.ts";
+import { createPublicKey, type KeyObject } from "node:crypto";
 
 export interface SigningKey {
-  readonly key: KeyObject;
-  /** The AlgorithmIdentifier that the certificate states. */
-  readonly algorithm: Uint8Array;
-  /** Off the main thread: with an RSA key of 4096 bits it takes milliseconds. */
-  sign(bytes: Uint8Array): Promise<Uint8Array>;
+  readonly key: CryptoKey;
+  /** The public half, as certificates state it (SubjectPublicKeyInfo in DER). */
+  readonly publicKey: Uint8Array;
+  readonly algorithm: Algorithm | EcdsaParams;
 }
 
-/** By curve, as OpenSSL calls it: digest, and the object identifier of ECDSA with it (RFC 5758). */
-const ECDSA: Readonly<Record<string, readonly [digest: string, algorithm: string]>> = {
-  prime256v1: ["sha256", "1.2.840.10045.4.3.2"],
-  secp384r1: ["sha384", "1.2.840.10045.4.3.3"],
-  secp521r1: ["sha512", "1.2.840.10045.4.3.4"],
-};
+interface Curve {
+  readonly namedCurve: string;
+  readonly hash: string;
+}
 
-/** sha256WithRSAEncryption (RFC 4055). */
-const RSA_SHA256 = "1.2.840.113549.1.1.11";
+/** By curve, as OpenSSL calls it: WebCrypto's name, and the digest of its strength (RFC 5758). */
+const CURVES: Readonly<Record<string, Curve>> = {
+  prime256v1: { namedCurve: "P-256", hash: "SHA-256" },
+  secp384r1: { namedCurve: "P-384", hash: "SHA-384" },
+  secp521r1: { namedCurve: "P-521", hash: "SHA-512" },
+};
 
 /** Below this, clients refuse the chain: OpenSSL's security level 2, Go, browsers. */
 const MIN_RSA_BITS = 2048;
 
 /** The key ready to sign; a sentence about it when clients would not accept its signatures. */
-export function signingKey(key: KeyObject): SigningKey | string {
+export async function signingKey(key: KeyObject): Promise<SigningKey | string> {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   if (type === "rsa") {
     const bits = details?.modulusLength ?? 0;
     if (bits < MIN_RSA_BITS) return `RSA with ${bits} bits, which clients refuse as too short`;
-    const none = element(Tag.Null);
-    return signer(key, "sha256", sequence(objectIdentifier(RSA_SHA256), none));
+    const rsa = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+    return await imported(key, rsa, rsa);
   }
   if (type !== "ec") return `of type ${type}, and only RSA and EC are understood by all clients`;
-  const curve = details?.namedCurve ?? "unknown";
-  const known = ECDSA[curve];
-  if (known === undefined) return `on the curve ${curve}, which TLS clients do not know`;
-  return signer(key, known[0], sequence(objectIdentifier(known[1])));
+  const name = details?.namedCurve ?? "unknown";
+  const curve = CURVES[name];
+  if (curve === undefined) return `on the curve ${name}, which TLS clients do not know`;
+  const { namedCurve, hash } = curve;
+  return await imported(key, { name: "ECDSA", namedCurve }, { name: "ECDSA", hash });
 }
 
-function signer(key: KeyObject, digest: string, algorithm: Uint8Array): SigningKey {
+async function imported(
+  key: KeyObject,
+  as: RsaHashedImportParams | EcKeyImportParams,
+  algorithm: SigningKey["algorithm"],
+): Promise<SigningKey> {
+  const pkcs8 = key.export({ type: "pkcs8", format: "der" });
   return {
-    key,
+    key: await crypto.subtle.importKey("pkcs8", Uint8Array.from(pkcs8), as, false, ["sign"]),
+    publicKey: createPublicKey(key).export({ type: "spki", format: "der" }),
     algorithm,
-    sign: (bytes) =>
-      new Promise((resolve, reject) =>
-        sign(digest, bytes, key, (error, signature) => error ? reject(error) : resolve(signature))
-      ),
   };
 }

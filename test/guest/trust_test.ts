@@ -24,18 +24,18 @@ function textAt(entries: readonly TarEntry[], path: string): string {
 
 const certificatesIn = (text: string) => text.match(/-----BEGIN CERTIFICATE/g)?.length ?? 0;
 
-test("the bundle has every root once and the authority, and only that knows the authority", () => {
+test("the bundle has every root once and the authority, and only that knows the authority", async () => {
   const roots = [...rootCertificates, `\n${rootCertificates[0]}\n`];
-  const without = trustEntries({ roots });
+  const without = await trustEntries({ roots });
   expect(certificatesIn(textAt(without, BUNDLE))).toBe(rootCertificates.length);
   expect(without.some(({ path }) => /sbx|firefox|chrom/.test(path))).toBe(false);
-  const entries = trustEntries({ roots, authority: [fresh.authority.certificatePem] });
+  const entries = await trustEntries({ roots, authority: [fresh.authority.certificatePem] });
   expect(certificatesIn(textAt(entries, BUNDLE))).toBe(rootCertificates.length + 1);
   expect(textAt(entries, AUTHORITY)).toBe(fresh.authority.certificatePem);
 });
 
-test("no entry has a key, whatever it is for", () => {
-  const entries = trustEntries({ roots: [], authority: [fresh.authority.certificatePem] });
+test("no entry has a key, whatever it is for", async () => {
+  const entries = await trustEntries({ roots: [], authority: [fresh.authority.certificatePem] });
   const key = bytesOf(fresh.keyPem);
   for (const { data = new Uint8Array() } of entries) {
     expect(Buffer.from(data).toString("latin1")).not.toContain("PRIVATE KEY");
@@ -44,8 +44,8 @@ test("no entry has a key, whatever it is for", () => {
   }
 });
 
-test("browsers are told by policy where the authority is", () => {
-  const entries = trustEntries({ roots: [], authority: [fresh.authority.certificatePem] });
+test("browsers are told by policy where the authority is", async () => {
+  const entries = await trustEntries({ roots: [], authority: [fresh.authority.certificatePem] });
   const chromium = JSON.parse(textAt(entries, "/etc/chromium/policies/managed/sbx.json"));
   expect(new X509Certificate(Buffer.from(chromium.CACertificates[0], "base64")).fingerprint256)
     .toBe(new X509Certificate(fresh.authority.certificatePem).fingerprint256);
@@ -53,8 +53,8 @@ test("browsers are told by policy where the authority is", () => {
   expect(firefox.policies.Certificates.Install).toEqual([AUTHORITY]);
 });
 
-test("every variable names a file that is there", () => {
-  const entries = trustEntries({ roots: [], authority: [fresh.authority.certificatePem] });
+test("every variable names a file that is there", async () => {
+  const entries = await trustEntries({ roots: [], authority: [fresh.authority.certificatePem] });
   const paths = new Set(entries.map(({ path }) => path));
   for (const path of Object.values(TRUST_VARIABLES)) expect(paths).toContain(path);
 });

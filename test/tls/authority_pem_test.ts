@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Buffer } from "node:buffer";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SbxError } from "../../lib/base/errors.ts";
 import { makeAuthority } from "../../lib/tls/authority.ts";
-import { parseAuthority, type PemFile } from "../../lib/tls/authority_pem.ts";
-import { readCertificate } from "../../lib/tls/certificate_reader.ts";
-import { DerFault } from "../../lib/tls/der_reader.ts";
+import { certificatesIn, parseAuthority, type PemFile } from "../../lib/tls/authority_pem.ts";
 import { Leaves } from "../../lib/tls/leaves.ts";
 import { mutate } from "../support/mutate.ts";
 
@@ -114,7 +113,7 @@ describe("a leaf verifies under an authority with", () => {
   };
   for (const [what, [cert, key, root = cert]] of Object.entries(usable)) {
     test(what, async () => {
-      const authority = parseAuthority(file(cert), file(key));
+      const authority = await parseAuthority(file(cert), file(key));
       const { cert: shown } = await new Leaves(authority).leafFor("host.example");
       writeFileSync(at("shown.pem"), shown);
       const strict = ["-x509_strict", "-purpose", "sslserver", "-verify_hostname", "host.example"];
@@ -217,47 +216,49 @@ describe("an authority is refused", () => {
     ],
   };
   for (const [what, [cert, key, message]] of Object.entries(refused)) {
-    test(what, () => {
-      const error = refusalOf(() => parseAuthority(file(cert), file(key)));
+    test(what, async () => {
+      const error = await refusalOf(parseAuthority(file(cert), file(key)));
       expect(error.code).toBe("TLS_INVALID");
       expect(error.message).toStartWith("Cannot use ");
       expect(error.message).toContain(message);
     });
   }
 
-  test("before and after its time", () => {
-    const parse = (days: number) => () =>
+  test("before and after its time", async () => {
+    const parse = (days: number) =>
       parseAuthority(file("ec.crt"), file("ec.key"), Date.now() + days * 86_400_000);
-    expect(refusalOf(parse(-1)).message).toMatch(
+    expect((await refusalOf(parse(-1))).message).toMatch(
       /ec.crt: it is not valid before 2\d\d\d-\d\d-\d\d$/,
     );
-    expect(refusalOf(parse(31)).message).toMatch(/ec.crt: it expired on 2\d\d\d-\d\d-\d\d$/);
+    expect((await refusalOf(parse(31))).message).toMatch(
+      /ec.crt: it expired on 2\d\d\d-\d\d-\d\d$/,
+    );
   });
 });
 
-function refusalOf(call: () => unknown): SbxError {
-  try {
-    call();
-  } catch (error) {
-    if (error instanceof SbxError) return error;
-    throw error;
-  }
-  throw new Error("nothing was refused");
+async function refusalOf(parsing: Promise<unknown>): Promise<SbxError> {
+  const error = await parsing.then(() => null, (error: unknown) => error);
+  if (error instanceof SbxError) return error;
+  throw error ?? new Error("nothing was refused");
 }
 
-test("a damaged certificate is a fault of its bytes and nothing else", async () => {
+test("a damaged certificate is refused in one sentence, or is none the worse", async () => {
   const own = (await makeAuthority()).authority.certificateDer;
-  const corpus = [own, readFileSync(at("ec.der"))];
+  const samples: Uint8Array[] = [];
+  mutate([own, readFileSync(at("ec.der"))], 1_000, (sample) => samples.push(sample.slice()));
   const seen = { read: 0, refused: 0 };
-  mutate(corpus, 20_000, (sample) => {
+  for (const sample of samples) {
+    const body = Buffer.from(sample).toString("base64");
+    const text = `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
     try {
-      readCertificate(sample);
+      certificatesIn({ path: "mutated.pem", text });
       seen.read++;
     } catch (error) {
-      if (!(error instanceof DerFault)) throw error;
+      if (!(error instanceof SbxError)) throw error;
+      expect(error.message).toStartWith("Cannot use certificate mutated.pem: it is damaged");
       seen.refused++;
     }
-  });
-  expect(seen.read).toBeGreaterThan(100);
+  }
+  expect(seen.read).toBeGreaterThan(20);
   expect(seen.refused).toBeGreaterThan(100);
 });

@@ -5,12 +5,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type FreshAuthority, makeAuthority } from "../../lib/tls/authority.ts";
 import { authorityFor } from "../../lib/tls/authority_source.ts";
-import {
-  authorityPath,
-  keepAuthority,
-  keptAuthority,
-  removeAuthority,
-} from "../../lib/tls/authority_store.ts";
+import { keepAuthority, keptAuthority, removeAuthority } from "../../lib/tls/authority_store.ts";
+import { authorityPath } from "../../lib/tls/authority_spec.ts";
 
 let home = "";
 let path = "";

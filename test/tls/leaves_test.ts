@@ -124,17 +124,17 @@ test("a host asked for many times at once gets one certificate", async () => {
   expect(fresh.minted).toBe(1);
 });
 
-test("thousands of names are forgotten again, and the ones in use are not", async () => {
+test("more names than are kept are forgotten again, and the ones in use are not", async () => {
   const fresh = new Leaves(authority);
   const first = await fresh.leafFor("kept.example");
-  for (let index = 0; index < 3000; index++) {
+  for (let index = 0; index < 1500; index++) {
     await fresh.leafFor(`x${index}.example`);
     await fresh.leafFor("kept.example");
   }
   expect(await fresh.leafFor("kept.example")).toBe(first);
-  expect(fresh.minted).toBe(3001);
+  expect(fresh.minted).toBe(1501);
   await fresh.leafFor("x0.example");
-  expect(fresh.minted).toBe(3002);
+  expect(fresh.minted).toBe(1502);
 });
 
 test("a leaf is made anew before it expires, and never outlives its authority", async () => {

@@ -39,7 +39,9 @@ test("the hash is OpenSSL's, for every public root and for odd spellings", () =>
     });
     const script = 'for path; do openssl x509 -noout -subject_hash -in "$path"; done';
     const theirs = execFileSync("sh", ["-c", script, "sh", ...names], { encoding: "utf8" });
-    const ours = all.map((pem) => subjectHash(readCertificate(bytesOf(pem)).subject));
+    const ours = all.map((pem) =>
+      subjectHash(readCertificate(bytesOf(pem)).subject.toArrayBuffer())
+    );
     expect(ours).toEqual(theirs.trim().split("\n"));
     expect(ours.length).toBeGreaterThan(100);
   } finally {
