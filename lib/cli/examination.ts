@@ -90,7 +90,10 @@ const QEMU_PACKAGE = process.arch === "arm64"
   : "apt-get install qemu-system-x86";
 
 async function accelerator(): Promise<Found> {
-  const { accelerator: kind, reason } = await findAccelerator(architecture(), cacheDir());
+  const { accelerator: kind, reason } = await findAccelerator(architecture(), {
+    assetPath,
+    cacheDir,
+  });
   if (kind !== "tcg") return { state: "ok", found: kind };
   return {
     state: "note",

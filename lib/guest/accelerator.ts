@@ -7,18 +7,10 @@
  */
 import { Buffer } from "node:buffer";
 import { spawn } from "node:child_process";
-import {
-  access,
-  constants,
-  mkdir,
-  mkdtemp,
-  readFile,
-  rename,
-  rm,
-  writeFile,
-} from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { access, constants, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import process from "node:process";
+import type { GuestHost } from "./guest.ts";
 import type { Accelerator, Architecture } from "./qemu_args.ts";
 import { qemuProgram } from "./qemu_args.ts";
 
@@ -57,7 +49,7 @@ export function probeImage(): Uint8Array {
 /** Probes, or reads what an earlier run on this boot of the host found. */
 export async function findAccelerator(
   architecture: Architecture,
-  cacheDir: string,
+  host: Pick<GuestHost, "assetPath" | "cacheDir">,
 ): Promise<AcceleratorFinding> {
   if (architecture !== "x64") return await withoutProbe();
   try {
@@ -70,11 +62,11 @@ export async function findAccelerator(
     };
   }
   const boot = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
-  const cached = join(cacheDir, `accelerator-${boot}.json`);
+  const cached = join(host.cacheDir(), `accelerator-${boot}.json`);
   const known = await readFile(cached, "utf8").then(parseFinding, () => null);
   if (known !== null) return known;
-  const finding = await probe();
-  await remember(cacheDir, cached, finding);
+  const finding = await probe(await host.assetPath("netstack"), host.cacheDir());
+  await remember(cached, JSON.stringify(finding));
   return finding;
 }
 
@@ -100,37 +92,33 @@ function parseFinding(text: string): AcceleratorFinding | null {
 }
 
 /** A cache that cannot be written costs the next run another probe, nothing else. */
-async function remember(dir: string, path: string, finding: AcceleratorFinding): Promise<void> {
+async function remember(path: string, content: string | Uint8Array): Promise<void> {
   const fresh = `${path}.${crypto.randomUUID()}`;
   try {
-    await mkdir(dir, { recursive: true });
-    await writeFile(fresh, JSON.stringify(finding));
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(fresh, content);
     await rename(fresh, path);
   } catch {
     await rm(fresh, { force: true }).catch(() => {});
   }
 }
 
-async function probe(): Promise<AcceleratorFinding> {
-  const dir = await mkdtemp(join(tmpdir(), "sbx-probe-"));
-  try {
-    const image = join(dir, "probe.bin");
-    await writeFile(image, probeImage());
-    const works = await runProbe(image);
-    return works
-      ? { accelerator: "kvm", reason: "" }
-      : { accelerator: "tcg", reason: "/dev/kvm opens but cannot run a guest" };
-  } finally {
-    await rm(dir, { recursive: true, force: true });
-  }
+async function probe(launcher: string, cacheDir: string): Promise<AcceleratorFinding> {
+  const image = join(cacheDir, "kvm-probe.bin");
+  await remember(image, probeImage());
+  return await runProbe(launcher, image)
+    ? { accelerator: "kvm", reason: "" }
+    : { accelerator: "tcg", reason: "/dev/kvm opens but cannot run a guest" };
 }
 
-function runProbe(image: string): Promise<boolean> {
-  const argv = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"];
+/** By the launcher, because a guest that hangs must not outlive us. */
+function runProbe(launcher: string, image: string): Promise<boolean> {
+  const argv = ["launch", "--parent", String(process.pid), "--", qemuProgram("x64")];
+  argv.push("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot");
   argv.push("-M", "microvm", "-accel", "kvm", "-m", "16", "-bios", image);
   argv.push("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04");
   return new Promise((resolve) => {
-    const child = spawn(qemuProgram("x64"), argv, { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(launcher, argv, { stdio: ["ignore", "ignore", "pipe"] });
     const limit = setTimeout(() => child.kill("SIGKILL"), PROBE_LIMIT_MS);
     child.stderr.once("data", () => child.kill("SIGKILL")); // "KVM internal error", then it hangs
     child.once("error", () => resolve(false));

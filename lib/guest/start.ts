@@ -9,7 +9,7 @@ import { existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
 import { SbxError } from "../base/errors.ts";
-import { findAccelerator } from "./accelerator.ts";
+import { type AcceleratorFinding, findAccelerator } from "./accelerator.ts";
 import type { AgentConfig } from "./agent.ts";
 import { etcEntries, rootLinks } from "./etc.ts";
 import type { Guest, GuestHost, GuestMount, GuestSpec } from "./guest.ts";
@@ -32,21 +32,54 @@ const TREES = ["/usr", "/opt"];
 /** The user that owns nothing. */
 const NOBODY = { uid: 65534, gid: 65534 };
 
+/** What every guest on this machine starts with. */
+export interface Machine {
+  readonly architecture: Architecture;
+  readonly found: AcceleratorFinding;
+  readonly launcher: string;
+  readonly kernel: string;
+  readonly initramfs: string;
+  /** Of the host's time stamp counter, where an emulated guest has to be told; else 0. */
+  readonly tscKHz: number;
+}
+
 /**
- * Boots and configures; resolves when the first command can run.
+ * Finds out; needs nothing of the guest, so it can go on beside other preparations.
  *
- * @throws SbxError REQUIREMENT_MISSING, GUEST_START with the end of the guest's console.
+ * @throws SbxError REQUIREMENT_MISSING, FILE_UNREADABLE
  */
-export async function startGuest(spec: GuestSpec, host: GuestHost): Promise<Guest> {
+export async function findMachine(host: GuestHost): Promise<Machine> {
   const architecture: Architecture = process.arch === "arm64" ? "arm64" : "x64";
   requireQemu(architecture);
   const [launcher, kernel, initramfs, found] = await Promise.all([
     host.assetPath("netstack"),
     host.assetPath("vmlinux"),
     host.assetPath("initramfs"),
-    findAccelerator(architecture, host.cacheDir()),
+    findAccelerator(architecture, host),
   ]);
-  const { accelerator, reason } = found;
+  const emulated = found.accelerator === "tcg";
+  return {
+    architecture,
+    found,
+    launcher,
+    kernel,
+    initramfs,
+    tscKHz: emulated ? await tscKHz(launcher) : 0,
+  };
+}
+
+/**
+ * Boots and configures; resolves when the first command can run.
+ *
+ * @throws SbxError GUEST_START with the end of the guest's console.
+ */
+export async function startGuest(
+  spec: GuestSpec,
+  host: GuestHost,
+  machine: Machine,
+): Promise<Guest> {
+  const { architecture, launcher, kernel, initramfs, tscKHz } = machine;
+  const { accelerator, reason } = machine.found;
   if (accelerator === "tcg") spec.notice(`the guest is emulated, which is slower: ${reason}`);
   const trees = TREES.filter((path) => existsSync(path));
   const user = process.getuid?.() === 0 && mayDropRoot(spec.mounts) ? NOBODY : undefined;
@@ -65,7 +98,7 @@ export async function startGuest(spec: GuestSpec, host: GuestHost): Promise<Gues
     memoryMiB: spec.memoryMiB,
     kernel: `/dev/fd/${FIRST_FILE_FD}`,
     initramfs: `/dev/fd/${FIRST_FILE_FD + 1}`,
-    tscKHz: accelerator === "tcg" ? await tscKHz(launcher) : 0,
+    tscKHz,
     agentFd: AGENT_FD,
     shares,
     ...(spec.network === undefined ? {} : { network: { fd: FRAMES_FD, mac: spec.network.mac } }),

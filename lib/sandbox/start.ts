@@ -7,7 +7,7 @@
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import type { GuestNetwork } from "../guest/guest.ts";
-import { startGuest } from "../guest/start.ts";
+import { findMachine, startGuest } from "../guest/start.ts";
 import { assetPath } from "../host/assets.ts";
 import { hostAddresses, systemResolvers } from "../host/network.ts";
 import { cacheDir } from "../host/paths.ts";
@@ -53,21 +53,28 @@ export async function start(options: SandboxOptions, signal?: AbortSignal): Prom
 async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<Sandbox> {
   const mounts = await resolveMounts(options.mounts);
   for (const line of policyNotices(options.network)) options.onNotice?.(line);
+  const host = { assetPath, cacheDir, spawnQemu };
+  const machine = findMachine(host);
+  machine.catch(() => {}); // awaited below, unless something else fails first
   const journal = options.journal === undefined ? NO_JOURNAL : openJournal(options.journal);
   lifetime.add(journalPart(journal, lifetime, options));
   const cable = options.network.policy.network
     ? await connect(options, journal, lifetime)
     : undefined;
-  const guest = await startGuest({
-    hostname: options.name,
-    cpus: options.cpus,
-    memoryMiB: options.memoryMiB,
-    mounts,
-    notice: (line) => options.onNotice?.(line),
-    ended: lifetime.ending,
-    trust: await guestTrust(options.network.tls, cable?.authority),
-    ...(cable === undefined ? {} : { network: cableEnd(cable.netstack) }),
-  }, { assetPath, cacheDir, spawnQemu });
+  const guest = await startGuest(
+    {
+      hostname: options.name,
+      cpus: options.cpus,
+      memoryMiB: options.memoryMiB,
+      mounts,
+      notice: (line) => options.onNotice?.(line),
+      ended: lifetime.ending,
+      trust: await guestTrust(options.network.tls, cable?.authority),
+      ...(cable === undefined ? {} : { network: cableEnd(cable.netstack) }),
+    },
+    host,
+    await machine,
+  );
   lifetime.add({ gone: guest.exited, stop: () => guest.stop() });
   cable?.netstack.releaseFrames();
   return new Sandbox({
