@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { arch, tmpdir } from "node:os";
 import { join } from "node:path";
 import { findAccelerator, probeImage } from "../../lib/guest/accelerator.ts";
@@ -25,7 +25,7 @@ test("what was found is remembered for this boot of the host, and read back", as
   const found = await findAccelerator(architecture, host);
   expect(found.accelerator === "tcg").toBe(found.reason !== "");
   expect(await findAccelerator(architecture, host)).toEqual(found);
-  if (!/cannot run a guest/.test(found.reason)) return; // without a probe there is nothing to remember
+  if (!existsSync(cache)) return; // no /dev/kvm, no probe, nothing to remember
   const [name = ""] = readdirSync(cache).filter((file) => file.startsWith("accelerator-"));
   expect(JSON.parse(readFileSync(join(cache, name), "utf8"))).toEqual(found);
   writeFileSync(join(cache, name), "{damaged");
