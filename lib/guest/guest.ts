@@ -5,6 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import type { SbxError } from "../base/errors.ts";
+import type { MakeDatabase } from "./nss_database.ts";
 import type { Accelerator } from "./qemu_args.ts";
 import type { GuestTrust } from "./trust.ts";
 
@@ -56,7 +57,8 @@ export interface GuestSpec {
   readonly mounts: readonly GuestMount[];
   /** Absent: no network device. */
   readonly network?: GuestNetwork;
-  readonly trust: GuestTrust;
+  /** Asked once the machine boots, which takes longer than the answer. */
+  readonly trust: () => Promise<GuestTrust>;
   /** Lines worth telling a person. */
   readonly notice: (line: string) => void;
   /** A guest that is still starting when this settles is given up. */
@@ -102,6 +104,7 @@ export interface GuestHost {
   assetPath(name: "netstack" | "vmlinux" | "initramfs"): Promise<string>;
   cacheDir(): string;
   spawnQemu(launch: QemuLaunch): QemuProcess;
+  readonly makeDatabase: MakeDatabase;
 }
 
 export interface Guest {

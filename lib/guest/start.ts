@@ -22,9 +22,10 @@ import {
   qemuProgram,
   type Share,
 } from "./qemu_args.ts";
+import { nssEntries } from "./nss_database.ts";
 import { QemuGuest } from "./qemu_guest.ts";
 import { packTar } from "./tar.ts";
-import { AUTHORITY, TRUST_VARIABLES, trustEntries } from "./trust.ts";
+import { AUTHORITY, bytesOf, type GuestTrust, TRUST_VARIABLES, trustEntries } from "./trust.ts";
 
 /** Directories of the host that give the guest its tools. */
 const TREES = ["/usr", "/opt"];
@@ -113,13 +114,20 @@ export async function startGuest(
   const guest = new QemuGuest(qemu, accelerator, spec.mounts.some(({ readOnly }) => !readOnly));
   let started = false;
   void spec.ended?.then(() => started ? undefined : guest.stop());
-  await guest.configure(
-    agentConfig(spec, trees),
-    packTar([
-      ...etcEntries(spec.hostname, spec.network?.gateway4 ?? null),
-      ...await trustEntries(spec.trust),
-    ]),
-  );
+  try {
+    const trust = await spec.trust();
+    await guest.configure(
+      agentConfig(spec, trees, trust),
+      packTar([
+        ...etcEntries(spec.hostname, spec.network?.gateway4 ?? null),
+        ...await trustEntries(trust),
+        ...await nssEntries((trust.authority ?? []).map(bytesOf), host.makeDatabase),
+      ]),
+    );
+  } catch (error) {
+    await guest.stop();
+    throw error;
+  }
   started = true;
   return guest;
 }
@@ -159,7 +167,11 @@ function tscKHz(launcher: string): Promise<number> {
   });
 }
 
-function agentConfig(spec: GuestSpec, trees: readonly string[]): AgentConfig {
+function agentConfig(
+  spec: GuestSpec,
+  trees: readonly string[],
+  trust: GuestTrust,
+): AgentConfig {
   const { network } = spec;
   return {
     hostname: spec.hostname,
@@ -173,7 +185,7 @@ function agentConfig(spec: GuestSpec, trees: readonly string[]): AgentConfig {
     })),
     links: rootLinks(),
     home: "/root",
-    ...(spec.trust.authority === undefined
+    ...(trust.authority === undefined
       ? {}
       : { trust: { authority: AUTHORITY, variables: TRUST_VARIABLES } }),
     ...(network === undefined ? {} : {

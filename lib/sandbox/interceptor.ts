@@ -36,13 +36,17 @@ const MAX_FLOWS = 2_048;
  *
  * @throws SbxError FILE_UNREADABLE, TLS_INVALID
  */
-export async function openInterceptor(settings: TlsSettings): Promise<Interceptor | undefined> {
+export async function openInterceptor(
+  settings: TlsSettings,
+  onNotice: (line: string) => void = () => {},
+): Promise<Interceptor | undefined> {
   const interception = readInterception(settings);
   if (interception === null) return undefined;
   const [trust, authority] = await Promise.all([
     readTrust(settings),
     authorityFor(settings, dataDir()),
   ]);
+  for (const doubt of authority.doubts) onNotice(`tls: ${doubt}`);
   const leaves = new Leaves(authority);
   return new Interceptor({
     interception,

@@ -10,12 +10,16 @@ import type { PinTable, Policy } from "../policy/policy.ts";
 import { warnings } from "../policy/warnings.ts";
 import type { NetworkOptions, Publication } from "./options.ts";
 
-export function policyNotices({ policy, publish }: NetworkOptions): string[] {
+export function policyNotices({ policy, publish, tls }: NetworkOptions): string[] {
   return [
     ...warnings(policy).map(({ message }) => `policy: ${message}`),
     ...publish.flatMap((publication) => refusal(policy, publication)),
+    ...(tls.intercept && !tls.verifyUpstream ? [UNVERIFIED] : []),
   ];
 }
+
+const UNVERIFIED =
+  "tls: servers are not verified: whoever is between them and sbx reads and writes along";
 
 const NO_PINS: PinTable = { namesOf: () => [], has: () => false };
 

@@ -14,6 +14,7 @@ import { cacheDir } from "../host/paths.ts";
 import { type NetstackProcess, spawnNetstack, spawnQemu } from "../host/processes.ts";
 import type { TlsSettings } from "../policy/tls_settings.ts";
 import { guestTrust } from "./guest_trust.ts";
+import { makeDatabase } from "../host/sqlite.ts";
 import { readBlockedNames } from "./blocked_names.ts";
 import type { Interceptor } from "./interceptor.ts";
 import { type Journal, NO_JOURNAL } from "./journal.ts";
@@ -53,7 +54,7 @@ export async function start(options: SandboxOptions, signal?: AbortSignal): Prom
 async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<Sandbox> {
   const mounts = await resolveMounts(options.mounts);
   for (const line of policyNotices(options.network)) options.onNotice?.(line);
-  const host = { assetPath, cacheDir, spawnQemu };
+  const host = { assetPath, cacheDir, makeDatabase, spawnQemu };
   const machine = findMachine(host);
   machine.catch(() => {}); // awaited below, unless something else fails first
   const journal = options.journal === undefined ? NO_JOURNAL : openJournal(options.journal);
@@ -69,7 +70,7 @@ async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<San
       mounts,
       notice: (line) => options.onNotice?.(line),
       ended: lifetime.ending,
-      trust: await guestTrust(options.network.tls, cable?.authority),
+      trust: () => guestTrust(options.network.tls, cable?.authority),
       ...(cable === undefined ? {} : { network: cableEnd(cable.netstack) }),
     },
     host,
@@ -105,7 +106,7 @@ async function connect(
   const [binary, blocked, interceptor] = await Promise.all([
     assetPath("netstack"),
     readBlockedNames(dns),
-    interceptorFor(tls),
+    interceptorFor(tls, onNotice),
   ]);
   const servers = dns.servers.length > 0 ? dns.servers : hostResolvers(onNotice);
   const netstack = spawnNetstack(binary);
@@ -141,10 +142,13 @@ async function connect(
 }
 
 /** Most sandboxes intercept nothing, and load nothing that they would need for it. */
-async function interceptorFor(tls: TlsSettings): Promise<Interceptor | undefined> {
+async function interceptorFor(
+  tls: TlsSettings,
+  onNotice: (line: string) => void,
+): Promise<Interceptor | undefined> {
   if (!tls.intercept) return undefined;
   const { openInterceptor } = await import("./interceptor.ts");
-  return await openInterceptor(tls);
+  return await openInterceptor(tls, onNotice);
 }
 
 /** A machine without resolvers can still run guests that name nothing. */

@@ -33,6 +33,8 @@ export interface Authority {
   /** Its subject key identifier, in hexadecimal. */
   readonly keyIdentifier: string;
   readonly notAfter: Date;
+  /** Why some clients may refuse it, as sentences. */
+  readonly doubts: readonly string[];
 }
 
 /** An authority and its key, for keeping. */
@@ -74,6 +76,7 @@ export async function makeAuthority(
       subject,
       keyIdentifier: publicKey.identifier,
       notAfter,
+      doubts: [],
     },
   };
 }

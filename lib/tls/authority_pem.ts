@@ -1,6 +1,6 @@
 /**
- * An authority out of PEM text. Everything that would only show as a refused connection in the guest
- * is an error here, with the file to blame.
+ * An authority out of PEM text. What every client would refuse is an error here, with the file to
+ * blame, and what only strict ones refuse is a doubt.
  *
  * @module
  */
@@ -46,22 +46,24 @@ export async function parseAuthority(
   for (const [index, each] of chain.entries()) requireAuthority(each, index, cert, now);
   requireMatch(chain, privateKey, cert, key);
   requireChain(chain, cert);
-  return await authorityOf(own, chain.slice(1), signer);
+  return await authorityOf(chain, own, signer, doubtsAbout(chain, cert));
 }
 
 async function authorityOf(
+  chain: readonly Certificate[],
   { der, facts, parsed }: Certificate,
-  above: readonly Certificate[],
   signer: SigningKey,
+  doubts: readonly string[],
 ): Promise<Authority> {
   return {
     certificatePem: facts.pem,
     certificateDer: der,
-    above: above.map(({ facts }) => facts.pem),
+    above: chain.slice(1).map(({ facts }) => facts.pem),
     signer,
     subject: facts.subject,
     keyIdentifier: facts.keyIdentifier ?? (await subjectKey(signer.publicKey)).identifier,
     notAfter: new Date(parsed.validTo),
+    doubts,
   };
 }
 
@@ -126,6 +128,19 @@ function requireAuthority(each: Certificate, index: number, file: PemFile, now: 
   if (pathLength !== undefined && pathLength < index) {
     throw wrong(`allows ${pathLength} authorities below it, and there are ${index}`);
   }
+}
+
+/** What RFC 5280 §4.2.1 wants in every authority, and Python from 3.13 on insists upon. */
+function doubtsAbout(chain: readonly Certificate[], { path }: PemFile): string[] {
+  return chain.flatMap(({ facts }, index) => {
+    const missing = [
+      ...(facts.keyUsage === undefined ? ["key usage"] : []),
+      ...(facts.keyIdentifier === undefined ? ["subject key identifier"] : []),
+    ].join(" and no ");
+    if (missing === "") return [];
+    const subject = index === 0 ? path : `certificate ${index + 1} in ${path}`;
+    return [`${subject} states no ${missing}: strict clients in the guest will refuse it`];
+  });
 }
 
 /** anyExtendedKeyUsage (RFC 5280 §4.2.1.12). */

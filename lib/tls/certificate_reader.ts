@@ -14,7 +14,10 @@ import {
 } from "./x509.ts";
 
 export interface CertificateFacts {
+  readonly issuer: Name;
   readonly subject: Name;
+  /** In hexadecimal, the sign's zero included. */
+  readonly serial: string;
   readonly isAuthority: boolean;
   /** How many authorities may stand below it; absent: any number. */
   readonly pathLength?: number;
@@ -36,7 +39,9 @@ export function readCertificate(der: Uint8Array): CertificateFacts {
   const keyIdentifier = certificate.getExtension(SubjectKeyIdentifierExtension)?.keyId;
   const pathLength = constraints?.pathLength;
   return {
+    issuer: certificate.issuerName,
     subject: certificate.subjectName,
+    serial: certificate.serialNumber,
     isAuthority: constraints?.ca ?? false,
     pem: `${certificate.toString("pem")}\n`,
     ...(pathLength === undefined ? {} : { pathLength }),

@@ -9,6 +9,7 @@ package_for() {
     ping) echo iputils-ping ;;
     dig) echo bind9-dnsutils ;;
     certtool) echo gnutls-bin ;;
+    certutil) echo libnss3-tools ;;
     kdig) echo knot-dnsutils ;;
     dnsmasq) echo dnsmasq-base ;; # without the service
     musl-gcc) echo musl-tools ;;

@@ -50,6 +50,11 @@ const CLIENTS: Readonly<Record<string, Client>> = {
     line: `gnutls-cli --x509cafile /etc/ssl/certs/ca-certificates.crt ${HOST} </dev/null`,
     says: /The certificate is trusted/,
   },
+  "NSS, by the user's database and the system's": {
+    needs: "/usr/bin/certutil",
+    line: "certutil -d sql:$HOME/.pki/nssdb -L; certutil -d sql:/etc/pki/nssdb -L",
+    says: /sbx authority 0\s+C,,[^]*sbx authority 0\s+C,,/,
+  },
   "Python, strictly": {
     needs: "/usr/bin/python3",
     line: `/usr/bin/python3 /clients/get.py ${URL}`,
@@ -114,12 +119,31 @@ function intercepted(script: string, ...options: readonly string[]) {
   });
 }
 
-describe("the authority is believed by", () => {
+/** An RSA authority of the user's, below a root that has a key elsewhere. */
+async function ownAuthority(): Promise<string[]> {
+  const script = `
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.crt -subj /CN=root -days 9 \\
+      -addext keyUsage=critical,keyCertSign
+    printf '%s\\n' basicConstraints=critical,CA:TRUE,pathlen:0 keyUsage=critical,keyCertSign \\
+      subjectKeyIdentifier=hash authorityKeyIdentifier=keyid > ext
+    openssl req -newkey rsa:2048 -nodes -keyout own.key -out own.csr -subj /CN=own
+    openssl x509 -req -in own.csr -CA root.crt -CAkey root.key -CAcreateserial -days 9 -extfile ext -out own.crt
+    cat root.crt >> own.crt`;
+  const made = await run(["sh", "-ec", script], { cwd: world.scratch });
+  if (made.status !== 0) throw new Error(made.stderr);
+  const at = (name: string) => join(world.scratch, name);
+  return ["--tls-ca-cert", at("own.crt"), "--tls-ca-key", at("own.key")];
+}
+
+describe.each([
+  ["one made for the sandbox", () => Promise.resolve([])],
+  ["one of the user's, below a root", ownAuthority],
+])("an authority, %s, is believed by", (_, options: () => Promise<string[]>) => {
   const here = Object.entries(CLIENTS).filter(([, { needs }]) => existsSync(needs));
   const parts = new Map<string, string>();
   beforeAll(async () => {
     const script = here.map(([, { line }], index) => `echo "=== ${index}"; (${line}) 2>&1; echo`);
-    const { stdout } = await intercepted(script.join("\n"));
+    const { stdout } = await intercepted(script.join("\n"), ...await options());
     for (const part of stdout.split("=== ").slice(1)) {
       const [index = "", ...lines] = part.split("\n");
       parts.set(here[Number(index)]?.[0] ?? "", lines.join("\n"));

@@ -224,6 +224,16 @@ describe("an authority is refused", () => {
     });
   }
 
+  test("by strict clients alone, which is a doubt", async () => {
+    const bare = ["basicConstraints=critical,CA:TRUE", "subjectKeyIdentifier=none"];
+    certificate("bare", { extensions: bare });
+    const { doubts } = await parseAuthority(file("bare.crt"), file("bare.key"));
+    expect(doubts).toEqual([
+      "bare.crt states no key usage and no subject key identifier: strict clients in the guest will refuse it",
+    ]);
+    expect((await parseAuthority(file("chain.crt"), file("middle.key"))).doubts).toEqual([]);
+  });
+
   test("before and after its time", async () => {
     const parse = (days: number) =>
       parseAuthority(file("ec.crt"), file("ec.key"), Date.now() + days * 86_400_000);
