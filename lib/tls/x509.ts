@@ -6,7 +6,7 @@
  *
  * @module
  */
-import "reflect-metadata"; // the library resolves its parts by it, and does not say so
+import "./reflection.ts"; // the library resolves its parts by it, and does not say so
 export {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
