@@ -27,7 +27,7 @@ const HOUR = 3_600;
 type Opener = (bench: BenchWorld) => Promise<Peer>;
 
 /** sbx first: what is compared is compared with it, or with gvproxy behind it. */
-const OPENERS: Readonly<Record<string, Opener>> = {
+export const OPENERS: Readonly<Record<string, Opener>> = {
   sbx: openSbx,
   gvproxy: openGvproxy,
   pasta: openPasta,

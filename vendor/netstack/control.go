@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -21,8 +20,6 @@ const (
 	silence = 5 * time.Second
 	// lastWords is how long saying why it ends may take.
 	lastWords = 2 * time.Second
-	// outQueue is how many messages may wait for sbx to read; more means it hangs.
-	outQueue = 16384
 )
 
 var (
@@ -33,7 +30,7 @@ var (
 // control is the channel to sbx. It owns the questions that wait for an answer.
 type control struct {
 	conn    net.Conn
-	out     chan any
+	out     *outbox
 	epoch   atomic.Uint64
 	nextID  atomic.Uint64
 	timeout time.Duration
@@ -48,41 +45,18 @@ type control struct {
 func newControl(conn net.Conn) *control {
 	return &control{
 		conn:    conn,
-		out:     make(chan any, outQueue),
+		out:     newOutbox(conn, die),
 		timeout: 10 * time.Second,
 		places:  make(chan struct{}, defaultPending),
 		waiting: map[uint64]chan fromSbx{},
 	}
 }
 
-// send queues a message. A queue that is full means that sbx no longer reads: fail closed.
-func (c *control) send(message any) {
-	select {
-	case c.out <- message:
-	default:
-		die("sbx does not read its control channel")
-	}
-}
+// send is for what sbx has to do something about.
+func (c *control) send(message any) { c.out.now(message) }
 
-// write drains the queue, flushing when it is empty so that a burst costs one system call.
-func (c *control) write() {
-	w := bufio.NewWriterSize(c.conn, 64<<10)
-	for message := range c.out {
-		body, err := json.Marshal(message)
-		if err != nil {
-			die("cannot encode a control message: " + err.Error())
-		}
-		var head [4]byte
-		binary.BigEndian.PutUint32(head[:], uint32(len(body)))
-		w.Write(head[:])
-		w.Write(body)
-		if len(c.out) == 0 {
-			if err := w.Flush(); err != nil {
-				die("control channel: " + err.Error())
-			}
-		}
-	}
-}
+// tell is for what sbx only has to know; it never waits.
+func (c *control) tell(message any) { c.out.soon(message) }
 
 // readMessage reads one length-prefixed JSON message.
 func readMessage(r io.Reader) (fromSbx, error) {

@@ -30,6 +30,7 @@ type flow struct {
 	gone  chan struct{} // closed when the guest gives up, or sbx kills the flow
 	kill  sync.Once
 	why   atomic.Pointer[string]
+	cut   atomic.Pointer[func()]
 }
 
 // abort ends the flow from outside; end says how in `closed`.
@@ -37,8 +38,22 @@ func (f *flow) abort(end string) {
 	f.kill.Do(func() {
 		f.why.Store(&end)
 		close(f.gone)
+		if cut := f.cut.Load(); cut != nil {
+			go (*cut)() // whoever aborts may hold a lock
+		}
 	})
 }
+
+// onAbort says what an abort has to cut, which may have come already.
+func (f *flow) onAbort(cut func()) {
+	f.cut.Store(&cut)
+	if f.over() {
+		cut()
+	}
+}
+
+// moved is how many bytes the flow has carried.
+func (f *flow) moved() int64 { return f.up.Load() + f.down.Load() }
 
 // over tells whether the flow was ended from outside.
 func (f *flow) over() bool {
@@ -153,7 +168,12 @@ func (g *gateway) decide(f *flow) fromSbx {
 	epoch := g.control.epoch.Load()
 	if cacheable {
 		if verdict, ok := g.cache.get(key, epoch); ok {
-			g.control.send(cachedMessage{T: "cached", ID: f.id, flowInfo: f.info, Action: verdict.Action})
+			note := cachedMessage{T: "cached", ID: f.id, flowInfo: f.info, Action: verdict.Action}
+			if verdict.Action == actionAllow {
+				g.control.tell(note)
+			} else {
+				g.control.send(note) // sbx is about to serve it, or to be asked again
+			}
 			return verdict
 		}
 	}
@@ -185,7 +205,7 @@ func (g *gateway) finish(f *flow, end string) {
 			end = *why
 		}
 		g.flows.drop(f.id)
-		g.control.send(closedMessage{
+		g.control.tell(closedMessage{
 			T: "closed", ID: f.id, Up: f.up.Load(), Down: f.down.Load(),
 			Ms: time.Since(f.start).Milliseconds(), End: end,
 		})

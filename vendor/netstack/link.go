@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,8 @@ import (
 
 const (
 	minFrame = header.EthernetMinimumSize
+	// frameHead is the length before each frame on a stream.
+	frameHead = 4
 	// maxFrame is an MTU of 65520 with its ethernet header, and some slack for a VLAN tag.
 	maxFrame = 65550
 	// maxClaim is the largest length that can be a frame's: QEMU sends what the guest's card was given. Beyond
@@ -159,33 +162,45 @@ func (l *link) writeRaw(frame []byte) {
 type streamFraming struct {
 	conn net.Conn
 	r    *bufio.Reader
-	buf  []byte
+	read int // of r's buffer, by the frame that was returned last
 	iov  net.Buffers
 	lens []byte
 }
 
 func newStreamFraming(conn net.Conn) *streamFraming {
-	return &streamFraming{conn: conn, r: bufio.NewReaderSize(conn, 256<<10), buf: make([]byte, maxFrame)}
+	return &streamFraming{conn: conn, r: bufio.NewReaderSize(conn, 4*maxFrame)}
 }
 
+// readFrame returns a piece of its reader's buffer: frames of 64 KiB are worth saving a copy.
 func (s *streamFraming) readFrame() ([]byte, error) {
-	var head [4]byte
-	if _, err := io.ReadFull(s.r, head[:]); err != nil {
-		return nil, err
+	s.r.Discard(s.read)
+	s.read = 0
+	head, err := s.r.Peek(frameHead)
+	if err != nil {
+		return nil, cutShort(head, err)
 	}
-	n := binary.BigEndian.Uint32(head[:])
+	n := binary.BigEndian.Uint32(head)
 	if n > maxClaim {
 		return nil, fmt.Errorf("frame of %d bytes", n)
 	}
-	kept := min(n, maxFrame)
-	if _, err := io.ReadFull(s.r, s.buf[:kept]); err != nil {
-		return nil, err
-	}
 	if n > maxFrame { // no packet of the link's MTU: as good as none
-		_, err := s.r.Discard(int(n - maxFrame))
+		_, err := s.r.Discard(frameHead + int(n))
 		return nil, err
 	}
-	return s.buf[:n], nil
+	whole, err := s.r.Peek(frameHead + int(n))
+	if err != nil {
+		return nil, cutShort(whole, err)
+	}
+	s.read = len(whole)
+	return whole[frameHead:], nil
+}
+
+// cutShort tells an end between two frames from one inside.
+func cutShort(got []byte, err error) error {
+	if errors.Is(err, io.EOF) && len(got) > 0 {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 func (s *streamFraming) writeFrames(frames []frameParts) error {

@@ -120,7 +120,7 @@ func (t *pingTable) settle(key pingKey, p *pingFlow, first []byte) {
 	t.mu.Lock()
 	p.conn, p.to, p.raw, p.ready = conn, address, raw, true
 	t.mu.Unlock()
-	t.g.control.send(openedMessage{T: "opened", ID: p.flow.id, Dial: to.Addr().String()})
+	t.g.control.tell(openedMessage{T: "opened", ID: p.flow.id, Dial: to.Addr().String()})
 	p.send(first)
 	t.receive(key, p)
 }

@@ -50,7 +50,7 @@ func (p *publisher) publish(m fromSbx) {
 		if errors.As(err, &errno) {
 			code = errnoName(errno)
 		}
-		p.g.control.send(publishFailedMessage{T: "publish-failed", Ref: m.Ref, Code: code, Message: err.Error()})
+		p.g.control.tell(publishFailedMessage{T: "publish-failed", Ref: m.Ref, Code: code, Message: err.Error()})
 	}
 }
 
@@ -79,7 +79,7 @@ func (p *publisher) published(m fromSbx, listener io.Closer, bound netip.AddrPor
 	p.mu.Lock()
 	p.open[m.Ref] = listener
 	p.mu.Unlock()
-	p.g.control.send(publishedMessage{T: "published", Ref: m.Ref, Addr: bound.Addr().String(), Port: bound.Port()})
+	p.g.control.tell(publishedMessage{T: "published", Ref: m.Ref, Addr: bound.Addr().String(), Port: bound.Port()})
 }
 
 func (p *publisher) listenTCP(m fromSbx, at netip.AddrPort) error {
@@ -135,9 +135,9 @@ func (p *publisher) serve(m fromSbx, conn *net.TCPConn) {
 		p.g.finish(f, endRefused)
 		return
 	}
-	p.g.control.send(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
+	p.g.control.tell(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
 	// Up is towards the upstream; inbound, that is from the guest to the peer, as outbound.
-	p.g.splice(f, guest, conn)
+	p.g.splice(f, guest, tcpHalf{conn})
 }
 
 // dialGuest connects to the port of the guest over IPv4, which every guest has, or else over IPv6: its

@@ -184,7 +184,7 @@ func (t *udpTable) settleInbound(u *udpFlow) {
 		return
 	}
 	to := netip.AddrPortFrom(addrOf(dial), u.flow.info.Dport)
-	t.g.control.send(openedMessage{T: "opened", ID: u.flow.id, Dial: to.String()})
+	t.g.control.tell(openedMessage{T: "opened", ID: u.flow.id, Dial: to.String()})
 	for _, payload := range held {
 		t.toGuest(u, payload)
 	}

@@ -72,7 +72,6 @@ func newRig(t testing.TB, mtu uint32, judge func(flowInfo) fromSbx) *rig {
 	flowsHere, flowsThere := net.Pipe()
 	cable, wire := streamPair(t)
 	c := newControl(ours)
-	go c.write()
 	g, l, err := configure(c, fromSbx{T: "config", V: protocolVersion, MTU: mtu, Guest: testGuest, Gateway: testGateway})
 	if err != nil {
 		t.Fatal(err)

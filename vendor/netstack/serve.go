@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"flag"
 	"fmt"
@@ -52,7 +53,6 @@ func serve(args []string) error {
 	}
 	c := newControl(conn)
 	active = c
-	go c.write()
 	c.send(helloMessage{T: "hello", V: protocolVersion, Pid: os.Getpid()})
 	conn.SetReadDeadline(time.Now().Add(silence))
 	config, err := readMessage(conn)
@@ -185,9 +185,12 @@ func attach(g *gateway) {
 
 // obey carries out what sbx says until it goes away or falls silent, which ends everything.
 func (g *gateway) obey(conn net.Conn) error {
+	in := bufio.NewReaderSize(conn, 64<<10)
 	for {
-		conn.SetReadDeadline(time.Now().Add(silence))
-		message, err := readMessage(conn)
+		if in.Buffered() == 0 {
+			conn.SetReadDeadline(time.Now().Add(silence))
+		}
+		message, err := readMessage(in)
 		if isEnd(err) {
 			return nil
 		}
@@ -211,7 +214,7 @@ func (g *gateway) carryOut(message fromSbx) error {
 	case "verdict":
 		g.control.answer(message)
 	case "ping":
-		g.control.send(plainMessage{T: "pong", N: message.N})
+		g.control.tell(plainMessage{T: "pong", N: message.N})
 	case "policy":
 		g.control.epoch.Store(message.Epoch)
 		g.cache.flush()
@@ -237,7 +240,7 @@ func (g *gateway) carryOut(message fromSbx) error {
 func (g *gateway) reportLimits() {
 	for range time.Tick(time.Second) {
 		for what, count := range g.flows.takeLimited() {
-			g.control.send(limitMessage{T: "limit", What: what, Count: count})
+			g.control.tell(limitMessage{T: "limit", What: what, Count: count})
 		}
 	}
 }

@@ -33,7 +33,7 @@ type halfConn interface {
 	Abort()
 }
 
-// tcpHalf gives a host socket an Abort.
+// tcpHalf gives a socket of Go's an Abort.
 type tcpHalf struct{ *net.TCPConn }
 
 func (t tcpHalf) Abort() {
@@ -81,34 +81,36 @@ var (
 	errWrite = errors.New("the receiver reset")
 )
 
-// splice joins the two ends of a TCP flow until both directions are done.
-func (g *gateway) splice(f *flow, guest *guestConn, upstream io.ReadWriteCloser) {
-	var other halfConn
-	switch conn := upstream.(type) {
-	case *net.TCPConn:
-		other = tcpHalf{conn}
-	case halfConn:
-		other = conn
-	}
+// splice joins the two ends of a TCP flow until both directions are done. The caller's goroutine carries
+// one of them.
+func (g *gateway) splice(f *flow, guest *guestConn, other halfConn) {
 	hup, hangup := waiter.NewChannelEntry(waiter.EventHUp)
 	guest.queue.EventRegister(&hup)
 	defer guest.queue.EventUnregister(&hup)
-
-	var upErr, downErr error
-	upDone, downDone := make(chan struct{}), make(chan struct{})
-	run := func(done chan struct{}, result *error, dst halfConn, src halfConn, count *atomic.Int64) {
+	f.onAbort(func() {
+		guest.Abort()
+		other.Abort()
+	})
+	drain := drainWatch{flow: f}
+	var ended atomic.Int32
+	carry := func(dst, src halfConn, count *atomic.Int64) (err error) {
 		guarded(func() {
-			*result = pump(dst, src, count)
-			if errors.Is(*result, errWrite) {
+			err = pump(dst, src, count)
+			if errors.Is(err, errWrite) {
 				src.Abort()
 			}
 		})
-		close(done)
+		if ended.Add(1) == 1 {
+			drain.begin()
+		}
+		return err
 	}
-	go run(upDone, &upErr, other, guest, &f.up)
-	go run(downDone, &downErr, guest, other, &f.down)
+	down := make(chan error, 1)
+	go func() { down <- carry(guest, other, &f.down) }()
+	upErr := carry(other, guest, &f.up)
+	downErr := <-down
+	drain.timer.Stop()
 
-	g.await(f, guest, other, upDone, downDone)
 	end := endEOF
 	switch {
 	case errors.Is(upErr, errRead), errors.Is(downErr, errWrite):
@@ -128,42 +130,24 @@ func (g *gateway) splice(f *flow, guest *guestConn, upstream io.ReadWriteCloser)
 	g.finish(f, end)
 }
 
-// await returns when both directions have ended. After the first, the other may idle only so long;
-// a killed flow ends at once.
-func (g *gateway) await(f *flow, guest, other halfConn, up, down chan struct{}) {
-	abort := func() {
-		guest.Abort()
-		other.Abort()
-		<-up
-		<-down
-	}
-	select {
-	case <-up:
-	case <-down:
-	case <-f.gone:
-		abort()
+// drainWatch ends a flow that is half closed, and on whose other half nothing moves any more.
+type drainWatch struct {
+	flow  *flow
+	moved int64
+	timer *time.Timer
+}
+
+func (w *drainWatch) begin() {
+	w.moved = w.flow.moved()
+	w.timer = time.AfterFunc(drainIdle, w.look)
+}
+
+func (w *drainWatch) look() {
+	moved := w.flow.moved()
+	if moved == w.moved {
+		w.flow.abort(endIdle)
 		return
 	}
-	gone := f.gone
-	tick := time.NewTicker(drainIdle)
-	defer tick.Stop()
-	moved := f.up.Load() + f.down.Load()
-	for up != nil || down != nil {
-		select {
-		case <-up:
-			up = nil
-		case <-down:
-			down = nil
-		case <-gone:
-			guest.Abort()
-			other.Abort()
-			gone = nil
-		case <-tick.C:
-			if now := f.up.Load() + f.down.Load(); now == moved {
-				f.abort(endIdle)
-			} else {
-				moved = now
-			}
-		}
-	}
+	w.moved = moved
+	w.timer.Reset(drainIdle)
 }

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"syscall"
 	"time"
@@ -68,7 +66,7 @@ func (g *gateway) tcpHandler() func(stack.TransportEndpointID, *stack.PacketBuff
 }
 
 func (g *gateway) reportCachedDenial(id stack.TransportEndpointID) {
-	g.control.send(cachedMessage{
+	g.control.tell(cachedMessage{
 		T: "cached", ID: g.control.nextID.Add(1), flowInfo: outbound("tcp", id), Action: actionDeny,
 	})
 }
@@ -219,27 +217,18 @@ func (g *gateway) allowTCP(f *flow, verdict fromSbx, held heldRequest) {
 }
 
 // dialTCP dials the judged address. A non-empty end says why there is no connection.
-func (g *gateway) dialTCP(f *flow, verdict fromSbx) (*net.TCPConn, string) {
+func (g *gateway) dialTCP(f *flow, verdict fromSbx) (hostConn, string) {
 	addr, _ := netip.ParseAddr(f.info.Dst)
 	to, err := g.guard.dialTarget(verdict, netip.AddrPortFrom(addr, f.info.Dport))
 	if err != nil {
-		return nil, endGuard
+		return hostConn{}, endGuard
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
-	defer cancel()
-	go func() {
-		select {
-		case <-f.gone:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", to.String())
+	conn, err := dialHost(to, f.gone)
 	if err != nil {
-		return nil, dialEnd(err)
+		return hostConn{}, dialEnd(err)
 	}
-	g.control.send(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
-	return conn.(*net.TCPConn), ""
+	g.control.tell(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
+	return conn, ""
 }
 
 // dialEnd sorts dial errors by what the guest is to see of them.

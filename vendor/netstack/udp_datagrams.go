@@ -26,7 +26,7 @@ func (g *gateway) dialUDP(f *flow, verdict fromSbx) (*net.UDPConn, string) {
 	if err != nil {
 		return nil, dialEnd(err)
 	}
-	g.control.send(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
+	g.control.tell(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
 	return conn, ""
 }
 

@@ -60,21 +60,25 @@ func openTap(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
+// toDevice writes each frame from where it was read, as a network card would.
 func toDevice(wire io.Reader, device io.Writer) error {
-	in, frame := bufio.NewReaderSize(wire, 512<<10), make([]byte, frameMax)
+	in := bufio.NewReaderSize(wire, 512<<10)
 	for {
-		if _, err := io.ReadFull(in, frame[:4]); err != nil {
+		head, err := in.Peek(4)
+		if err != nil {
 			return err
 		}
-		n := binary.BigEndian.Uint32(frame)
+		n := int(binary.BigEndian.Uint32(head))
 		if n > frameMax {
 			return errors.New("a frame larger than any device sends")
 		}
-		if _, err := io.ReadFull(in, frame[:n]); err != nil {
+		whole, err := in.Peek(4 + n)
+		if err != nil {
 			return err
 		}
 		// The kernel refuses frames while the device is down; they are lost as on any wire.
-		device.Write(frame[:n])
+		device.Write(whole[4:])
+		in.Discard(4 + n)
 	}
 }
 
