@@ -5,7 +5,7 @@ import process from "node:process";
 const ROOT = resolve(import.meta.dirname, "../..");
 
 /** Builds a Go program of test/support; answers its path. Go's cache makes the second time quick. */
-export function buildGo(name: "internet" | "load" | "webclient"): string {
+export function buildGo(name: "internet" | "load" | "poweroff" | "webclient"): string {
   const path = join(ROOT, ".cache/test", name);
   const { status, stderr, error } = spawnSync("go", ["build", "-o", path, "."], {
     cwd: join(ROOT, "test/support", name),

@@ -1,0 +1,69 @@
+/**
+ * The same machine, kernel and first file system as sbx starts, with an init that only ends it: what a
+ * start costs before sbx has done anything.
+ *
+ * @module
+ */
+import { execFileSync, spawn } from "node:child_process";
+import { closeSync, existsSync, openSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { findAccelerator } from "../../lib/guest/accelerator.ts";
+import {
+  AGENT_FD,
+  type Architecture,
+  FIRST_FILE_FD,
+  FRAMES_FD,
+  qemuArgv,
+} from "../../lib/guest/qemu_args.ts";
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../lib/sandbox/options.ts";
+import { LINK } from "../../lib/sandbox/link.ts";
+import { buildGo } from "../../test/support/build.ts";
+import { ROOT } from "../../test/support/world.ts";
+
+/** Prepares; what it answers boots the guest and resolves to how many milliseconds it lived. */
+export async function bareGuest(): Promise<() => Promise<number>> {
+  const architecture: Architecture = process.arch === "arm64" ? "arm64" : "x64";
+  const bin = join(ROOT, `vendor/bin/linux-${architecture}`);
+  const initramfs = join(ROOT, ".cache/bench/initramfs");
+  const packer = join(ROOT, "scripts/initramfs.ts");
+  const kernel = join(ROOT, ".cache/kernel");
+  execFileSync(process.execPath, [packer, kernel, buildGo("poweroff"), initramfs]);
+  const { accelerator } = await findAccelerator(architecture, join(ROOT, ".cache/bench"));
+  const tsc = accelerator === "tcg" ? execFileSync(join(bin, "netstack"), ["tsc"]).toString() : "0";
+  const [program = "", ...argv] = qemuArgv({
+    architecture,
+    accelerator,
+    cpus: DEFAULT_CPUS,
+    memoryMiB: DEFAULT_MEMORY_MIB,
+    kernel: `/dev/fd/${FIRST_FILE_FD}`,
+    initramfs: `/dev/fd/${FIRST_FILE_FD + 1}`,
+    tscKHz: Number(tsc) || 0,
+    agentFd: AGENT_FD,
+    shares: ["/usr", "/opt"].filter((path) => existsSync(path)).map((path, index) => ({
+      tag: `tree${index}`,
+      path,
+      readOnly: true,
+    })),
+    network: { fd: FRAMES_FD, mac: LINK.guest.mac },
+  });
+  return () => boot(program, argv, [join(bin, "vmlinux"), initramfs]);
+}
+
+function boot(program: string, argv: string[], files: readonly string[]): Promise<number> {
+  const opened = files.map((path) => openSync(path, "r"));
+  const began = performance.now();
+  const child = spawn(program, argv, {
+    stdio: ["ignore", "pipe", "inherit", "pipe", "pipe", ...opened],
+  });
+  for (const fd of opened) closeSync(fd);
+  let said = "";
+  child.stdout?.on("data", (bytes) => said += bytes);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status) => {
+      if (status === 0) resolve(performance.now() - began);
+      else reject(new Error(`the bare guest ended with ${status}: ${said.slice(-500)}`));
+    });
+  });
+}

@@ -1,0 +1,3 @@
+module sbx/poweroff
+
+go 1.26.0
