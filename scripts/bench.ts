@@ -13,6 +13,7 @@ import { describeMachine } from "./measure/machine.ts";
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly benchmark: Benchmark }>>> = {
   dns: () => import("./measure/dns.ts"),
   network: () => import("./measure/network.ts"),
+  memory: () => import("./measure/memory.ts"),
   start: () => import("./measure/start.ts"),
   policy: () => import("./measure/policy.ts"),
   tls: () => import("./measure/tls.ts"),

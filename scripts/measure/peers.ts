@@ -16,6 +16,8 @@ import { type BenchWorld, ECHO } from "./world.ts";
 
 export interface Peer {
   readonly name: string;
+  /** The process that is the network; absent where it is the kernel. */
+  readonly pid?: number;
   /** argv of a program, made to run where the peer's guest is. */
   inside(argv: readonly string[]): string[];
   close(): Promise<void>;
@@ -27,7 +29,7 @@ const HOUR = 3_600;
 type Opener = (bench: BenchWorld) => Promise<Peer>;
 
 /** sbx first: what is compared is compared with it, or with gvproxy behind it. */
-export const OPENERS: Readonly<Record<string, Opener>> = {
+const OPENERS: Readonly<Record<string, Opener>> = {
   sbx: openSbx,
   gvproxy: openGvproxy,
   pasta: openPasta,
@@ -74,7 +76,12 @@ export function compiledHost(): string {
 async function openSbx({ world }: BenchWorld): Promise<Peer> {
   const options = { policy: "public-only", journal: false } as const;
   const guest = await openNamespaceGuest(world, options, [compiledHost()]);
-  return { name: "sbx", inside: guest.inside, close: () => guest[Symbol.asyncDispose]() };
+  return {
+    name: "sbx",
+    pid: guest.netstackPid,
+    inside: guest.inside,
+    close: () => guest[Symbol.asyncDispose](),
+  };
 }
 
 type Namespace = Pick<Peer, "inside" | "close">;
@@ -160,10 +167,13 @@ async function openGvproxy(bench: BenchWorld): Promise<Peer> {
     `ip route add default via ${GVPROXY.gateway}`,
   ];
   await run(namespace.inside(["sh", "-ec", setUp.join("\n")]), { limit: 20 });
-  return await whole(bench, "gvproxy", namespace, [card, peer]);
+  return await whole(bench, "gvproxy", namespace, [peer, card]);
 }
 
-/** The peer, once a connection gets through it; what it consists of is ended when none does. */
+/**
+ * The peer, once a connection gets through it; what it consists of, the network itself first, is ended
+ * when none does.
+ */
 async function whole(
   { load }: BenchWorld,
   name: string,
@@ -189,5 +199,6 @@ async function whole(
     await close();
     throw error;
   }
-  return { name, inside: namespace.inside, close };
+  const pid = processes[0]?.pid;
+  return { name, inside: namespace.inside, close, ...(pid === undefined ? {} : { pid }) };
 }

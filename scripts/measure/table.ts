@@ -25,7 +25,8 @@ export function formatTable({ title, figures, series, against, aims = [] }: Tabl
     if (base === undefined || series.length === 1) continue;
     lines.push(["", "x", ...series.map((one) => number(ratioOf(one, base, key), 2))]);
   }
-  const head = `${title}: medians of ${rounds} interleaved rounds` +
+  const how = rounds === 1 ? "one round" : `medians of ${rounds} interleaved rounds`;
+  const head = `${title}: ${how}` +
     (series.length === 1 ? "" : `, x is against ${base?.name}`);
   return `${head}\n${columns(lines)}${formatAims(aims, figures, series)}`;
 }

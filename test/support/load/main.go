@@ -18,6 +18,7 @@ const usage = `usage: load WHAT [flags]
   serve    --to ADDR                         the server of connect, fresh, rate, pour, and of udp on ADDR
   udp      --to HOST:PORT --count N --size B echo round trips: microseconds
   hold     --to HOST:PORT --count N          N connections at once, each echoed while all are open
+  keep     --to HOST:PORT --count N          N idle connections, until stdin ends
   halves   --to HOST:PORT --bytes N          half-close in either direction
   synflood --to ADDR:PORT --count N --device D   SYNs that nobody completes
   spray    --block CIDR --count N --size B   datagrams, each to another place
@@ -51,7 +52,7 @@ func main() {
 	f.Parse(os.Args[2:])
 	tasks := map[string]func(options) (any, error){
 		"connect": connect, "fresh": fresh, "rate": rate, "up": up, "down": down,
-		"udp": udp, "hold": hold, "halves": halves, "tap": tap, "synflood": synFlood, "spray": spray,
+		"udp": udp, "hold": hold, "keep": keep, "halves": halves, "tap": tap, "synflood": synFlood, "spray": spray,
 		"pour": pour, "serve": serve, "get": get, "ask": ask, "answer": answer,
 		"server": server, "idle": idle,
 	}

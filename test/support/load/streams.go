@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -115,6 +116,20 @@ func hold(o options) (any, error) {
 		c.Close()
 	}
 	return map[string]int{"held": o.count}, err
+}
+
+// keep opens connections and lets them be until stdin ends.
+func keep(o options) (any, error) {
+	for range o.count {
+		c, err := net.DialTimeout("tcp", o.to, 3*patience)
+		if err != nil {
+			return nil, err
+		}
+		defer c.Close()
+	}
+	fmt.Println(`"kept"`)
+	io.Copy(io.Discard, os.Stdin)
+	return map[string]int{"kept": o.count}, nil
 }
 
 // halves ends each direction before the other: a server that answers only after our end, and one that
