@@ -49,7 +49,9 @@ export interface Machine {
  *
  * @throws SbxError REQUIREMENT_MISSING, FILE_UNREADABLE
  */
-export async function findMachine(host: GuestHost): Promise<Machine> {
+export async function findMachine(
+  host: Pick<GuestHost, "assetPath" | "cacheDir">,
+): Promise<Machine> {
   const architecture: Architecture = process.arch === "arm64" ? "arm64" : "x64";
   requireQemu(architecture);
   const [launcher, kernel, initramfs, found] = await Promise.all([

@@ -8,14 +8,10 @@ import { execFileSync, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { findAccelerator } from "../../lib/guest/accelerator.ts";
-import {
-  AGENT_FD,
-  type Architecture,
-  FIRST_FILE_FD,
-  FRAMES_FD,
-  qemuArgv,
-} from "../../lib/guest/qemu_args.ts";
+import { AGENT_FD, FIRST_FILE_FD, FRAMES_FD, qemuArgv } from "../../lib/guest/qemu_args.ts";
+import { findMachine } from "../../lib/guest/start.ts";
+import { assetPath } from "../../lib/host/assets.ts";
+import { cacheDir } from "../../lib/host/paths.ts";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../lib/sandbox/options.ts";
 import { LINK } from "../../lib/sandbox/link.ts";
 import { buildGo } from "../../test/support/build.ts";
@@ -23,22 +19,19 @@ import { ROOT } from "../../test/support/world.ts";
 
 /** Prepares; what it answers boots the guest and resolves to how many milliseconds it lived. */
 export async function bareGuest(): Promise<() => Promise<number>> {
-  const architecture: Architecture = process.arch === "arm64" ? "arm64" : "x64";
-  const bin = join(ROOT, `vendor/bin/linux-${architecture}`);
+  const machine = await findMachine({ assetPath, cacheDir });
   const initramfs = join(ROOT, ".cache/bench/initramfs");
   const packer = join(ROOT, "scripts/initramfs.ts");
   const kernel = join(ROOT, ".cache/kernel");
   execFileSync(process.execPath, [packer, kernel, buildGo("poweroff"), initramfs]);
-  const { accelerator } = await findAccelerator(architecture, join(ROOT, ".cache/bench"));
-  const tsc = accelerator === "tcg" ? execFileSync(join(bin, "netstack"), ["tsc"]).toString() : "0";
   const [program = "", ...argv] = qemuArgv({
-    architecture,
-    accelerator,
+    architecture: machine.architecture,
+    accelerator: machine.found.accelerator,
     cpus: DEFAULT_CPUS,
     memoryMiB: DEFAULT_MEMORY_MIB,
     kernel: `/dev/fd/${FIRST_FILE_FD}`,
     initramfs: `/dev/fd/${FIRST_FILE_FD + 1}`,
-    tscKHz: Number(tsc) || 0,
+    tscKHz: machine.tscKHz,
     agentFd: AGENT_FD,
     shares: ["/usr", "/opt"].filter((path) => existsSync(path)).map((path, index) => ({
       tag: `tree${index}`,
@@ -47,7 +40,7 @@ export async function bareGuest(): Promise<() => Promise<number>> {
     })),
     network: { fd: FRAMES_FD, mac: LINK.guest.mac },
   });
-  return () => boot(program, argv, [join(bin, "vmlinux"), initramfs]);
+  return () => boot(program, argv, [machine.kernel, initramfs]);
 }
 
 function boot(program: string, argv: string[], files: readonly string[]): Promise<number> {

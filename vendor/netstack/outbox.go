@@ -3,8 +3,10 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -19,7 +21,7 @@ const (
 // outbox writes messages to sbx, in the order in which they were given, several in one piece where it can.
 //
 //	idle ──notice──► waiting ──delay──► writing ──nothing left──► idle
-//	  └──── now ────────┴────── now ───────▲
+//	  └──── now ────────┴────── now ───────▲ └──sbx has gone──► silent
 //
 // Whoever sends now writes it, and what was waiting, without a hop to another goroutine; what comes
 // meanwhile is taken along by that writer.
@@ -90,6 +92,10 @@ func (o *outbox) flush() {
 		o.conn.SetWriteDeadline(time.Now().Add(silence))
 		_, err := o.conn.Write(out)
 		o.mu.Lock()
+		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+			o.held = nil // nobody is left to write to; the reader meets the end, and with it everything ends
+			return
+		}
 		if err != nil {
 			o.fail("control channel: " + err.Error())
 		}
