@@ -50,7 +50,7 @@ export interface InterceptSpec {
   readonly onExchange: (exchange: Exchange) => void;
 }
 
-/** Serves the flow until it ends; never rejects. */
+/** Serves the flow until it ends. Rejects when no leaf can be made, with the server let go. */
 export async function intercept(spec: InterceptSpec): Promise<void> {
   const { stream, flow: { hello }, opaque, onRefused } = spec;
   const offer = readOffer(hello, opaque);
@@ -64,7 +64,10 @@ export async function intercept(spec: InterceptSpec): Promise<void> {
   if (dialled.kind === "failed") return await refuse(spec, offer, dialled.failure);
   const { session } = dialled;
   const { socket, alpn, version } = session;
-  const guest = await shake(spec, alpn, version);
+  const guest = await shake(spec, alpn, version).catch((error) => {
+    socket.destroy();
+    throw error;
+  });
   if (guest === null) return void socket.destroy();
   const early = session.lost(); // the server may have thought better of it meanwhile
   if (early?.kind === "mtls") onRefused(reasonOf(early));

@@ -77,12 +77,12 @@ export class Interceptor {
     if (this.#open >= MAX_FLOWS) return this.#turnAway(flow, onFull);
     this.#open++;
     flow.stream.once("close", () => this.#open--);
-    void intercept({
+    intercept({
       ...flow,
       dialer: this.#dialer,
       leafFor: this.#leafFor,
       opaque: this.interception.opaque,
-    });
+    }).catch(() => flow.stream.destroy()); // a fault of ours costs this flow, and lets nothing pass
   }
 
   #turnAway({ stream }: OpenedFlow, onFull: (count: number) => void): void {

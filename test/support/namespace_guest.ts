@@ -137,6 +137,7 @@ function readLines(
     if (value.guest !== undefined) resolve(value);
     else if (value.notice !== undefined) notices.push(value.notice);
     else if (value.event !== undefined) journal.push(value);
+    else process.stderr.write(`the namespace guest says: ${line}\n`);
   });
   return promise;
 }

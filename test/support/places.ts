@@ -69,10 +69,12 @@ export const PORT = {
   http: 80,
   https: 443,
   https2: 8443,
+  tls: 993,
   bulk: 9000,
 } as const;
 
 const TLS_HABITS = [
+  "greets",
   "h1",
   "h2",
   "none",

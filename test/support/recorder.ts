@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 export interface Listener {
   readonly net: "tcp" | "udp";
   readonly at: string;
-  readonly as: "http" | "https" | "names" | "banner" | "echo" | "bulk" | "canary";
+  readonly as: "http" | "https" | "tls" | "names" | "banner" | "echo" | "bulk" | "canary";
 }
 
 /** What the resolvers know: names, their records by type. See names.go for the types. */

@@ -61,6 +61,7 @@ const INTERNET: readonly Listener[] = [
   { net: "tcp", at: `:${PORT.http}`, as: "http" },
   { net: "tcp", at: `:${PORT.https}`, as: "https" },
   { net: "tcp", at: `:${PORT.https2}`, as: "https" },
+  { net: "tcp", at: `:${PORT.tls}`, as: "tls" },
   { net: "tcp", at: `:${PORT.banner}`, as: "banner" },
   { net: "tcp", at: `:${PORT.echo}`, as: "echo" },
   { net: "tcp", at: `:${PORT.bulk}`, as: "bulk" },

@@ -5,6 +5,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -26,7 +27,7 @@ type config struct {
 type listener struct {
 	Net string `json:"net"` // tcp or udp
 	At  string `json:"at"`  // host:port; an empty host is every address
-	As  string `json:"as"`  // http, https, names, banner, echo, bulk, canary
+	As  string `json:"as"`  // http, https, tls, names, banner, echo, bulk, canary
 }
 
 type command struct {
@@ -107,6 +108,9 @@ func (s *servers) listen(l listener) error {
 		go s.web().Serve(accept)
 	case "https":
 		go s.web().ServeTLS(accept, "", "")
+	case "tls":
+		config := &tls.Config{GetCertificate: s.certificate, NextProtos: []string{"imap"}}
+		go accepting(tls.NewListener(accept, config), s.greeting)
 	default:
 		serve, known := map[string]func(net.Conn){
 			"banner": s.banner, "echo": s.echo, "bulk": s.bulk, "canary": s.canary, "names": s.names.overTCP,

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
 	"strings"
 	"time"
 )
@@ -40,6 +44,21 @@ func (s *servers) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		}
 	}
 	return config, nil
+}
+
+// greeting is a protocol that is not HTTP: a server of the name greets.tls.test speaks first, and all of
+// them send back every line in capitals.
+func (s *servers) greeting(c net.Conn) {
+	session := c.(*tls.Conn)
+	if session.Handshake() != nil {
+		return
+	}
+	if session.ConnectionState().ServerName == "greets"+oddities {
+		io.WriteString(c, "* welcome\r\n")
+	}
+	for lines := bufio.NewScanner(c); lines.Scan(); {
+		fmt.Fprintf(c, "%s\r\n", strings.ToUpper(lines.Text()))
+	}
 }
 
 // fault changes what is wrong with the certificate of a name, before it is signed; nil for none.

@@ -19,6 +19,7 @@ func (s *servers) web() *http.Server {
 	mux.HandleFunc("/bytes/{n}", s.bytes)
 	mux.HandleFunc("/sink", s.sink)
 	mux.HandleFunc("/void", s.void)
+	mux.HandleFunc("/stall", s.stall)
 	mux.HandleFunc("/socket", s.socket)
 	mux.HandleFunc("/hinted", s.hinted)
 	mux.Handle("/echo.Echo/", echoing())
@@ -88,3 +89,6 @@ func (s *servers) void(w http.ResponseWriter, q *http.Request) {
 	n, _ := io.Copy(io.Discard, q.Body)
 	fmt.Fprintln(w, n)
 }
+
+// stall reads nothing and says nothing, until its client gives up.
+func (s *servers) stall(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() }

@@ -1,0 +1,73 @@
+/**
+ * Peers that stall inside intercepted TLS: what sbx holds for them stays small, and others are served meanwhile.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type NamespaceGuest, openNamespaceGuest } from "../support/namespace_guest.ts";
+import { SHARED } from "../support/places.ts";
+import type { Running } from "../support/process.ts";
+import { openWorld, type World } from "../support/world.ts";
+
+let world: World;
+let guest: NamespaceGuest;
+beforeAll(async () => {
+  world = await openWorld();
+  guest = await openNamespaceGuest(world, {
+    policy: "public-only",
+    tls: { upstreamCa: [world.ca] },
+  });
+});
+afterAll(async () => {
+  await guest?.[Symbol.asyncDispose]();
+  await world?.[Symbol.asyncDispose]();
+});
+
+const ORIGIN = "https://good.cdn.test";
+const FLOWS = 40;
+
+/** A gigabyte waits behind each; windows and buffers on the way, garbage included, are a few MiB. */
+const MIB_EACH = 4;
+
+function curl(...args: readonly string[]): string[] {
+  const to = ["--resolve", `good.cdn.test:443:${SHARED}`, "--cacert", guest.authority];
+  return ["curl", "-sS", ...to, ...args];
+}
+
+/** What the decider holds above what it began with, once so many of these have filled every window. */
+async function heldFor(argv: readonly string[]): Promise<number> {
+  await guest.run(curl(`${ORIGIN}/`)); // what the first flow loads stays loaded
+  const before = guest.deciderMemory();
+  const running: Running[] = [];
+  for (let i = 0; i < FLOWS; i++) running.push(guest.start(argv, { stdin: "" }));
+  try {
+    await new Promise((wake) => setTimeout(wake, 8_000));
+    const { stdout } = await guest.run(curl("-m", "60", `${ORIGIN}/`));
+    expect(stdout).toContain("hello from");
+    return guest.deciderMemory() - before;
+  } finally {
+    for (const { kill } of running) kill();
+    for (const { ended } of running) await ended;
+  }
+}
+
+test.each([["HTTP/1.1", "--http1.1"], ["HTTP/2", "--http2"]])(
+  "guests that do not read their downloads over %s",
+  async (_name, version) => {
+    const argv = curl(
+      version,
+      "--limit-rate",
+      "1",
+      "-o",
+      "/dev/null",
+      `${ORIGIN}/bytes/1000000000`,
+    );
+    expect(await heldFor(argv)).toBeLessThan(FLOWS * MIB_EACH);
+  },
+);
+
+test.each([["HTTP/1.1", "--http1.1"], ["HTTP/2", "--http2"]])(
+  "servers that do not read their uploads over %s",
+  async (_name, version) => {
+    const argv = curl(version, "-T", "/dev/zero", "-H", "Expect:", `${ORIGIN}/stall`);
+    expect(await heldFor(argv)).toBeLessThan(FLOWS * MIB_EACH);
+  },
+);
