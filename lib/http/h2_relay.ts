@@ -20,8 +20,8 @@ import { H2Streams } from "./h2_streams.ts";
 import type { RelayContext } from "./relay.ts";
 
 /** What may wait for a side: of one stream, and of all. Servers are far away; guests are not. */
-const FROM_GUEST = { streamWindow: 1 << 20, window: 4 << 20 };
-const FROM_UPSTREAM = { streamWindow: 4 << 20, window: 16 << 20 };
+const FROM_GUEST = { streamWindow: 512 << 10, window: 1 << 20 };
+const FROM_UPSTREAM = { streamWindow: 1 << 20, window: 2 << 20 };
 
 /** Content that is framed before it is seen whether the recipient still takes it. */
 const TURN = 128 * 1024;

@@ -28,8 +28,8 @@ export type OpenedFlow = Omit<InterceptSpec, "dialer" | "leafFor" | "opaque">;
 /** Refusals for want of room are told together. */
 const TELL_MS = 1_000;
 
-/** Flows that may be open at the same time: each can hold most of a megabyte when its peers stall. */
-const MAX_FLOWS = 2_048;
+/** Flows that may be open at the same time: each can hold a few megabytes when its peers stall. */
+const MAX_FLOWS = 1_024;
 
 /**
  * What the settings ask for; undefined when they intercept nothing.
