@@ -38,7 +38,6 @@ for (const component of [...npm, ...go]) {
 }
 
 const goVersion = execFileSync("go", ["env", "GOVERSION"], { encoding: "utf8" }).trim();
-const goRoot = execFileSync("go", ["env", "GOROOT"], { encoding: "utf8" }).trim();
 const kernel = readFileSync(join(root, ".cache/kernel/package"), "utf8").trim().split("\n");
 const [, kernelVersion = ""] = kernel[0]?.split("_") ?? [];
 const source = readFileSync(join(root, "scripts/licences/kernel.txt"), "utf8")
@@ -57,7 +56,7 @@ const text = [
   ),
   section(
     `Go ${goVersion.replace("go", "")}: runtime and standard library`,
-    readFileSync(join(goRoot, "LICENSE"), "utf8"),
+    readFileSync(join(root, "scripts/licences/go.txt"), "utf8"), // the wheel of PyPI has none
   ),
   ...[...byText].map(([text, names]) => section(names.join("\n"), text)),
 ].join("\n");

@@ -68,7 +68,7 @@ install_modules() {
   fresh modules "$_key" && [ -d "$GOMODCACHE" ] && return
   step "Go modules of vendor/*/go.sum"
   for _module in "$ROOT"/vendor/*/go.mod "$ROOT"/test/support/*/go.mod; do
-    [ -f "$_module" ] || continue
+    [ -s "${_module%.mod}.sum" ] || continue # nothing but the standard library
     (cd "$(dirname "$_module")" && go mod download >&2) ||
       fail "go mod download failed in $(dirname "$_module")" \
         "check GOPROXY ($(go env GOPROXY)) and the proxy variables, then run this again"
