@@ -6,7 +6,8 @@
  *     └───────────── wrong bytes, silence, end of stream ────► CLOSED (with the error)
  * ```
  *
- * Questions are answered as they come, in any order; answers of one burst leave in one write.
+ * Questions are answered as they come, in any order; answers of one burst leave in one write, before the
+ * notices that came with the questions are read.
  *
  * @module
  */
@@ -85,6 +86,8 @@ export class Control {
       for (const message of this.#reader.push(bytes)) {
         if (this.#over) return;
         this.#take(message, config);
+        // Questions come first, and the guest waits for their answers; the rest are notices.
+        if (message.t !== "flow") this.#flush();
       }
     } catch (error) {
       if (!(error instanceof SbxError)) throw error;

@@ -42,24 +42,22 @@ export class MessageReader {
   #held: Buffer = Buffer.alloc(0);
 
   /**
-   * The messages that these bytes complete, in order.
+   * The messages that these bytes complete, in order; each is read when its turn comes.
    *
    * @throws SbxError PROTOCOL; the stream is unusable then.
    */
-  push(bytes: Uint8Array): FromNetstack[] {
+  *push(bytes: Uint8Array): Generator<FromNetstack, void, undefined> {
     let data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (this.#held.length > 0) data = Buffer.concat([this.#held, data]);
-    const messages: FromNetstack[] = [];
     let at = 0;
     while (data.length - at >= HEADER) {
       const size = data.readUInt32BE(at);
       if (size === 0 || size > MAX_MESSAGE) throw broken(`a message of ${size} bytes`);
       if (data.length - at - HEADER < size) break;
       at += HEADER + size;
-      messages.push(parseMessage(data.toString("utf8", at - size, at)));
+      yield parseMessage(data.toString("utf8", at - size, at));
     }
     this.#held = Buffer.from(data.subarray(at));
-    return messages;
   }
 }
 

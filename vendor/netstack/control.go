@@ -106,7 +106,11 @@ func (c *control) ask(id uint64, question any, giveUp <-chan struct{}) (fromSbx,
 	c.mu.Lock()
 	c.waiting[id] = waiter
 	c.mu.Unlock()
-	c.send(question)
+	if _, opening := question.(flowMessage); opening {
+		c.out.ask(question)
+	} else {
+		c.out.now(question)
+	}
 	var err error
 	select {
 	case verdict := <-waiter:

@@ -20,15 +20,6 @@ func dialHost(to netip.AddrPort, gone <-chan struct{}) (hostConn, error) {
 	if err != nil {
 		return hostConn{}, err
 	}
-	for _, option := range []struct{ level, name, value int }{
-		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
-		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle / time.Second)},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAliveInterval / time.Second)},
-		{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount},
-	} {
-		unix.SetsockoptInt(fd, option.level, option.name, option.value)
-	}
 	err = unix.Connect(fd, address)
 	if err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
 		unix.Close(fd)
@@ -95,6 +86,22 @@ func sockaddrOf(to netip.AddrPort) (int, unix.Sockaddr) {
 		return unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: addr.As4()}
 	}
 	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
+}
+
+// keepAlive sets what may wait until the connection is made.
+func (c hostConn) keepAlive() {
+	c.control(func(fd int) error {
+		for _, option := range []struct{ level, name, value int }{
+			{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+			{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle / time.Second)},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAliveInterval / time.Second)},
+			{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount},
+		} {
+			unix.SetsockoptInt(fd, option.level, option.name, option.value)
+		}
+		return nil
+	})
 }
 
 func (c hostConn) CloseWrite() error {

@@ -28,3 +28,6 @@ func dialHost(to netip.AddrPort, gone <-chan struct{}) (hostConn, error) {
 	}
 	return hostConn{conn.(*net.TCPConn)}, nil
 }
+
+// keepAlive has nothing to do: a dial of Go's sets these options itself.
+func (tcpHalf) keepAlive() {}

@@ -31,6 +31,8 @@ type flow struct {
 	kill  sync.Once
 	why   atomic.Pointer[string]
 	cut   atomic.Pointer[func()]
+	// dialled is where, once it has answered.
+	dialled netip.AddrPort
 }
 
 // abort ends the flow from outside; end says how in `closed`.
@@ -154,6 +156,7 @@ type gateway struct {
 	pings   *pingTable
 	mux     *mux
 	inbound *publisher
+	workers workers
 }
 
 // begin opens a flow and gets its verdict. A nil flow was refused by a limit.

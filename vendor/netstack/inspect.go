@@ -42,6 +42,8 @@ func (g *gateway) inspectTCP(f *flow, guest *guestConn, verdict fromSbx) {
 			g.finish(f, failed)
 			return
 		}
+		g.opened(f)
+		upstream.keepAlive()
 		if _, err := upstream.Write(first); err != nil {
 			upstream.Close()
 			guest.Abort()

@@ -18,7 +18,8 @@ const (
 	outboxMax = 8 << 20
 )
 
-// outbox writes messages to sbx, in the order in which they were given, several in one piece where it can.
+// outbox writes messages to sbx, several in one piece where it can: questions about new flows first, for which
+// the guest waits, and everything else in the order in which it was given.
 //
 //	idle ──notice──► waiting ──delay──► writing ──nothing left──► idle
 //	  └──── now ────────┴────── now ───────▲ └──sbx has gone──► silent
@@ -30,6 +31,7 @@ type outbox struct {
 	fail func(why string) // does not return
 
 	mu      sync.Mutex
+	first   []byte
 	held    []byte
 	spare   []byte
 	waiting bool
@@ -44,33 +46,39 @@ func newOutbox(conn net.Conn, fail func(string)) *outbox {
 	return o
 }
 
-// now sends a message without delay. It waits for sbx to read when its socket is full, at most as long as
-// sbx may be silent.
-func (o *outbox) now(message any) {
-	o.add(message)
+// ask sends the question about a new flow without delay, before anything else. It waits for sbx to read when
+// its socket is full, at most as long as sbx may be silent.
+func (o *outbox) ask(question any) {
+	o.add(&o.first, question)
 	o.flush()
 }
 
-// soon sends a message with the next one that is sent now, or in a moment. It never waits.
+// now sends a message without delay, and waits as ask does.
+func (o *outbox) now(message any) {
+	o.add(&o.held, message)
+	o.flush()
+}
+
+// soon sends a message with the next one that is sent without delay, or in a moment. It never waits.
 func (o *outbox) soon(message any) {
-	if o.add(message) {
+	if o.add(&o.held, message) {
 		o.delay.Reset(noticeDelay)
 	}
 }
 
 // add queues a message; true asks for the delay to begin.
-func (o *outbox) add(message any) bool {
+func (o *outbox) add(to *[]byte, message any) bool {
 	body, err := json.Marshal(message)
 	if err != nil {
 		o.fail("cannot encode a control message: " + err.Error())
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.held)+len(body) > outboxMax {
+	if len(o.first)+len(o.held)+len(body) > outboxMax {
 		o.fail("sbx does not read its control channel")
 	}
-	o.held = binary.BigEndian.AppendUint32(o.held, uint32(len(body)))
-	o.held = append(o.held, body...)
+	*to = binary.BigEndian.AppendUint32(*to, uint32(len(body)))
+	*to = append(*to, body...)
 	begin := !o.waiting && !o.writing
 	o.waiting = o.waiting || begin
 	return begin
@@ -85,15 +93,15 @@ func (o *outbox) flush() {
 		return
 	}
 	o.writing = true
-	for len(o.held) > 0 {
-		out := o.held
-		o.held = o.spare[:0]
+	for len(o.first)+len(o.held) > 0 {
+		out := append(append(o.spare[:0], o.first...), o.held...)
+		o.first, o.held = o.first[:0], o.held[:0]
 		o.mu.Unlock()
 		o.conn.SetWriteDeadline(time.Now().Add(silence))
 		_, err := o.conn.Write(out)
 		o.mu.Lock()
 		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
-			o.held = nil // nobody is left to write to; the reader meets the end, and with it everything ends
+			o.first, o.held = nil, nil // nobody is left to write to; the reader meets the end, and with it everything ends
 			return
 		}
 		if err != nil {

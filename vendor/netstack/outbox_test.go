@@ -45,15 +45,15 @@ func texts(t *testing.T, write string) []string {
 	return found
 }
 
-func TestANoticeLeavesWithTheNextQuestionInOrder(t *testing.T) {
+func TestANoticeLeavesBehindTheNextQuestionInOrder(t *testing.T) {
 	conn := &writes{seen: make(chan string, 10)}
 	o := newOutbox(conn, func(why string) { t.Error(why) })
 	o.delay.Stop()
 	o.waiting = true // as if the delay had begun already, and took for ever
 	o.soon("first")
 	o.soon("second")
-	o.now("question")
-	if got := strings.Join(texts(t, <-conn.seen), " "); got != `"first" "second" "question"` {
+	o.ask("question")
+	if got := strings.Join(texts(t, <-conn.seen), " "); got != `"question" "first" "second"` {
 		t.Fatalf("one write brought %s", got)
 	}
 }
@@ -77,7 +77,7 @@ func TestMessagesOfManyGoroutinesArriveWhole(t *testing.T) {
 		all.Go(func() {
 			for range 100 {
 				o.soon("notice")
-				o.now("question")
+				o.ask("question")
 			}
 		})
 	}

@@ -156,6 +156,7 @@ func configure(c *control, config fromSbx) (*gateway, *link, error) {
 		return nil, nil, err
 	}
 	g := &gateway{
+		workers: newWorkers(),
 		control: c, stack: s, addrs: addrs, flows: newFlows(),
 		cache: verdictCache{entries: map[target]cachedVerdict{}},
 		quiet: quietList{entries: map[stack.TransportEndpointID]time.Time{}},

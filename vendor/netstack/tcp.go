@@ -28,7 +28,7 @@ const (
 func (g *gateway) tcpHandler() func(stack.TransportEndpointID, *stack.PacketBuffer) bool {
 	// Requests of displaced SYNs take a moment to go; the bound that counts is heldSYNs'.
 	forwarder := tcp.NewForwarder(g.stack, bufferDefault, 4*maxHeld, func(r *tcp.ForwarderRequest) {
-		guarded(func() { g.openTCP(r) })
+		g.workers.do(func() { guarded(func() { g.openTCP(r) }) })
 	})
 	return func(id stack.TransportEndpointID, packet *stack.PacketBuffer) bool {
 		segment := header.TCP(packet.TransportHeader().Slice())
@@ -202,6 +202,8 @@ func (g *gateway) allowTCP(f *flow, verdict fromSbx, held heldRequest) {
 			g.finish(f, endGone)
 			return
 		}
+		g.opened(f) // now that the guest need not wait for it
+		upstream.keepAlive()
 		g.splice(f, guest, upstream)
 		return
 	case f.over(), end == endLimit:
@@ -227,8 +229,13 @@ func (g *gateway) dialTCP(f *flow, verdict fromSbx) (hostConn, string) {
 	if err != nil {
 		return hostConn{}, dialEnd(err)
 	}
-	g.control.tell(openedMessage{T: "opened", ID: f.id, Dial: to.String()})
+	f.dialled = to
 	return conn, ""
+}
+
+// opened tells sbx that the other side answered.
+func (g *gateway) opened(f *flow) {
+	g.control.tell(openedMessage{T: "opened", ID: f.id, Dial: f.dialled.String()})
 }
 
 // dialEnd sorts dial errors by what the guest is to see of them.
