@@ -26,6 +26,16 @@ const GUARDED = [
   "2002::/16",
 ].flatMap((text) => parseCidr(text) ?? []);
 
+/** The inverse of `formatEndpoint`, for what it wrote. */
+export function parseAddressPort(text: string): {
+  readonly address: string;
+  readonly port: number;
+} {
+  const colon = text.lastIndexOf(":");
+  const address = text.slice(0, colon).replace(/^\[|\]$/g, "");
+  return { address, port: Number(text.slice(colon + 1)) };
+}
+
 /** The address to name in the verdict, or null when netstack may dial the judged one as it is. */
 export function explicitDial(
   { gateways, hosts }: {

@@ -4,9 +4,9 @@
  * ```
  * asked ──► denied                                        forgotten at once
  *   ├─────► allowed ──opened──► open ──closed──►          pins held while open
- *   └─────► inspected ──first──► denied | allowed | watched | intercepted
+ *   └─────► inspected ──first──► denied | allowed | watched | intercepted | relayed
  *                                watched ──opened──► open, and judged once more by its first bytes
- *                            intercepted ──dialled──► open, served by sbx itself
+ *                  intercepted, relayed ──dialled──► open, served by sbx itself
  *                       open ──policy changed──► revoked ──closed──►
  * ```
  *
@@ -51,6 +51,8 @@ interface Flow {
   stated: string | undefined;
   /** What an intercepted flow said. */
   hello: ClientHello | undefined;
+  /** It is plain HTTP, whose requests sbx relays. */
+  http: boolean;
   /** netstack was told to dial, or to hand the flow over. */
   passed: boolean;
   open: boolean;
@@ -62,6 +64,9 @@ export interface InterceptedFlow {
   readonly ruling: Ruling;
   readonly hello: ClientHello;
 }
+
+/** A flow whose requests sbx is to relay. */
+export type PlainHttpFlow = Omit<InterceptedFlow, "hello">;
 
 export interface FlowTableSpec {
   /** The one in force; asked anew for every ruling. */
@@ -147,7 +152,8 @@ export class FlowTable {
       return null;
     }
     const passed = ruling.action === "allow";
-    const flow = { info, ruling, stated: undefined, hello: undefined, passed, open: false };
+    const said = { stated: undefined, hello: undefined, http: false };
+    const flow = { info, ruling, ...said, passed, open: false };
     this.#flows.set(id, flow);
     for (const oldest of this.#flows.keys()) {
       if (this.#flows.size <= MAX_FLOWS) break;
@@ -160,11 +166,12 @@ export class FlowTable {
     const flow = this.#flows.get(id);
     if (flow === undefined) return;
     const court = this.#spec.court();
-    const { ruling, stated, hello } = judgeFirst(court, flow.info, data, end);
+    const { ruling, stated, hello, http } = judgeFirst(court, flow.info, data, end);
     this.#spec.control.send(toVerdict(court, id, ruling));
     flow.ruling = ruling;
     flow.stated = stated;
     flow.hello = hello;
+    flow.http = http === true;
     flow.passed = ruling.action !== "deny";
     if (ruling.action !== "deny") return;
     this.#spec.onEvent({ kind: "denied", id, info: flow.info, ruling });
@@ -180,7 +187,14 @@ export class FlowTable {
     return { info, ruling, hello };
   }
 
-  /** sbx dialled an intercepted flow's server. */
+  /** The flow that netstack hands over, if its requests are to be relayed; null likewise. */
+  plainHttp(id: number): PlainHttpFlow | null {
+    const flow = this.#flows.get(id);
+    if (flow === undefined || !flow.http || !flow.passed) return null;
+    return { info: flow.info, ruling: flow.ruling };
+  }
+
+  /** sbx dialled the server of a flow that it was handed. */
   dialled(id: number, address: string): void {
     this.#open(id, address);
   }

@@ -5,8 +5,8 @@
  * them forgives and this parser does not see. So everything that any server may take for a request
  * counts as one, and a request that two servers could read in two ways names nobody.
  *
- * Only the first request of a connection is looked at: what follows travels on the flow that was
- * judged, to the address that was judged.
+ * Only the first request of a connection is looked at here. Where its name decided, the relay of
+ * `lib/http` takes over, and every request is judged.
  *
  * @module
  */
@@ -14,8 +14,13 @@ import { parseAddress } from "../base/address.ts";
 import { nameFromWire } from "../base/name.ts";
 
 export type HostParse =
-  /** Null: a request without a host, or one that names an address. */
-  | { readonly kind: "http"; readonly host: string | null }
+  | {
+    readonly kind: "http";
+    /** Null: a request without a host, or one that names an address. */
+    readonly host: string | null;
+    /** The target names a host itself, as only a proxy is asked (RFC 9112 3.2). */
+    readonly proxied?: true;
+  }
   /** A request, but so that no name may be taken from it; `why` is for the journal. */
   | { readonly kind: "invalid"; readonly why: string }
   | { readonly kind: "partial" }
@@ -78,7 +83,8 @@ function hostOf(method: string, target: string, fields: readonly string[]): Host
   const names = new Set(stated.map(nameOf));
   if (names.has(undefined)) return invalid("a malformed Host");
   if (names.size > 1) return invalid("Host and target differ");
-  return { kind: "http", host: [...names][0] ?? null };
+  const host = [...names][0] ?? null;
+  return authority === null ? { kind: "http", host } : { kind: "http", host, proxied: true };
 }
 
 /** The authority of an absolute-form or authority-form target (RFC 9112 3.2). */

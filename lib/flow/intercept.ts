@@ -32,6 +32,7 @@ import {
 import { terminate } from "../tls/terminate.ts";
 import type { UpstreamFailure } from "../tls/upstream_failure.ts";
 import { carry } from "./carry.ts";
+import { parseAddressPort } from "./dial.ts";
 import type { FlowStream } from "./flow_stream.ts";
 import type { InterceptedFlow } from "./flow_table.ts";
 
@@ -104,7 +105,7 @@ async function serve(
 function dial({ flow, dialer, onDialled }: InterceptSpec, offer: Offer, signal: AbortSignal) {
   const { info, ruling, hello } = flow;
   const to = ruling.dial ?? formatEndpoint(info.dst, info.dport);
-  const { address, port } = splitEndpoint(to);
+  const { address, port } = parseAddressPort(to);
   return dialer.dial({
     address,
     port,
@@ -114,13 +115,6 @@ function dial({ flow, dialer, onDialled }: InterceptSpec, offer: Offer, signal: 
     signal,
     onConnect: () => onDialled(to),
   });
-}
-
-/** The inverse of formatEndpoint. */
-function splitEndpoint(text: string): { readonly address: string; readonly port: number } {
-  const colon = text.lastIndexOf(":");
-  const address = text.slice(0, colon).replace(/^\[|\]$/g, "");
-  return { address, port: Number(text.slice(colon + 1)) };
 }
 
 async function refuse(spec: InterceptSpec, offer: Offer, failure: UpstreamFailure): Promise<void> {

@@ -3,6 +3,7 @@
  *
  * ```
  * port not intercepted: no name, or a name stated ──► allow | deny; silence ──► inspect once more
+ *                       HTTP ──► deny | redirect (its requests are judged one by one)
  * port intercepted:     a ClientHello ──► deny | allow (bypassed) | redirect (intercepted)
  *                       anything else ──► deny
  * ```
@@ -13,7 +14,7 @@ import { type ClientHello, parseClientHello } from "../tls/client_hello.ts";
 import type { Interception } from "../tls/interception.ts";
 import type { FirstEnd, FlowInfo } from "./control_message.ts";
 import { type Court, intercepts, judgeNamed, type Ruling } from "./judge.ts";
-import { statedName } from "./stated_name.ts";
+import { type Stated, statedName } from "./stated_name.ts";
 
 export interface FirstJudgement {
   readonly ruling: Ruling;
@@ -21,6 +22,8 @@ export interface FirstJudgement {
   readonly stated: string | undefined;
   /** What an intercepted flow said. */
   readonly hello?: ClientHello;
+  /** sbx relays its requests. */
+  readonly http?: true;
 }
 
 /**
@@ -40,9 +43,28 @@ export function judgeFirst(
   if (name.kind === "invalid") return deny("sni-invalid", name.why);
   const stated = name.kind === "name" ? name.name : undefined;
   const ruling = judgeNamed(court, info, stated);
+  if (ruling.action === "allow" && isRelayed(court, ruling, name)) {
+    return { ruling: { ...ruling, action: "redirect" }, stated, http: true };
+  }
   const silent = first.length === 0 && end === "timeout";
   if (!silent || ruling.action !== "allow") return { ruling, stated };
   return { ruling: { ...ruling, action: "inspect" }, stated };
+}
+
+/**
+ * One connection carries any number of requests, each for a host of its own, and a server may have
+ * others than the one that was judged. So wherever names were asked for, HTTP is relayed request by
+ * request. Requests to a proxy are for other servers by design; they pass as they are, unless a rule
+ * about names is all that opens the way.
+ */
+function isRelayed(
+  { compiled }: Court,
+  { rule }: Ruling,
+  { http }: Exclude<Stated, { kind: "invalid" }>,
+): boolean {
+  if (http !== "proxy") return http === "origin";
+  const kind = rule === undefined ? undefined : compiled.policy.rules[rule]?.destination.kind;
+  return kind === "domain" || kind === "suffix";
 }
 
 /** An intercepted port is for TLS: what cannot be opened there does not pass unseen. */

@@ -8,9 +8,9 @@ import type { FirstEnd } from "./control_message.ts";
 import { parseHttpHost } from "./http_host.ts";
 
 export type Stated =
-  | { readonly kind: "name"; readonly name: string }
+  | { readonly kind: "name"; readonly name: string; readonly http?: "origin" | "proxy" }
   /** The flow states no name, and could not have: no TLS, no HTTP, or neither with a name. */
-  | { readonly kind: "none" }
+  | { readonly kind: "none"; readonly http?: "origin" | "proxy" }
   /** A name may hide in there, but which is not to be told for sure. */
   | { readonly kind: "invalid"; readonly why: string };
 
@@ -29,8 +29,12 @@ export function statedName(first: Uint8Array, end: FirstEnd): Stated {
   }
   const http = parseHttpHost(first);
   switch (http.kind) {
-    case "http":
-      return http.host === null ? { kind: "none" } : { kind: "name", name: http.host };
+    case "http": {
+      const form = { http: http.proxied === true ? "proxy" : "origin" } as const;
+      return http.host === null
+        ? { kind: "none", ...form }
+        : { kind: "name", name: http.host, ...form };
+    }
     case "invalid":
       return http;
     case "partial":

@@ -16,9 +16,11 @@ import {
   type FromNetstack,
   PROTOCOL_VERSION,
 } from "../flow/control_message.ts";
-import { FlowTable } from "../flow/flow_table.ts";
+import type { FlowStream } from "../flow/flow_stream.ts";
+import { FlowTable, type PlainHttpFlow } from "../flow/flow_table.ts";
 import type { Court } from "../flow/judge.ts";
-import { judgeRequest } from "../flow/judge_request.ts";
+import { judgePlainRequest, judgeRequest } from "../flow/judge_request.ts";
+import { servePlainHttp } from "../flow/plain_http.ts";
 import { Mux, type RedirectedFlow } from "../flow/mux.ts";
 import type { Exchange, Refusal, RequestLine } from "../http/exchange.ts";
 import { compilePolicy } from "../policy/compile.ts";
@@ -81,6 +83,9 @@ const VERDICT_TIMEOUT_MS = 10_000;
 /** Interfaces come and go (VPN, Wi-Fi); an address that is the host's must soon count as such. */
 const HOST_REFRESH_MS = 5_000;
 
+/** Flows of plain HTTP that are relayed at the same time; each may hold some hundred kilobytes. */
+const MAX_RELAYED = 2_048;
+
 /** Resolves when netstack is configured and the guest's link is up. */
 export async function openNetwork(spec: NetworkSpec): Promise<Network> {
   const network = new SandboxNetwork(spec);
@@ -100,6 +105,7 @@ class SandboxNetwork implements Network {
   readonly #publisher: Publisher;
   readonly #refresh: ReturnType<typeof setInterval>;
   #court: Court;
+  #relayed = 0;
 
   constructor(spec: NetworkSpec) {
     this.#spec = spec;
@@ -182,6 +188,8 @@ class SandboxNetwork implements Network {
       blocked,
       blockDoh: blockDoh === true,
       rebindProtection,
+      // A key of ECH would hide from interception what the guest asks for.
+      revealAll: this.#court.tls !== null,
       onEvent: (event) => this.#recorder.dns(event),
     });
     return new DnsFlows(dns);
@@ -191,6 +199,8 @@ class SandboxNetwork implements Network {
   #intercept(redirected: RedirectedFlow): void {
     if (redirected.kind !== "stream") return;
     const { id, stream } = redirected;
+    const plain = this.#table.plainHttp(id);
+    if (plain !== null) return this.#relay(stream, id, plain);
     const flow = this.#table.intercepted(id);
     const { interceptor } = this.#spec;
     if (flow === null || interceptor === undefined) return void stream.destroy();
@@ -203,6 +213,23 @@ class SandboxNetwork implements Network {
       onExchange: (exchange: Exchange) => this.#recorder.request(id, flow.info, exchange),
     };
     interceptor.serve(opened, (count) => this.#take({ t: "limit", what: "intercepted", count }));
+  }
+
+  /** Plain HTTP under rules about names. */
+  #relay(stream: FlowStream, id: number, flow: PlainHttpFlow): void {
+    if (this.#relayed >= MAX_RELAYED) {
+      stream.destroy();
+      return this.#take({ t: "limit", what: "relayed", count: 1 });
+    }
+    this.#relayed++;
+    stream.once("close", () => this.#relayed--);
+    void servePlainHttp({
+      stream,
+      flow,
+      onDialled: (address) => this.#table.dialled(id, address),
+      judge: (request) => judgePlainRequest(this.#court, flow.info, request),
+      onExchange: (exchange) => this.#recorder.request(id, flow.info, exchange),
+    });
   }
 
   #config(): ConfigMessage {

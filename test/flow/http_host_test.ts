@@ -17,7 +17,7 @@ const REQUESTS = [
 
 describe("parseHttpHost()", () => {
   test.each(REQUESTS)("reads the request %#", (request) => {
-    expect(parseHttpHost(bytes(request))).toEqual({ kind: "http", host: "api.allowed.test" });
+    expect(parseHttpHost(bytes(request))).toMatchObject({ kind: "http", host: "api.allowed.test" });
   });
 
   test.each<[string, string, string | null]>([
@@ -34,7 +34,15 @@ describe("parseHttpHost()", () => {
     ["no host", `${GET}X: y\r\n\r\n`, null],
     ["no fields at all", `${GET}\r\n`, null],
   ])("reads %s", (_what, text, host) => {
-    expect(parseHttpHost(bytes(text))).toEqual({ kind: "http", host });
+    expect(parseHttpHost(bytes(text))).toMatchObject({ kind: "http", host });
+  });
+
+  test("tells what is asked of a proxy from what is asked of a server", () => {
+    const isProxied = REQUESTS.map((request) => {
+      const parsed = parseHttpHost(bytes(request));
+      return parsed.kind === "http" && parsed.proxied === true;
+    });
+    expect(isProxied).toEqual([false, false, false, true]);
   });
 
   test.each<[string, string]>([

@@ -12,9 +12,10 @@ One object a connection, all at once:
   listen  true: say nothing
   after   seconds of silence first; gap: seconds between records (or every 40 bytes of a text)
   drip    one byte a second
+  all     read to the end and tell the status codes of all HTTP responses instead
 Outcomes: "hello" (a server's handshake record), "alert", "text ...", "reset", "closed", "silent", "refused".
 """
-import concurrent.futures, json, os, socket, sys, time
+import concurrent.futures, json, os, re, socket, sys, time
 
 
 def u16(n):
@@ -64,6 +65,19 @@ def outcome(s, patience):
     return "text " + data.decode("latin-1").splitlines()[0]
 
 
+def statuses(s, patience):
+    s.settimeout(min(patience, 3))
+    data = b""
+    try:
+        while more := s.recv(65536):
+            data += more
+    except TimeoutError:
+        pass
+    except ConnectionError:
+        data = data or b""
+    return " ".join(re.findall(r"HTTP/1\.1 (\d+)", data.decode("latin-1"))) or "reset"
+
+
 def probe(p):
     patience = p.get("patience", 8)
     try:
@@ -87,7 +101,7 @@ def probe(p):
             time.sleep(p.get("gap", 0))
     except OSError:
         return "reset"
-    return outcome(s, patience)
+    return statuses(s, patience) if p.get("all") else outcome(s, patience)
 
 
 probes = json.loads(sys.argv[1])

@@ -13,6 +13,9 @@ const (
 	forever        = 365 * 24 * time.Hour
 )
 
+// errHanded ends the splice of a guest that sbx serves from here on.
+var errHanded = errors.New("the guest is handed over to sbx")
+
 var errDenied = errors.New("the guest's first bytes were denied")
 
 // inspectTCP reads what the guest says first and asks again. The guest has been accepted; nobody has
@@ -76,8 +79,18 @@ func (g *gateway) lateFirst(f *flow, guest *guestConn) ([]byte, error) {
 	if end == "gone" {
 		return nil, errRead
 	}
-	if len(first) == 0 || g.askFirst(f, first, end).Action == actionAllow {
+	if len(first) == 0 {
 		return first, nil
+	}
+	switch g.askFirst(f, first, end).Action {
+	case actionAllow:
+		return first, nil
+	case actionRedirect:
+		// Only from a server that has said nothing yet can the guest be led to sbx.
+		if f.down.Load() == 0 {
+			guest.handed.Store(&first)
+			return nil, errHanded
+		}
 	}
 	f.abort(endDenied)
 	return nil, errDenied
@@ -134,4 +147,20 @@ func (c *guestConn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return c.TCPConn.Read(p)
+}
+
+// While a guest is being handed over, what the server does is nothing to it any more.
+
+func (c *guestConn) Write(p []byte) (int, error) {
+	if c.handed.Load() != nil {
+		return 0, errHanded
+	}
+	return c.TCPConn.Write(p)
+}
+
+func (c *guestConn) CloseWrite() error {
+	if c.handed.Load() != nil {
+		return nil
+	}
+	return c.TCPConn.CloseWrite()
 }

@@ -111,6 +111,11 @@ func (g *gateway) splice(f *flow, guest *guestConn, other halfConn) {
 	downErr := <-down
 	drain.timer.Stop()
 
+	if first := guest.handed.Swap(nil); first != nil {
+		other.Close()
+		g.redirectTCP(f, guest, *first)
+		return
+	}
 	end := endEOF
 	switch {
 	case errors.Is(upErr, errRead), errors.Is(downErr, errWrite):

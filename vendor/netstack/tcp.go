@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -138,6 +139,8 @@ type guestConn struct {
 	// first judges the first bytes before they are read; replay is what it let pass.
 	first  func() ([]byte, error)
 	replay []byte
+	// handed holds the first bytes of a guest that leaves its splice for sbx.
+	handed atomic.Pointer[[]byte]
 }
 
 func newGuestConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *guestConn {
@@ -150,7 +153,11 @@ func newGuestConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *guestConn {
 }
 
 // Abort resets the connection.
-func (c *guestConn) Abort() { c.endpoint.Abort() }
+func (c *guestConn) Abort() {
+	if c.handed.Load() == nil {
+		c.endpoint.Abort()
+	}
+}
 
 func (g *gateway) openTCP(request *tcp.ForwarderRequest) {
 	id := request.ID()

@@ -1,0 +1,69 @@
+/**
+ * One flow of plain HTTP under rules about names: every request on it is judged by the host that it
+ * states, because the server at a judged address may have others.
+ *
+ * ```
+ * DIALLING ──► RELAYING ──► over
+ *     └─ refused, silent ─► reset
+ * ```
+ *
+ * @module
+ */
+import { connect, type Socket } from "node:net";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { parseAddressPort } from "./dial.ts";
+import { formatEndpoint } from "../base/address.ts";
+import type { Exchange, JudgeRequest } from "../http/exchange.ts";
+import type { FlowStream } from "./flow_stream.ts";
+import type { PlainHttpFlow } from "./flow_table.ts";
+
+export interface PlainHttpSpec {
+  readonly stream: FlowStream;
+  readonly flow: PlainHttpFlow;
+  /** The server answered at this address. */
+  readonly onDialled: (address: string) => void;
+  readonly judge: JudgeRequest;
+  readonly onExchange: (exchange: Exchange) => void;
+  readonly clock?: Clock;
+}
+
+/** As long as netstack gives a dial of its own. */
+const CONNECT_MS = 15_000;
+
+/** Serves the flow until it ends; never rejects. */
+export async function servePlainHttp(spec: PlainHttpSpec): Promise<void> {
+  const { stream, flow: { info, ruling }, judge, onExchange } = spec;
+  const to = ruling.dial ?? formatEndpoint(info.dst, info.dport);
+  const { address, port } = parseAddressPort(to);
+  const upstream = await dial(spec, address, port);
+  if (upstream === null) return void stream.destroy();
+  spec.onDialled(to);
+  // Policies without rules about names never get here, and need not load it.
+  const { relay } = await import("../http/relay.ts");
+  await relay({
+    guest: stream,
+    upstream: { kind: "open", stream: upstream },
+    protocol: "http/1.1",
+    destination: { host: null, port: info.dport },
+    judge,
+    onExchange,
+  });
+}
+
+/** Null when the server cannot be reached, or the guest left first. */
+function dial({ stream, clock = systemClock }: PlainHttpSpec, host: string, port: number) {
+  const { promise, resolve } = Promise.withResolvers<Socket | null>();
+  const socket = connect({ host, port, noDelay: true, allowHalfOpen: true });
+  const fail = () => {
+    resolve(null);
+    socket.destroy();
+  };
+  const disarm = clock.after(CONNECT_MS, fail);
+  stream.once("close", fail);
+  socket.on("error", fail); // stays: a reset later on closes the socket, which the relay sees
+  socket.once("connect", () => resolve(socket));
+  return promise.finally(() => {
+    disarm();
+    stream.off("close", fail);
+  });
+}
