@@ -14,14 +14,18 @@
 import type { Buffer } from "node:buffer";
 import { Conduit, type ConduitSink } from "./conduit.ts";
 import { Code, H2Error, MAX_WINDOW, Setting } from "./h2_frame.ts";
+import type { Windows } from "./h2_inflow.ts";
 import { Pings } from "./h2_pings.ts";
 import { H2Session, type SessionSink } from "./h2_session.ts";
 import { H2Streams } from "./h2_streams.ts";
 import type { RelayContext } from "./relay.ts";
 
-/** What may wait for a side: of one stream, and of all. Servers are far away; guests are not. */
-const FROM_GUEST = { streamWindow: 512 << 10, window: 1 << 20 };
-const FROM_UPSTREAM = { streamWindow: 1 << 20, window: 2 << 20 };
+/**
+ * What may wait from a side. Servers are far away, and fill a window once a round trip; guests are near.
+ * A guest may hold a thousand connections like this, and read none.
+ */
+export const FROM_GUEST: Windows = { streamWindow: 512 << 10, window: 1 << 20 };
+export const FROM_UPSTREAM: Windows = { streamWindow: 1 << 20, window: 2 << 20 };
 
 /** Content that is framed before it is seen whether the recipient still takes it. */
 const TURN = 128 * 1024;
