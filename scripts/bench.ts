@@ -19,19 +19,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly benchmark: Be
   tls: () => import("./measure/tls.ts"),
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { rounds: { type: "string" } },
-});
-const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-const names = positionals.length > 0 ? positionals : Object.keys(BENCHMARKS);
-const unknown = names.filter((name) => !(name in BENCHMARKS));
-
-if (unknown.length > 0 || rounds !== undefined && !(rounds >= 1)) {
-  process.stderr.write(`usage: scripts/bench [--rounds N] [NAME…]
-  names: ${Object.keys(BENCHMARKS).join(" ")}\n`);
-  process.exit(2);
-}
+const { rounds, names } = readArguments();
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => process.exit(1)); // What was started ends with its stdin or its parent.
@@ -49,4 +37,21 @@ for (const name of names) {
     print: (text) => out(`\n${text}`),
     note: (line) => process.stderr.write(`  ${line}\n`),
   });
+}
+
+function readArguments(): { readonly rounds: number | undefined; readonly names: string[] } {
+  try {
+    const options = { rounds: { type: "string" } } as const;
+    const { values, positionals } = parseArgs({ allowPositionals: true, options });
+    const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+    const known = positionals.every((name) => name in BENCHMARKS);
+    if (known && (rounds === undefined || Number.isInteger(rounds) && rounds > 0)) {
+      return { rounds, names: positionals.length > 0 ? positionals : Object.keys(BENCHMARKS) };
+    }
+  } catch {
+    // An option that there is not.
+  }
+  process.stderr.write(`usage: scripts/bench [--rounds N] [NAME…]
+  names: ${Object.keys(BENCHMARKS).join(" ")}\n`);
+  process.exit(2);
 }

@@ -26,6 +26,11 @@ export interface Peer {
 /** A guard against hangs, as everywhere; peers live as long as the measurement. */
 const HOUR = 3_600;
 
+/** A process that a measurement cannot outlive, however it is interrupted. */
+function startMortal(argv: readonly string[], enter: (argv: readonly string[]) => string[]) {
+  return start(enter(["setpriv", "--pdeathsig", "KILL", ...argv]), { limit: HOUR });
+}
+
 type Opener = (bench: BenchWorld) => Promise<Peer>;
 
 /** sbx first: what is compared is compared with it, or with gvproxy behind it. */
@@ -90,9 +95,7 @@ async function openNamespace(
   { world }: BenchWorld,
 ): Promise<Namespace & { readonly pid: string }> {
   const script = "ip link set lo up; echo $$; exec cat";
-  const holder = start(world.onHostAsRoot(["unshare", "--net", "sh", "-c", script]), {
-    limit: HOUR,
-  });
+  const holder = startMortal(["unshare", "--net", "sh", "-c", script], world.onHostAsRoot);
   await until("a network namespace", () => holder.stdout().endsWith("\n"));
   const pid = holder.stdout().trim();
   return {
@@ -109,7 +112,7 @@ async function openNamespace(
 async function openSlirp4netns(bench: BenchWorld): Promise<Peer> {
   const namespace = await openNamespace(bench);
   const argv = ["slirp4netns", "--configure", "--mtu", String(MTU), "--disable-host-loopback"];
-  const peer = start(bench.world.onHostAsRoot([...argv, namespace.pid, "eth0"]), { limit: HOUR });
+  const peer = startMortal([...argv, namespace.pid, "eth0"], bench.world.onHostAsRoot);
   return await whole(bench, "slirp4netns", namespace, [peer]);
 }
 
@@ -119,7 +122,7 @@ async function openPasta(bench: BenchWorld): Promise<Peer> {
   const ports = ["--tcp-ports", "--udp-ports", "--tcp-ns", "--udp-ns"];
   const closed = ports.flatMap((flag) => [flag, "none"]);
   const argv = ["pasta", "--foreground", ...link, ...closed, "--runas", "0", "--", "cat"];
-  const peer = start(bench.world.onHost(argv), { limit: HOUR });
+  const peer = startMortal(argv, bench.world.onHost);
   let pid: string | undefined;
   await until("pasta's namespace", () => {
     pid = childElsewhere(String(peer.pid), bench.world.hostPid);
@@ -155,11 +158,11 @@ async function openGvproxy(bench: BenchWorld): Promise<Peer> {
   if (!existsSync(binary)) throw new Error("it is not built");
   const socket = bench.scratch("gvproxy.sock");
   const argv = [binary, "-mtu", String(MTU), "-listen-qemu", `unix://${socket}`];
-  const peer = start(bench.world.onHost(argv), { limit: HOUR });
+  const peer = startMortal(argv, bench.world.onHost);
   await until("gvproxy's socket", () => existsSync(socket) || peer.child.exitCode !== null);
   const namespace = await openNamespace(bench);
   const pump = ["env", "GOMAXPROCS=2", bench.load, "tap", "--device", "eth0", "--wire", socket];
-  const card = start(namespace.inside(pump), { limit: HOUR });
+  const card = startMortal(pump, namespace.inside);
   const setUp = [
     "until ip link show eth0 >/dev/null 2>&1; do sleep 0.02; done",
     `ip link set eth0 address ${GVPROXY.mac} mtu ${MTU} up`,
