@@ -88,9 +88,9 @@ const NEVER_NOMINATED: ReadonlySet<string> = new Set([
 
 /** The fields that go on to the other side: those of the connection, and those it nominates, stay. */
 export function endToEnd(fields: readonly Field[]): Field[] {
-  const nominated = listOf(fields, "connection");
+  const nominated = new Set(listOf(fields, "connection"));
   return fields.filter(({ key }) =>
-    !CONNECTION_FIELDS.has(key) && (!nominated.includes(key) || NEVER_NOMINATED.has(key))
+    !CONNECTION_FIELDS.has(key) && (!nominated.has(key) || NEVER_NOMINATED.has(key))
   );
 }
 

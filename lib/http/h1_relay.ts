@@ -45,6 +45,13 @@ interface Underway {
   response: { readonly head: H1Response; readonly body: BodyReader } | null;
   status: number | undefined;
   interim: number;
+  /** The server asked for the body that was held back. */
+  continued: boolean;
+  /**
+   * The server answered without that body. It may take what follows for another request, so nothing
+   * does.
+   */
+  unwanted: boolean;
   up: number;
   down: number;
 }
@@ -165,8 +172,14 @@ export class H1Relay implements ConduitSink {
       this.#refuse(unreachablePage(upstream.refusal), upstream.refusal, request.line);
     } else {
       const body = bodyReader(request.framing, limits);
-      const nothing = { response: null, status: undefined, interim: 0, up: 0, down: 0 };
-      this.#underway = { request, body, since: clock.now(), ...nothing };
+      const nothing = {
+        response: null,
+        status: undefined,
+        interim: 0,
+        continued: false,
+        unwanted: false,
+      };
+      this.#underway = { request, body, since: clock.now(), ...nothing, up: 0, down: 0 };
       this.#conduit.deadline.set(limits.silenceMs);
       this.#conduit.toUpstream(writeRequestHead(request.outgoing));
     }
@@ -176,6 +189,7 @@ export class H1Relay implements ConduitSink {
   #passRequestBody(underway: Underway, bytes: Buffer): Buffer {
     const { request: { framing }, body } = underway;
     const { content, used } = body.read(bytes);
+    if (underway.unwanted) return bytes.subarray(used);
     underway.up += size(content);
     this.#conduit.toUpstream(...writeContent(framing, content));
     if (body.done) this.#conduit.toUpstream(...writeEnd(framing, body.trailers));
@@ -204,11 +218,13 @@ export class H1Relay implements ConduitSink {
     const { limits } = this.#context;
     if (head.status === 101) return this.#switch(underway, head);
     if (head.status < 200) {
+      underway.continued ||= head.status === 100;
       if (++underway.interim > limits.interim) throw new MalformedHttp("endless interim responses");
       if (request.minor === 0) return; // RFC 9110 15.2: HTTP/1.0 has none
       return this.#conduit.toGuest(writeResponseHead(interimResponse(head)));
     }
-    const response = readResponse(head, request);
+    underway.unwanted = request.expects && !underway.continued && !underway.body.done;
+    const response = readResponse(head, request, underway.unwanted);
     underway.status = head.status;
     underway.response = { head: response, body: bodyReader(response.framing, limits) };
     this.#conduit.toGuest(writeResponseHead(response.outgoing));
@@ -235,7 +251,7 @@ export class H1Relay implements ConduitSink {
     if (response === null || !response.body.done) return;
     if (!body.done && response.head.persists) return;
     this.#finish(underway);
-    if (!body.done) this.#conduit.closeAbandoningUpstream();
+    if (!body.done || underway.unwanted) this.#conduit.closeAbandoningUpstream();
     else if (!response.head.persists || this.#guestEnded) this.#conduit.close();
     else this.#conduit.deadline.set(this.#context.limits.idleMs);
   }

@@ -20,6 +20,8 @@ export interface H1Request {
   /** Whether the guest's connection can carry another request. */
   readonly persists: boolean;
   readonly minor: number;
+  /** The body is held back until the server asks for it (RFC 9110 10.1.1). */
+  readonly expects: boolean;
   /** What the server is sent. */
   readonly outgoing: RequestHead;
 }
@@ -47,6 +49,7 @@ export function readRequest(head: RequestHead, destination: Destination): H1Requ
   }
   const framing = requestFraming(head);
   const key = framing.kind === "none" ? websocketKey(head) : null;
+  const expects = expectsContinue(head, framing);
   const host = formatAuthority(authority);
   return {
     line,
@@ -54,8 +57,19 @@ export function readRequest(head: RequestHead, destination: Destination): H1Requ
     websocketKey: key,
     persists: persists(head),
     minor,
-    outgoing: { method, target, minor, fields: outgoingFields(head, host, framing, key !== null) },
+    expects,
+    outgoing: { method, target, minor, fields: outgoingFields(head, host, framing, expects, key) },
   };
+}
+
+/** An expectation that servers read in different ways is a way to hide a request in a body. */
+function expectsContinue(head: RequestHead, framing: Framing): boolean {
+  const [expectation, ...more] = valuesOf(head.fields, "expect");
+  if (expectation === undefined) return false;
+  if (more.length > 0 || expectation.toLowerCase() !== "100-continue") {
+    throw new MalformedHttp("an expectation other than 100-continue");
+  }
+  return head.minor === 1 && framing.kind !== "none";
 }
 
 /** The target without its query. */
@@ -68,9 +82,12 @@ function outgoingFields(
   head: RequestHead,
   host: string,
   framing: Framing,
-  upgrade: boolean,
+  expects: boolean,
+  key: string | null,
 ): Field[] {
-  const fields = endToEnd(head.fields).map((one) => one.key === "host" ? field("Host", host) : one);
+  const fields = endToEnd(head.fields)
+    .filter((one) => expects || one.key !== "expect")
+    .map((one) => one.key === "host" ? field("Host", host) : one);
   if (framing.kind === "chunked") fields.push(field("Transfer-Encoding", "chunked"));
   const options = [];
   // RFC 9110 10.1.4: whether trailers are wanted is asked of each next recipient anew.
@@ -78,7 +95,7 @@ function outgoingFields(
     fields.push(field("TE", "trailers"));
     options.push("TE");
   }
-  if (upgrade) {
+  if (key !== null) {
     fields.push(field("Upgrade", "websocket"));
     options.push("Upgrade");
   } else if (!persists(head)) {

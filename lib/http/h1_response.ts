@@ -19,14 +19,14 @@ export interface H1Response {
   readonly outgoing: Omit<ResponseHead, "minor">;
 }
 
-/** @throws MalformedHttp */
-export function readResponse(head: ResponseHead, request: H1Request): H1Response {
+/** `last`: no other request may follow, whatever both sides say. @throws MalformedHttp */
+export function readResponse(head: ResponseHead, request: H1Request, last: boolean): H1Response {
   const framing = responseFraming(head, request.line.method);
   const chunks = framing.kind === "chunked" && request.minor === 1;
   const outgoingFraming: Framing = framing.kind === "chunked" && !chunks
     ? { kind: "close" }
     : framing;
-  const keep = request.persists && persists(head) && outgoingFraming.kind !== "close";
+  const keep = !last && request.persists && persists(head) && outgoingFraming.kind !== "close";
   const fields = withoutLength(head, endToEnd(head.fields));
   if (chunks) fields.push(field("Transfer-Encoding", "chunked"));
   if (!keep) fields.push(field("Connection", "close"));

@@ -42,6 +42,8 @@ const FRAMING: Refused[] = [
   ["xchunked", post("Transfer-Encoding: xchunked"), 400, MALFORMED()],
   ["a vertical tab before chunked", post("Transfer-Encoding: \x0bchunked"), 400, MALFORMED()],
   ["quoted chunked", post('Transfer-Encoding: "chunked"'), 400, MALFORMED()],
+  ["an unknown expectation", post("Content-Length: 5", "Expect: y 100-continue"), 400, MALFORMED()],
+  ["two expectations", post("Content-Length: 5", "Expect: 100-continue", "Expect: x"), 400, "*"],
   [
     "chunks in HTTP/1.0",
     head("POST / HTTP/1.0", HOST, "Transfer-Encoding: chunked"),

@@ -81,6 +81,11 @@ describe("an exchange", () => {
       head("GET /\xe4 HTTP/1.1", "a: 1", HOST, "A: 2", "x:  \xfc \t", "Cookie: a=b"),
       head("GET /\xe4 HTTP/1.1", "a: 1", HOST, "A: 2", "x: \xfc", "Cookie: a=b"),
     ],
+    [
+      "an expectation without a body, as the request without",
+      head("GET / HTTP/1.1", HOST, "Expect: 100-continue"),
+      head("GET / HTTP/1.1", HOST),
+    ],
     ["OPTIONS of the server", head("OPTIONS * HTTP/1.1", HOST), head("OPTIONS * HTTP/1.1", HOST)],
     [
       "HTTP/1.0",
@@ -111,6 +116,27 @@ describe("an exchange", () => {
     await server.hears("\r\n\r\nab");
     server.say(OK);
     await guest.hears("hi");
+  });
+
+  test("is over when its server answers without the body that was held back", async () => {
+    const { guest, server } = converse();
+    guest.say(head("POST / HTTP/1.1", HOST, "Content-Length: 60", "Expect: 100-continue"));
+    const asked = await server.hears("\r\n\r\n");
+    server.say(OK); // and takes what follows for another request
+    await guest.hears("hi");
+    guest.say(head("GET /smuggled HTTP/1.1", "Host: bad.allowed.test"));
+    expect(await guest.over()).toBe(
+      head("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close") + "hi",
+    );
+    expect(server.heard).toBe(asked);
+  });
+
+  test("is sent on when the guest does not wait with it", async () => {
+    const { guest, server } = converse();
+    guest.say(head("POST / HTTP/1.1", HOST, "Content-Length: 2", "Expect: 100-continue") + "ab");
+    await server.hears("\r\n\r\nab");
+    server.say(OK);
+    expect(await guest.hears("hi")).toBe(OK);
   });
 
   test("can be refused by its server before its body came", async () => {
