@@ -16,12 +16,17 @@ import { buildGo } from "./build.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
 import { ROOT, type World } from "./world.ts";
 
-export interface NamespaceOptions {
+export interface PolicyOptions {
   readonly policy: "public-only" | "allow-all";
+  /** Before those of the policy. */
   readonly rules?: readonly string[];
   readonly defaults?: { readonly outbound: "allow" | "deny"; readonly inbound: "allow" | "deny" };
   readonly denyWith?: "drop" | "reject";
+}
+
+export interface NamespaceOptions extends PolicyOptions {
   readonly maxConnections?: number;
+  readonly newFlowsPerSecond?: number;
   readonly mtu?: number;
   /** Intercepts TLS, with these settings beside the defaults. */
   readonly tls?: Partial<TlsSettings>;
@@ -41,6 +46,10 @@ const INTERPRETED = [process.execPath, join(ROOT, "test/support/namespace_host.t
 
 export interface NamespaceGuest {
   readonly netstackPid: number;
+  /** The process that decides. */
+  readonly deciderPid: number;
+  /** Replaces the policy; the journal says when it holds. */
+  setPolicy(options: PolicyOptions): void;
   /** argv of a program, made to run in the guest's namespace. */
   inside(argv: readonly string[]): string[];
   readonly published: readonly PublishedPort[];
@@ -84,6 +93,8 @@ export async function openNamespaceGuest(
     world.onHostAsRoot(["nsenter", "--target", String(started.guest), "--net", "--", ...argv]);
   return {
     netstackPid: started.netstack,
+    deciderPid: started.decider,
+    setPolicy: (policy) => void host.stdin?.write(JSON.stringify(policy) + "\n"),
     inside,
     published: started.published,
     loadPath: load,

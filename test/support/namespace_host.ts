@@ -9,18 +9,20 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readlinkSync } from "node:fs";
 import process from "node:process";
+import { createInterface } from "node:readline";
 import { hostAddresses, systemResolvers } from "../../lib/host/network.ts";
 import { spawnNetstack } from "../../lib/host/processes.ts";
 import { parseRule } from "../../lib/policy/grammar.ts";
 import { NameSet } from "../../lib/policy/name_set.ts";
+import type { Policy } from "../../lib/policy/policy.ts";
 import { presetNamed } from "../../lib/policy/presets.ts";
-import { DEFAULT_TLS } from "../../lib/policy/tls_settings.ts";
-import { openInterceptor } from "../../lib/sandbox/interceptor.ts";
+import { DEFAULT_TLS, type TlsSettings } from "../../lib/policy/tls_settings.ts";
+import type { Interceptor } from "../../lib/sandbox/interceptor.ts";
 import type { Journal } from "../../lib/sandbox/journal.ts";
 import { LINK, MTU } from "../../lib/sandbox/link.ts";
 import { openNetwork } from "../../lib/sandbox/network.ts";
 import { resolverAt } from "../../lib/sandbox/resolver_at.ts";
-import type { NamespaceOptions } from "./namespace_guest.ts";
+import type { NamespaceOptions, PolicyOptions } from "./namespace_guest.ts";
 
 const [load = "", netstackPath = "", text = "{}"] = process.argv.slice(2);
 const options = JSON.parse(text) as NamespaceOptions;
@@ -31,30 +33,40 @@ const journal: Journal = {
   close: () => Promise.resolve(0),
 };
 
-const preset = presetNamed(options.policy);
-if (preset === null) throw new Error(`no such preset: ${options.policy}`);
-const policy = {
-  ...preset,
-  rules: [...(options.rules ?? []).map(parseRule), ...preset.rules],
-  denyWith: options.denyWith ?? preset.denyWith,
-  ...(options.defaults === undefined ? {} : { defaults: options.defaults }),
-};
+/** Interpreted, a module's CommonJS imports are evaluated in the order in which they were read from disk. */
+async function intercepting(tls: Partial<TlsSettings>): Promise<Interceptor | undefined> {
+  await import("../../lib/tls/reflection.ts");
+  const { openInterceptor } = await import("../../lib/sandbox/interceptor.ts");
+  return openInterceptor({ ...DEFAULT_TLS, intercept: true, ...tls });
+}
 
-const interceptor = options.tls === undefined
-  ? undefined
-  : await openInterceptor({ ...DEFAULT_TLS, intercept: true, ...options.tls });
+function policyOf({ policy, rules, denyWith, defaults }: PolicyOptions): Policy {
+  const preset = presetNamed(policy);
+  if (preset === null) throw new Error(`no such preset: ${policy}`);
+  return {
+    ...preset,
+    rules: [...(rules ?? []).map(parseRule), ...preset.rules],
+    denyWith: denyWith ?? preset.denyWith,
+    ...(defaults === undefined ? {} : { defaults }),
+  };
+}
+
+const interceptor = options.tls === undefined ? undefined : await intercepting(options.tls);
 
 const netstack = spawnNetstack(netstackPath);
 const network = await openNetwork({
   control: netstack.control,
   flows: netstack.flows,
-  policy,
+  policy: policyOf(options),
   blocked: new NameSet(),
   rebindProtection: true,
   resolvers: systemResolvers().map(resolverAt),
   dnsTimeoutMs: 5000,
   ...(interceptor === undefined ? {} : { interceptor }),
   ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
+  ...(options.newFlowsPerSecond === undefined
+    ? {}
+    : { newFlowsPerSecond: options.newFlowsPerSecond }),
   hostAddresses,
   journal,
   onDenial: () => {},
@@ -78,10 +90,13 @@ print({
   published,
 });
 
+// Each line is a new policy, in the words of the options.
 const end = () => process.exit(0);
-process.stdin.on("end", end).resume();
+createInterface({ input: process.stdin })
+  .on("line", (line) => network.setPolicy(policyOf(JSON.parse(line) as PolicyOptions)))
+  .on("close", end);
 void network.closed.then((error) => {
-  print({ closed: error?.message ?? null });
+  if (error !== undefined) process.stderr.write(`${error.message}\n${netstack.stderrTail()}`);
   end();
 });
 

@@ -77,12 +77,16 @@ func (a *linkAddresses) admits(frame []byte) bool {
 		if len(payload) < header.IPv4MinimumSize {
 			return false
 		}
-		return bytes.Equal(payload[12:16], a.guest4.AsSlice())
+		dest := netip.AddrFrom4([4]byte(payload[16:20]))
+		return bytes.Equal(payload[12:16], a.guest4.AsSlice()) && !a.isNobody(dest)
 	case header.IPv6ProtocolNumber:
 		if len(payload) < header.IPv6MinimumSize {
 			return false
 		}
-		source := netip.AddrFrom16([16]byte(payload[8:24]))
+		source, dest := netip.AddrFrom16([16]byte(payload[8:24])), netip.AddrFrom16([16]byte(payload[24:40]))
+		if a.isNobody(dest) {
+			return false
+		}
 		// Link-local and unspecified sources only speak neighbour discovery.
 		return a.owns6(source) || (source.IsLinkLocalUnicast() || source.IsUnspecified()) &&
 			payload[6] == uint8(header.ICMPv6ProtocolNumber)
@@ -95,6 +99,17 @@ func (a *linkAddresses) admits(frame []byte) bool {
 		return sender == a.guest4.As4() || sender == [4]byte{}
 	}
 	return false
+}
+
+// isNobody tells whether an address would be on the cable, where there is only the gateway. To the host it
+// would be one like any other, of some network of its own.
+func (a *linkAddresses) isNobody(dest netip.Addr) bool {
+	gateway, bits := a.gateway4, subnet4Bits
+	if dest.Is6() {
+		gateway, bits = a.gateway6, prefixLength
+	}
+	subnet, _ := gateway.Prefix(bits)
+	return subnet.Contains(dest) && dest != gateway
 }
 
 // owns6 tells whether an address is the guest's: all of the prefix is that the gateway advertises for

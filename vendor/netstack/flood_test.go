@@ -138,3 +138,18 @@ func TestASprayingPortDisplacesItsOwnFlows(t *testing.T) {
 		t.Error("the quiet port lost its flow")
 	}
 }
+
+// An sbx that hears of floods more slowly than a guest can make them is not taken for one that hangs.
+func TestAFloodOfRefusalsWaitsForSbx(t *testing.T) {
+	r := newRig(t, 1500, func(flowInfo) fromSbx { return fromSbx{Action: actionDeny, TTLMs: 60_000} })
+	r.syn(silentHost, 1023, 80)
+	r.wait("the verdict that is cached", func(m told) bool { return m.T == "flow" })
+	hear := r.pause()
+	for i := range 150_000 {
+		r.syn(silentHost, uint16(1024+i%60_000), 80)
+	}
+	settle(t, "the bound", r.g.control.out.full)
+	hear()
+	settle(t, "the backlog to go", func() bool { return !r.g.control.out.full() })
+	r.wait("what was refused without a word each", func(m told) bool { return m.T == "limit" && m.What == "pending" })
+}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	defaultFlows   = 16384
+	defaultFlows   = 8192
 	defaultPending = 1024
 )
 
@@ -157,6 +157,15 @@ type gateway struct {
 	mux     *mux
 	inbound *publisher
 	workers workers
+}
+
+// overloaded counts what the guest opens faster than sbx can hear of it, and tells that it is too much.
+func (g *gateway) overloaded() bool {
+	if !g.control.out.full() {
+		return false
+	}
+	g.flows.limit("pending")
+	return true
 }
 
 // begin opens a flow and gets its verdict. A nil flow was refused by a limit.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // The flows channel carries every redirected flow over one socket. A frame is
@@ -27,6 +28,8 @@ const (
 	muxWindow = 256 << 10
 	// maxQueuedDatagrams bounds what a datagram flow holds for a slow sbx.
 	maxQueuedDatagrams = 64
+	// maxQueuedBytes bounds what all datagram flows hold together.
+	maxQueuedBytes = 8 << 20
 )
 
 // mux is netstack's end of the flows channel.
@@ -34,6 +37,8 @@ type mux struct {
 	conn net.Conn
 	wmu  sync.Mutex
 	w    *bufio.Writer
+
+	queued atomic.Int64 // bytes of datagrams
 
 	mu      sync.Mutex
 	streams map[uint32]muxReceiver

@@ -1,5 +1,7 @@
 package main
 
+import "sync"
+
 // muxDatagrams is a redirected UDP flow: every DATA frame is one datagram, in either direction.
 type muxDatagrams struct {
 	m       *mux
@@ -7,6 +9,9 @@ type muxDatagrams struct {
 	deliver func([]byte)
 	queue   chan []byte
 	done    chan struct{}
+
+	mu   sync.Mutex
+	over bool
 }
 
 func (m *mux) openDatagrams(f *flow, deliver func([]byte)) *muxDatagrams {
@@ -20,10 +25,12 @@ func (m *mux) openDatagrams(f *flow, deliver func([]byte)) *muxDatagrams {
 }
 
 func (d *muxDatagrams) drain(f *flow) {
+	defer d.discard()
 	for {
 		select {
 		case payload := <-d.queue:
 			d.m.send(muxData, d.id, payload)
+			d.m.queued.Add(-int64(len(payload)))
 		case <-d.done:
 			return
 		case <-f.gone:
@@ -34,9 +41,35 @@ func (d *muxDatagrams) drain(f *flow) {
 
 // send queues a datagram for sbx, or drops it when sbx is behind.
 func (d *muxDatagrams) send(payload []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	size := int64(len(payload))
+	if d.over {
+		return
+	}
+	if d.m.queued.Add(size) > maxQueuedBytes {
+		d.m.queued.Add(-size)
+		return
+	}
 	select {
 	case d.queue <- payload:
 	default:
+		d.m.queued.Add(-size)
+	}
+}
+
+// discard forgets what was queued for a flow that is over, and what comes late.
+func (d *muxDatagrams) discard() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over = true
+	for {
+		select {
+		case payload := <-d.queue:
+			d.m.queued.Add(-int64(len(payload)))
+		default:
+			return
+		}
 	}
 }
 

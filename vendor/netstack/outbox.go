@@ -18,6 +18,10 @@ const (
 	outboxMax = 8 << 20
 )
 
+// outboxFull is when the guest has to wait for sbx: what it opens then is dropped like on a full wire, and tried
+// again.
+const outboxFull = outboxMax / 4
+
 // outbox writes messages to sbx, several in one piece where it can: questions about new flows first, for which
 // the guest waits, and everything else in the order in which it was given.
 //
@@ -64,6 +68,13 @@ func (o *outbox) soon(message any) {
 	if o.add(&o.held, message) {
 		o.delay.Reset(noticeDelay)
 	}
+}
+
+// full tells whether sbx is far behind.
+func (o *outbox) full() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.first)+len(o.held) > outboxFull
 }
 
 // add queues a message; true asks for the delay to begin.

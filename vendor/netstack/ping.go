@@ -36,7 +36,9 @@ type pingFlow struct {
 	to    net.Addr
 	raw   uint16 // identifier on a raw socket; zero on a ping socket
 	ready bool
-	seen  time.Time
+	// denied stays in the table, so that the pings after it are no news.
+	denied bool
+	seen   time.Time
 }
 
 // pingTable relays ICMP echo. All other ICMP of the guest ends here.
@@ -75,8 +77,11 @@ func (t *pingTable) handle(id stack.TransportEndpointID, packet *stack.PacketBuf
 	defer t.mu.Unlock()
 	p := t.live[key]
 	if p == nil {
-		if len(t.live) >= maxPings {
+		if t.g.overloaded() {
 			return true
+		}
+		if len(t.live) >= maxPings {
+			t.makeRoom()
 		}
 		info := outbound(proto, id)
 		info.Sport, info.Dport = 0, 0
@@ -96,33 +101,62 @@ func (t *pingTable) handle(id stack.TransportEndpointID, packet *stack.PacketBuf
 	return true
 }
 
+// makeRoom ends the ping that was idle longest. Called with the lock held.
+func (t *pingTable) makeRoom() {
+	var oldest *pingFlow
+	var at pingKey
+	for key, p := range t.live {
+		if oldest == nil || p.seen.Before(oldest.seen) {
+			oldest, at = p, key
+		}
+	}
+	delete(t.live, at)
+	oldest.flow.abort(endIdle)
+}
+
+// settle gets the verdict and carries it out until the flow is ended from outside.
 func (t *pingTable) settle(key pingKey, p *pingFlow, first []byte) {
 	verdict := t.g.decide(p.flow)
 	if verdict.Action != actionAllow {
 		t.g.forget(p.flow)
+		t.mu.Lock()
+		p.denied = true
+		t.mu.Unlock()
 		if verdict.Reject {
 			id := stack.TransportEndpointID{LocalAddress: key.dest, RemoteAddress: key.source}
 			t.g.sendUnreachable(fakeQuote(key, first), id, unreachableAdmin)
 		}
 		return
 	}
+	end := t.relay(key, p, verdict, first)
+	t.mu.Lock()
+	if t.live[key] == p {
+		delete(t.live, key)
+	}
+	t.mu.Unlock()
+	t.g.finish(p.flow, end)
+}
+
+// relay sends the first ping, and answers those that come until the flow is over.
+func (t *pingTable) relay(key pingKey, p *pingFlow, verdict fromSbx, first []byte) (end string) {
 	to, err := t.g.guard.dialTarget(verdict, netip.AddrPortFrom(addrOf(key.dest), 0))
 	if err != nil {
-		t.g.finish(p.flow, endGuard)
-		return
+		return endGuard
 	}
 	conn, address, raw, err := listenEcho(to.Addr())
 	if err != nil {
 		t.g.flows.limit("ping-unavailable")
-		t.g.finish(p.flow, endUnreachable)
-		return
+		return endUnreachable
 	}
+	defer conn.Close()
 	t.mu.Lock()
 	p.conn, p.to, p.raw, p.ready = conn, address, raw, true
 	t.mu.Unlock()
 	t.g.control.tell(openedMessage{T: "opened", ID: p.flow.id, Dial: to.Addr().String()})
 	p.send(first)
-	t.receive(key, p)
+	go guarded(func() { t.receive(key, p) })
+	<-p.flow.gone
+	return endKilled
 }
 
 // listenEcho opens an unprivileged ping socket, or a raw one where only that is permitted.
@@ -231,12 +265,20 @@ func (t *pingTable) expire() {
 		for key, p := range t.live {
 			if time.Since(p.seen) > pingIdle {
 				delete(t.live, key)
-				if p.conn != nil {
-					p.conn.Close()
-				}
-				go t.g.finish(p.flow, endIdle)
+				p.flow.abort(endIdle)
 			}
 		}
 		t.mu.Unlock()
+	}
+}
+
+// flushDenied forgets denied pings: a new policy may allow them.
+func (t *pingTable) flushDenied() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, p := range t.live {
+		if p.denied {
+			delete(t.live, key)
+		}
 	}
 }

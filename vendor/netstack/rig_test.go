@@ -63,6 +63,8 @@ type rig struct {
 	judge func(flowInfo) fromSbx
 	told  chan told
 	seen  sync.Map // count of messages by type
+	// hearing is locked while sbx reads nothing.
+	hearing sync.Mutex
 }
 
 // newRig judges every flow by `judge`. What the verdict leaves out is filled in.
@@ -86,6 +88,7 @@ func newRig(t testing.TB, mtu uint32, judge func(flowInfo) fromSbx) *rig {
 	go r.listen()
 	go g.obey(ours)
 	go r.ping()
+	go g.reportLimits()
 	t.Cleanup(func() {
 		// The control channel stays: its end is the end of the process.
 		wire.Close()
@@ -133,6 +136,8 @@ func (r *rig) listen() {
 		if json.Unmarshal(body, &m) != nil {
 			continue
 		}
+		r.hearing.Lock()
+		r.hearing.Unlock()
 		count, _ := r.seen.LoadOrStore(m.T, new(atomic.Int64))
 		count.(*atomic.Int64).Add(1)
 		select {
@@ -165,6 +170,12 @@ func (r *rig) ping() {
 		}
 		time.Sleep(time.Second)
 	}
+}
+
+// pause makes sbx read nothing until the answer is called.
+func (r *rig) pause() (hear func()) {
+	r.hearing.Lock()
+	return r.hearing.Unlock
 }
 
 // count is how many messages of a type netstack has sent.

@@ -221,6 +221,7 @@ func (g *gateway) carryOut(message fromSbx) error {
 		g.cache.flush()
 		g.quiet.flush()
 		g.udp.flushDenied()
+		g.pings.flushDenied()
 	case "host":
 		g.guard.setHost(message.Addresses)
 	case "kill":

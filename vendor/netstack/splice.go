@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,18 +11,8 @@ import (
 )
 
 const (
-	// An idle direction holds a small buffer; one that fills it gets a large one while it does.
-	smallBuffer = 16 << 10
-	largeBuffer = 256 << 10
 	// drainIdle bounds a half-closed flow on which nothing moves any more.
 	drainIdle = 5 * time.Minute
-	// finLinger lets the guest acknowledge our FIN before the endpoint goes.
-	finLinger = 5 * time.Second
-)
-
-var (
-	smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallBuffer); return &b }}
-	largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }}
 )
 
 // halfConn is a stream whose directions end separately.
@@ -43,14 +32,13 @@ func (t tcpHalf) Abort() {
 
 // pump copies one direction and passes its end on: an EOF as a half-close, an error as a reset.
 func pump(dst halfConn, src io.Reader, count *atomic.Int64) error {
-	pool := &smallBuffers
-	buf := pool.Get().(*[]byte)
-	defer func() { pool.Put(buf) }()
+	through := newCopyBuffer()
+	defer through.release()
 	for {
-		n, err := src.Read(*buf)
+		n, err := src.Read(*through.buf)
 		if n > 0 {
 			count.Add(int64(n))
-			if _, werr := dst.Write((*buf)[:n]); werr != nil {
+			if _, werr := dst.Write((*through.buf)[:n]); werr != nil {
 				return errWrite
 			}
 		}
@@ -61,19 +49,8 @@ func pump(dst halfConn, src io.Reader, count *atomic.Int64) error {
 			dst.Abort()
 			return errRead
 		}
-		if want := poolFor(n); want != pool {
-			pool.Put(buf)
-			pool = want
-			buf = pool.Get().(*[]byte)
-		}
+		through.fit(n)
 	}
-}
-
-func poolFor(read int) *sync.Pool {
-	if read >= smallBuffer {
-		return &largeBuffers
-	}
-	return &smallBuffers
 }
 
 var (
@@ -124,11 +101,7 @@ func (g *gateway) splice(f *flow, guest *guestConn, other halfConn) {
 		end = endResetByUpstream
 	}
 	if end == endEOF {
-		select {
-		case <-hangup:
-		case <-time.After(finLinger):
-		case <-f.gone:
-		}
+		guest.linger(hangup, f.gone, drainIdle)
 	}
 	guest.Close()
 	other.Close()
@@ -155,4 +128,18 @@ func (w *drainWatch) look() {
 	}
 	w.moved = moved
 	w.timer.Reset(drainIdle)
+}
+
+// linger waits until the guest has taken everything, our FIN included. One that stopped reading would make
+// the stack keep what is left for ever, and nobody count it: it is reset in the end.
+func (c *guestConn) linger(hangup, gone <-chan struct{}, patience time.Duration) {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-hangup:
+	case <-gone:
+		c.Abort()
+	case <-late.C:
+		c.Abort()
+	}
 }

@@ -18,6 +18,8 @@ import (
 
 const (
 	nicID = 1
+	// subnet4Bits is the size of the cable's IPv4 network, as DHCP says it.
+	subnet4Bits = 24
 	// txQueue bounds the packets that wait for a slow guest; beyond it they are dropped.
 	txQueue = 1024
 	// bufferMax lets auto-tuning grow to the bandwidth of a local link with a 64 KiB MTU.
@@ -69,8 +71,8 @@ func newStack(l *link) (*stack.Stack, error) {
 		return nil, fmt.Errorf("promiscuous: %s", err)
 	}
 	s.SetRouteTable([]tcpip.Route{
-		{Destination: subnetOf(l.addrs.guest4, 24), NIC: nicID},
-		{Destination: subnetOf(l.addrs.guest6, 64), NIC: nicID},
+		{Destination: subnetOf(l.addrs.guest4, subnet4Bits), NIC: nicID},
+		{Destination: subnetOf(l.addrs.guest6, prefixLength), NIC: nicID},
 		{Destination: header.IPv6LinkLocalPrefix.Subnet(), NIC: nicID},
 	})
 	return s, nil

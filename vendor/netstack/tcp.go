@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -44,7 +45,7 @@ func (g *gateway) tcpHandler() func(stack.TransportEndpointID, *stack.PacketBuff
 		if flags&(header.TCPFlagSyn|header.TCPFlagAck|header.TCPFlagFin) != header.TCPFlagSyn {
 			return flags&header.TCPFlagSyn != 0 // odd combinations are dropped, strays get a RST
 		}
-		if g.quiet.has(id) {
+		if g.quiet.has(id) || g.overloaded() {
 			return true
 		}
 		key := target{"tcp", addrOf(id.LocalAddress), id.LocalPort}
@@ -141,7 +142,11 @@ type guestConn struct {
 	replay []byte
 	// handed holds the first bytes of a guest that leaves its splice for sbx.
 	handed atomic.Pointer[[]byte]
+	over   sync.Once
 }
+
+// streams are the connections with the guest that live.
+var streams atomic.Int64
 
 func newGuestConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *guestConn {
 	endpoint.SocketOptions().SetKeepAlive(true)
@@ -149,14 +154,28 @@ func newGuestConn(queue *waiter.Queue, endpoint tcpip.Endpoint) *guestConn {
 	endpoint.SetSockOpt(&idle)
 	endpoint.SetSockOpt(&interval)
 	endpoint.SetSockOptInt(tcpip.KeepaliveCountOption, keepAliveCount)
+	if size := windowFor(streams.Add(1)); size > 0 {
+		endpoint.SocketOptions().SetSendBufferSize(size, true)
+		endpoint.SocketOptions().SetReceiveBufferSize(size, true)
+	}
 	return &guestConn{TCPConn: gonet.NewTCPConn(queue, endpoint), endpoint: endpoint, queue: queue}
+}
+
+func (c *guestConn) end() { c.over.Do(func() { streams.Add(-1) }) }
+
+// Close ends the connection; what was written still arrives.
+func (c *guestConn) Close() error {
+	c.end()
+	return c.TCPConn.Close()
 }
 
 // Abort resets the connection.
 func (c *guestConn) Abort() {
-	if c.handed.Load() == nil {
-		c.endpoint.Abort()
+	if c.handed.Load() != nil {
+		return
 	}
+	c.end()
+	c.endpoint.Abort()
 }
 
 func (g *gateway) openTCP(request *tcp.ForwarderRequest) {

@@ -91,7 +91,7 @@ func (t *udpTable) handle(id stack.TransportEndpointID, packet *stack.PacketBuff
 	payload := packet.Data().AsRange().ToSlice()
 	t.mu.Lock()
 	u := t.live[id]
-	if u == nil && !t.g.inbound.isLate(id) {
+	if u == nil && !t.g.inbound.isLate(id) && !t.g.overloaded() {
 		u = t.admit(id)
 	}
 	if u == nil {

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"time"
 )
 
 // server is a server of the guest that listens in the one family of its address: over TCP it echoes, and ends
@@ -64,5 +65,6 @@ func idle(o options) (any, error) {
 		conns[i] = c
 	}
 	fmt.Fprintln(os.Stderr, "holding")
-	select {}
+	time.Sleep(time.Hour)
+	return nil, nil
 }
