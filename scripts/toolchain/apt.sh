@@ -14,6 +14,8 @@ package_for() {
     dnsmasq) echo dnsmasq-base ;; # without the service
     musl-gcc) echo musl-tools ;;
     xz) echo xz-utils ;;
+    /usr/bin/pip3) echo python3-pip ;;
+    /usr/bin/node) echo nodejs ;;
     /usr/bin/*) echo "${1##*/}" ;; # where the guest looks for it
     pasta) echo passt ;;
     *) echo "$1" ;;

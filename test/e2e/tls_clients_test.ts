@@ -38,7 +38,7 @@ beforeAll(async () => {
       python:
         `python3 -c 'import urllib.request as u; print(u.urlopen("${ORIGIN}/").read().decode(), end="")'`,
       pip:
-        `pip3 install -q --disable-pip-version-check --no-deps --target /tmp/wheel --index-url ${ORIGIN}/files/simple/ greet &&
+        `PIP_ROOT_USER_ACTION=ignore pip3 install -q --disable-pip-version-check --no-deps --target /tmp/wheel --index-url ${ORIGIN}/files/simple/ greet &&
          PYTHONPATH=/tmp/wheel python3 -c 'import greet; print(greet.text)'`,
       requests:
         `python3 -c 'from pip._vendor import requests as r; print(r.get("${ORIGIN}/").text, end="")'`,

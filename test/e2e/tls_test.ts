@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { buildGo } from "../support/build.ts";
 import { type NamespaceGuest, openNamespaceGuest } from "../support/namespace_guest.ts";
 import { PRIVATE, PUBLIC, PUBLIC_2, SHARED } from "../support/places.ts";
-import { until } from "../support/process.ts";
+import { type Run, until } from "../support/process.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -184,6 +184,75 @@ describe("a hello", () => {
     expect(resumed).not.toContain("Reused");
     expect(resumed).toContain("CN = v12.tls.test");
   });
+});
+
+describe("what the guest is offered", () => {
+  /** The versions in which a handshake with this server succeeds. */
+  const versions = (name: string) => `
+for version in tls1 tls1_1 tls1_2 tls1_3; do
+  openssl s_client -connect ${PUBLIC_2}:443 -servername ${name} -$version -cipher 'ALL:@SECLEVEL=0' \
+    </dev/null >/dev/null 2>&1 && echo $version
+done`;
+
+  test.each(["v11", "v12", "v13", "h2"])(
+    "are the versions of a server of habit %s, as far as they are safe",
+    async (habit) => {
+      const script = versions(`${habit}.tls.test`);
+      const words = ({ stdout }: Run) => stdout.split("\n").filter((word) => word !== "");
+      const direct = words(await world.run(["sh", "-c", script]));
+      const through = words(await guest.run(["sh", "-c", script]));
+      // A client offers one version here, so that neither side can make up for the other.
+      expect(through).toEqual(direct.filter((version) => /^tls1_[23]$/.test(version)));
+    },
+  );
+
+  test("are ciphers with forward secrecy and authentication, whatever it asks for", async () => {
+    const script = `
+for cipher in $(openssl ciphers 'ALL:@SECLEVEL=0' | tr : ' '); do
+  openssl s_client -connect ${PUBLIC_2}:443 -servername v12.tls.test -tls1_2 -cipher "$cipher:@SECLEVEL=0" \
+    </dev/null >/dev/null 2>&1 && echo "$cipher"
+done`;
+    const { stdout } = await guest.run(["sh", "-c", script], { limit: 120 });
+    const accepted = stdout.trim().split("\n").filter((cipher) => !cipher.startsWith("TLS_"));
+    expect(accepted.length).toBeGreaterThan(0);
+    for (const cipher of accepted) expect(cipher).toMatch(/^ECDHE-ECDSA-.*(GCM|CHACHA20)/);
+  }, 180_000);
+});
+
+describe("a gigabyte", () => {
+  const GIB = 1 << 30;
+  // Noise, so that a block lost, doubled or swapped anywhere changes the hash.
+  const noise =
+    "openssl enc -aes-128-ctr -nosalt -K 00 -iv 00 -in /dev/zero 2>/dev/null | head -c " + GIB;
+  const hash = async () =>
+    (await world.run(["sh", "-c", `${noise} | sha256sum`])).stdout.split(" ")[0];
+
+  test.each([["HTTP/1.1", "--http1.1"], ["HTTP/2", "--http2"]])(
+    "goes up whole over %s",
+    async (_name, version) => {
+      const to = at("good.cdn.test", SHARED).join(" ");
+      const command =
+        `${noise} | curl -sS ${version} ${to} --cacert ${guest.authority} -T - https://good.cdn.test/sink`;
+      const { stdout } = await guest.run(["sh", "-c", command], { limit: 240 });
+      expect(stdout).toBe(`${GIB} ${await hash()}\n`);
+    },
+    300_000,
+  );
+
+  test.each([["HTTP/1.1", "--http1.1"], ["HTTP/2", "--http2"]])(
+    "comes down whole over %s",
+    async (_name, version) => {
+      const url = `https://good.cdn.test/bytes/${GIB}`;
+      const fetch = (port: number, ca: string) =>
+        `curl -sS ${version} ${at("good.cdn.test", SHARED, port).join(" ")} --cacert ${ca} ` +
+        `${url.replace(".test", `.test:${port}`)} | sha256sum`;
+      const direct = await world.run(["sh", "-c", fetch(8443, world.ca)], { limit: 240 });
+      const through = await guest.run(["sh", "-c", fetch(443, guest.authority)], { limit: 240 });
+      expect(through.stdout).toBe(direct.stdout);
+      expect(through.stdout).toMatch(/^[0-9a-f]{64} /);
+    },
+    300_000,
+  );
 });
 
 describe("an intercepted port", () => {
