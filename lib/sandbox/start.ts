@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import type { GuestNetwork } from "../guest/guest.ts";
@@ -34,6 +35,9 @@ const DNS_TIMEOUT_MS = 5000;
 /** netstack ends when its control channel does; one that takes longer than this is stuck. */
 const NETSTACK_GRACE_MS = 1000;
 
+/** How long a start that is given up may take to leave nothing behind. */
+const GIVE_UP_MS = 1000;
+
 /** See `SandboxBuilder.create`. */
 export async function start(options: SandboxOptions, signal?: AbortSignal): Promise<Sandbox> {
   signal?.throwIfAborted();
@@ -41,10 +45,13 @@ export async function start(options: SandboxOptions, signal?: AbortSignal): Prom
   const abort = () =>
     void lifetime.end(new SbxError("STOPPED", "Cannot start the sandbox: aborted"));
   signal?.addEventListener("abort", abort);
+  const composing = compose(options, lifetime);
   try {
-    return await lifetime.until(compose(options, lifetime), "start the sandbox");
+    return await lifetime.until(composing, "start the sandbox");
   } catch (error) {
     await lifetime.end();
+    // What was being started when the end came is no part yet; it sees the end and goes by itself.
+    await Promise.race([composing.catch(() => {}), delay(GIVE_UP_MS, undefined, { ref: false })]);
     throw error;
   } finally {
     signal?.removeEventListener("abort", abort);
@@ -74,7 +81,7 @@ async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<San
       ...(cable === undefined ? {} : { network: cableEnd(cable.netstack) }),
     },
     host,
-    await machine,
+    await lifetime.until(machine, "start the sandbox"),
   );
   lifetime.add({ gone: guest.exited, stop: () => guest.stop() });
   cable?.netstack.releaseFrames();
@@ -185,7 +192,8 @@ function journalPart(journal: Journal, lifetime: Lifetime, options: SandboxOptio
       journal.write({ event: "end", ...(reason === undefined ? {} : { error: reason.message }) });
       const lost = await journal.close();
       if (lost > 0) {
-        options.onNotice?.(`the journal lacks ${lost} lines, because it could not be written`);
+        const lines = lost === 1 ? "1 line" : `${lost} lines`;
+        options.onNotice?.(`the journal lacks ${lines}, because it could not be written`);
       }
       resolve(undefined);
     },

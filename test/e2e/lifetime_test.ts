@@ -104,6 +104,22 @@ test("the guest's own end in a panic ends everything", async () => {
   expect(processesOf(world)).toEqual([]);
 });
 
+test("a signal gives a start up, at whatever moment, and nothing is left of it", async () => {
+  for (const [signal, status] of [["SIGTERM", 143], ["SIGHUP", 129], ["SIGINT", 130]] as const) {
+    const starts = [0, 100, 300, 600].map(async (ms) => {
+      const running = world.start(["run", "--", "sleep", "60"], { stdin: "" });
+      await until("sbx", () => processesOf(world).some(({ pid }) => pid === running.child.pid));
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      running.kill(signal);
+      const ended = await running.ended;
+      return ended.stderr.replace(/^sbx: the guest is emulated.*\n/m, "") + ended.status;
+    });
+    // At the very beginning nothing handles the signal yet, and the system's own way has the same status.
+    expect(await Promise.all(starts)).toEqual(Array(4).fill(String(status)));
+    await until("the end of all", () => processesOf(world).length === 0, GONE_WITHIN);
+  }
+});
+
 test("a run leaves the host exactly as it was", async () => {
   const home = mkdtempSync(join(tmpdir(), "sbx-home-"));
   try {
