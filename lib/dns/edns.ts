@@ -52,24 +52,21 @@ export function optRecord({ size, rcodeHigh, version, dnssecOk, options }: Edns)
   return { name: ROOT, type: Type.OPT, class: size, ttl, data };
 }
 
-/** The option that carries an extended error. */
+/** So that the smallest UDP answer has room for it beside the longest name. */
+const MAX_ERROR = 200;
+
+/** The option that carries an extended error, its text cut where it is long. */
 export function errorOption({ code, text }: ExtendedError): EdnsOption {
-  const words = new TextEncoder().encode(text);
+  const words = new TextEncoder().encode(text).subarray(0, MAX_ERROR - 2);
   const data = new Uint8Array(2 + words.length);
   new DataView(data.buffer).setUint16(0, code);
   data.set(words, 2);
   return { code: EDE_OPTION, data };
 }
 
-/** The extended errors of a resolver's answer. */
+/** The first extended error of a resolver's answer, unless it is long. */
 export function extendedErrors(edns: Edns | undefined): EdnsOption[] {
-  return (edns?.options ?? []).filter(({ code, data }) => code === EDE_OPTION && data.length >= 2);
-}
-
-/** The code and text of an extended error option. */
-export function readError({ data }: EdnsOption): ExtendedError {
-  return {
-    code: new DataView(data.buffer, data.byteOffset).getUint16(0),
-    text: new TextDecoder().decode(data.subarray(2)).replace(/\0+$/, ""),
-  };
+  return (edns?.options ?? [])
+    .filter(({ code, data }) => code === EDE_OPTION && data.length >= 2 && data.length <= MAX_ERROR)
+    .slice(0, 1);
 }

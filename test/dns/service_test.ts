@@ -57,6 +57,17 @@ test("the extended error names the rule or the list entry", async () => {
   expect(lab.server.received).toEqual([]);
 });
 
+test("the extended error is there even where a small answer has hardly room for it", async () => {
+  const label = "a".repeat(63);
+  const long = [label, label, label, "b".repeat(56)].join(".");
+  const zone = [cname(`${long}.t`, `${long}.ads`)];
+  await using lab = await openLab(policyOf("allow", `deny@.${long}.ads`), zone);
+  const reply = await lab.send(queryFor(`${long}.t`, "A", { additionals: [edns(512)] }));
+  expect(reply?.length).toBeLessThanOrEqual(512);
+  const error = extendedError(dnsPacket.decode(Buffer.from(reply ?? [])));
+  expect(error).toMatch(/^18 rule 0: deny@\.a+\./);
+});
+
 test("block lists hold for every type, transport, letter case and trailing dot", async () => {
   await using lab = await openLab(PUBLIC, [], { blocked: setOf("ads.example.test") });
   for (const type of ["A", "AAAA", "TXT", "MX", "SRV", "UNKNOWN_65", "CAA", "ANY", "NS"]) {
