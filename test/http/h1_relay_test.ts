@@ -266,6 +266,35 @@ function REDIRECT() {
   return head("HTTP/1.1 302 Found", "Location: https://evil.test/?k=v", "Content-Length: 0");
 }
 
+describe("on a connection to nobody in particular", () => {
+  test("each request is judged by the host that it states itself", async () => {
+    const { guest, server, exchanges } = converse({
+      destination: { host: null, port: 80 },
+      judge: ({ host }) => host === "bad.allowed.test" ? { reason: "rule" } : null,
+    });
+    for (const host of ["api.allowed.test", "files.allowed.test:80"]) {
+      guest.say(head("GET / HTTP/1.1", `Host: ${host}`));
+      await server.hears(host);
+      server.say(OK);
+      await guest.hears("hi");
+    }
+    guest.say(head("GET / HTTP/1.1", "Host: bad.allowed.test"));
+    expect(await guest.over()).toContain("HTTP/1.1 403 Forbidden\r\n");
+    expect(server.heard).not.toContain("bad");
+    expect(exchanges.map(({ request }) => request?.host)).toEqual([
+      "api.allowed.test",
+      "files.allowed.test",
+      "bad.allowed.test",
+    ]);
+  });
+
+  test("a request for another port is still for another server", async () => {
+    const { guest } = converse({ destination: { host: null, port: 80 } });
+    guest.say(head("GET / HTTP/1.1", "Host: api.allowed.test:443"));
+    expect(await guest.over()).toContain("sbx-reason: host-mismatch\r\n");
+  });
+});
+
 describe("requests sent ahead", () => {
   test("wait for their turn and are answered in order", async () => {
     const { guest, server, exchanges } = converse();
