@@ -9,6 +9,7 @@
 
 import { generateKeyPairSync } from "node:crypto";
 import { LruMap } from "../base/lru.ts";
+import { Semaphore } from "../base/semaphore.ts";
 import { type Authority, BACKDATE_MS } from "./authority.ts";
 import { DAY_MS } from "./authority_spec.ts";
 import {
@@ -35,6 +36,9 @@ interface Leaf {
 /** Hosts remembered; a forgotten one is made again. */
 const CAPACITY = 1024;
 
+/** Made at the same time: one that is being made holds some 40 kB, and a flood asks for thousands. */
+const AT_ONCE = 4;
+
 /** Far below the 398 days that clients accept, and long enough for any connection. */
 const VALID_MS = 7 * DAY_MS;
 
@@ -45,6 +49,7 @@ export class Leaves {
   readonly #authority: Authority;
   readonly #now: () => number;
   readonly #leaves = new LruMap<string, Leaf>(CAPACITY);
+  readonly #making = new Semaphore(AT_ONCE, "newest");
   readonly #key: string;
   readonly #subjectKey: Promise<SubjectKey>;
   #minted = 0;
@@ -71,7 +76,7 @@ export class Leaves {
     const known = this.#leaves.get(host);
     if (known !== undefined && now < known.staleAt) return known.identity;
     const notAfter = Math.min(now + VALID_MS, this.#authority.notAfter.getTime());
-    const identity = this.#mint(host, now, new Date(notAfter));
+    const identity = this.#making.run(() => this.#mint(host, now, new Date(notAfter)));
     this.#leaves.set(host, { identity, staleAt: now + (notAfter - now) * FRESH_SHARE });
     identity.catch(() => this.#leaves.delete(host));
     return identity;

@@ -137,6 +137,21 @@ test("more names than are kept are forgotten again, and the ones in use are not"
   expect(fresh.minted).toBe(1502);
 });
 
+test("a flood of names keeps only itself waiting", async () => {
+  const fresh = new Leaves(authority);
+  const order: string[] = [];
+  const ask = async (host: string) => {
+    await fresh.leafFor(host);
+    order.push(host);
+  };
+  const flood = Array.from({ length: 500 }, (_, index) => ask(`x${index}.example`));
+  const asked = ask("wanted.example");
+  await Promise.all([...flood, asked]);
+  // Behind those that were being made already, and those asked for since: none.
+  expect(order.indexOf("wanted.example")).toBeLessThan(10);
+  expect(order.length).toBe(501);
+});
+
 test("a leaf is made anew before it expires, and never outlives its authority", async () => {
   let now = Date.now();
   const { authority: short } = await makeAuthority({ days: 3 });
