@@ -96,7 +96,7 @@ async function serve(
   alpn: string | null,
   upstream: Upstream,
 ): Promise<void> {
-  // Decision 18: what a request states is what the session stated. One without a name may name any
+  // What a request states is what the session stated. One without a name may name any
   // host that policy would let it reach at this address.
   const destination = { host: hello.sni, port: info.dport };
   await carry({ guest, upstream, alpn, opaque, destination, judge, onExchange });

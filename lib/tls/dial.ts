@@ -3,7 +3,7 @@
  *
  * Whoever calls has judged the address; nothing here resolves a name. Nothing of the guest is sent
  * before the server has proved its name, and no session is ever resumed or shared: each belongs to
- * one flow (decision 18 and the reason for it, cross-talk between guests, in docs/tls.md).
+ * one flow, so that answers cannot cross between guests.
  *
  * @module
  */

@@ -1,9 +1,9 @@
 /**
  * The guest's end of an intercepted session: sbx plays the server, with a leaf of its own authority.
  *
- * One context a flow, so that a ticket of one name is worth nothing under another (the guest then has
- * to shake hands anew, under the rules of the name that it states now), and no early data, which a
- * guest could replay.
+ * Bun keeps one context for equal options, and a leaf is for one host: so a session can be resumed for
+ * that host alone, and a ticket of one name is worth nothing under another (test/e2e/tls_hostile_test.ts
+ * would tell). No early data is taken, which a guest could replay.
  *
  * @module
  */

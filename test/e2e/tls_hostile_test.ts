@@ -1,9 +1,10 @@
 /**
- * Peers that stall inside intercepted TLS: what sbx holds for them stays small, and others are served meanwhile.
+ * Peers that stall, flood or replay inside intercepted TLS: what sbx holds for them stays small, and others are
+ * served meanwhile.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type NamespaceGuest, openNamespaceGuest } from "../support/namespace_guest.ts";
-import { SHARED } from "../support/places.ts";
+import { EVIL, SHARED } from "../support/places.ts";
 import { type Running, until } from "../support/process.ts";
 import { openWorld, type World } from "../support/world.ts";
 
@@ -76,3 +77,41 @@ test.each([["HTTP/1.1", "--http1.1"], ["HTTP/2", "--http2"]])(
     await settles(argv);
   },
 );
+
+test("a guest that asks for a thousand names gets them, and others are served meanwhile", async () => {
+  await guest.run(curl(`${ORIGIN}/`));
+  const before = guest.deciderMemory();
+  const script = `
+import ssl, socket, sys
+from concurrent.futures import ThreadPoolExecutor
+context = ssl.create_default_context(cafile=sys.argv[1])
+def shake(i):
+    name = "n%d.evil.test" % i
+    with context.wrap_socket(socket.create_connection(("${EVIL}", 443), 60), server_hostname=name) as s:
+        return (("DNS", name),) == s.getpeercert()["subjectAltName"]
+with ThreadPoolExecutor(16) as pool: print(sum(pool.map(shake, range(1000))))`;
+  const flood = guest.start(["python3", "-c", script, guest.authority], { stdin: "" });
+  const { stdout } = await guest.run(curl("-m", "60", `${ORIGIN}/`));
+  expect(stdout).toContain("hello from");
+  expect((await flood.ended).stdout).toBe("1000\n");
+  await until("memory to be given back", () => guest.deciderMemory() - before < 100, 60);
+});
+
+test("a session of TLS 1.3 takes no early data, and is worth nothing under another name", async () => {
+  const ticket = `${world.scratch}/ticket`;
+  const ask = "printf 'GET / HTTP/1.1\\r\\nHost: good.cdn.test\\r\\nConnection: close\\r\\n\\r\\n'";
+  const client = (name: string) =>
+    `openssl s_client -connect ${SHARED}:443 -servername ${name} -tls1_3 2>&1`;
+  const script = `${ask} | ${
+    client("good.cdn.test")
+  } -sess_out ${ticket} | grep -m 1 'Max Early Data'
+    ${ask} >${ticket}.early
+    ${ask} | ${
+    client("good.cdn.test")
+  } -sess_in ${ticket} -early_data ${ticket}.early | grep '^Early data'
+    ${client("h1.tls.test")} -sess_in ${ticket} </dev/null | grep -oE '^(New|Reused)'`;
+  await world.internet.reset();
+  const { stdout } = await guest.run(["sh", "-c", script]);
+  expect(stdout).toBe("    Max Early Data: 0\nEarly data was not sent\nNew\n");
+  expect((await world.internet.report()).requests).toHaveLength(2);
+});
