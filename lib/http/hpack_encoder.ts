@@ -50,6 +50,7 @@ export class HpackEncoder {
   /** The peer's SETTINGS_HEADER_TABLE_SIZE changed. */
   setLimit(bytes: number): void {
     const limit = Math.min(bytes, MAX_TABLE);
+    if (limit === this.#table.limit) return;
     this.#resized = Math.min(limit, this.#resized ?? limit);
     this.#table.resize(limit);
   }

@@ -44,6 +44,8 @@ export function terminate(spec: TerminateSpec): Promise<Duplex | null> {
     ciphers: GUEST_CIPHERS,
   });
   const fail = () => {
+    engine.off("close", fail);
+    carrier.off("cut", fail);
     resolve(null);
     engine.destroy();
     linger(guest);
