@@ -12,6 +12,7 @@
  * @module
  */
 import type { Buffer } from "node:buffer";
+import { Budget } from "./budget.ts";
 import { Conduit, type ConduitSink } from "./conduit.ts";
 import { Code, H2Error, MAX_WINDOW, Setting } from "./h2_frame.ts";
 import type { Windows } from "./h2_inflow.ts";
@@ -20,12 +21,25 @@ import { H2Session, type SessionSink } from "./h2_session.ts";
 import { H2Streams } from "./h2_streams.ts";
 import type { RelayContext } from "./relay.ts";
 
+/** What all connections may hold beyond their windows for streams that stall. */
+const BUDGET = new Budget(64 << 20);
+
 /**
  * What may wait from a side. Servers are far away, and fill a window once a round trip; guests are near.
  * A guest may hold a thousand connections like this, and read none.
  */
-export const FROM_GUEST: Windows = { streamWindow: 512 << 10, window: 1 << 20 };
-export const FROM_UPSTREAM: Windows = { streamWindow: 1 << 20, window: 2 << 20 };
+export const FROM_GUEST: Windows = {
+  streamWindow: 512 << 10,
+  window: 1 << 20,
+  loan: 8 << 20,
+  budget: BUDGET,
+};
+export const FROM_UPSTREAM: Windows = {
+  streamWindow: 1 << 20,
+  window: 2 << 20,
+  loan: 16 << 20,
+  budget: BUDGET,
+};
 
 /** Content that is framed before it is seen whether the recipient still takes it. */
 const TURN = 128 * 1024;
@@ -140,6 +154,8 @@ export class H2Relay implements ConduitSink {
 
   over(): void {
     this.#streams.reportAll();
+    this.#guest.close();
+    this.#upstream?.close();
   }
 
   /** The server is there: the guest learns what it may do, and is read. */

@@ -32,6 +32,7 @@ import {
   Setting,
   unpad,
 } from "./h2_frame.ts";
+import { type HeaderBlock, HeaderBlocks } from "./h2_blocks.ts";
 import { Inflow, type Windows } from "./h2_inflow.ts";
 import { Outflow } from "./h2_outflow.ts";
 import { applySettings, DEFAULT_SETTINGS, type PeerSettings } from "./h2_settings.ts";
@@ -84,13 +85,13 @@ export class H2Session {
   #settled = false;
   /** The highest stream that the peer (server) or we (client) opened. */
   #lastStream: number;
-  /** A header block whose CONTINUATION has to come next. */
-  #block: { stream: number; parts: Buffer[]; size: number; end: boolean } | null = null;
+  readonly #blocks: HeaderBlocks;
 
   constructor(spec: SessionSpec) {
     const { role, limits, now, sink, write } = spec;
     this.#spec = spec;
     this.#decoder = new HpackDecoder(limits, TABLE);
+    this.#blocks = new HeaderBlocks(limits.headBytes);
     this.#cheap = new TokenBucket(CHEAP_FRAMES.perSecond, CHEAP_FRAMES.burst, now);
     this.#resets = new TokenBucket(RESETS.perSecond, RESETS.burst, now);
     this.#reader = new FrameReader(role === "server");
@@ -118,12 +119,11 @@ export class H2Session {
     return this.#inflow.size;
   }
 
-  /** Whether the end of the stream is still to be sent. */
+  /** Whether the end of the stream is still to be sent, and whether it was received. */
   isSending(stream: number): boolean {
     return this.#outflow.has(stream);
   }
 
-  /** Whether the end of the stream was received. */
   hasReceived(stream: number): boolean {
     return this.#inflow.hasEnded(stream);
   }
@@ -201,6 +201,11 @@ export class H2Session {
     this.#inflow.consumed(stream, bytes);
   }
 
+  /** The connection is over. */
+  close(): void {
+    this.#inflow.close();
+  }
+
   /** Called for each stream error that the peer provoked by other means than a reset. */
   charge(): void {
     if (!this.#resets.take()) throw new H2Error(Code.EnhanceYourCalm, "too many resets");
@@ -211,9 +216,7 @@ export class H2Session {
     if (!this.#settled && (type !== FrameType.Settings || (flags & Flag.Ack) !== 0)) {
       throw new H2Error(Code.Protocol, "no settings first");
     }
-    if (
-      this.#block !== null && (type !== FrameType.Continuation || stream !== this.#block.stream)
-    ) {
+    if (this.#blocks.isInterruptedBy(frame)) {
       throw new H2Error(Code.Protocol, "a header block interrupted");
     }
     switch (type) {
@@ -239,10 +242,7 @@ export class H2Session {
       case FrameType.Goaway:
         if (stream !== 0) throw misplaced();
         if (frame.payload.length < 8) throw sized();
-        return this.#spec.sink.goaway(
-          frame.payload.readUInt32BE(0) & MAX_WINDOW,
-          frame.payload.readUInt32BE(4),
-        );
+        return this.#takeGoaway(frame.payload);
       case FrameType.Priority:
         if (stream === 0) throw misplaced();
         return;
@@ -278,30 +278,18 @@ export class H2Session {
   #takeHeaders(frame: Frame): void {
     const { stream, flags } = frame;
     if (stream === 0) throw misplaced();
-    const part = unpad(frame, true);
     const end = (flags & Flag.EndStream) !== 0;
-    this.#block = { stream, parts: [], size: 0, end };
-    this.#collect(part, (flags & Flag.EndHeaders) !== 0);
+    this.#takeBlock(this.#blocks.begin(stream, end, unpad(frame, true), flags));
   }
 
   #takeContinuation({ flags, payload }: Frame): void {
-    if (this.#block === null) throw new H2Error(Code.Protocol, "a header block without beginning");
     if (!this.#cheap.take()) throw new H2Error(Code.EnhanceYourCalm, "too many control frames");
-    this.#collect(payload, (flags & Flag.EndHeaders) !== 0);
+    this.#takeBlock(this.#blocks.go(payload, flags));
   }
 
-  #collect(part: Buffer, last: boolean): void {
-    const block = this.#block;
+  #takeBlock(block: HeaderBlock | null): void {
     if (block === null) return;
-    block.size += part.length;
-    if (block.size > this.#spec.limits.headBytes) {
-      throw new H2Error(Code.EnhanceYourCalm, "a header block without end");
-    }
-    block.parts.push(part);
-    if (!last) return;
-    this.#block = null;
-    const whole = block.parts.length === 1 ? part : Buffer.concat(block.parts);
-    this.#takeFields(block.stream, this.#decoder.decode(whole), block.end);
+    this.#takeFields(block.stream, this.#decoder.decode(block.bytes), block.end);
   }
 
   #takeFields(stream: number, fields: Field[] | null, end: boolean): void {
@@ -330,6 +318,10 @@ export class H2Session {
     if (this.#settled) return;
     this.#settled = true;
     this.#spec.sink.settings();
+  }
+
+  #takeGoaway(payload: Buffer): void {
+    this.#spec.sink.goaway(payload.readUInt32BE(0) & MAX_WINDOW, payload.readUInt32BE(4));
   }
 
   #takeReset({ stream, payload }: Frame): void {

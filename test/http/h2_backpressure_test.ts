@@ -50,13 +50,13 @@ test("a server that gives no credit leaves its guest without credit", async () =
 
 test("content beyond the credit resets its stream, and beyond all credit ends the connection", async () => {
   const { guest, server } = await converse();
-  const { streamWindow, window } = FROM_GUEST;
+  const { streamWindow, window, loan } = FROM_GUEST;
   guest.headers(1, POST, false);
   guest.data(1, Buffer.alloc(streamWindow + 1));
   expect(await guest.hears("reset")).toEqual({ type: "reset", stream: 1, code: Code.FlowControl });
   await server.hears("reset");
   // What was dropped with its stream is given back; the rest of the credit fits these.
-  for (let stream = 3; stream < 3 + 2 * window / streamWindow; stream += 2) {
+  for (let stream = 3; stream < 3 + 2 * (window + loan) / streamWindow; stream += 2) {
     guest.headers(stream, POST, false);
     guest.data(stream, Buffer.alloc(streamWindow));
   }
@@ -65,6 +65,25 @@ test("content beyond the credit resets its stream, and beyond all credit ends th
   guest.headers(101, POST, false);
   guest.data(101, Buffer.alloc(streamWindow));
   expect((await guest.hears("goaway")).code).toBe(Code.FlowControl);
+});
+
+test("streams that stall hold up no others, though they have more than the window waiting", async () => {
+  const { guest, server } = await converse();
+  const stalled = [1, 3, 5, 7, 9];
+  for (const stream of [...stalled, 11]) guest.headers(stream, GET);
+  await server.hears("headers", ({ stream }) => stream === 11);
+  guest.credit(0, 64 * MB); // but none for any stream
+  const { streamWindow, window } = FROM_UPSTREAM;
+  expect(stalled.length * streamWindow).toBeGreaterThan(window);
+  for (const stream of stalled) {
+    server.headers(stream, { ":status": "200" }, false);
+    server.data(stream, Buffer.alloc(streamWindow));
+  }
+  server.headers(11, { ":status": "200" }, false);
+  server.data(11, "small", true);
+  await guest.hears("data", ({ stream, end }) => stream === 11 && end);
+  expect(server.heard.some(({ type }) => type === "goaway")).toBe(false);
+  guest.stream.destroy();
 });
 
 test("pieces of one byte by the hundred thousand are held as the bytes that they are", async () => {
