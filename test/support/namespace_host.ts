@@ -33,9 +33,7 @@ const journal: Journal = {
   close: () => Promise.resolve(0),
 };
 
-/** Interpreted, a module's CommonJS imports are evaluated in the order in which they were read from disk. */
 async function intercepting(tls: Partial<TlsSettings>): Promise<Interceptor | undefined> {
-  await import("../../lib/tls/reflection.ts");
   const { openInterceptor } = await import("../../lib/sandbox/interceptor.ts");
   return openInterceptor({ ...DEFAULT_TLS, intercept: true, ...tls });
 }
