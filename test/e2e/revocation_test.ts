@@ -19,21 +19,22 @@ afterAll(() => world?.[Symbol.asyncDispose]());
 
 /** In the guest: three conversations without end; says when one of them ends. */
 const TALK = `
-import socket, threading, time
+import os, socket, threading, time
+def say(*words): os.write(1, (" ".join(words) + "\\n").encode()) # whole lines, whichever thread
 def tcp(at):
     s = socket.create_connection((at, 7), 20)
-    print("talking", at, flush=True)
+    say("talking", at)
     try:
         while True:
             s.sendall(b"x"); s.recv(1) or exit(); time.sleep(0.02)
-    except (OSError, SystemExit) as e: print("ended", at, type(e).__name__, flush=True)
+    except (OSError, SystemExit) as e: say("ended", at, type(e).__name__)
 def udp(at):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.05); s.connect((at, 7))
     told = False
     while True:
         try:
             s.send(b"x"); s.recv(99)
-            if not told: told = True; print("talking udp", flush=True)
+            if not told: told = True; say("talking udp")
         except OSError: pass
         time.sleep(0.02)
 for f, at in ((tcp, "${PUBLIC}"), (tcp, "${PUBLIC_2}"), (udp, "${PUBLIC_2}")):

@@ -147,7 +147,7 @@ func (r *rig) listen() {
 		if m.T == "flow" {
 			verdict := r.judge(m.flowInfo)
 			verdict.T, verdict.ID, verdict.Epoch = "verdict", m.ID, r.g.control.epoch.Load()
-			r.say(verdict)
+			go r.say(verdict) // netstack may be waiting to be read
 		}
 	}
 }
