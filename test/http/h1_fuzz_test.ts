@@ -70,7 +70,7 @@ describe("however the bytes are cut", () => {
     for (let seed = 1; seed <= 100; seed++) {
       expect(await hear((stream) => dribble(stream, all, random(seed)))).toBe(whole);
     }
-  });
+  }, 30_000);
 
   test("the guest's client reads the same responses", async () => {
     for (const response of RESPONSES) {
@@ -88,7 +88,7 @@ describe("however the bytes are cut", () => {
         expect(cut).toBe(whole);
       }
     }
-  });
+  }, 30_000);
 });
 
 /** The bytes with each body's chunks joined: they may be cut anywhere, all else may not. */

@@ -100,7 +100,7 @@ test("pieces of one byte by the hundred thousand are held as the bytes that they
   server.credit(0, 4 * MB);
   server.credit(1, 4 * MB);
   await guest.hears("credit", ({ stream }) => stream === 1);
-});
+}, 30_000);
 
 test("16 MiB go up and down at once, through windows of every size", async () => {
   const server = http2.createServer({ settings: { initialWindowSize: 10_000 } });

@@ -69,7 +69,7 @@ describe("HPACK", () => {
       });
       expect(listed(decoder.decode(encoder.encode(fields)))).toEqual(listed(fields));
     }
-  });
+  }, 30_000);
 
   test("lets nothing but its own error escape from 50,000 mutations", () => {
     const encoder = new HpackEncoder();
@@ -142,7 +142,7 @@ test("however the bytes are cut, the server hears the same", async () => {
   const whole = await hear(bytes.length);
   expect(whole.content.map(([, text]) => text.length)).toEqual([10, 20_000]);
   for (const size of [1, 2, 3, 9, 10, 100, 1_000]) expect(await hear(size)).toEqual(whole);
-});
+}, 60_000);
 
 /** A server of Bun's, which reads what the relay sends on. */
 function oracle(connection: Duplex, read: (request: string) => void) {

@@ -92,7 +92,7 @@ describe("terminate()", () => {
       if (received >= bytes.length) break;
     }
     expect(hash.digest("hex")).toBe(new Bun.CryptoHasher("sha256").update(bytes).digest("hex"));
-  });
+  }, 30_000);
 
   test("ends after everything was sent", async () => {
     const { port, accepted } = await listen();
@@ -127,7 +127,7 @@ describe("terminate()", () => {
     }
     expect(taken).toBeLessThan(64 << 20); // mostly the kernel's buffers
     session.destroy();
-  });
+  }, 30_000);
 
   test("tells a guest that was cut off from one that closed", async () => {
     const { port, accepted, flows } = await listen();
