@@ -1,0 +1,69 @@
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { SbxError } from "../../lib/base/errors.ts";
+import { type MachineSpec, qemuArgv } from "../../lib/guest/qemu_args.ts";
+import { assetPath } from "../../lib/host/assets.ts";
+
+const SPEC: MachineSpec = {
+  architecture: "x64",
+  accelerator: "tcg",
+  cpus: 1,
+  memoryMiB: 512,
+  kernel: "/dev/fd/5",
+  initramfs: "/dev/fd/6",
+  tscKHz: 2_000_000,
+  agentFd: 3,
+  shares: [],
+};
+
+/** The value after an option. */
+function valueOf(option: string, spec: Partial<MachineSpec>): string {
+  const argv = qemuArgv({ ...SPEC, ...spec });
+  return argv[argv.indexOf(option) + 1] ?? "";
+}
+
+test("the machine follows architecture, accelerator and what is known of the clock", () => {
+  for (
+    const [spec, machine, cpu, words, without] of [
+      [{}, "microvm,pcie=on", "max,-erms", ["tsc_early_khz=2000000", "rodata=off"], ["ttyAMA0"]],
+      [{ tscKHz: 0 }, "q35", "max,-erms", ["console=ttyS0"], ["tsc_early_khz"]],
+      [{ accelerator: "kvm" }, "microvm,pcie=on", "host", [], ["tsc_early_khz", "rodata"]],
+      [{ architecture: "arm64" }, "virt", "max,pauth-impdef=on", ["ttyAMA0"], ["rodata", "tsc"]],
+    ] as const
+  ) {
+    expect(valueOf("-machine", spec)).toBe(machine);
+    expect(valueOf("-cpu", spec)).toBe(cpu);
+    const line = valueOf("-append", spec);
+    for (const word of words) expect(line).toContain(word);
+    for (const word of without) expect(line).not.toContain(word);
+  }
+});
+
+test("QEMU confines itself, adds nothing of its own, and has a network only when told", () => {
+  for (const architecture of ["x64", "arm64"] as const) {
+    const argv = qemuArgv({ ...SPEC, architecture });
+    expect(argv).toContain("-nodefaults");
+    expect(argv).toContain("-no-user-config");
+    expect(valueOf("-sandbox", { architecture })).toMatch(
+      /^on,.*elevateprivileges=deny,spawn=deny/,
+    );
+    expect(argv.join(" ")).not.toMatch(/-netdev|virtio-net/);
+  }
+  const network = { fd: 4, mac: "52:54:00:00:00:02" };
+  expect(valueOf("-netdev", { network })).toContain("addr.str=4");
+});
+
+test("a share's path reaches QEMU as it is, or is refused", () => {
+  const share = (path: string) => ({ shares: [{ tag: "t", path, readOnly: true }] });
+  expect(valueOf("-fsdev", share("/a,b=c d"))).toContain("path=/a,,b=c d,");
+  expect(valueOf("-fsdev", share("/a"))).toEndWith("readonly=on");
+  for (const path of ["/a\nb", "/a\0b"]) {
+    expect(() => valueOf("-fsdev", share(path))).toThrow(SbxError);
+  }
+});
+
+test("the guest's modules carry no signature, whose hashing a boot would pay for", async () => {
+  const medium = readFileSync(await assetPath("initramfs"), "latin1");
+  expect(medium).toContain("modules/9p.ko");
+  expect(medium).not.toContain("~Module signature appended~");
+});
