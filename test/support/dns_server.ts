@@ -72,13 +72,8 @@ export class DnsServer {
       const udp = createSocket(address.includes(":") ? "udp6" : "udp4");
       udp.bind(0, address);
       await once(udp, "listening");
-      const tcp = createServer();
-      tcp.listen(udp.address().port, address);
-      const bound = await Promise.race([
-        once(tcp, "listening").then(() => true),
-        once(tcp, "error").then(() => false),
-      ]);
-      if (bound) {
+      const tcp = createServer().listen(udp.address().port, address);
+      if (await once(tcp, "listening").then(() => true, () => false)) {
         const server = new DnsServer(address, udp, tcp);
         server.zone.push(...zone);
         return server;
