@@ -85,7 +85,8 @@ func (port *udpPort) flowOf(peer netip.AddrPort) *udpFlow {
 		return nil
 	}
 	table := port.p.g.udp
-	u := &udpFlow{flow: f, seen: time.Now(), six: &port.six}
+	now := time.Now()
+	u := &udpFlow{flow: f, seen: now, spoke: now, six: &port.six}
 	u.peer = func(answer []byte) { port.conn.WriteToUDPAddrPort(answer, peer) }
 	port.peers[peer] = u
 	table.mu.Lock()
@@ -99,7 +100,8 @@ func (port *udpPort) flowOf(peer netip.AddrPort) *udpFlow {
 	return u
 }
 
-// makeRoom forgets the peers whose flows are over, or else the one that was silent longest.
+// makeRoom forgets the peers whose flows are over, or else the one that was silent longest. What the guest
+// answers does not count: its answers to a crowd that waited for verdicts come late, all at once.
 func (port *udpPort) makeRoom() {
 	table := port.p.g.udp
 	table.mu.Lock()
@@ -108,7 +110,7 @@ func (port *udpPort) makeRoom() {
 	for peer, u := range port.peers {
 		if u.flow.over() {
 			delete(port.peers, peer)
-		} else if first := port.peers[oldest]; first == nil || u.seen.Before(first.seen) {
+		} else if first := port.peers[oldest]; first == nil || u.spoke.Before(first.spoke) {
 			oldest = peer
 		}
 	}
@@ -154,6 +156,7 @@ func (p *publisher) isLate(id stack.TransportEndpointID) bool {
 func (t *udpTable) fromPeer(u *udpFlow, payload []byte) {
 	t.mu.Lock()
 	u.seen = time.Now()
+	u.spoke = u.seen
 	if u.state == udpAsked {
 		u.hold(payload)
 	}

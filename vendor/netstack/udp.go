@@ -49,6 +49,7 @@ type udpFlow struct {
 	conn     *net.UDPConn
 	stream   *muxDatagrams
 	seen     time.Time
+	spoke    time.Time // inbound: when the peer last sent something
 	answered bool
 	// Of an inbound flow: where the guest's answers go, the datagram that may have to be sent again,
 	// whether the flow has moved to the guest's other address, and where those of its port went.
