@@ -55,7 +55,7 @@ beforeAll(async () => {
       grpc: `/tools/webclient grpc --url ${ORIGIN} --count 50`,
       strict:
         `openssl s_client -connect good.cdn.test:443 -servername good.cdn.test -showcerts </dev/null 2>/dev/null |
-         sed -n '/BEGIN/,/END/p' >/tmp/leaf.pem &&
+         sed -n '/-BEGIN CERT/,/-END CERT/p' >/tmp/leaf.pem &&
          openssl verify -x509_strict -purpose sslserver -verify_hostname good.cdn.test /tmp/leaf.pem`,
       trace: `curl -sS -o /dev/null -w '%{http_code}' --http1.1 -X TRACE ${ORIGIN}/`,
       otherHost: `curl -sS --http1.1 -w '%{http_code}' -H 'Host: bad.cdn.test' ${ORIGIN}/`,
