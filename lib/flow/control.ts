@@ -24,8 +24,11 @@ import {
 
 const PING_MS = 1_000;
 
-/** netstack answers pings from a goroutine of its own: this much silence means it hangs. */
-const SILENCE_MS = 10_000;
+/**
+ * netstack answers pings from a goroutine of its own: so many in a row without a word mean that it hangs. They are
+ * counted, because time in which this process was not let run says nothing about netstack.
+ */
+const MAX_UNANSWERED = 10;
 
 /** Messages other than the handshake's and pongs. Must not throw. */
 export type ControlSink = (message: FromNetstack) => void;
@@ -46,7 +49,7 @@ export class Control {
   #greeted = false;
   #over = false;
   #pings = 0;
-  #heard = performance.now();
+  #unanswered = 0;
 
   constructor(channel: ByteChannel, config: ConfigMessage, sink: ControlSink) {
     this.#channel = channel;
@@ -81,7 +84,7 @@ export class Control {
   }
 
   #receive(bytes: Uint8Array, config: ConfigMessage): void {
-    this.#heard = performance.now();
+    this.#unanswered = 0;
     try {
       for (const message of this.#reader.push(bytes)) {
         if (this.#over) return;
@@ -119,7 +122,7 @@ export class Control {
   }
 
   #ping(): void {
-    if (performance.now() - this.#heard > SILENCE_MS) {
+    if (this.#unanswered++ >= MAX_UNANSWERED) {
       return this.#end(new SbxError("NETSTACK_LOST", "Cannot go on: netstack does not answer"));
     }
     if (this.#greeted) this.send({ t: "ping", n: ++this.#pings });

@@ -70,7 +70,13 @@ export function parseMessage(text: string): FromNetstack {
   const m = new Fields(text);
   switch (m.text("t")) {
     case "flow":
-      return { t: "flow", id: m.count("id"), epoch: m.count("epoch"), ...flowInfo(m) };
+      return {
+        t: "flow",
+        id: m.count("id"),
+        epoch: m.count("epoch"),
+        ...flowInfo(m),
+        ...(m.has("credit") ? { credit: m.count("credit") } : {}),
+      };
     case "cached":
       return { t: "cached", id: m.count("id"), action: m.one("action", ACTIONS), ...flowInfo(m) };
     case "first":

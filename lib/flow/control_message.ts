@@ -48,7 +48,13 @@ export type FlowEnd =
 export type FromNetstack =
   | { readonly t: "hello"; readonly v: number; readonly pid: number }
   | { readonly t: "ready" | "link-down" | "stats" }
-  | { readonly t: "flow"; readonly id: number; readonly epoch: number } & FlowInfo
+  | FlowInfo & {
+    readonly t: "flow";
+    readonly id: number;
+    readonly epoch: number;
+    /** On the flows channel: bytes that each direction of a stream may have under way at first. */
+    readonly credit?: number;
+  }
   | { readonly t: "cached"; readonly id: number; readonly action: VerdictAction } & FlowInfo
   | { readonly t: "first"; readonly id: number; readonly data: Uint8Array; readonly end: FirstEnd }
   | { readonly t: "gone"; readonly id: number }

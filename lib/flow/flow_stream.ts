@@ -7,7 +7,7 @@
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { SbxError } from "../base/errors.ts";
-import { encodeCredit, encodeFrame, FrameType, MAX_PAYLOAD, WINDOW } from "./mux_frame.ts";
+import { encodeCredit, encodeFrame, FrameType, MAX_PAYLOAD } from "./mux_frame.ts";
 
 /** Where the stream's frames go. */
 export interface FrameSink {
@@ -21,12 +21,14 @@ type Done = (error?: Error | null) => void;
 export class FlowStream extends Duplex {
   readonly #id: number;
   readonly #sink: FrameSink;
+  /** The credit each direction started with. */
+  readonly #full: number;
   /** What netstack may still send us. */
-  #window = WINDOW;
+  #window: number;
   /** Read by the consumer, credit not yet given back. */
   #owed = 0;
   /** What we may still send. */
-  #budget = WINDOW;
+  #budget: number;
   /** What the budget did not suffice for; at most one write. */
   #waiting: { readonly bytes: Uint8Array; readonly done: Done } | null = null;
   #guestEnded = false;
@@ -35,10 +37,13 @@ export class FlowStream extends Duplex {
   readonly #unread: Buffer[] = [];
   #wanted = false;
 
-  constructor(id: number, sink: FrameSink) {
+  constructor(id: number, sink: FrameSink, credit: number) {
     super({ allowHalfOpen: true, emitClose: true });
     this.#id = id;
     this.#sink = sink;
+    this.#full = credit;
+    this.#window = credit;
+    this.#budget = credit;
   }
 
   /** @throws SbxError PROTOCOL when netstack overruns its credit or goes on after its end. */
@@ -65,7 +70,7 @@ export class FlowStream extends Duplex {
   /** @throws SbxError PROTOCOL when netstack gives credit for what was never sent. */
   takeCredit(bytes: number): void {
     this.#budget += bytes;
-    if (this.#budget > WINDOW) {
+    if (this.#budget > this.#full) {
       throw new SbxError("PROTOCOL", "Cannot follow netstack: it gave more credit than it owed");
     }
     const waiting = this.#waiting;
@@ -91,7 +96,7 @@ export class FlowStream extends Duplex {
   /** Gives credit back in large pieces: a frame for every chunk would cost more than the chunk. */
   #repay(bytes: number): void {
     this.#owed += bytes;
-    if (this.#owed < WINDOW / 4 || this.#guestEnded) return;
+    if (this.#owed < this.#full / 4 || this.#guestEnded) return;
     this.#window += this.#owed;
     this.#sink.send(encodeCredit(this.#id, this.#owed));
     this.#owed = 0;

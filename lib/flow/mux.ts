@@ -9,7 +9,7 @@ import { SbxError } from "../base/errors.ts";
 import { parseMessage } from "./control_codec.ts";
 import type { FlowInfo } from "./control_message.ts";
 import { FlowStream } from "./flow_stream.ts";
-import { encodeFrame, type Frame, FrameReader, FrameType } from "./mux_frame.ts";
+import { encodeFrame, type Frame, FrameReader, FrameType, MAX_CREDIT } from "./mux_frame.ts";
 
 /** A redirected UDP flow; each message is one datagram. */
 export interface DatagramFlow {
@@ -115,7 +115,9 @@ export class Mux {
     if (message.t !== "flow" || known || full) throw broken("open");
     const info: FlowInfo = message;
     if (info.proto === "tcp") {
-      const stream = new FlowStream(id, this);
+      const { credit = 0 } = message;
+      if (credit < 1 || credit > MAX_CREDIT) throw broken("open");
+      const stream = new FlowStream(id, this, credit);
       stream.on("error", () => {}); // a reset; whoever serves the flow sees `close`
       this.#streams.set(id, stream);
       return this.#accept({ kind: "stream", id, info, stream });

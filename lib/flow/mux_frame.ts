@@ -18,8 +18,11 @@ const HEADER = 8;
 /** Largest payload either side sends. */
 export const MAX_PAYLOAD = 64 * 1024;
 
-/** Bytes each direction of a stream may have under way; given back as they are consumed. */
-export const WINDOW = 256 * 1024;
+/**
+ * The most bytes that a direction of a stream may have under way; given back as they are consumed. OPEN says how
+ * many it starts with.
+ */
+export const MAX_CREDIT = 256 * 1024;
 
 export interface Frame {
   readonly type: FrameType;

@@ -9,7 +9,7 @@ import {
   type Frame,
   FrameReader,
   FrameType,
-  WINDOW,
+  MAX_CREDIT,
 } from "../../lib/flow/mux_frame.ts";
 import { mutate } from "../support/mutate.ts";
 import { Buffer } from "node:buffer";
@@ -36,7 +36,10 @@ class Netstack implements ByteChannel {
 
 const turn = () => new Promise((resolve) => setTimeout(resolve, 0));
 
-const OPEN = (proto: string) =>
+const OPEN = (
+  proto: string,
+  credit: number | undefined = proto === "tcp" ? MAX_CREDIT : undefined,
+) =>
   new TextEncoder().encode(JSON.stringify({
     t: "flow",
     id: 5,
@@ -47,14 +50,15 @@ const OPEN = (proto: string) =>
     sport: 1,
     dst: "9.9.9.9",
     dport: 53,
+    credit,
   }));
 
-function opened(proto = "tcp") {
+function opened(proto = "tcp", credit?: number) {
   const netstack = new Netstack();
   const flows: RedirectedFlow[] = [];
   let error: SbxError | undefined;
   new Mux(netstack, (flow) => flows.push(flow), (reason) => error = reason);
-  netstack.send(encodeFrame(FrameType.Open, 5, OPEN(proto)));
+  netstack.send(encodeFrame(FrameType.Open, 5, OPEN(proto, credit)));
   const [flow] = flows;
   if (flow === undefined) throw new Error("not opened");
   return { netstack, flow, failed: () => error };
@@ -84,23 +88,26 @@ describe("a redirected stream", () => {
     expect(netstack.frames.map(({ type }) => type)).toEqual([FrameType.Data, FrameType.Eof]);
   });
 
-  test("sends no more than its credit, and goes on when there is more", async () => {
-    const { netstack, flow } = opened();
-    const stream = streamOf(flow);
-    stream.write(new Uint8Array(WINDOW + 1000));
-    await turn();
-    const sent = () => netstack.frames.reduce((sum, { payload }) => sum + payload.length, 0);
-    expect(sent()).toBe(WINDOW);
-    netstack.send(encodeCredit(5, 600));
-    await turn();
-    expect(sent()).toBe(WINDOW + 600);
-  });
+  test.each([MAX_CREDIT, 16_384])(
+    "sends no more than its credit, and goes on when there is more: %i",
+    async (full) => {
+      const { netstack, flow } = opened("tcp", full);
+      const stream = streamOf(flow);
+      stream.write(new Uint8Array(full + 1000));
+      await turn();
+      const sent = () => netstack.frames.reduce((sum, { payload }) => sum + payload.length, 0);
+      expect(sent()).toBe(full);
+      netstack.send(encodeCredit(5, 600));
+      await turn();
+      expect(sent()).toBe(full + 600);
+    },
+  );
 
-  test("gives credit back only for what was read", async () => {
-    const { netstack, flow } = opened();
+  test.each([MAX_CREDIT, 16_384])("gives credit back only for what was read: %i", async (full) => {
+    const { netstack, flow } = opened("tcp", full);
     const stream = streamOf(flow);
     for (let i = 0; i < 4; i++) {
-      netstack.send(encodeFrame(FrameType.Data, 5, new Uint8Array(65_536)));
+      netstack.send(encodeFrame(FrameType.Data, 5, new Uint8Array(full / 4)));
     }
     await turn();
     expect(netstack.frames).toHaveLength(0);
@@ -108,7 +115,7 @@ describe("a redirected stream", () => {
     await turn();
     const credit = netstack.frames.filter(({ type }) => type === FrameType.Credit)
       .reduce((sum, { payload }) => sum + Buffer.from(payload).readUInt32BE(0), 0);
-    expect(credit).toBe(WINDOW);
+    expect(credit).toBe(full);
   });
 
   test("is destroyed by a reset, and destroying it resets", async () => {
@@ -127,6 +134,11 @@ describe("a redirected stream", () => {
       Array.from({ length: 5 }, () => encodeFrame(FrameType.Data, 5, new Uint8Array(65_536))),
     ],
     ["credit it does not owe", [encodeCredit(5, 1)]],
+    ["an open without credit", [encodeFrame(FrameType.Open, 6, OPEN("tcp", 0))]],
+    [
+      "an open with more credit than may be",
+      [encodeFrame(FrameType.Open, 6, OPEN("tcp", MAX_CREDIT + 1))],
+    ],
     ["an open of a flow that is open", [encodeFrame(FrameType.Open, 5, OPEN("tcp"))]],
     ["an unknown type", [Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 5)]],
   ])("ends the channel on %s", (_what, frames) => {

@@ -125,28 +125,28 @@ function enter(argv: readonly string[], fd: number): ChildProcess {
 
 /** What the agent does in a real guest. */
 async function configured(): Promise<void> {
-  const ip = (...args: string[]) => {
+  const ip = (args: readonly string[], input = "") => {
     const [command = "", ...rest] = inGuest(["ip", ...args]);
-    return spawnSync(command, rest, { encoding: "utf8" });
+    return spawnSync(command, rest, { encoding: "utf8", input });
   };
-  while (ip("link", "show", "eth0").status !== 0) await new Promise((wake) => setTimeout(wake, 5));
+  while (ip(["link", "show", "eth0"]).status !== 0) {
+    await new Promise((wake) => setTimeout(wake, 5));
+  }
   // As in a real guest, the agent's addresses are all there are.
   spawnSync(
     "nsenter",
     inGuest(["sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_ra"]).slice(1),
   );
   const { guest: own, gateway } = LINK;
-  for (
-    const command of [
-      "link set lo up",
-      `link set eth0 address ${own.mac} mtu ${options.mtu ?? MTU} up`,
-      `addr add ${own.ip4}/24 dev eth0`,
-      `addr add ${own.ip6}/64 dev eth0 nodad`,
-      `route add default via ${gateway.ip4}`,
-      `-6 route add default via ${gateway.ip6}`,
-    ]
-  ) {
-    const { status, stderr } = ip(...command.split(" "));
-    if (status !== 0) throw new Error(`ip ${command}: ${stderr}`);
-  }
+  // In one go: netstack hears nothing from here until it is done, which on a loaded machine takes seconds.
+  const commands = [
+    "link set lo up",
+    `link set eth0 address ${own.mac} mtu ${options.mtu ?? MTU} up`,
+    `addr add ${own.ip4}/24 dev eth0`,
+    `addr add ${own.ip6}/64 dev eth0 nodad`,
+    `route add default via ${gateway.ip4}`,
+    `route add default via ${gateway.ip6}`,
+  ];
+  const { status, stderr } = ip(["-batch", "-"], commands.join("\n"));
+  if (status !== 0) throw new Error(`ip: ${stderr}`);
 }

@@ -32,6 +32,15 @@ func windowFor(flows int64) int64 {
 	return leastWindow
 }
 
+// creditFor is what a flow that sbx serves may have under way on the flows channel in each direction: nothing
+// that it holds there is counted by the stack.
+func creditFor(flows int64) int {
+	if window := windowFor(flows); window > 0 {
+		return min(int(window), muxWindow)
+	}
+	return muxWindow
+}
+
 const smallBuffer = 4 << 10
 
 // bufferSize is a size of copy buffers of which there are only so many; free ones are reused.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,13 @@ const (
 	// maxMessage is the largest control message either side may send.
 	maxMessage = 1 << 20
 	// silence is how long sbx may say nothing; it pings every second.
-	silence = 5 * time.Second
+	silence = 10 * time.Second
+	// silenceSteps cut it into waits that are counted: a process that was not let run for as long has not
+	// listened either.
+	silenceSteps = 10
+	// attention is how long after a word of sbx its verdicts are repeated without asking. One that hangs does not
+	// know what it should forbid by now; one that lives says something with every answer.
+	attention = 100 * time.Millisecond
 	// lastWords is how long saying why it ends may take.
 	lastWords = 2 * time.Second
 )
@@ -34,6 +41,7 @@ type control struct {
 	epoch   atomic.Uint64
 	nextID  atomic.Uint64
 	timeout time.Duration
+	heard   atomic.Int64 // when sbx said something last, since started
 
 	// places bounds the questions that are open at once; others wait for a place in turn.
 	places chan struct{}
@@ -57,6 +65,39 @@ func (c *control) send(message any) { c.out.now(message) }
 
 // tell is for what sbx only has to know; it never waits.
 func (c *control) tell(message any) { c.out.soon(message) }
+
+// started is what times within the process are counted from.
+var started = time.Now()
+
+func (c *control) hear() { c.heard.Store(int64(time.Since(started))) }
+
+// attended tells whether sbx is there to know of what is repeated for it.
+func (c *control) attended() bool {
+	return time.Since(started)-time.Duration(c.heard.Load()) < attention
+}
+
+// await waits for the begin of a message, and gives the rest of it as long again.
+func (c *control) await(in *bufio.Reader) error {
+	for step := 1; in.Buffered() == 0; step++ {
+		c.conn.SetReadDeadline(time.Now().Add(silence / silenceSteps))
+		if _, err := in.Peek(1); err != nil && (step == silenceSteps || !isTimeout(err)) {
+			return err
+		}
+	}
+	return c.conn.SetReadDeadline(time.Now().Add(silence))
+}
+
+// next waits for the next message.
+func (c *control) next(in *bufio.Reader) (fromSbx, error) {
+	if err := c.await(in); err != nil {
+		return fromSbx{}, err
+	}
+	message, err := readMessage(in)
+	if err == nil {
+		c.hear()
+	}
+	return message, err
+}
 
 // readMessage reads one length-prefixed JSON message.
 func readMessage(r io.Reader) (fromSbx, error) {

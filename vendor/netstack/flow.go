@@ -174,12 +174,14 @@ func (g *gateway) begin(info flowInfo) *flow {
 	return f
 }
 
-// decide answers from the cache or asks sbx; any failure denies.
+// decide answers from the cache or asks sbx; any failure denies. Of an sbx that has become silent, only denials
+// are repeated.
 func (g *gateway) decide(f *flow) fromSbx {
 	key, cacheable := f.target()
 	epoch := g.control.epoch.Load()
 	if cacheable {
-		if verdict, ok := g.cache.get(key, epoch); ok {
+		verdict, ok := g.cache.get(key, epoch)
+		if ok && (verdict.Action == actionDeny || g.control.attended()) {
 			note := cachedMessage{T: "cached", ID: f.id, flowInfo: f.info, Action: verdict.Action}
 			if verdict.Action == actionAllow {
 				g.control.tell(note)

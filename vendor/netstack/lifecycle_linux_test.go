@@ -110,6 +110,43 @@ func TestNetstackEndsWithItsSbx(t *testing.T) {
 	}
 }
 
+// On a loaded machine a process may not run for seconds. Both do not, or netstack alone: sbx has spoken.
+func TestNetstackThatWasNotLetRunDoesNotTakeItForSilence(t *testing.T) {
+	t.Parallel()
+	ours, theirs := channels(t)
+	command := netstackCommand(theirs)
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	closeAll(theirs)
+	ping := func(n int) { ours[0].Write(frameMessage(fmt.Sprintf(`{"t":"ping","n":%d}`, n))) }
+	ours[0].Write(configMessage())
+	ping(1)
+	in := bufio.NewReader(ours[0])
+	pong := func(n uint64) {
+		t.Helper()
+		for {
+			switch message, err := readMessage(in); {
+			case err != nil:
+				t.Fatal(err)
+			case message.T == "pong" && message.N == n:
+				return
+			}
+		}
+	}
+	pong(1)
+	command.Process.Signal(syscall.SIGSTOP)
+	time.Sleep(silence / 2)
+	ping(2)
+	time.Sleep(silence/2 + silence/silenceSteps)
+	command.Process.Signal(syscall.SIGCONT)
+	pong(2)
+	ping(3)
+	pong(3)
+	closeAll(ours)
+	mustEnd(t, command)
+}
+
 func TestNetstackDoesNotHoldTheOtherEndsItself(t *testing.T) {
 	ours, theirs := channels(t)
 	command := netstackCommand(append(theirs, ours...))

@@ -105,6 +105,12 @@ type flowMessage struct {
 	flowInfo
 }
 
+// openMessage is what an OPEN frame of the flows channel says.
+type openMessage struct {
+	flowMessage
+	Credit int `json:"credit,omitempty"`
+}
+
 type cachedMessage struct {
 	T  string `json:"t"`
 	ID uint64 `json:"id"`

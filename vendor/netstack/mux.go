@@ -24,7 +24,7 @@ const (
 	muxHeader = 8
 	// maxMuxPayload is the largest DATA frame either side sends.
 	maxMuxPayload = 64 << 10
-	// muxWindow is the credit each direction of a stream starts with.
+	// muxWindow is the most credit a direction of a stream can have; OPEN says how much it starts with.
 	muxWindow = 256 << 10
 	// maxQueuedDatagrams bounds what a datagram flow holds for a slow sbx.
 	maxQueuedDatagrams = 64
@@ -71,12 +71,14 @@ func (m *mux) sendCredit(id uint32, n int) {
 	m.send(muxCredit, id, binary.BigEndian.AppendUint32(nil, uint32(n)))
 }
 
-func (m *mux) register(f *flow, r muxReceiver) {
+// register opens a flow at sbx; credit is nothing for datagrams.
+func (m *mux) register(f *flow, r muxReceiver, credit int) {
 	m.mu.Lock()
 	m.streams[uint32(f.id)] = r
 	m.mu.Unlock()
-	question, _ := json.Marshal(flowMessage{T: "flow", ID: f.id, flowInfo: f.info})
-	m.send(muxOpen, uint32(f.id), question)
+	flow := flowMessage{T: "flow", ID: f.id, flowInfo: f.info}
+	opening, _ := json.Marshal(openMessage{flow, credit})
+	m.send(muxOpen, uint32(f.id), opening)
 }
 
 func (m *mux) release(id uint32) {

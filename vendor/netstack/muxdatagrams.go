@@ -19,7 +19,7 @@ func (m *mux) openDatagrams(f *flow, deliver func([]byte)) *muxDatagrams {
 		m: m, id: uint32(f.id), deliver: deliver,
 		queue: make(chan []byte, maxQueuedDatagrams), done: make(chan struct{}),
 	}
-	m.register(f, d)
+	m.register(f, d, 0)
 	go d.drain(f)
 	return d
 }

@@ -11,8 +11,9 @@ var errCredit = errors.New("sbx sent more than its credit")
 
 // muxStream is a redirected TCP flow: a byte stream with half-close and credit in each direction.
 type muxStream struct {
-	m  *mux
-	id uint32
+	m    *mux
+	id   uint32
+	full int // the credit each direction starts with
 
 	mu       sync.Mutex
 	changed  *sync.Cond
@@ -26,10 +27,11 @@ type muxStream struct {
 	released bool
 }
 
-func (m *mux) open(f *flow) *muxStream {
-	s := &muxStream{m: m, id: uint32(f.id), window: muxWindow, budget: muxWindow}
+// open hands a flow to sbx, with so much credit in each direction.
+func (m *mux) open(f *flow, credit int) *muxStream {
+	s := &muxStream{m: m, id: uint32(f.id), full: credit, window: credit, budget: credit}
 	s.changed = sync.NewCond(&s.mu)
-	m.register(f, s)
+	m.register(f, s, credit)
 	return s
 }
 
@@ -65,7 +67,7 @@ func (s *muxStream) reset() {
 func (s *muxStream) credit(n uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if int64(s.budget)+int64(n) > muxWindow {
+	if int64(s.budget)+int64(n) > int64(s.full) {
 		return errCredit
 	}
 	s.budget += int(n)
@@ -93,7 +95,7 @@ func (s *muxStream) Read(p []byte) (int, error) {
 	}
 	s.owed += n
 	give := 0
-	if s.owed >= muxWindow/4 {
+	if s.owed >= s.full/4 {
 		give, s.owed = s.owed, 0
 		s.window += give
 	}

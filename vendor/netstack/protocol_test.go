@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -149,6 +151,50 @@ func TestVerdictCacheKeepsToItsEpoch(t *testing.T) {
 	}
 }
 
+func TestOnlyDenialsAreRepeatedForAnSbxThatFellSilent(t *testing.T) {
+	for _, row := range []struct {
+		cached string
+		silent time.Duration
+		want   string
+		asked  bool
+	}{
+		{actionAllow, -time.Hour, actionAllow, false},
+		{actionInspect, -time.Hour, actionInspect, false},
+		{actionRedirect, -time.Hour, actionRedirect, false},
+		{actionDeny, -time.Hour, actionDeny, false},
+		{actionAllow, attention, actionDeny, true},
+		{actionInspect, attention, actionDeny, true},
+		{actionRedirect, attention, actionDeny, true},
+		{actionDeny, attention, actionDeny, false},
+	} {
+		ours, theirs := net.Pipe()
+		asked := make(chan bool, 1)
+		go func() { // an sbx that reads, and says nothing; its end would be the end of the process
+			in := bufio.NewReader(theirs)
+			for first := true; ; first = false {
+				message, err := readMessage(in)
+				if first {
+					asked <- message.T == "flow"
+				}
+				if err != nil {
+					return
+				}
+			}
+		}()
+		c := newControl(ours)
+		c.timeout = 20 * time.Millisecond
+		c.heard.Store(int64(time.Since(started) - row.silent))
+		g := &gateway{control: c, flows: newFlows(), cache: verdictCache{entries: map[target]cachedVerdict{}}}
+		f := g.begin(flowInfo{Proto: "tcp", Dir: "outbound", Src: "192.168.127.2", Dst: "1.1.1.1", Dport: 443})
+		key, _ := f.target()
+		g.cache.put(key, fromSbx{Action: row.cached, TTLMs: 60_000})
+		got := g.decide(f).Action
+		if told := <-asked; got != row.want || told != row.asked {
+			t.Errorf("%+v: %s, asked %t", row, got, told)
+		}
+	}
+}
+
 // muxPair is netstack's mux with the other end in the test's hands.
 func muxPair(t *testing.T) (*mux, net.Conn, <-chan error) {
 	t.Helper()
@@ -183,7 +229,7 @@ func TestMuxStreamCarriesBothDirections(t *testing.T) {
 	m, sbx, _ := muxPair(t)
 	f := &flow{id: 9, info: flowInfo{Proto: "tcp", Dst: "1.1.1.1", Dport: 443}}
 	streams := make(chan *muxStream, 1)
-	go func() { streams <- m.open(f) }()
+	go func() { streams <- m.open(f, muxWindow) }()
 	kind, id, payload := readMuxFrame(t, sbx)
 	if kind != muxOpen || id != 9 || !strings.Contains(string(payload), `"dport":443`) {
 		t.Fatalf("open: %d %d %s", kind, id, payload)
@@ -207,7 +253,7 @@ func TestMuxStreamCarriesBothDirections(t *testing.T) {
 
 func TestMuxStreamWaitsForCredit(t *testing.T) {
 	m, sbx, _ := muxPair(t)
-	go m.open(&flow{id: 1, info: flowInfo{Proto: "tcp"}})
+	go m.open(&flow{id: 1}, muxWindow)
 	readMuxFrame(t, sbx)
 	m.mu.Lock()
 	s := m.streams[1].(*muxStream)
@@ -230,6 +276,39 @@ func TestMuxStreamWaitsForCredit(t *testing.T) {
 	<-done
 }
 
+func TestStreamsHaveLessCreditTheMoreThereAre(t *testing.T) {
+	for _, row := range []struct {
+		flows int64
+		want  int
+	}{{1, muxWindow}, {64, muxWindow}, {65, 64 << 10}, {512, 64 << 10}, {513, 16 << 10}, {8192, 16 << 10}} {
+		m, sbx, ended := muxPair(t)
+		opened := make(chan *muxStream, 1)
+		go func() { opened <- m.open(&flow{id: 1}, creditFor(row.flows)) }()
+		_, _, opening := readMuxFrame(t, sbx)
+		var said openMessage
+		if json.Unmarshal(opening, &said); said.Credit != row.want {
+			t.Errorf("%d flows: %s", row.flows, opening)
+		}
+		s := <-opened
+		go s.Write(make([]byte, row.want+1))
+		for got := 0; got < row.want; {
+			_, _, payload := readMuxFrame(t, sbx)
+			got += len(payload)
+		}
+		sbx.Write(muxFrame(muxCredit, 1, []byte{0, 0, 0, 1}))
+		if _, _, payload := readMuxFrame(t, sbx); len(payload) != 1 {
+			t.Errorf("%d flows: %d bytes after the credit", row.flows, len(payload))
+		}
+		for sent := 0; sent < row.want; sent += 16 << 10 {
+			sbx.Write(muxFrame(muxData, 1, make([]byte, 16<<10)))
+		}
+		go sbx.Write(muxFrame(muxData, 1, []byte{1}))
+		if err := <-ended; !errors.Is(err, errCredit) {
+			t.Errorf("%d flows: %v for more than the credit", row.flows, err)
+		}
+	}
+}
+
 func TestMuxRefusesViolations(t *testing.T) {
 	for name, frame := range map[string][]byte{
 		"unknown type":   muxFrame(9, 1, nil),
@@ -239,7 +318,7 @@ func TestMuxRefusesViolations(t *testing.T) {
 		"credit overrun": muxFrame(muxCredit, 1, []byte{0xff, 0, 0, 0}),
 	} {
 		m, sbx, ended := muxPair(t)
-		go m.open(&flow{id: 1, info: flowInfo{Proto: "tcp"}})
+		go m.open(&flow{id: 1}, muxWindow)
 		readMuxFrame(t, sbx)
 		go sbx.Write(frame)
 		select {

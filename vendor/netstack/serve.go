@@ -54,8 +54,8 @@ func serve(args []string) error {
 	c := newControl(conn)
 	active = c
 	c.send(helloMessage{T: "hello", V: protocolVersion, Pid: os.Getpid()})
-	conn.SetReadDeadline(time.Now().Add(silence))
-	config, err := readMessage(conn)
+	in := bufio.NewReaderSize(conn, 64<<10)
+	config, err := c.next(in)
 	if isEnd(err) {
 		return nil
 	}
@@ -84,7 +84,7 @@ func serve(args []string) error {
 		die("link: " + err.Error())
 	}()
 	go g.reportLimits()
-	return g.obey(conn)
+	return g.obey(in)
 }
 
 func inherited(fd uintptr) (net.Conn, error) {
@@ -185,13 +185,9 @@ func attach(g *gateway) {
 }
 
 // obey carries out what sbx says until it goes away or falls silent, which ends everything.
-func (g *gateway) obey(conn net.Conn) error {
-	in := bufio.NewReaderSize(conn, 64<<10)
+func (g *gateway) obey(in *bufio.Reader) error {
 	for {
-		if in.Buffered() == 0 {
-			conn.SetReadDeadline(time.Now().Add(silence))
-		}
-		message, err := readMessage(in)
+		message, err := g.control.next(in)
 		if isEnd(err) {
 			return nil
 		}

@@ -280,7 +280,7 @@ func dialEnd(err error) string {
 
 // redirectTCP hands the guest's stream to sbx, with the bytes that were read of it already.
 func (g *gateway) redirectTCP(f *flow, guest *guestConn, first []byte) {
-	stream := g.mux.open(f)
+	stream := g.mux.open(f, creditFor(streams.Load()))
 	if len(first) > 0 {
 		if _, err := stream.Write(first); err != nil {
 			guest.Abort()
