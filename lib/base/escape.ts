@@ -8,10 +8,11 @@
 /** More is cut; the cut is visible. */
 export const MAX_SHOWN = 255;
 
-/** C0, DEL, C1, line separators, bidirectional controls, zero-width and invisible characters. */
-const UNSAFE =
-  // deno-lint-ignore no-control-regex
-  /[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udfff]/gu;
+/**
+ * Controls (C0, DEL, C1), formats (bidirectional controls, zero-width characters, tags, which spell
+ * ASCII that nobody sees), lone surrogates, line and paragraph separators.
+ */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /** The text with unsafe characters as `\u{…}`, cut to {@link MAX_SHOWN} characters. */
 export function escapeText(text: string): string {

@@ -91,6 +91,8 @@ export interface DnsOptions {
 export interface DnsService {
   /** The answer to one message, or null when it deserves none. Never rejects. */
   answer(query: Uint8Array, via: Via, asked?: string): Promise<Uint8Array | null>;
+  /** Tells of the queries that were refused for their number and not told of yet. */
+  close(): void;
 }
 
 export function createDns(options: DnsOptions): DnsService {
@@ -116,6 +118,7 @@ class Service implements DnsService {
   readonly #asking = new Map<string, Promise<Message>>();
   #underWay = 0;
   #limited = 0;
+  #tellLater: (() => void) | null = null;
 
   constructor(options: DnsOptions) {
     this.#options = options;
@@ -153,6 +156,11 @@ class Service implements DnsService {
     } finally {
       this.#underWay--;
     }
+  }
+
+  close(): void {
+    this.#tellLater?.();
+    this.#tellLimited();
   }
 
   async #resolve(asked: Case): Promise<Reply> {
@@ -258,12 +266,16 @@ class Service implements DnsService {
 
   /** One event a second, or a flood of queries becomes a flood of lines. */
   #countLimited(): void {
-    if (++this.#limited > 1) return;
-    this.#clock.after(1_000, () => {
-      const [count, reason] = [this.#limited, "dns-limit"] as const;
-      this.#limited = 0;
-      const event = { kind: "dns", name: "", type: "", via: "udp", verdict: "refused" } as const;
-      this.#options.onEvent?.({ ...event, reason, count, answers: [], ms: 0 });
-    });
+    this.#limited++;
+    this.#tellLater ??= this.#clock.after(1_000, () => this.#tellLimited());
+  }
+
+  #tellLimited(): void {
+    this.#tellLater = null;
+    const [count, reason] = [this.#limited, "dns-limit"] as const;
+    if (count === 0) return;
+    this.#limited = 0;
+    const event = { kind: "dns", name: "", type: "", via: "udp", verdict: "refused" } as const;
+    this.#options.onEvent?.({ ...event, reason, count, answers: [], ms: 0 });
   }
 }

@@ -90,6 +90,18 @@ export class FlowTable {
     return this.#flows.size;
   }
 
+  /** Whether any flow has an end to tell yet. */
+  get hasOpen(): boolean {
+    return this.#flows.values().some(({ open }) => open);
+  }
+
+  /** Ends all flows. netstack tells the end of each that was open, with its bytes. */
+  killAll(): void {
+    for (const [id, { passed }] of this.#flows) {
+      if (passed) this.#spec.control.send({ t: "kill", id });
+    }
+  }
+
   take(message: FromNetstack): void {
     switch (message.t) {
       case "flow":

@@ -32,5 +32,6 @@ export class DnsFlows {
 
   close(): void {
     this.#sessions.close();
+    this.#dns.close();
   }
 }

@@ -86,6 +86,9 @@ const HOST_REFRESH_MS = 5_000;
 /** Flows of plain HTTP that are relayed at the same time; each may hold some hundred kilobytes. */
 const MAX_RELAYED = 2_048;
 
+/** How long netstack may take to tell what went over the flows that the end of the network cuts. */
+const LAST_WORDS_MS = 2_000;
+
 /** Resolves when netstack is configured and the guest's link is up. */
 export async function openNetwork(spec: NetworkSpec): Promise<Network> {
   const network = new SandboxNetwork(spec);
@@ -106,6 +109,8 @@ class SandboxNetwork implements Network {
   readonly #refresh: ReturnType<typeof setInterval>;
   #court: Court;
   #relayed = 0;
+  /** While closing, no flow begins any more and those that are open are being ended. */
+  #phase: "open" | "closing" | "closed" = "open";
 
   constructor(spec: NetworkSpec) {
     this.#spec = spec;
@@ -147,6 +152,7 @@ class SandboxNetwork implements Network {
     this.ready = this.#control.ready;
     this.closed = this.#control.closed.then((error) => {
       clearInterval(this.#refresh);
+      this.#phase = "closed";
       dnsFlows.close();
       mux.close();
       this.#publisher.close(
@@ -174,8 +180,18 @@ class SandboxNetwork implements Network {
     return summarize(this.#recorder.totals, this.#denials);
   }
 
+  /** The journal has the end of every flow, so that those still open are ended before netstack is. */
   close(): void {
-    this.#control.close();
+    if (this.#phase !== "open") return;
+    this.#phase = "closing";
+    const patience = setTimeout(() => this.#control.close(), LAST_WORDS_MS);
+    void this.closed.then(() => clearTimeout(patience));
+    this.#table.killAll();
+    this.#closeWhenQuiet();
+  }
+
+  #closeWhenQuiet(): void {
+    if (!this.#table.hasOpen) this.#control.close();
   }
 
   #serveDns(): DnsFlows {
@@ -260,6 +276,13 @@ class SandboxNetwork implements Network {
       case "published":
       case "publish-failed":
         return this.#publisher.take(message);
+      case "flow":
+      case "first":
+        // Without a verdict nothing passes.
+        return this.#phase === "open" ? this.#table.take(message) : undefined;
+      case "closed":
+        this.#table.take(message);
+        return this.#phase === "closing" ? this.#closeWhenQuiet() : undefined;
       default:
         return this.#table.take(message);
     }

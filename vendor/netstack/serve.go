@@ -77,7 +77,7 @@ func serve(args []string) error {
 		attach(g)
 		c.send(plainMessage{T: "ready"})
 		guarded(func() { err = l.receive() })
-		if errors.Is(err, io.EOF) {
+		if isEnd(err) || errors.Is(err, io.ErrUnexpectedEOF) {
 			c.send(plainMessage{T: "link-down"})
 			return
 		}
@@ -200,7 +200,7 @@ func (g *gateway) obey(in *bufio.Reader) error {
 	}
 }
 
-// isEnd tells whether sbx has gone; one that had not read everything leaves a reset.
+// isEnd tells whether the other side has gone; one that had not read everything leaves a reset.
 func isEnd(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }
