@@ -63,11 +63,14 @@ export interface VectorFile {
 
 export function readVectorFile(path: string): VectorFile {
   const file: Partial<VectorFile> = JSON.parse(readFileSync(path, "utf8"));
-  return {
+  const vectors = {
     vectors: file.vectors ?? [],
     dns_vectors: file.dns_vectors ?? [],
     invalid_policies: file.invalid_policies ?? [],
   };
+  const count = Object.values(vectors).reduce((sum, { length }) => sum + length, 0);
+  if (count === 0) throw new TypeError(`${path} has no vectors`);
+  return vectors;
 }
 
 /** Throws what the loader throws. */
