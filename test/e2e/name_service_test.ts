@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { buildLookup } from "../support/build.ts";
 import { type NamespaceGuest, openNamespaceGuest } from "../support/namespace_guest.ts";
 import { EVIL, PRIVATE, PUBLIC, PUBLIC_2, RESOLVERS } from "../support/places.ts";
-import { type Run, run } from "../support/process.ts";
+import { type Run, run, until } from "../support/process.ts";
 import { resolve } from "../support/say.ts";
 import { openWorld, type World } from "../support/world.ts";
 
@@ -77,6 +77,62 @@ for how in ("+notcp", "+tcp"):
     expect(new Set(asked)).toEqual(new Set(["secret.allowed.test"]));
   });
 });
+
+test(
+  "a flood of questions is answered up to the limit, written down as a number, and holds up nothing else",
+  async () => {
+    await using guest = await openNamespaceGuest(world, {
+      policy: "allow-all",
+      denyWith: "reject",
+    });
+    const { stdout, stderr } = await guest.run([
+      "python3",
+      "-uc",
+      `
+import socket, struct, subprocess, threading, time
+def query(i): return struct.pack(">HHHHHH", i & 0xffff, 0x100, 1, 0, 0, 0) + b"\\6f%05d\\5flood\\4test\\0" % i + struct.pack(">HH", 1, 1)
+living = socket.create_connection(("${PUBLIC}", 7), 20)
+socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)]
+for s in socks: s.connect(("${RESOLVERS[0]}", 53)); s.settimeout(20)
+answers, refused = 0, 0
+def reader(s):
+    global answers, refused
+    while True:
+        try: m = s.recv(4096)
+        except OSError: return
+        with lock:
+            answers += 1
+            refused += (m[3] & 15) == 5
+lock = threading.Lock()
+for s in socks: threading.Thread(target=reader, args=(s,), daemon=True).start()
+for i in range(20000):
+    socks[i % 20].send(query(i))
+    if i % 1000 == 999: living.sendall(b"alive"); assert living.recv(99) == b"alive"
+print("lived")
+def dig(how):
+    return subprocess.run(["dig", "+short", "+tries=8", "+time=3", how, "files.allowed.test"], capture_output=True, text=True).stdout
+for how in ("+notcp", "+tcp"):
+    while not (said := dig(how)): time.sleep(0.1) # refused as long as the flood's own are still before it
+    print(said, end="")
+with lock: print(refused)`,
+    ], { limit: 120 });
+    expect(stderr).toBe("");
+    const [, refused] = new RegExp(`^lived\n(?:${PUBLIC_2}\n){2}(\\d+)\n$`).exec(stdout) ?? [];
+    expect(Number(refused)).toBeGreaterThan(0);
+    // Whatever the guest saw refused is in the numbers, which come once a second.
+    const questions = () => guest.journal.filter(({ event }) => event === "dns");
+    const limited = () => questions().filter(({ reason }) => reason === "dns-limit");
+    const counted = () => limited().reduce((sum, { count }) => sum + Number(count), 0);
+    await until("the numbers", () => counted() >= Number(refused));
+    const others = questions().length - limited().length;
+    expect(others + counted()).toBeLessThanOrEqual(20_500); // dig's own included
+    // Nothing that was refused was asked on the guest's behalf.
+    const { queries } = await world.internet.report();
+    const asked = new Set(queries.map(({ name }) => name).filter((name) => name.includes("flood")));
+    expect(asked.size).toBeLessThanOrEqual(others);
+  },
+  150_000,
+);
 
 test("C libraries' resolvers get from sbx what they get from its upstream", async () => {
   await using guest = await openNamespaceGuest(world, { policy: "allow-all" });
