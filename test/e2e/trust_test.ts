@@ -3,8 +3,9 @@
  * by the trust store that it looks into on its own. Of what a machine may lack, what is there is tried.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import process from "node:process";
 import { buildGo } from "../support/build.ts";
 import { run } from "../support/process.ts";
 import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
@@ -12,6 +13,11 @@ import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
 const HOST = "api.allowed.test";
 const URL = `https://${HOST}/`;
 const HELLO = new RegExp(`as ${HOST} over HTTP/`);
+
+/** Both are in the toolchain, and mounted into the guest. */
+const DENO = realpathSync(join(ROOT, ".cache/tool/bin/deno"));
+const BUN = realpathSync(process.execPath);
+const TOOLS = ["-v", `${dirname(DENO)}:/deno:ro`, "-v", `${dirname(BUN)}:/bun:ro`];
 
 interface Client {
   /** What it takes on the machine, as a path. */
@@ -55,6 +61,13 @@ const CLIENTS: Readonly<Record<string, Client>> = {
     line: "certutil -d sql:$HOME/.pki/nssdb -L; certutil -d sql:/etc/pki/nssdb -L",
     says: /sbx authority 0\s+C,,[^]*sbx authority 0\s+C,,/,
   },
+  "NSS, as browsers validate a chain": {
+    needs: "/usr/bin/vfychain",
+    line: `cd /tmp && openssl s_client ${sClient()} -showcerts </dev/null 2>/dev/null |
+      awk '/BEGIN/ { n++; out = "nss" n ".pem" } out { print > out } /END/ { out = "" }' &&
+      vfychain -d sql:$HOME/.pki/nssdb -pp -u 1 -a nss*.pem`,
+    says: /^Chain is good!$/m,
+  },
   "Python, strictly": {
     needs: "/usr/bin/python3",
     line: `/usr/bin/python3 /clients/get.py ${URL}`,
@@ -65,6 +78,8 @@ const CLIENTS: Readonly<Record<string, Client>> = {
     line: `perl -MHTTP::Tiny -e 'print HTTP::Tiny->new(verify_SSL => 1)->get("${URL}")->{content}'`,
   },
   Ruby: { needs: "/usr/bin/ruby", line: `ruby -ropen-uri -e 'print URI.open("${URL}").read'` },
+  "Deno's fetch": { needs: DENO, line: `/deno/deno run --allow-net /clients/get.ts ${URL}` },
+  "Bun's fetch": { needs: BUN, line: `/bun/bun /clients/get.ts ${URL}` },
   Go: { needs: "/", line: `/clients/load get --to ${URL}` },
   Java: { needs: "/usr/bin/javac", line: `java -XX:TieredStopAtLevel=1 -cp /clients Get ${URL}` },
 };
@@ -81,6 +96,10 @@ print(urllib.request.urlopen(sys.argv[1], context=context).read().decode(), end=
 `;
 
 const NODE = `console.log(await (await fetch(process.argv[2])).text());`;
+
+const SCRIPT = `
+const [url = ""] = "Deno" in globalThis ? globalThis.Deno.args : process.argv.slice(2);
+console.log(await (await fetch(url)).text());`;
 
 const JAVA = `
 public class Get {
@@ -100,6 +119,7 @@ beforeAll(async () => {
   copyFileSync(buildGo("load"), join(clients, "load"));
   writeFileSync(join(clients, "get.py"), PYTHON);
   writeFileSync(join(clients, "get.mjs"), NODE);
+  writeFileSync(join(clients, "get.ts"), SCRIPT);
   writeFileSync(join(clients, "Get.java"), JAVA);
   if (existsSync("/usr/bin/javac")) {
     expect(await run(["javac", "Get.java"], { cwd: clients })).toMatchObject({ status: 0 });
@@ -113,7 +133,7 @@ afterAll(() => world?.[Symbol.asyncDispose]());
 /** Runs a shell script in a guest whose TLS is intercepted. */
 function intercepted(script: string, ...options: readonly string[]) {
   const flags = ["--quiet", "--tls-intercept", "--upstream-ca", world.ca, "-m", "1G"];
-  const mounts = ["-v", `${clients}:/clients:ro`];
+  const mounts = ["-v", `${clients}:/clients:ro`, ...TOOLS];
   return world.sbx(["run", ...flags, ...mounts, ...options, "--", "sh", "-c", script], {
     limit: 240,
   });
