@@ -4,18 +4,14 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
-import { fileError } from "../base/file_error.ts";
+import { readTextFile } from "../base/text_file.ts";
 import { type Assignment, parseAssignment } from "./values.ts";
 
 export async function readEnvFile(
   path: string,
   own: Readonly<Record<string, string | undefined>>,
 ): Promise<readonly Assignment[]> {
-  const text = await readFile(path, "utf8").catch((cause) => {
-    throw fileError("read environment file", path, cause);
-  });
-  return parseEnvFile(text, path, own);
+  return parseEnvFile(await readTextFile("read environment file", path), path, own);
 }
 
 /** The assignments of the text in order; names that `own` lacks are left out. */

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
-import { fileError } from "../base/file_error.ts";
+import { readTextFile } from "../base/text_file.ts";
 import { readNameList } from "../policy/name_list.ts";
 import { NameSet } from "../policy/name_set.ts";
 import type { DnsSettings } from "../policy/settings.ts";
@@ -15,10 +14,7 @@ export async function readBlockedNames(dns: DnsSettings): Promise<NameSet> {
   for (const name of dns.block) set.addName(name);
   for (const suffix of dns.blockSuffix) set.addSuffix(suffix);
   for (const { path, as } of dns.blockLists) {
-    const text = await readFile(path, "utf8").catch((cause) => {
-      throw fileError("read name list", path, cause);
-    });
-    readNameList(text, path, as, set);
+    readNameList(await readTextFile("read name list", path), path, as, set);
   }
   return set;
 }

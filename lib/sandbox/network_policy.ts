@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { fileError } from "../base/file_error.ts";
 import type { Action, DenyWith, Policy, Rule } from "../policy/policy.ts";
 import { allowAll, none, PRESET_NAMES, presetNamed, publicOnly } from "../policy/presets.ts";
 import type { PolicyFile } from "../policy/settings.ts";
@@ -49,11 +48,8 @@ export const NetworkPolicy = Object.freeze({
    * @throws SbxError `FILE_UNREADABLE`, or `POLICY_INVALID` with file, line and column
    */
   async fromFile(path: string): Promise<PolicyFile> {
-    const { readFile } = await import("node:fs/promises");
-    const text = await readFile(path, "utf8").catch((cause) => {
-      throw fileError("read policy", path, cause);
-    });
-    return await this.parse(text, path);
+    const { readTextFile } = await import("../base/text_file.ts");
+    return await this.parse(await readTextFile("read policy", path), path);
   },
 
   /** The same from text; `path` names it in errors. */

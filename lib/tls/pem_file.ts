@@ -4,16 +4,12 @@
  * @module
  */
 
-import { readFile } from "node:fs/promises";
-import { fileError } from "../base/file_error.ts";
+import { readTextFile } from "../base/text_file.ts";
 import { certificatesIn, type PemFile } from "./authority_pem.ts";
 
 /** `what` is in it, for the error. @throws SbxError FILE_UNREADABLE */
 export async function readPem(what: "certificate" | "key", path: string): Promise<PemFile> {
-  const text = await readFile(path, "utf8").catch((cause) => {
-    throw fileError(`read ${what}`, path, cause);
-  });
-  return { path, text };
+  return { path, text: await readTextFile(`read ${what}`, path) };
 }
 
 /**
