@@ -6,8 +6,10 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -61,6 +63,33 @@ test("without root, set-up names the one apt command that it needs and changes n
     `sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends ${qemu}'`,
   ]);
   expect(readdirSync(join(root, ".cache"))).toEqual(["setup.lock"]);
+});
+
+test("with a sudo that asks nothing, set-up installs, and refreshes stale lists before it gives up", async () => {
+  const root = checkout();
+  const bin = pathWithout("qemu-", "sudo", "apt-get");
+  const log = join(root, "log");
+  // What is said to them is all that can be seen of them without changing this machine.
+  writeFileSync(join(bin, "sudo"), `#!/bin/sh\necho sudo "$1" >>'${log}'; shift; exec "$@"\n`);
+  writeFileSync(
+    join(bin, "apt-get"),
+    `#!/bin/sh\necho apt-get "$@" >>'${log}'; echo broken; exit 1\n`,
+  );
+  for (const name of ["sudo", "apt-get"]) chmodSync(join(bin, name), 0o755);
+  const { status, stderr } = await run([...asNobody, join(root, "scripts/setup")], {
+    env: { PATH: bin, HOME: root },
+  });
+  const qemu = process.arch === "arm64" ? "qemu-system-arm" : "qemu-system-x86";
+  const install = `apt-get install -y --no-install-recommends ${qemu} -q`;
+  expect(readFileSync(log, "utf8").split("\n")).toEqual([
+    ...["sudo -n", "sudo -n", install],
+    ...["sudo -n", "apt-get update -q"],
+    ...["sudo -n", install, ""],
+  ]);
+  expect(status).toBe(1);
+  expect(stderr).toContain("broken\n");
+  expect(stderr).toContain(`apt-get could not install ${qemu}`);
+  expect(existsSync(join(root, ".cache/env"))).toBe(false);
 });
 
 test("a registry that sends something else is refused before anything is unpacked", async () => {
