@@ -7,11 +7,12 @@
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { SbxError } from "../base/errors.ts";
-import { encodeCredit, encodeFrame, FrameType, MAX_PAYLOAD } from "./mux_frame.ts";
+import { encodeCredit, encodeFrame, encodeHeader, FrameType, MAX_PAYLOAD } from "./mux_frame.ts";
 
 /** Where the stream's frames go. */
 export interface FrameSink {
-  send(frame: Uint8Array): void;
+  /** A frame in its parts, which are copied before the turn of the event loop is over. */
+  send(...parts: readonly Uint8Array[]): void;
   /** The stream needs no more frames. */
   release(id: number): void;
 }
@@ -111,7 +112,7 @@ export class FlowStream extends Duplex {
     while (rest.length > 0 && this.#budget > 0) {
       const part = rest.subarray(0, Math.min(this.#budget, MAX_PAYLOAD));
       this.#budget -= part.length;
-      this.#sink.send(encodeFrame(FrameType.Data, this.#id, part));
+      this.#sink.send(encodeHeader(FrameType.Data, this.#id, part.length), part);
       rest = rest.subarray(part.length);
     }
     if (rest.length === 0) done();

@@ -61,10 +61,10 @@ export class Mux {
   }
 
   /** Frames of one turn of the event loop leave in one write. Credit bounds what is queued. */
-  send(frame: Uint8Array): void {
+  send(...parts: readonly Uint8Array[]): void {
     if (this.#over) return;
     if (this.#outbox.length === 0) queueMicrotask(() => this.#flush());
-    this.#outbox.push(frame);
+    this.#outbox.push(...parts);
   }
 
   release(id: number): void {
@@ -72,9 +72,9 @@ export class Mux {
   }
 
   #flush(): void {
-    const frames = this.#outbox;
+    const parts = this.#outbox;
     this.#outbox = [];
-    if (!this.#over) this.#channel.write(Buffer.concat(frames));
+    if (!this.#over) this.#channel.write(Buffer.concat(parts));
   }
 
   #receive(bytes: Uint8Array): void {

@@ -31,16 +31,21 @@ export interface Frame {
   readonly payload: Uint8Array;
 }
 
+/** What precedes a payload of this many bytes. */
+export function encodeHeader(type: FrameType, id: number, size: number): Buffer {
+  const header = Buffer.allocUnsafe(HEADER);
+  header.writeUInt32BE((type << 24 | size) >>> 0, 0);
+  header.writeUInt32BE(id, 4);
+  return header;
+}
+
+/** A frame in one piece, with a copy of its payload. */
 export function encodeFrame(
   type: FrameType,
   id: number,
   payload: Uint8Array = new Uint8Array(),
 ): Uint8Array {
-  const frame = Buffer.allocUnsafe(HEADER + payload.length);
-  frame.writeUInt32BE((type << 24 | payload.length) >>> 0, 0);
-  frame.writeUInt32BE(id, 4);
-  frame.set(payload, HEADER);
-  return frame;
+  return Buffer.concat([encodeHeader(type, id, payload.length), payload]);
 }
 
 /** A CREDIT frame for this many bytes. */
@@ -61,19 +66,35 @@ export class FrameReader {
    */
   *push(bytes: Uint8Array): Generator<Frame> {
     let data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (this.#held.length > 0) data = Buffer.concat([this.#held, data]);
-    let at = 0;
-    while (data.length - at >= HEADER) {
-      const word = data.readUInt32BE(at);
-      const [type, size] = [word >>> 24, word & 0xff_ffff];
-      if (type < FrameType.Open || type > FrameType.Credit || size > MAX_PAYLOAD) {
-        throw new SbxError("PROTOCOL", "Cannot follow netstack: malformed flow frame");
-      }
-      if (data.length - at < HEADER + size) break;
-      const payload = data.subarray(at + HEADER, at + HEADER + size);
-      yield { type: type as FrameType, id: data.readUInt32BE(at + 4), payload };
-      at += HEADER + size;
+    // The held frame takes what it lacks and no more: what follows is read where it is.
+    while (this.#held.length > 0 && data.length > 0) {
+      const lacking = (frameSize(this.#held) ?? HEADER) - this.#held.length;
+      const held = Buffer.concat([this.#held, data.subarray(0, lacking)]);
+      data = data.subarray(lacking);
+      const whole = frameSize(held) === held.length;
+      this.#held = whole ? Buffer.alloc(0) : held;
+      if (whole) yield frameIn(held);
     }
-    this.#held = Buffer.from(data.subarray(at));
+    for (let size; (size = frameSize(data)) !== null && size <= data.length;) {
+      yield frameIn(data.subarray(0, size));
+      data = data.subarray(size);
+    }
+    if (data.length > 0) this.#held = Buffer.from(data);
   }
+}
+
+/** With its header; null before that has come. @throws SbxError PROTOCOL */
+function frameSize(bytes: Buffer): number | null {
+  if (bytes.length < HEADER) return null;
+  const word = bytes.readUInt32BE(0);
+  const [type, size] = [word >>> 24, word & 0xff_ffff];
+  if (type < FrameType.Open || type > FrameType.Credit || size > MAX_PAYLOAD) {
+    throw new SbxError("PROTOCOL", "Cannot follow netstack: malformed flow frame");
+  }
+  return HEADER + size;
+}
+
+function frameIn(bytes: Buffer): Frame {
+  const type = bytes.readUInt8(0) as FrameType;
+  return { type, id: bytes.readUInt32BE(4), payload: bytes.subarray(HEADER) };
 }

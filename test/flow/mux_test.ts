@@ -162,6 +162,30 @@ test("a redirected datagram flow keeps datagrams apart", async () => {
   expect(netstack.frames.map(({ payload }) => Buffer.from(payload).toString())).toEqual(["answer"]);
 });
 
+test("frames come out the same wherever the channel cuts them", () => {
+  const frames = Buffer.concat([
+    encodeFrame(FrameType.Open, 7, OPEN("tcp")),
+    encodeCredit(7, 5),
+    encodeFrame(FrameType.Eof, 7),
+    encodeFrame(FrameType.Data, 7, Buffer.from("what follows an empty frame")),
+  ]);
+  const read = (pieces: readonly Buffer[]) => {
+    const reader = new FrameReader();
+    return pieces.flatMap((piece) =>
+      [...reader.push(piece)].map(({ payload, ...rest }) => ({ ...rest, payload: [...payload] }))
+    );
+  };
+  const whole = read([frames]);
+  expect(whole.map(({ type }) => type)).toEqual([1, 5, 3, 2]);
+  for (let size = 1; size < frames.length; size++) {
+    const pieces = Array.from(
+      { length: Math.ceil(frames.length / size) },
+      (_, at) => frames.subarray(at * size, (at + 1) * size),
+    );
+    expect(read(pieces)).toEqual(whole);
+  }
+});
+
 test("FrameReader lets nothing but its own error escape from 20,000 mutations", () => {
   const corpus = [
     Buffer.concat([encodeFrame(FrameType.Data, 1, new Uint8Array(20)), encodeCredit(1, 5)]),
