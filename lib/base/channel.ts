@@ -17,7 +17,10 @@ export interface ChannelSink {
 export interface ByteChannel {
   /** Attaches the receiver; to be called exactly once. Bytes that came before are not lost. */
   start(sink: ChannelSink): void;
-  /** Takes all bytes, in order. False asks the caller to hold back until `drain`. */
+  /**
+   * Takes all bytes, in order; the caller may overwrite them afterwards. False asks it to hold back
+   * until `drain`.
+   */
   write(bytes: Uint8Array): boolean;
   /** Ends both directions after what was written. */
   close(): void;

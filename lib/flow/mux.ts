@@ -30,6 +30,9 @@ export type RedirectedFlow =
 /** netstack keeps fewer flows; more means that it misbehaves. */
 const MAX_OPEN = 32_768;
 
+/** What is written at once; no part of a frame is larger. */
+const BATCH = 256 * 1024;
+
 export class Mux {
   readonly #channel: ByteChannel;
   readonly #accept: (flow: RedirectedFlow) => void;
@@ -38,6 +41,8 @@ export class Mux {
   readonly #streams = new Map<number, FlowStream>();
   readonly #datagrams = new Map<number, DatagramFlow>();
   #outbox: Uint8Array[] = [];
+  /** Kept: fresh memory for each write costs more than what is copied into it. */
+  readonly #batch = Buffer.allocUnsafeSlow(BATCH);
   #over = false;
 
   /** `closed` is told once when the channel is over, with the violation if there was one. */
@@ -74,7 +79,17 @@ export class Mux {
   #flush(): void {
     const parts = this.#outbox;
     this.#outbox = [];
-    if (!this.#over) this.#channel.write(Buffer.concat(parts));
+    if (this.#over) return;
+    let filled = 0;
+    for (const part of parts) {
+      if (filled + part.length > BATCH) {
+        this.#channel.write(this.#batch.subarray(0, filled));
+        filled = 0;
+      }
+      this.#batch.set(part, filled);
+      filled += part.length;
+    }
+    this.#channel.write(this.#batch.subarray(0, filled));
   }
 
   #receive(bytes: Uint8Array): void {

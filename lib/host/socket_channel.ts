@@ -55,9 +55,12 @@ class SocketChannel implements ByteChannel {
 
   write(bytes: Uint8Array): boolean {
     if (this.#closed || this.#closing) return true;
-    this.#queue.push(bytes);
-    this.#queued += bytes.length;
     this.#flush();
+    const sent = this.#queue.length > 0 ? 0 : Math.max(0, this.#socket?.write(bytes) ?? 0);
+    if (sent < bytes.length) {
+      this.#queue.push(Buffer.from(bytes.subarray(sent)));
+      this.#queued += bytes.length - sent;
+    }
     return this.#queued <= HIGH_WATER;
   }
 
