@@ -6,7 +6,7 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { SbxError } from "../base/errors.ts";
@@ -14,6 +14,9 @@ import { fileError, systemCode } from "../base/file_error.ts";
 import { cacheDir } from "./paths.ts";
 
 export type AssetName = "netstack" | "vmlinux" | "initramfs";
+
+/** Builds change their files; what was unpacked longer ago than this is most likely of one that is gone. */
+const KEPT_MS = 30 * 24 * 3600 * 1000;
 
 const paths = new Map<AssetName, Promise<string>>();
 
@@ -96,7 +99,20 @@ async function unpack(
       : "make that directory writable, or point XDG_CACHE_HOME at another one";
     throw fileError(`unpack ${name} into`, dir, cause, hint);
   }
+  await evict(dir, Date.now() - KEPT_MS);
   return path;
+}
+
+/**
+ * Removes what was unpacked before a time. A sandbox that runs holds its files open and loses nothing;
+ * a build that is still in use unpacks its own again.
+ */
+export async function evict(dir: string, before: number): Promise<void> {
+  for (const name of await readdir(dir).catch(() => [])) {
+    const path = join(dir, name);
+    const unpacked = await stat(path).then(({ mtimeMs }) => mtimeMs, () => before);
+    if (unpacked < before) await rm(path, { force: true }).catch(() => {});
+  }
 }
 
 async function sizeOf(path: string): Promise<number | null> {
