@@ -11,7 +11,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
-import type { Exchange, JudgeRequest } from "../http/exchange.ts";
+import type { Exchange, JudgeRequest, RelayEnd } from "../http/exchange.ts";
 import { relay, type Upstream } from "../http/relay.ts";
 import type { Destination } from "../http/authority.ts";
 import { join } from "../tls/join.ts";
@@ -28,13 +28,16 @@ export interface CarrySpec {
   readonly destination: Destination;
   readonly judge: JudgeRequest;
   readonly onExchange: (exchange: Exchange) => void;
+  /** The first call tells. */
+  readonly onEnd: (end: RelayEnd) => void;
 }
 
 /** Resolves when both sides are closed. */
 export async function carry(spec: CarrySpec): Promise<void> {
   const { guest, upstream, alpn, opaque } = spec;
   if (upstream.kind === "open" && opaque && await isBytes(guest, upstream.stream, alpn)) {
-    return void await join(guest, upstream.stream);
+    await join(guest, upstream.stream, (side) => spec.onEnd(`reset-${side}`));
+    return spec.onEnd("eof");
   }
   await relay({ ...spec, protocol: alpn === "h2" ? "h2" : "http/1.1" });
 }

@@ -8,7 +8,7 @@
  * @module
  */
 import { cidrHas, formatEndpoint, parseAddress, parseCidr } from "../base/address.ts";
-import type { FlowInfo } from "./control_message.ts";
+import type { FlowEnd, FlowInfo } from "./control_message.ts";
 
 /** netstack's guard rails, in `guard.go`. */
 const GUARDED = [
@@ -25,6 +25,22 @@ const GUARDED = [
   "64:ff9b:1::/48",
   "2002::/16",
 ].flatMap((text) => parseCidr(text) ?? []);
+
+/** How a flow ends whose server could not be reached; `code` is the system's. */
+export function endOfDial(code: string): FlowEnd {
+  switch (code) {
+    case "ECONNREFUSED":
+      return "refused";
+    case "ETIMEDOUT":
+      return "timeout";
+    case "ECANCELED":
+      return "gone";
+    case "ECONNRESET":
+      return "reset-upstream";
+    default:
+      return "unreachable";
+  }
+}
 
 /** The inverse of `formatEndpoint`, for what it wrote. */
 export function parseAddressPort(text: string): {

@@ -56,7 +56,16 @@ interface Flow {
   /** netstack was told to dial, or to hand the flow over. */
   passed: boolean;
   open: boolean;
+  /** sbx serves it, and knows better than netstack how it ended. */
+  served: boolean;
+  /** How, as far as sbx knows. */
+  end: FlowEnd | undefined;
+  /** What netstack said of its end, while sbx has not. */
+  closing: (FromNetstack & { t: "closed" }) | undefined;
 }
+
+/** Ends that netstack sees of a served flow are those of the cable; its other ends are its own doing. */
+const SEEN: ReadonlySet<FlowEnd> = new Set(["eof", "reset-guest", "reset-upstream"]);
 
 /** A flow that sbx is to open. */
 export interface InterceptedFlow {
@@ -165,7 +174,8 @@ export class FlowTable {
     }
     const passed = ruling.action === "allow";
     const said = { stated: undefined, hello: undefined, http: false };
-    const flow = { info, ruling, ...said, passed, open: false };
+    const ending = { served: false, end: undefined, closing: undefined };
+    const flow: Flow = { info, ruling, ...said, passed, open: false, ...ending };
     this.#flows.set(id, flow);
     for (const oldest of this.#flows.keys()) {
       if (this.#flows.size <= MAX_FLOWS) break;
@@ -195,6 +205,7 @@ export class FlowTable {
   intercepted(id: number): InterceptedFlow | null {
     const flow = this.#flows.get(id);
     if (flow?.hello === undefined || !flow.passed) return null;
+    flow.served = true;
     const { info, ruling, hello } = flow;
     return { info, ruling, hello };
   }
@@ -203,6 +214,7 @@ export class FlowTable {
   plainHttp(id: number): PlainHttpFlow | null {
     const flow = this.#flows.get(id);
     if (flow === undefined || !flow.http || !flow.passed) return null;
+    flow.served = true;
     return { info: flow.info, ruling: flow.ruling };
   }
 
@@ -218,7 +230,22 @@ export class FlowTable {
     const { rule: _, ...ruling } = flow.ruling;
     flow.ruling = { ...ruling, ...why, action: "deny" };
     flow.passed = false;
+    flow.end ??= "denied";
     this.#spec.onEvent({ kind: "denied", id, info: flow.info, ruling: flow.ruling });
+  }
+
+  /** A served flow ended; the first word counts. Without one, what netstack saw is all there is. */
+  ended(id: number, end?: FlowEnd): void {
+    const flow = this.#flows.get(id);
+    if (flow === undefined) return;
+    flow.end ??= end;
+    flow.served = false;
+    if (flow.closing !== undefined) this.#closed(flow.closing);
+  }
+
+  /** Nothing more will be heard of any flow. */
+  close(): void {
+    for (const id of [...this.#flows.keys()]) this.ended(id);
   }
 
   #open(id: number, dial: string): void {
@@ -230,11 +257,15 @@ export class FlowTable {
     this.#spec.onEvent({ kind: "opened", id, info, ruling, dialled: dial });
   }
 
-  #closed({ id, up, down, ms, end }: FromNetstack & { t: "closed" }): void {
+  #closed(message: FromNetstack & { t: "closed" }): void {
+    const { id, up, down, ms } = message;
     const flow = this.#flows.get(id);
     if (flow === undefined) return;
+    // The two channels of netstack race: sbx may not have read the flow's last bytes yet.
+    if (flow.served && SEEN.has(message.end)) return void (flow.closing = message);
     this.#forget(id);
     const { info, ruling } = flow;
+    const end = SEEN.has(message.end) ? flow.end ?? message.end : message.end;
     this.#spec.onEvent({ kind: "closed", id, info, ruling, up, down, ms, end });
   }
 

@@ -17,6 +17,7 @@
 import type { Duplex } from "node:stream";
 import { formatEndpoint } from "../base/address.ts";
 import type { Exchange, JudgeRequest, Refusal } from "../http/exchange.ts";
+import type { FlowEnd } from "./control_message.ts";
 import type { Upstream } from "../http/relay.ts";
 import type { Dialer } from "../tls/dial.ts";
 import type { Identity } from "../tls/leaves.ts";
@@ -32,7 +33,7 @@ import {
 import { terminate } from "../tls/terminate.ts";
 import type { UpstreamFailure } from "../tls/upstream_failure.ts";
 import { carry } from "./carry.ts";
-import { parseAddressPort } from "./dial.ts";
+import { endOfDial, parseAddressPort } from "./dial.ts";
 import type { FlowStream } from "./flow_stream.ts";
 import type { InterceptedFlow } from "./flow_table.ts";
 
@@ -49,6 +50,8 @@ export interface InterceptSpec {
   readonly onRefused: (why: Refusal) => void;
   readonly judge: JudgeRequest;
   readonly onExchange: (exchange: Exchange) => void;
+  /** How the flow ended; the first call tells. */
+  readonly onEnd: (end: FlowEnd) => void;
 }
 
 /** Serves the flow until it ends. Rejects when no leaf can be made, with the server let go. */
@@ -64,16 +67,19 @@ export async function intercept(spec: InterceptSpec): Promise<void> {
   const dialled = await dial(spec, offer, gone.signal);
   if (dialled.kind === "failed") return await refuse(spec, offer, dialled.failure);
   const { session } = dialled;
-  const { socket, alpn, version } = session;
+  const { stream: server, alpn, version } = session;
   const guest = await shake(spec, alpn, version).catch((error) => {
-    socket.destroy();
+    server.destroy();
     throw error;
   });
-  if (guest === null) return void socket.destroy();
+  if (guest === null) {
+    spec.onEnd("reset-guest");
+    return void server.destroy();
+  }
   const early = session.lost(); // the server may have thought better of it meanwhile
   if (early?.kind === "mtls") onRefused(reasonOf(early));
   const upstream = early === null
-    ? { kind: "open", stream: socket } as const
+    ? { kind: "open", stream: server } as const
     : failedUpstream(early);
   await serve(spec, guest, alpn, upstream);
   const late = session.lost();
@@ -91,7 +97,7 @@ async function shake(
 
 /** Hands the guest's plaintext over to what it is. */
 async function serve(
-  { flow: { hello, info }, opaque, judge, onExchange }: InterceptSpec,
+  { flow: { hello, info }, opaque, judge, onExchange, onEnd }: InterceptSpec,
   guest: Duplex,
   alpn: string | null,
   upstream: Upstream,
@@ -99,7 +105,7 @@ async function serve(
   // What a request states is what the session stated. One without a name may name any
   // host that policy would let it reach at this address.
   const destination = { host: hello.sni, port: info.dport };
-  await carry({ guest, upstream, alpn, opaque, destination, judge, onExchange });
+  await carry({ guest, upstream, alpn, opaque, destination, judge, onExchange, onEnd });
 }
 
 function dial({ flow, dialer, onDialled }: InterceptSpec, offer: Offer, signal: AbortSignal) {
@@ -119,7 +125,10 @@ function dial({ flow, dialer, onDialled }: InterceptSpec, offer: Offer, signal: 
 
 async function refuse(spec: InterceptSpec, offer: Offer, failure: UpstreamFailure): Promise<void> {
   const { stream, onRefused } = spec;
-  if (failure.kind === "unreachable") return void stream.destroy();
+  if (failure.kind === "unreachable") {
+    spec.onEnd(endOfDial(failure.code));
+    return void stream.destroy();
+  }
   onRefused(reasonOf(failure));
   const alpn = ["http/1.1", "h2"].find((name) => offer.alpn.includes(name)) ?? null;
   const readsHttp = alpn !== null || offer.alpn.length === 0 && !spec.opaque;

@@ -35,7 +35,11 @@ export function judgePlainRequest(
   return refusalOf(judgeNamed(court, info, isName ? host : undefined));
 }
 
-function refusalOf({ action, reason, detail }: Ruling): Refusal | null {
+function refusalOf({ action, reason, rule, detail }: Ruling): Refusal | null {
   if (action === "allow") return null;
-  return detail === undefined ? { reason } : { reason, detail };
+  return {
+    reason,
+    ...(rule === undefined ? {} : { rule }),
+    ...(detail === undefined ? {} : { detail }),
+  };
 }

@@ -11,9 +11,10 @@
  */
 import { connect, type Socket } from "node:net";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { parseAddressPort } from "./dial.ts";
+import { endOfDial, parseAddressPort } from "./dial.ts";
 import { formatEndpoint } from "../base/address.ts";
 import type { Exchange, JudgeRequest } from "../http/exchange.ts";
+import type { FlowEnd } from "./control_message.ts";
 import type { FlowStream } from "./flow_stream.ts";
 import type { PlainHttpFlow } from "./flow_table.ts";
 
@@ -24,6 +25,8 @@ export interface PlainHttpSpec {
   readonly onDialled: (address: string) => void;
   readonly judge: JudgeRequest;
   readonly onExchange: (exchange: Exchange) => void;
+  /** How the flow ended; the first call tells. */
+  readonly onEnd: (end: FlowEnd) => void;
   readonly clock?: Clock;
 }
 
@@ -32,7 +35,7 @@ const CONNECT_MS = 15_000;
 
 /** Serves the flow until it ends; never rejects. */
 export async function servePlainHttp(spec: PlainHttpSpec): Promise<void> {
-  const { stream, flow: { info, ruling }, judge, onExchange } = spec;
+  const { stream, flow: { info, ruling }, judge, onExchange, onEnd } = spec;
   const to = ruling.dial ?? formatEndpoint(info.dst, info.dport);
   const { address, port } = parseAddressPort(to);
   const upstream = await dial(spec, address, port);
@@ -47,23 +50,31 @@ export async function servePlainHttp(spec: PlainHttpSpec): Promise<void> {
     destination: { host: null, port: info.dport },
     judge,
     onExchange,
+    onEnd,
   });
 }
 
 /** Null when the server cannot be reached, or the guest left first. */
-function dial({ stream, clock = systemClock }: PlainHttpSpec, host: string, port: number) {
+function dial({ stream, onEnd, clock = systemClock }: PlainHttpSpec, host: string, port: number) {
   const { promise, resolve } = Promise.withResolvers<Socket | null>();
   const socket = connect({ host, port, noDelay: true, allowHalfOpen: true });
-  const fail = () => {
+  const fail = (code: string) => {
+    onEnd(endOfDial(code));
     resolve(null);
     socket.destroy();
   };
-  const disarm = clock.after(CONNECT_MS, fail);
-  stream.once("close", fail);
-  socket.on("error", fail); // stays: a reset later on closes the socket, which the relay sees
-  socket.once("connect", () => resolve(socket));
+  const left = () => fail("ECANCELED");
+  const disarm = clock.after(CONNECT_MS, () => fail("ETIMEDOUT"));
+  stream.once("close", left);
+  const broke = (error: NodeJS.ErrnoException) => fail(error.code ?? "");
+  socket.once("error", broke);
+  socket.once("connect", () => {
+    // From here on the relay sees the socket close.
+    socket.off("error", broke).on("error", () => {});
+    resolve(socket);
+  });
   return promise.finally(() => {
     disarm();
-    stream.off("close", fail);
+    stream.off("close", left);
   });
 }

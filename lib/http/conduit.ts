@@ -14,20 +14,24 @@ import { Buffer } from "node:buffer";
 import { type Duplex, finished } from "node:stream";
 import type { Clock } from "../base/clock.ts";
 import { Deadline } from "./deadline.ts";
+import type { RelayEnd } from "./exchange.ts";
 
 /** Whoever makes sense of the bytes. Nothing is called once the conduit is closing. */
 export interface ConduitSink {
   fromGuest(bytes: Buffer): void;
   fromUpstream(bytes: Buffer): void;
+  /** Something is under way that the loss of a side would cut short. */
+  readonly busy: boolean;
   /** The side sends no more. */
   guestEnded(): void;
-  upstreamEnded(): void;
+  /** Likewise; not `whole` when it was lost, and with it perhaps the rest of what it had to say. */
+  upstreamEnded(whole: boolean): void;
   /** A side takes more, after it did not. */
   drained?(): void;
   /** Nothing moved for as long as was allowed. */
   expired(): void;
   /** A side is gone, or the conduit was closed; the last call. */
-  over(): void;
+  over(end: RelayEnd): void;
 }
 
 /**
@@ -80,7 +84,7 @@ export class Conduit {
     guest.on("drain", () => this.#drained(guest));
     if (upstream !== null) onClose(upstream, close);
     upstream?.on("data", (bytes: Buffer) => this.#take(() => sink.fromUpstream(bytes)));
-    upstream?.on("end", () => this.#take(() => sink.upstreamEnded()));
+    upstream?.on("end", () => this.#take(() => sink.upstreamEnded(true)));
     upstream?.on("drain", () => this.#drained(upstream));
   }
 
@@ -139,33 +143,33 @@ export class Conduit {
   }
 
   /** Ends both sides after what was written, and drops what still comes. */
-  close(): void {
+  close(end: RelayEnd = "eof"): void {
     if (this.#closing) return;
-    this.#wind();
+    this.#wind(end);
     this.#upstream?.end();
   }
 
   /** As {@link close}, but the server is cut off: it has part of a request that must not count. */
-  closeAbandoningUpstream(): void {
+  closeAbandoningUpstream(end: RelayEnd = "eof"): void {
     if (this.#closing) return;
-    this.#wind();
+    this.#wind(end);
     this.#upstream?.destroy();
   }
 
   /** Resets both sides. */
-  abort(): void {
+  abort(end: RelayEnd): void {
     if (!this.#closing) {
       this.#closing = true;
-      this.#sink.over();
+      this.#sink.over(end);
     }
     this.#guest.destroy();
     this.#upstream?.destroy();
   }
 
-  #wind(): void {
+  #wind(end: RelayEnd): void {
     this.flush();
     this.#closing = true;
-    this.#sink.over();
+    this.#sink.over(end);
     this.#guest.end(() => this.deadline.set(LINGER_MS));
     this.#guest.resume();
     this.#upstream?.resume();
@@ -198,13 +202,20 @@ export class Conduit {
   }
 
   #expire(): void {
-    if (this.#closing) this.abort();
+    if (this.#closing) this.abort("idle");
     else this.#sink.expired();
   }
 
   /** A side that ended in order leaves the other the time to take what was written to it. */
   #lost(side: Duplex): void {
-    if (!this.#closing) return side.readableEnded ? this.close() : this.abort();
+    if (!this.#closing && side.readableEnded) return this.close();
+    if (!this.#closing && side === this.#guest) {
+      return this.abort(this.#sink.busy ? "reset-guest" : "eof");
+    }
+    if (!this.#closing) {
+      this.#sink.upstreamEnded(false);
+      return this.#closing ? undefined : this.abort("reset-upstream");
+    }
     if (side !== this.#guest || this.#upstream === null) return;
     this.deadline.set(LINGER_MS);
     finished(this.#upstream, { readable: false }, () => this.#upstream?.destroy());

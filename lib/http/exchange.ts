@@ -29,6 +29,8 @@ export type HttpReason =
 /** A refusal of policy (its reason is one of policy's) or of the relay itself. */
 export interface Refusal {
   readonly reason: ReasonId;
+  /** The index of the rule that refused it. */
+  readonly rule?: number;
   /** More on the reason, for people: the rule, the failed check. */
   readonly detail?: string;
 }
@@ -47,6 +49,13 @@ export interface Exchange {
   /** Present when the server's answer was not what the guest got. */
   readonly refused?: Refusal;
 }
+
+/** How a relayed connection ended. What no end cut short ended in order, whoever closed it and how. */
+export type RelayEnd =
+  | "eof" // in order, or with nothing under way
+  | "reset-guest" // the guest left in the middle, or broke the rules of its protocol
+  | "reset-upstream" // the server did
+  | "idle"; // nothing moved for too long
 
 /** Policy's word on one request; null lets it pass. Called before any byte of it leaves. */
 export type JudgeRequest = (request: RequestLine) => Refusal | null;

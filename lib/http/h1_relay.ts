@@ -15,7 +15,7 @@
  */
 import type { Buffer } from "node:buffer";
 import { Conduit, type ConduitSink } from "./conduit.ts";
-import type { HttpReason, Refusal, RequestLine } from "./exchange.ts";
+import type { HttpReason, Refusal, RelayEnd, RequestLine } from "./exchange.ts";
 import { type BodyReader, bodyReader, writeContent, writeEnd } from "./h1_body.ts";
 import { HeadReader } from "./h1_head_reader.ts";
 import {
@@ -89,6 +89,10 @@ export class H1Relay implements ConduitSink {
     return this.#conduit.closed;
   }
 
+  get busy(): boolean {
+    return this.#underway !== null || this.#reading;
+  }
+
   fromGuest(bytes: Buffer): void {
     if (this.#underway !== null) this.#conduit.deadline.touch();
     try {
@@ -116,14 +120,18 @@ export class H1Relay implements ConduitSink {
     const underway = this.#underway;
     if (this.#tunnel) this.#conduit.endUpstream();
     else if (underway === null && !this.#reading) this.#conduit.close();
-    else if (underway === null || !underway.body.done) this.#conduit.abort();
+    else if (underway === null || !underway.body.done) this.#conduit.abort("reset-guest");
   }
 
-  upstreamEnded(): void {
+  upstreamEnded(whole: boolean): void {
     const underway = this.#underway;
-    if (this.#tunnel) return this.#conduit.endGuest();
+    if (this.#tunnel) {
+      return whole ? this.#conduit.endGuest() : this.#conduit.abort("reset-upstream");
+    }
     if (underway === null) return this.#conduit.close();
     if (underway.response === null) return this.#unanswered();
+    // RFC 9112 9.8: without close_notify, the end may be somebody else's doing.
+    if (!whole) return this.#fail("upstream-closed", "cut off in the middle of its answer");
     try {
       underway.response.body.close();
       this.#finish(underway);
@@ -135,13 +143,14 @@ export class H1Relay implements ConduitSink {
   }
 
   expired(): void {
-    if (this.#underway !== null) return this.#conduit.abort();
-    if (!this.#reading) return this.#conduit.close();
+    if (this.#underway !== null) return this.#conduit.abort("idle");
+    if (!this.#reading) return this.#conduit.close("idle");
     this.#refuse(relayPage("request-slow"), { reason: "request-slow" });
   }
 
-  over(): void {
+  over(end: RelayEnd): void {
     if (this.#underway !== null) this.#finish(this.#underway);
+    this.#context.onEnd?.(end);
   }
 
   #takeFromGuest(bytes: Buffer): void {
@@ -293,7 +302,7 @@ export class H1Relay implements ConduitSink {
   /** The server left without a word. On a used connection that is how it says "try again". */
   #unanswered(): void {
     if (this.#answered === 0 || this.#responses.started) return this.#fail("upstream-closed");
-    this.#conduit.close();
+    this.#conduit.close("reset-upstream");
   }
 
   /** The server cannot be followed any further. */
@@ -312,7 +321,8 @@ export class H1Relay implements ConduitSink {
       const { status } = page;
       this.#context.onExchange({ ...request, status, up: 0, down: 0, ms: 0, refused: refusal });
     }
-    if (begun) return this.#conduit.abort();
+    const end = endAfter(refusal.reason);
+    if (begun) return this.#conduit.abort(end === "eof" ? "reset-guest" : end);
     const { status, phrase, fields, body } = page;
     const method = line?.method ?? underway?.request.line.method;
     const close = { name: "Connection", key: "connection", value: "close" };
@@ -320,7 +330,7 @@ export class H1Relay implements ConduitSink {
       writeResponseHead({ status, reason: phrase, fields: [...fields, close] }),
     );
     if (method !== "HEAD") this.#conduit.toGuest(body);
-    this.#conduit.closeAbandoningUpstream();
+    this.#conduit.closeAbandoningUpstream(end);
   }
 
   #finish(underway: Underway, refused?: Refusal, status = underway.status): void {
@@ -336,6 +346,11 @@ export class H1Relay implements ConduitSink {
       ...(refused === undefined ? {} : { refused }),
     });
   }
+}
+
+/** A guest that was refused has its answer, and with it an end in order. */
+function endAfter(reason: Refusal["reason"]): RelayEnd {
+  return reason === "upstream-malformed" || reason === "upstream-closed" ? "reset-upstream" : "eof";
 }
 
 function size(parts: readonly Buffer[]): number {

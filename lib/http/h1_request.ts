@@ -35,13 +35,17 @@ const PATH = /^\/[^#]*$/;
 /** @throws MalformedHttp with the reason to refuse it for. */
 export function readRequest(head: RequestHead, destination: Destination): H1Request {
   const { method, target, minor } = head;
-  if (REFUSED_METHODS.has(method.toUpperCase())) throw new MalformedHttp(method, "method");
+  const hosts = valuesOf(head.fields, "host");
+  const authority = parseAuthority(hosts[0] ?? "");
+  if (REFUSED_METHODS.has(method.toUpperCase())) {
+    const path = target.startsWith("/") ? pathOf(target) : ""; // of a proxy's request, another host
+    const line = authority === null ? undefined : { method, host: authority.host, path };
+    throw new MalformedHttp(method, "method", line);
+  }
   if (target === "*" ? method !== "OPTIONS" : !PATH.test(target)) {
     throw new MalformedHttp("a target that is no path");
   }
-  const hosts = valuesOf(head.fields, "host");
   if (hosts.length !== 1) throw new MalformedHttp(`${hosts.length} Host fields instead of one`);
-  const authority = parseAuthority(hosts[0] ?? "");
   if (authority === null) throw new MalformedHttp("a malformed Host");
   const line = { method, host: authority.host, path: pathOf(target) };
   if (!isFor(destination, authority)) {

@@ -52,7 +52,15 @@ export function readH2Request(
   if (!METHOD.test(method)) throw new MalformedHttp("a malformed method");
   const protocol = pseudo.get(":protocol");
   const tunnel = method === "CONNECT" && protocol === "websocket" && tunnels;
-  if (isRefused(method) && !tunnel) throw new MalformedHttp(method, "method");
+  if (isRefused(method) && !tunnel) {
+    const to = parseAuthority(pseudo.get(":authority") ?? "");
+    const path = pathOf(pseudo.get(":path") ?? "");
+    throw new MalformedHttp(
+      method,
+      "method",
+      to === null ? undefined : { method, host: to.host, path },
+    );
+  }
   if (protocol !== undefined && !tunnel) throw new MalformedHttp("a :protocol that is not spoken");
   if (pseudo.get(":scheme") !== "https") throw new MalformedHttp("another scheme than https");
   const path = pseudo.get(":path") ?? "";

@@ -14,6 +14,7 @@
 import type { Buffer } from "node:buffer";
 import { Budget } from "./budget.ts";
 import { Conduit, type ConduitSink } from "./conduit.ts";
+import type { RelayEnd } from "./exchange.ts";
 import { Code, H2Error, MAX_WINDOW, Setting } from "./h2_frame.ts";
 import type { Windows } from "./h2_inflow.ts";
 import { Pings } from "./h2_pings.ts";
@@ -135,27 +136,33 @@ export class H2Relay implements ConduitSink {
   }
 
   guestEnded(): void {
-    if (this.#streams.busy) this.#conduit.abort();
+    if (this.#streams.busy) this.#conduit.abort("reset-guest");
     else this.#conduit.close();
   }
 
+  /** Lengths of streams are checked, so that a loss between them loses nothing. */
   upstreamEnded(): void {
-    if (this.#streams.busy) return this.#conduit.abort();
+    if (this.#streams.busy) return this.#conduit.abort("reset-upstream");
     if (!this.#open) this.#start();
     this.#guest.goaway(this.#guest.lastStream, Code.None);
     this.#conduit.close();
   }
 
   expired(): void {
-    if (this.#streams.busy || !this.#open) return this.#conduit.abort();
+    if (this.#streams.busy || !this.#open) return this.#conduit.abort("idle");
     this.#guest.goaway(this.#guest.lastStream, Code.None);
-    this.#conduit.close();
+    this.#conduit.close("idle");
   }
 
-  over(): void {
+  get busy(): boolean {
+    return this.#streams.busy;
+  }
+
+  over(end: RelayEnd): void {
     this.#streams.reportAll();
     this.#guest.close();
     this.#upstream?.close();
+    this.#context.onEnd?.(end);
   }
 
   /** The server is there: the guest learns what it may do, and is read. */
@@ -178,7 +185,7 @@ export class H2Relay implements ConduitSink {
     const reason = calm ? "stream-limit" : "request-malformed";
     this.#context.onExchange({ up: 0, down: 0, ms: 0, refused: { reason, detail: message } });
     this.#guest.goaway(this.#guest.lastStream, code);
-    this.#conduit.closeAbandoningUpstream();
+    this.#conduit.closeAbandoningUpstream("reset-guest");
   }
 
   #breakWithUpstream({ code, message }: H2Error): void {
@@ -187,7 +194,7 @@ export class H2Relay implements ConduitSink {
     this.#streams.failAll(message);
     this.#guest.goaway(this.#guest.lastStream, Code.Internal);
     this.#guest.pump(TURN);
-    this.#conduit.close();
+    this.#conduit.close("reset-upstream");
   }
 
   #guestSink(): SessionSink {

@@ -20,6 +20,7 @@ import {
   type HttpLimits,
   type JudgeRequest,
   type Refusal,
+  type RelayEnd,
 } from "./exchange.ts";
 import { H1Relay } from "./h1_relay.ts";
 
@@ -40,6 +41,8 @@ export interface RelaySpec {
   readonly judge: JudgeRequest;
   /** Told of every request once, when it is over. */
   readonly onExchange: (exchange: Exchange) => void;
+  /** Told once, before either side is closed. */
+  readonly onEnd?: (end: RelayEnd) => void;
   readonly limits?: Partial<HttpLimits>;
   readonly clock?: Clock;
 }

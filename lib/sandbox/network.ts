@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import type { ByteChannel } from "../base/channel.ts";
 import { SbxError } from "../base/errors.ts";
 import { dohNames } from "../dns/doh_endpoints.ts";
@@ -13,6 +14,7 @@ import { createUpstream, type Resolver } from "../dns/upstream.ts";
 import { Control } from "../flow/control.ts";
 import {
   type ConfigMessage,
+  type FlowEnd,
   type FromNetstack,
   PROTOCOL_VERSION,
 } from "../flow/control_message.ts";
@@ -154,6 +156,7 @@ class SandboxNetwork implements Network {
       clearInterval(this.#refresh);
       this.#phase = "closed";
       dnsFlows.close();
+      this.#table.close();
       mux.close();
       this.#publisher.close(
         error ?? new SbxError("STOPPED", "Cannot publish a port: the network was closed"),
@@ -215,18 +218,21 @@ class SandboxNetwork implements Network {
   #intercept(redirected: RedirectedFlow): void {
     if (redirected.kind !== "stream") return;
     const { id, stream } = redirected;
+    stream.once("close", () => setImmediate(() => this.#table.ended(id)));
     const plain = this.#table.plainHttp(id);
     if (plain !== null) return this.#relay(stream, id, plain);
     const flow = this.#table.intercepted(id);
     const { interceptor } = this.#spec;
     if (flow === null || interceptor === undefined) return void stream.destroy();
+    const relayed = { id, info: flow.info, scheme: "https" } as const;
     const opened = {
       stream,
       flow,
       onDialled: (address: string) => this.#table.dialled(id, address),
       onRefused: (why: Refusal) => this.#table.refuse(id, why),
+      onEnd: (end: FlowEnd) => this.#table.ended(id, end),
       judge: (request: RequestLine) => judgeRequest(this.#court, flow, request),
-      onExchange: (exchange: Exchange) => this.#recorder.request(id, flow.info, exchange),
+      onExchange: (exchange: Exchange) => this.#recorder.request(relayed, exchange),
     };
     interceptor.serve(opened, (count) => this.#take({ t: "limit", what: "intercepted", count }));
   }
@@ -238,13 +244,15 @@ class SandboxNetwork implements Network {
       return this.#take({ t: "limit", what: "relayed", count: 1 });
     }
     this.#relayed++;
+    const relayed = { id, info: flow.info, scheme: "http" } as const;
     stream.once("close", () => this.#relayed--);
     void servePlainHttp({
       stream,
       flow,
       onDialled: (address) => this.#table.dialled(id, address),
+      onEnd: (end) => this.#table.ended(id, end),
       judge: (request) => judgePlainRequest(this.#court, flow.info, request),
-      onExchange: (exchange) => this.#recorder.request(id, flow.info, exchange),
+      onExchange: (exchange) => this.#recorder.request(relayed, exchange),
     });
   }
 

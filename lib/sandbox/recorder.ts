@@ -17,7 +17,13 @@ import { formatRule } from "../policy/grammar.ts";
 import type { Policy, ReasonId } from "../policy/policy.ts";
 import type { Denials } from "./denials.ts";
 import { type FlowLine, type Journal, JOURNAL_VERSION, type WhyLine } from "./journal.ts";
-import { dnsRefusal, flowRefusal, hasPorts, requestRefusal } from "./refusal_text.ts";
+import {
+  dnsRefusal,
+  flowRefusal,
+  hasPorts,
+  type RelayedFlow,
+  requestRefusal,
+} from "./refusal_text.ts";
 
 /** Journal lines about refusals, which cost a guest next to nothing and the disk a few hundred bytes. */
 const REFUSALS_PER_SECOND = 500;
@@ -79,16 +85,16 @@ export class Recorder {
     }
   }
 
-  /** A request inside an intercepted flow, when it is over. */
-  request(flow: number, info: FlowInfo, exchange: Exchange): void {
+  /** A request that sbx relayed or refused, when it is over. */
+  request(flow: RelayedFlow, exchange: Exchange): void {
     const { request, status, up, down, ms, refused } = exchange;
     if (refused !== undefined && isDenial(refused.reason)) {
-      this.#denials.note(requestRefusal(this.#policy(), info, exchange, refused));
+      this.#denials.note(requestRefusal(this.#policy(), flow, exchange, refused));
     }
     if (refused !== undefined && !this.#mayWrite("denied")) return;
     this.#journal.write({
       event: "request",
-      flow,
+      flow: flow.id,
       ...(request === undefined ? {} : {
         method: escapeText(request.method),
         host: escapeText(request.host),
@@ -98,8 +104,7 @@ export class Recorder {
       up,
       down,
       ms: Math.round(ms),
-      ...(refused === undefined ? {} : { reason: refused.reason }),
-      ...(refused?.detail === undefined ? {} : { detail: escapeText(refused.detail) }),
+      ...(refused === undefined ? {} : this.#why(refused)),
     });
   }
 
@@ -141,7 +146,7 @@ export class Recorder {
     this.#journal.write({ event: "suppressed", denied, dns });
   }
 
-  #why({ reason, rule, detail }: Ruling): WhyLine {
+  #why({ reason, rule, detail }: Pick<Ruling, "reason" | "rule" | "detail">): WhyLine {
     return {
       reason,
       ...(rule === undefined ? {} : { rule }),

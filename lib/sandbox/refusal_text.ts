@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { formatEndpoint } from "../base/address.ts";
+import { formatEndpoint, parseAddress } from "../base/address.ts";
 import { escapeText } from "../base/escape.ts";
 import { canonicalName } from "../base/name.ts";
 import type { DnsEvent } from "../dns/service.ts";
@@ -13,6 +13,13 @@ import type { Ruling } from "../flow/judge.ts";
 import { formatRule } from "../policy/grammar.ts";
 import type { Policy, ReasonId } from "../policy/policy.ts";
 import type { Refusal } from "./denials.ts";
+
+/** A flow whose requests sbx relays. */
+export interface RelayedFlow {
+  readonly id: number;
+  readonly info: FlowInfo;
+  readonly scheme: "http" | "https";
+}
 
 /** A flow that policy kept from opening. */
 export function flowRefusal(policy: Policy, info: FlowInfo, ruling: Ruling): Refusal {
@@ -37,19 +44,22 @@ export function dnsRefusal(policy: Policy, event: DnsEvent & { reason: ReasonId 
   };
 }
 
-/** A request inside an intercepted flow. */
+/** A request that sbx answered in its server's place. */
 export function requestRefusal(
   policy: Policy,
-  info: FlowInfo,
+  { info, scheme }: RelayedFlow,
   { request }: Exchange,
-  { reason, detail }: HttpRefusal,
+  refused: HttpRefusal,
 ): Refusal {
-  const target = request === undefined
-    ? flowTarget(info)
-    : escapeText(`${request.method} https://${request.host}${request.path}`);
+  const why = refusalOf(policy, refused);
+  if (request === undefined) return { target: `a request on ${flowTarget(info)}`, ...why };
+  const { method, host, path } = request;
+  // A request for an address is for that of its flow.
+  const allow = flagForFlow(info, refused.reason, parseAddress(host) === null ? host : undefined);
   return {
-    target,
-    ...refusalOf(policy, { reason, ...(detail === undefined ? {} : { detail }) }),
+    target: escapeText(`${method} ${scheme}://${host}${path}`),
+    ...why,
+    ...(allow === undefined ? {} : { allow }),
   };
 }
 

@@ -7,6 +7,8 @@
  *
  * @module
  */
+import { connect } from "node:net";
+import type { Duplex } from "node:stream";
 import {
   createSecureContext,
   rootCertificates,
@@ -17,6 +19,7 @@ import * as tls from "node:tls";
 import { LruMap } from "../base/lru.ts";
 import type { NameSet } from "../policy/name_set.ts";
 import type { Offer, TlsVersion } from "./offer.ts";
+import { Carrier, Session } from "./session.ts";
 import { readFailure, type UpstreamFailure } from "./upstream_failure.ts";
 
 export interface DialSpec {
@@ -35,7 +38,8 @@ export interface DialSpec {
 
 /** A session in which the server has proved its name, or need not. */
 export interface UpstreamSession {
-  readonly socket: TLSSocket;
+  /** Plain bytes. One that the server did not end with close_notify is destroyed, not ended. */
+  readonly stream: Duplex;
   /** The application protocol that the server chose; null for none. */
   readonly alpn: string | null;
   readonly version: TlsVersion;
@@ -77,9 +81,11 @@ export class Dialer {
     const { promise, resolve } = Promise.withResolvers<Dialled>();
     const { address, port, sni, offer, signal } = spec;
     if (signal.aborted) return Promise.resolve(failed("ECANCELED"));
-    const socket = tls.connect({
-      host: address,
-      port,
+    // Small frames of HTTP/2 would wait 40 ms for each other's acknowledgement.
+    const socket = connect({ host: address, port, noDelay: true, allowHalfOpen: true });
+    const carrier = new Carrier(socket);
+    const engine = tls.connect({
+      socket: carrier as never,
       servername: sni ?? "",
       ALPNProtocols: [...offer.alpn],
       secureContext: this.#context(offer),
@@ -93,24 +99,29 @@ export class Dialer {
     const settle = (dialled: Dialled) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
+      if (dialled.kind === "failed") socket.destroy();
       resolve(dialled);
     };
     signal.addEventListener("abort", abort);
     socket.once("connect", () => {
-      // Small frames of HTTP/2 would wait 40 ms for each other's acknowledgement.
-      socket.setNoDelay(true);
       clearTimeout(timer);
       timer = setTimeout(() => socket.destroy(coded("ETIMEDOUT")), HANDSHAKE_MS);
       spec.onConnect?.();
     });
     let lost: UpstreamFailure | null = null;
-    socket.on("error", (error: NodeJS.ErrnoException) => {
+    const fail = (error: NodeJS.ErrnoException) => {
       lost ??= readFailure(error.code ?? "ERR_UNKNOWN");
       settle({ kind: "failed", failure: lost });
-    });
-    socket.once("close", () => settle(failed("ECONNRESET")));
-    socket.once("secureConnect", () => {
-      settle({ kind: "session", session: sessionOf(socket, () => lost) });
+    };
+    const broke = () => settle(failed("ECONNRESET"));
+    socket.on("error", fail);
+    engine.on("error", fail);
+    socket.once("close", broke);
+    carrier.once("cut", broke);
+    engine.once("close", broke);
+    engine.once("secureConnect", () => {
+      carrier.off("cut", broke);
+      settle({ kind: "session", session: sessionOf(engine, carrier, () => lost) });
     });
     return promise;
   }
@@ -132,12 +143,16 @@ export class Dialer {
   }
 }
 
-function sessionOf(socket: TLSSocket, lost: UpstreamSession["lost"]): UpstreamSession {
-  const { alpnProtocol } = socket;
+function sessionOf(
+  engine: TLSSocket,
+  carrier: Carrier,
+  lost: UpstreamSession["lost"],
+): UpstreamSession {
+  const { alpnProtocol } = engine;
   return {
-    socket,
+    stream: new Session(engine, carrier),
     alpn: typeof alpnProtocol === "string" ? alpnProtocol : null,
-    version: socket.getProtocol() === "TLSv1.3" ? "TLSv1.3" : "TLSv1.2",
+    version: engine.getProtocol() === "TLSv1.3" ? "TLSv1.3" : "TLSv1.2",
     lost,
   };
 }

@@ -7,9 +7,14 @@ import type { Duplex } from "node:stream";
 
 /**
  * Copies both ways, no faster than the slower side takes it, until both ends are done or one of them
- * breaks. Neither stream is left open. Resolves with the bytes that were relayed.
+ * breaks. Neither stream is left open. Resolves with the bytes that were relayed. `onBroken` hears
+ * which of them broke, before the other is cut off for it.
  */
-export function join(guest: Duplex, upstream: Duplex): Promise<{ up: number; down: number }> {
+export function join(
+  guest: Duplex,
+  upstream: Duplex,
+  onBroken: (side: "guest" | "upstream") => void = () => {},
+): Promise<{ up: number; down: number }> {
   const { promise, resolve } = Promise.withResolvers<{ up: number; down: number }>();
   const moved = { up: 0, down: 0 };
   let open = 2;
@@ -27,8 +32,9 @@ export function join(guest: Duplex, upstream: Duplex): Promise<{ up: number; dow
     const gone = () => {
       closed();
       // A side that is gone will never take what the other still sends.
-      if (from.readableEnded) to.end();
-      else to.destroy();
+      if (from.readableEnded) return void to.end();
+      if (open > 0) onBroken(from === guest ? "guest" : "upstream");
+      to.destroy();
     };
     if (from.closed) queueMicrotask(gone);
     else from.once("close", gone);

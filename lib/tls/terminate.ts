@@ -10,10 +10,10 @@
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { Carrier, GuestSession } from "./guest_session.ts";
 import type { Identity } from "./leaves.ts";
 import { linger } from "./linger.ts";
 import { GUEST_CIPHERS, type TlsVersion } from "./offer.ts";
+import { Carrier, Session } from "./session.ts";
 
 export interface TerminateSpec {
   /** The guest's bytes from the first one of its ClientHello on. */
@@ -57,7 +57,7 @@ export function terminate(spec: TerminateSpec): Promise<Duplex | null> {
   engine.once("secure", () => {
     engine.off("close", fail);
     carrier.off("cut", fail);
-    resolve(new GuestSession(engine, carrier));
+    resolve(new Session(engine, carrier));
   });
   return promise.finally(disarm);
 }

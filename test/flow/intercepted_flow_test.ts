@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { Pins } from "../../lib/dns/pins.ts";
-import type { FlowInfo, ToNetstack } from "../../lib/flow/control_message.ts";
+import type { FlowEnd, FlowInfo, ToNetstack } from "../../lib/flow/control_message.ts";
 import { type FlowEvent, FlowTable } from "../../lib/flow/flow_table.ts";
 import type { Court } from "../../lib/flow/judge.ts";
 import { compilePolicy } from "../../lib/policy/compile.ts";
@@ -85,6 +85,33 @@ describe("an intercepted flow", () => {
     enter("deny@evil.test", "allow@any");
     expect(sent.filter(({ t }) => t === "kill")).toEqual([]);
     expect(table.intercepted(1)?.ruling).toMatchObject({ rule: 1, tls: "intercepted" });
+  });
+
+  test.each<[what: string, ours: FlowEnd | undefined, theirs: FlowEnd, told: FlowEnd]>([
+    ["sbx knows how it ended", "eof", "reset-upstream", "eof"],
+    ["the server could not be reached", "refused", "reset-upstream", "refused"],
+    ["netstack ended it", "reset-guest", "killed", "killed"],
+    ["sbx has nothing to say", undefined, "reset-guest", "reset-guest"],
+  ])("ends as it did when %s, whoever tells it first", (_what, ours, theirs, told) => {
+    const closed = { t: "closed", id: 1, up: 1, down: 2, ms: 3, end: theirs } as const;
+    for (const first of ["sbx", "netstack"]) {
+      const { table, events } = intercepting();
+      expect(table.intercepted(1)).not.toBeNull();
+      if (first === "netstack") table.take(closed);
+      table.ended(1, ours);
+      if (ours !== undefined) table.ended(1, "idle"); // too late to be the end
+      if (first === "sbx") table.take(closed);
+      expect(events).toMatchObject([{ kind: "closed", end: told }]);
+    }
+  });
+
+  test("whose end only netstack has told is not lost when the network ends", () => {
+    const { table, events } = intercepting();
+    expect(table.intercepted(1)).not.toBeNull();
+    table.take({ t: "closed", id: 1, up: 1, down: 2, ms: 3, end: "reset-guest" });
+    expect(events).toEqual([]);
+    table.close();
+    expect(events).toMatchObject([{ kind: "closed", end: "reset-guest" }]);
   });
 
   test("that sbx refuses is told of once, and its end still counts", () => {

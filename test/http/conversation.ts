@@ -6,7 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
-import type { Exchange, RequestLine } from "../../lib/http/exchange.ts";
+import type { Exchange, RelayEnd, RequestLine } from "../../lib/http/exchange.ts";
 import { relay, type RelaySpec } from "../../lib/http/relay.ts";
 import { pair } from "./pair.ts";
 
@@ -65,6 +65,7 @@ export interface Conversation {
   readonly server: Peer;
   readonly exchanges: Exchange[];
   readonly judged: RequestLine[];
+  readonly ends: RelayEnd[];
   readonly closed: Promise<void>;
 }
 
@@ -74,6 +75,7 @@ export function converse(spec: Partial<RelaySpec> = {}): Conversation {
   const [server, serverSide] = pair();
   const exchanges: Exchange[] = [];
   const judged: RequestLine[] = [];
+  const ends: RelayEnd[] = [];
   const closed = relay({
     guest: guestSide,
     upstream: { kind: "open", stream: serverSide },
@@ -84,9 +86,10 @@ export function converse(spec: Partial<RelaySpec> = {}): Conversation {
       return null;
     },
     onExchange: (exchange) => exchanges.push(exchange),
+    onEnd: (end) => ends.push(end),
     ...spec,
   });
-  return { guest: new Peer(guest), server: new Peer(server), exchanges, judged, closed };
+  return { guest: new Peer(guest), server: new Peer(server), exchanges, judged, ends, closed };
 }
 
 /** Lines with the line ends of HTTP/1 and the empty line. */

@@ -1,7 +1,8 @@
 /** How the connections of an HTTP/1 relay end: in order, cut off, or by a deadline. */
 import { describe, expect, test } from "bun:test";
+import { setImmediate } from "node:timers";
 import { ManualClock } from "../support/manual_clock.ts";
-import { converse, head } from "./conversation.ts";
+import { type Conversation, converse, head } from "./conversation.ts";
 
 const HOST = "Host: api.allowed.test";
 const GET = head("GET /a?b=c HTTP/1.1", HOST, "X-One: 1");
@@ -65,6 +66,95 @@ describe("ends", () => {
     expect(heard).toStartWith("HTTP/1.1 502 Bad Gateway\r\n");
     expect(heard).toContain("expired (upstream-untrusted)");
     expect(exchanges).toMatchObject([{ status: 502, refused: refusal }]);
+  });
+});
+
+/** An answer whose end is that of its connection, as far as it has come. */
+const UNTIL_CLOSE = head("HTTP/1.1 200 OK", "Connection: close") + "half";
+
+describe("the end that is told", () => {
+  test.each<[end: string, what: string, step: (c: Conversation) => void | Promise<unknown>]>([
+    ["eof", "the guest closes after its answer", async ({ guest, server }) => {
+      server.say(OK);
+      await guest.hears("hi");
+      guest.stream.end();
+    }],
+    ["eof", "the guest resets an idle connection", async ({ guest, server }) => {
+      server.say(OK);
+      await guest.hears("hi");
+      guest.stream.destroy();
+    }],
+    ["eof", "the server closes after its answer", ({ server }) => {
+      server.say(OK);
+      server.stream.end();
+    }],
+    ["eof", "the server ends an answer by its end", ({ server }) => {
+      server.say(UNTIL_CLOSE);
+      server.stream.end();
+    }],
+    ["eof", "the guest is refused", async ({ guest, server }) => {
+      server.say(OK);
+      await guest.hears("hi");
+      guest.say(head("GET / HTTP/1.1", "Host: evil.test"));
+    }],
+    [
+      "reset-guest",
+      "the guest leaves before its answer",
+      ({ guest }) => void guest.stream.destroy(),
+    ],
+    ["reset-guest", "the guest leaves in the middle of a head", async ({ guest, server }) => {
+      server.say(OK);
+      await guest.hears("hi");
+      guest.say("GET / HT");
+      await new Promise(setImmediate);
+      guest.stream.end();
+    }],
+    [
+      "reset-upstream",
+      "the server leaves without an answer",
+      ({ server }) => void server.stream.end(),
+    ],
+    [
+      "reset-upstream",
+      "the server is lost without an answer",
+      ({ server }) => void server.stream.destroy(),
+    ],
+    ["reset-upstream", "the server's answer is cut off", async ({ guest, server }) => {
+      server.say(UNTIL_CLOSE);
+      await guest.hears("half");
+      server.stream.destroy();
+    }],
+    [
+      "reset-upstream",
+      "the server's answer is none",
+      ({ server }) => server.say("SSH-2.0-x\r\n\r\n"),
+    ],
+  ])("is %s when %s", async (end, _what, step) => {
+    const conversation = converse();
+    const { guest, server, ends } = conversation;
+    guest.stream.on("end", () => guest.stream.end());
+    server.stream.on("end", () => server.stream.end());
+    guest.say(GET);
+    await server.hears("\r\n\r\n");
+    await step(conversation);
+    await conversation.closed;
+    expect(ends).toEqual([end as (typeof ends)[number]]);
+  });
+
+  test("of an answer that only the end of its connection ends is no end where that was lost", async () => {
+    const { guest, server, exchanges } = converse();
+    guest.say(GET);
+    await server.hears("\r\n\r\n");
+    server.say(UNTIL_CLOSE);
+    await guest.hears("half");
+    server.stream.destroy();
+    await guest.over();
+    expect(guest.ended).toBe(false);
+    expect(exchanges).toMatchObject([{
+      status: 200,
+      down: 4,
+      refused: { reason: "upstream-closed" },
+    }]);
   });
 });
 

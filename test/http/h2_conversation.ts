@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Exchange } from "../../lib/http/exchange.ts";
+import type { Exchange, RelayEnd } from "../../lib/http/exchange.ts";
 import { relay, type RelaySpec } from "../../lib/http/relay.ts";
 import { H2Peer } from "./h2_peer.ts";
 import { pair } from "./pair.ts";
@@ -20,6 +20,7 @@ export interface H2Conversation {
   readonly guest: H2Peer;
   readonly server: H2Peer;
   readonly exchanges: Exchange[];
+  readonly ends: RelayEnd[];
   readonly closed: Promise<void>;
 }
 
@@ -28,6 +29,7 @@ export function silent(spec: Partial<RelaySpec> = {}): H2Conversation {
   const [guestEnd, guestSide] = pair();
   const [serverEnd, serverSide] = pair();
   const exchanges: Exchange[] = [];
+  const ends: RelayEnd[] = [];
   const closed = relay({
     guest: guestSide,
     upstream: { kind: "open", stream: serverSide },
@@ -35,11 +37,12 @@ export function silent(spec: Partial<RelaySpec> = {}): H2Conversation {
     destination: { host: "api.allowed.test", port: 443 },
     judge: () => null,
     onExchange: (exchange) => exchanges.push(exchange),
+    onEnd: (end) => ends.push(end),
     ...spec,
   });
   const guest = new H2Peer(guestEnd, "client");
   const server = new H2Peer(serverEnd, "server");
-  return { guest, server, exchanges, closed };
+  return { guest, server, exchanges, ends, closed };
 }
 
 /** Both have said their first words. */

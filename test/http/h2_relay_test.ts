@@ -6,6 +6,32 @@ import { settle } from "./h2_peer.ts";
 
 const MAX = 0x7fffffff;
 
+describe("the end that is told", () => {
+  test.each<
+    [end: string, what: string, busy: boolean, side: "guest" | "server", how: "end" | "destroy"]
+  >([
+    ["eof", "the guest closes between streams", false, "guest", "end"],
+    ["eof", "the guest resets between streams", false, "guest", "destroy"],
+    ["eof", "the server closes between streams", false, "server", "end"],
+    ["eof", "the server resets between streams", false, "server", "destroy"],
+    ["reset-guest", "the guest closes in the middle of one", true, "guest", "end"],
+    ["reset-guest", "the guest resets in the middle of one", true, "guest", "destroy"],
+    ["reset-upstream", "the server closes in the middle of one", true, "server", "end"],
+    ["reset-upstream", "the server resets in the middle of one", true, "server", "destroy"],
+  ])("is %s when %s", async (end, _what, busy, side, how) => {
+    const conversation = await converse();
+    const { guest, server, ends, closed } = conversation;
+    for (const { stream } of [guest, server]) stream.on("end", () => stream.end());
+    guest.headers(1, GET);
+    await server.hears("headers");
+    server.headers(1, { ":status": "200" }, !busy);
+    await guest.hears("headers");
+    conversation[side].stream[how]();
+    await closed;
+    expect(ends).toEqual([end as (typeof ends)[number]]);
+  });
+});
+
 describe("a stream", () => {
   test("goes through, and is told about without its query", async () => {
     const { guest, server, exchanges } = await converse();

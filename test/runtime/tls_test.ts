@@ -1,6 +1,6 @@
 /**
  * What Bun's TLS does over a stream that is no socket, on which interception stands (see
- * lib/tls/guest_session.ts). What is broken is pinned as failing, so that an upgrade tells.
+ * lib/tls/session.ts). What is broken is pinned as failing, so that an upgrade tells.
  */
 import { afterEach, expect, test } from "bun:test";
 import { createServer, request } from "node:http";

@@ -22,6 +22,7 @@ func (s *servers) web() *http.Server {
 	mux.HandleFunc("/stall", s.stall)
 	mux.HandleFunc("/socket", s.socket)
 	mux.HandleFunc("/hinted", s.hinted)
+	mux.HandleFunc("/ending/{how}", s.ending)
 	mux.Handle("/echo.Echo/", echoing())
 	if s.files != "" {
 		mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(s.files))))

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/cgi"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/coder/websocket"
 	"google.golang.org/grpc"
@@ -85,4 +87,27 @@ func (s *servers) hinted(w http.ResponseWriter, q *http.Request) {
 	io.WriteString(w, "hinted")
 	w.(http.Flusher).Flush()
 	w.Header().Set("Sum", "6")
+}
+
+// ending answers with a body that only the end of the connection ends: in order, without close_notify, or
+// by a reset.
+func (s *servers) ending(w http.ResponseWriter, q *http.Request) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nsome of it\n")
+	raw := conn.(*tls.Conn).NetConn().(*recorded)
+	switch q.PathValue("how") {
+	case "order":
+		conn.Close()
+	case "cut":
+		raw.CloseWrite()
+		io.Copy(io.Discard, raw)
+		raw.Close()
+	case "reset":
+		time.Sleep(100 * time.Millisecond) // what was sent arrives first
+		raw.SetLinger(0)
+		raw.Close()
+	}
 }

@@ -1,23 +1,26 @@
 /**
- * The plain bytes inside a guest's TLS session, as a stream that waits for the guest.
+ * The plain bytes inside a TLS session, the guest's or the server's, as a stream that waits for the
+ * other end.
  *
  * Bun's TLSSocket over a stream does not hold its writer back, takes the end of the stream for the end
- * of the session, and destroys a stream that still has bytes to send (test/runtime/tls_test.ts). So
- * the engine gets a stand-in for the flow, its {@link Carrier}, and whoever uses the session gets a
- * stream that looks at the flow itself.
+ * of the session, and destroys a stream that still has bytes to send (test/runtime/tls_test.ts); over a
+ * socket, it ends alike whether the session was closed or cut off. So the engine gets a stand-in for
+ * the connection, its {@link Carrier}, and whoever uses the session gets a stream that looks at the
+ * connection itself.
  *
- * A guest that closes its half of the session closes all of it: Bun answers its close_notify at once.
- * A flow that ends without one was cut off, and the session is destroyed (RFC 8446 6.1).
+ * A peer that closes its half of the session closes all of it: Bun answers its close_notify at once.
+ * A connection that ends without one was cut off, and the session is destroyed (RFC 8446 6.1).
  *
  * @module
  */
 import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
 import type { TLSSocket } from "node:tls";
 
 type Done = (error?: Error | null) => void;
 
-/** Stands between the TLS engine and the flow, and shields each from how the other ends. */
+/** Stands between the TLS engine and the connection, and shields each from how the other ends. */
 export class Carrier extends Duplex {
   readonly flow: Duplex;
 
@@ -29,7 +32,9 @@ export class Carrier extends Duplex {
     });
     flow.on("end", () => this.emit("cut")); // not the end of this: the engine must see close_notify
     flow.on("error", () => {}); // its close follows
-    flow.on("close", () => this.destroy());
+    flow.on("close", () => {
+      if (!flow.readableEnded) this.destroy(); // else the engine may have to read on
+    });
     flow.pause();
   }
 
@@ -48,15 +53,18 @@ export class Carrier extends Duplex {
   }
 }
 
-export class GuestSession extends Duplex {
+export class Session extends Duplex {
   readonly #tls: TLSSocket;
   readonly #flow: Duplex;
+  readonly #carrier: Carrier;
   #ended = false;
+  #cut = false;
 
   constructor(tls: TLSSocket, carrier: Carrier) {
     super({ allowHalfOpen: true });
     this.#tls = tls;
     this.#flow = carrier.flow;
+    this.#carrier = carrier;
     tls.on("data", (chunk: Buffer) => {
       if (!this.push(chunk)) tls.pause();
     });
@@ -66,19 +74,37 @@ export class GuestSession extends Duplex {
     });
     tls.on("error", (error: Error) => this.destroy(error));
     carrier.once("cut", () => {
-      if (!this.#ended) this.destroy(new Error("the guest ended without close_notify"));
+      this.#cut = true;
+      setImmediate(() => this.#seekEnd());
     });
-    this.#flow.once("close", () => this.destroy());
-    this.on("error", () => {}); // a guest can cause it at any time; its close follows
+    const { flow } = carrier;
+    // The connection may be over before its last bytes are read.
+    flow.once("close", () => {
+      if (!flow.readableEnded || this.readableEnded) this.destroy();
+    });
+    this.once("end", () => {
+      if (flow.closed) this.destroy();
+    });
+    this.on("error", () => {}); // a peer can cause it at any time; its close follows
     tls.pause();
   }
 
   override _read(): void {
     this.#tls.resume();
+    if (this.#cut) setImmediate(() => this.#seekEnd());
+  }
+
+  /** After the last byte of the connection: close_notify is among those read, or the rest is lost. */
+  #seekEnd(): void {
+    if (this.#ended || this.destroyed || this.#tls.isPaused()) return;
+    if (this.#carrier.readableLength + this.#tls.readableLength > 0) {
+      return void setImmediate(() => this.#seekEnd());
+    }
+    this.destroy(new Error("cut off without close_notify"));
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
-    if (!this.#tls.writable) return done(new Error("the guest closed the session"));
+    if (!this.#tls.writable) return done(new Error("the peer closed the session"));
     this.#tls.write(chunk, () => this.#afterFlow(done));
   }
 
@@ -86,7 +112,7 @@ export class GuestSession extends Duplex {
     this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), "buffer", done);
   }
 
-  /** The flow, unlike the engine, knows whether the guest takes what it is sent. */
+  /** The connection, unlike the engine, knows whether the peer takes what it is sent. */
   #afterFlow(done: Done): void {
     if (!this.#flow.writableNeedDrain) return done();
     const settle = () => {
