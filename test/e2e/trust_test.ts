@@ -64,7 +64,7 @@ const CLIENTS: Readonly<Record<string, Client>> = {
   "NSS, as browsers validate a chain": {
     needs: "/usr/bin/vfychain",
     line: `cd /tmp && openssl s_client ${sClient()} -showcerts </dev/null 2>/dev/null |
-      awk '/BEGIN/ { n++; out = "nss" n ".pem" } out { print > out } /END/ { out = "" }' &&
+      awk '/-BEGIN CERT/ { n++; out = "nss" n ".pem" } out { print > out } /-END CERT/ { out = "" }' &&
       vfychain -d sql:$HOME/.pki/nssdb -pp -u 1 -a nss*.pem`,
     says: /^Chain is good!$/m,
   },
