@@ -56,7 +56,7 @@ class SocketChannel implements ByteChannel {
   write(bytes: Uint8Array): boolean {
     if (this.#closed || this.#closing) return true;
     this.#flush();
-    const sent = this.#queue.length > 0 ? 0 : Math.max(0, this.#socket?.write(bytes) ?? 0);
+    const sent = this.#queue.length > 0 ? 0 : this.#offer(bytes);
     if (sent < bytes.length) {
       this.#queue.push(Buffer.from(bytes.subarray(sent)));
       this.#queued += bytes.length - sent;
@@ -70,10 +70,9 @@ class SocketChannel implements ByteChannel {
   }
 
   #flush(): void {
-    const socket = this.#socket;
-    if (socket === undefined || this.#closed) return;
+    if (this.#socket === undefined || this.#closed) return;
     for (let head = this.#queue[0]; head !== undefined; head = this.#queue[0]) {
-      const sent = Math.max(0, socket.write(head));
+      const sent = this.#offer(head);
       this.#queued -= sent;
       if (sent < head.length) {
         this.#queue[0] = head.subarray(sent);
@@ -81,7 +80,12 @@ class SocketChannel implements ByteChannel {
       }
       this.#queue.shift();
     }
-    if (this.#closing) socket.end();
+    if (this.#closing) this.#socket.end();
+  }
+
+  /** How many of the bytes the kernel takes at once; none before the socket is open. */
+  #offer(bytes: Uint8Array): number {
+    return Math.max(0, this.#socket?.write(bytes) ?? 0);
   }
 }
 

@@ -206,19 +206,19 @@ export class Conduit {
     else this.#sink.expired();
   }
 
-  /** A side that ended in order leaves the other the time to take what was written to it. */
   #lost(side: Duplex): void {
-    if (!this.#closing && side.readableEnded) return this.close();
-    if (!this.#closing && side === this.#guest) {
-      return this.abort(this.#sink.busy ? "reset-guest" : "eof");
-    }
-    if (!this.#closing) {
-      this.#sink.upstreamEnded(false);
-      return this.#closing ? undefined : this.abort("reset-upstream");
-    }
+    if (!this.#closing) return this.#closeAfter(side);
     if (side !== this.#guest || this.#upstream === null) return;
     this.deadline.set(LINGER_MS);
     finished(this.#upstream, { readable: false }, () => this.#upstream?.destroy());
+  }
+
+  /** A side that ended in order leaves the other the time to take what was written to it. */
+  #closeAfter(lost: Duplex): void {
+    if (lost.readableEnded) return this.close();
+    if (lost === this.#guest) return this.abort(this.#sink.busy ? "reset-guest" : "eof");
+    this.#sink.upstreamEnded(false);
+    if (!this.#closing) this.abort("reset-upstream");
   }
 }
 

@@ -52,18 +52,14 @@ export function readH2Request(
   if (!METHOD.test(method)) throw new MalformedHttp("a malformed method");
   const protocol = pseudo.get(":protocol");
   const tunnel = method === "CONNECT" && protocol === "websocket" && tunnels;
+  const path = pseudo.get(":path") ?? "";
   if (isRefused(method) && !tunnel) {
     const to = parseAuthority(pseudo.get(":authority") ?? "");
-    const path = pathOf(pseudo.get(":path") ?? "");
-    throw new MalformedHttp(
-      method,
-      "method",
-      to === null ? undefined : { method, host: to.host, path },
-    );
+    const line = to === null ? undefined : { method, host: to.host, path: pathOf(path) };
+    throw new MalformedHttp(method, "method", line);
   }
   if (protocol !== undefined && !tunnel) throw new MalformedHttp("a :protocol that is not spoken");
   if (pseudo.get(":scheme") !== "https") throw new MalformedHttp("another scheme than https");
-  const path = pseudo.get(":path") ?? "";
   if (path === "*" ? method !== "OPTIONS" : !PATH.test(path)) {
     throw new MalformedHttp("a target that is no path");
   }
