@@ -23,21 +23,42 @@
  * @module
  */
 export { type ErrorCode, SbxError } from "./base/errors.ts";
-export { Destination, DestinationGroup } from "./policy/destination.ts";
-export type { DenyWith, Policy } from "./policy/policy.ts";
-export { Action, Direction, PortRange, Protocol, Rule, type RuleScope } from "./policy/rule.ts";
-export type { BlockList, DnsSettings, Limits, PolicyFile } from "./policy/settings.ts";
-export type { AuthorityFiles, TlsSettings } from "./policy/tls_settings.ts";
-export type { SandboxBuilder } from "./sandbox/builder.ts";
+export type { TestRow } from "./judge/expectations.ts";
+export { Destination, DestinationGroup } from "./policy/model/destination.ts";
+export type { NameSet } from "./policy/model/name_set.ts";
+export type { DenyWith, Policy } from "./policy/model/policy.ts";
+export {
+  Action,
+  Direction,
+  PortRange,
+  Protocol,
+  Rule,
+  type RuleScope,
+} from "./policy/model/rule.ts";
+export {
+  type HeaderSelection,
+  type Place,
+  type Secret,
+  type SecretSettings,
+  type Source as SecretSource,
+  ViolationAction,
+} from "./policy/model/secret.ts";
+export type { BlockList, DnsSettings, Limits, PolicyFile } from "./policy/model/settings.ts";
+export type { AuthorityFiles, TlsSettings } from "./policy/model/tls_settings.ts";
+export type { SandboxBuilder } from "./api/sandbox_builder.ts";
 export {
   type AuthorityOptions,
   CertificateAuthority,
   type KeptAuthority,
-} from "./sandbox/certificate_authority.ts";
-export type { Denial } from "./sandbox/denials.ts";
-export type { NetworkSummary } from "./sandbox/summary.ts";
-export type { NetworkBuilder } from "./sandbox/network_builder.ts";
-export { type CustomPolicy, NetworkPolicy } from "./sandbox/network_policy.ts";
+} from "./api/certificate_authority.ts";
+export { type KeptIn, SecretStore, type StoredSecret } from "./api/secret_store.ts";
+export { type JournalRecord, readJournal, type ReadJournalOptions } from "./api/journal.ts";
+export { type BuildInfo, licences, versions } from "./api/versions.ts";
+export { doctor, type Finding } from "./api/doctor.ts";
+export type { Denial } from "./journal/denials.ts";
+export type { NetworkSummary } from "./journal/summary.ts";
+export type { NetworkBuilder } from "./api/network_builder.ts";
+export { type CustomPolicy, NetworkPolicy } from "./api/network_policy.ts";
 export type {
   Mount,
   NetworkOptions,
@@ -45,6 +66,10 @@ export type {
   PublishedPort,
   SandboxOptions,
 } from "./sandbox/options.ts";
-export type { TlsBuilder } from "./sandbox/tls_builder.ts";
+export type { AwsOptions, SecretBuilder } from "./api/secret_builder.ts";
+export type { TlsBuilder } from "./api/tls_builder.ts";
+export type { ProgramValue, ProgramValues, SecretReading } from "./secret/program_values.ts";
 export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
-export { type ExecOptions, Sandbox } from "./sandbox/sandbox.ts";
+export { Sandbox } from "./api/sandbox.ts";
+export type { ExecOptions } from "./sandbox/sandbox.ts";
+export type { StartOptions } from "./sandbox/start.ts";

@@ -16,10 +16,11 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly benchmark: Be
   memory: () => import("./measure/memory.ts"),
   start: () => import("./measure/start.ts"),
   policy: () => import("./measure/policy.ts"),
+  secrets: () => import("./measure/secrets.ts"),
   tls: () => import("./measure/tls.ts"),
 };
 
-const { rounds, names } = readArguments();
+const { rounds, against, names } = readArguments();
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => process.exit(1)); // What was started ends with its stdin or its parent.
@@ -33,25 +34,33 @@ for (const name of names) {
   const { benchmark } = await load();
   process.stderr.write(`measuring ${name}\n`);
   await benchmark({
+    ...(against === undefined ? {} : { against }),
     rounds: (usual) => rounds ?? usual,
     print: (text) => out(`\n${text}`),
     note: (line) => process.stderr.write(`  ${line}\n`),
   });
 }
 
-function readArguments(): { readonly rounds: number | undefined; readonly names: string[] } {
+interface Arguments {
+  readonly rounds: number | undefined;
+  readonly against: string | undefined;
+  readonly names: string[];
+}
+
+function readArguments(): Arguments {
   try {
-    const options = { rounds: { type: "string" } } as const;
+    const options = { rounds: { type: "string" }, against: { type: "string" } } as const;
     const { values, positionals } = parseArgs({ allowPositionals: true, options });
     const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
     const known = positionals.every((name) => name in BENCHMARKS);
     if (known && (rounds === undefined || Number.isInteger(rounds) && rounds > 0)) {
-      return { rounds, names: positionals.length > 0 ? positionals : Object.keys(BENCHMARKS) };
+      const names = positionals.length > 0 ? positionals : Object.keys(BENCHMARKS);
+      return { rounds, against: values.against, names };
     }
   } catch {
     // An option that there is not.
   }
-  process.stderr.write(`usage: scripts/bench [--rounds N] [NAME…]
+  process.stderr.write(`usage: scripts/bench [--rounds N] [--against SBX] [NAME…]
   names: ${Object.keys(BENCHMARKS).join(" ")}\n`);
   process.exit(2);
 }

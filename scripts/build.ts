@@ -6,6 +6,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
 import { arch } from "node:os";
 import { resolve } from "node:path";
@@ -28,9 +29,9 @@ function step(name: string, command: string, argv: readonly string[], cwd = root
 }
 
 /** A static, stripped, reproducible program of one of our Go modules. */
-function goBuild(module: string): void {
+function goBuild(module: string, linked = ""): void {
   const out = `${root}/${bin}/${module}`;
-  const flags = ["-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid="];
+  const flags = ["-trimpath", "-buildvcs=false", `-ldflags=-s -w -buildid= ${linked}`];
   step(module, "go", ["build", ...flags, "-o", out, "."], `${root}/vendor/${module}`);
 }
 
@@ -39,11 +40,18 @@ function buildInfo(): string {
   const module = readFileSync(`${root}/vendor/netstack/go.mod`, "utf8");
   const required = (path: string) => new RegExp(`${path} (\\S+)`).exec(module)?.[1] ?? "unknown";
   return JSON.stringify({
-    sbx: JSON.parse(readFileSync(`${root}/deno.json`, "utf8")).version + commit(),
+    sbx: version,
     gvisor: required("gvisor.dev/gvisor"),
     "gvisor-tap-vsock": required("github.com/containers/gvisor-tap-vsock"),
     kernel: readFileSync(`${root}/.cache/kernel/package`, "utf8").split("\n")[0],
   });
+}
+
+/** What lib/host/assets.ts holds unpacked files to. */
+function digests(): string {
+  const digest = (asset: string) =>
+    createHash("sha256").update(readFileSync(`${root}/${bin}/${asset}`)).digest("hex");
+  return JSON.stringify(Object.fromEntries(ASSETS.map((asset) => [asset, digest(asset)])));
 }
 
 /** An unpacked archive has none, and is built all the same. */
@@ -56,9 +64,10 @@ function commit(): string {
   }
 }
 
+const version = JSON.parse(readFileSync(`${root}/deno.json`, "utf8")).version + commit();
 mkdirSync(`${root}/${bin}`, { recursive: true });
 mkdirSync(`${root}/dist`, { recursive: true });
-goBuild("netstack");
+goBuild("netstack", `-X 'main.version=${version}'`);
 goBuild("agent");
 step("boot medium", `${root}/scripts/initramfs`, []);
 step("notices", process.execPath, ["scripts/licences/notices.ts", `${bin}/notices`]);
@@ -78,6 +87,7 @@ step("dist/sbx", process.execPath, [
   "--bytecode",
   "--format=esm",
   `--define=SBX_BUILD=${buildInfo()}`,
+  `--define=SBX_DIGESTS=${digests()}`,
   // A sandbox must not change its mind because of a file in the directory that it was started in.
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",

@@ -1,7 +1,8 @@
 /**
  * kernel.ts TREE OUT MODULES: takes what the guest boots out of an unpacked kernel package: the ELF
  * `vmlinux` (booting the compressed image costs an emulated guest seconds of decompression), and
- * the modules of the list with their dependencies, uncompressed, in load order, without signatures.
+ * the modules of the list with their dependencies, uncompressed, in load order, without signatures,
+ * and lists of them: `order` for the boot, and others for later.
  *
  * @module
  */
@@ -72,22 +73,26 @@ const found = new Map(
   all.filter((path) => /\.ko(\.xz|\.zst|\.gz)?$/.test(path)).map((path) => [nameOf(path), path]),
 );
 mkdirSync(join(out, "modules"), { recursive: true });
-const order: string[] = [];
+const lists = new Map<string, string[]>();
 
 /** Depth first, so that what a module needs stands before it. Absent ones are built in. */
-function add(name: string): void {
+function add(name: string, order: string[]): void {
   const path = found.get(name);
-  if (path === undefined || order.includes(`${name}.ko`)) return;
+  if (path === undefined || [...lists.values()].some((list) => list.includes(`${name}.ko`))) return;
   const module = Buffer.from(unpack(readFileSync(path)));
   const at = module.indexOf("\0depends=") + "\0depends=".length;
   const depends = module.toString("latin1", at, module.indexOf(0, at));
-  for (const needed of depends.split(",")) add(needed.replaceAll("-", "_"));
+  for (const needed of depends.split(",")) add(needed.replaceAll("-", "_"), order);
   writeFileSync(join(out, "modules", `${name}.ko`), unsigned(module));
   order.push(`${name}.ko`);
 }
 
 for (const line of readFileSync(list, "utf8").split("\n")) {
-  const name = line.replace(/#.*/, "").trim();
-  if (name !== "") add(name);
+  const [name = "", when] = line.replace(/#.*/, "").split(":").map((word) => word.trim()).reverse();
+  const order = lists.get(when ?? "order") ?? [];
+  lists.set(when ?? "order", order);
+  if (name !== "") add(name, order);
 }
-writeFileSync(join(out, "modules", "order"), order.map((file) => `${file}\n`).join(""));
+for (const [name, order] of lists) {
+  writeFileSync(join(out, "modules", name), order.map((file) => `${file}\n`).join(""));
+}

@@ -104,6 +104,11 @@ export function embeddedIPv4(address: Address): Address | null {
   return null;
 }
 
+/** Whether the address is one by which a machine reaches itself alone: 127.0.0.0/8 or ::1. */
+export function isLoopback({ family, bytes, text }: Address): boolean {
+  return family === 4 ? bytes[0] === 127 : text === "::1";
+}
+
 /** `1.2.3.4:80`, `[2001:db8::1]:80`, or the bare address without a port. */
 export function formatEndpoint(address: string, port?: number): string {
   if (port === undefined) return address;

@@ -2,10 +2,13 @@
  * The one error that sbx throws on purpose.
  *
  * Messages follow `Cannot <do> <thing>: <state>`, without a full stop. Whoever can mend the state
- * puts the mend into `hint`. Callers branch on `code`, never on the text.
+ * puts the mend into `hint`. Callers branch on `code`, never on the text. Both are one line that is
+ * safe to show; whoever puts text of others into them still bounds it, so that the rest is not cut.
  *
  * @module
  */
+
+import { escapeMessage } from "./escape.ts";
 
 /** Stable identifiers of what went wrong; part of the public API, never reused for another meaning. */
 export type ErrorCode =
@@ -25,11 +28,19 @@ export type ErrorCode =
   | "EXEC_NOT_FOUND" // exit status 127
   | "EXEC_NOT_EXECUTABLE" // exit status 126
   | "OUTPUT_TOO_LONG" // a command printed more than `output()` collects
-  | "TIMEOUT" // a limit the user set was reached: exit status 124
   | "TLS_INVALID" // a certificate or key the user gave cannot be used
   | "CA_EXISTS" // `sbx ca init` over an authority that is kept already
   | "CA_MISSING" // no authority is kept
+  | "SECRET_INVALID" // the declaration or the value of a secret cannot be used
+  | "SECRET_UNAVAILABLE" // the source of a secret gives no value
+  | "SECRET_VIOLATION" // a placeholder went astray, which was to end the sandbox
   | "STOPPED"; // the sandbox was already stopped
+
+/** One thing that is wrong, and what to do about it. */
+export interface Complaint {
+  readonly message: string;
+  readonly hint?: string;
+}
 
 /** Optional parts of an {@link SbxError}. */
 export interface SbxErrorOptions {
@@ -37,6 +48,12 @@ export interface SbxErrorOptions {
   readonly hint?: string;
   /** The lower-level failure. */
   readonly cause?: unknown;
+  /** The state alone, where somebody says it of something else, too. */
+  readonly state?: string;
+  /** More of the same, where one look finds several. */
+  readonly others?: readonly Complaint[];
+  /** The call of the library that refused one of its arguments: `cpus(0)`. */
+  readonly call?: string;
 }
 
 /** An expected failure with a stable code; anything else that escapes is a bug in sbx. */
@@ -44,10 +61,35 @@ export class SbxError extends Error {
   override readonly name = "SbxError";
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** How things stand, without what therefore could not be done; undefined where only both make sense. */
+  readonly state: string | undefined;
+  /** What else is wrong, for who wants to mend it all at once; most errors stand alone. */
+  readonly others: readonly Complaint[];
+  /** The builder call whose argument was refused; undefined for every other failure. */
+  readonly call: string | undefined;
 
   constructor(code: ErrorCode, message: string, options: SbxErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      escapeMessage(message),
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.code = code;
-    this.hint = options.hint;
+    this.hint = escaped(options.hint);
+    this.state = escaped(options.state);
+    this.call = escaped(options.call);
+    this.others = (options.others ?? []).map(({ message, hint }) => ({
+      message: escapeMessage(message),
+      ...(hint === undefined ? {} : { hint: escapeMessage(hint) }),
+    }));
   }
+}
+
+/** The message of an error where it does not begin a sentence. */
+export function inSentence({ message }: Pick<Error, "message">): string {
+  // Only the verb of "Cannot …" is ours to bend; names and paths keep their case.
+  return message.startsWith("Cannot ") ? `cannot ${message.slice(7)}` : message;
+}
+
+function escaped(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : escapeMessage(text);
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { SbxError } from "./errors.ts";
+import { escapeText } from "./escape.ts";
 
 const WORDS: Readonly<Record<string, string>> = {
   ENOENT: "no such file or directory",
@@ -16,6 +17,11 @@ const WORDS: Readonly<Record<string, string>> = {
   ELOOP: "too many symbolic links",
   ENAMETOOLONG: "the name is too long",
   EMFILE: "too many open files",
+  ENFILE: "too many open files in the whole system",
+  EFBIG: "the file would be larger than is allowed",
+  EAGAIN: "the system has no more room for it",
+  ENOMEM: "not enough memory",
+  EBADF: "it is closed",
   ENXIO: "nobody reads the other end",
 };
 
@@ -28,14 +34,14 @@ export function systemCode(cause: unknown): string | undefined {
 /** What the system said, in words where it has some. */
 export function systemWords(cause: unknown): string {
   const code = systemCode(cause);
-  return code === undefined ? String(cause) : WORDS[code] ?? code;
+  return code === undefined ? escapeText(String(cause)) : WORDS[code] ?? code;
 }
 
 /** `Cannot <doing> <path>: <what the system said>`. */
 export function fileError(doing: string, path: string, cause: unknown, hint?: string): SbxError {
   return new SbxError(
     "FILE_UNREADABLE",
-    `Cannot ${doing} ${path}: ${systemWords(cause)}`,
+    `Cannot ${doing} ${escapeText(path)}: ${systemWords(cause)}`,
     hint === undefined ? { cause } : { cause, hint },
   );
 }

@@ -6,14 +6,19 @@
 
 /**
  * The word that differs least from `typed`, if it is close enough to be a slip of the finger: one
- * edit in a short word, up to a third of the letters in a long one. Case does not count.
+ * edit in a short word, up to a third of the letters in a long one, and never more than `most`. Case does
+ * not count.
  */
-export function nearest(typed: string, words: Iterable<string>): string | null {
+export function nearest(
+  typed: string,
+  words: Iterable<string>,
+  most = Number.POSITIVE_INFINITY,
+): string | null {
   // Nobody mistypes a word of this length, and the comparison is quadratic.
   if (typed.length > 64) return null;
   const wanted = typed.toLowerCase();
   let best: string | null = null;
-  let least = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  let least = Math.min(most, Math.max(1, Math.floor(wanted.length / 3))) + 1;
   for (const word of words) {
     const distance = editDistance(wanted, word.toLowerCase());
     if (distance < least) {

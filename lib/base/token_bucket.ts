@@ -30,4 +30,9 @@ export class TokenBucket {
     this.#tokens--;
     return true;
   }
+
+  /** Takes what something cost more than was known before; the bucket may come to owe. */
+  charge(tokens: number): void {
+    this.#tokens -= tokens;
+  }
 }

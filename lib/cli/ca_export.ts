@@ -4,11 +4,12 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { writeFile } from "node:fs/promises";
+import { constants, writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { Option } from "commander";
 import process from "node:process";
-import { fileError } from "../base/file_error.ts";
+import { fileError, systemCode } from "../base/file_error.ts";
+import { isDescriptor } from "../journal/target.ts";
 import { CertificateAuthority, SbxError } from "../mod.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
@@ -37,8 +38,14 @@ export async function run(command: Command): Promise<number> {
   }
   const content = format === "pem" ? authority.certificatePem : authority.certificateDer;
   if (file !== "-") {
-    await writeFile(file, content).catch((cause) => {
-      throw fileError("write", file, cause);
+    // A link in a directory that guests write to must not choose what is overwritten.
+    const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
+    const flag = O_WRONLY | O_CREAT | O_TRUNC | (isDescriptor(file) ? 0 : O_NOFOLLOW);
+    await writeFile(file, content, { flag }).catch((cause) => {
+      const hint = systemCode(cause) === "ELOOP"
+        ? "name the file that the link leads to"
+        : undefined;
+      throw fileError("write", file, cause, hint);
     });
   } else if (typeof content === "string") ui.out(content);
   else if (process.stdout.isTTY) {

@@ -3,22 +3,24 @@
  *
  * @module
  */
+import { escapeJson, escapeMessage, escapeText } from "../base/escape.ts";
 import type { KeptAuthority } from "../mod.ts";
 import { table } from "./table.ts";
 
 export function factsText(authority: KeptAuthority): string {
   return table([
-    ["subject", authority.subject],
+    ["subject", escapeText(authority.subject)],
     ["fingerprint", `SHA-256 ${authority.fingerprint}`],
     ["valid", `${date(authority.notBefore)} to ${date(authority.notAfter)}`],
-    ["path", authority.path],
+    ["path", escapeMessage(authority.path)],
   ]);
 }
 
 export function factsJson(
   { subject, fingerprint, notBefore, notAfter, path }: KeptAuthority,
 ): string {
-  return JSON.stringify({ subject, fingerprint, notBefore, notAfter, path }, null, 2) + "\n";
+  return escapeJson(JSON.stringify({ subject, fingerprint, notBefore, notAfter, path }, null, 2)) +
+    "\n";
 }
 
 function date(at: Date): string {

@@ -4,17 +4,26 @@
  *
  * @module
  */
+import process from "node:process";
 import { Command, CommanderError } from "commander";
 import { SbxError } from "../base/errors.ts";
-import type { CommandEntry, CommandModule } from "./command.ts";
+import { systemCode, systemWords } from "../base/file_error.ts";
+import { nearest } from "../base/nearest.ts";
+import type { CommandEntry, CommandHost, CommandModule } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
-import { FAILED, OK, statusOf, USAGE } from "./exit.ts";
+import { FAILED, OK, STATUSES, statusOf, USAGE } from "./exit.ts";
+import { habitHint } from "./habits.ts";
+import { traceAsked } from "./tracing.ts";
 import { ui } from "./ui.ts";
 
 /** Runs one command line, without the program's name; resolves to the exit status. Never rejects. */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(argv: readonly string[], host: CommandHost): Promise<number> {
   try {
-    const status = await dispatch(spelledOut(argv));
+    traceAsked(process.env.SBX_TRACE);
+    if (host.closedStreams.has(1)) ui.withoutOutput();
+    const named = argv.findIndex((word) => word !== "-q" && word !== "--quiet");
+    if (named > 0) ui.quiet();
+    const status = await dispatch(normalised(argv.slice(Math.max(0, named))), host);
     await ui.flush();
     return status;
   } catch (error) {
@@ -27,47 +36,54 @@ export function fault(error: unknown): number {
   return report(error, []);
 }
 
-async function dispatch(argv: readonly string[]): Promise<number> {
-  const outcome = { status: OK };
+async function dispatch(argv: readonly string[], host: CommandHost): Promise<number> {
+  let status = OK;
+  const act = async (command: Command, module: CommandModule) => {
+    status = await module.run(command, host);
+  };
   const root = program("sbx", "Run commands in a virtual machine, and decide every flow it opens.");
   root.option("-V, --version", "print the versions of sbx and its components");
-  await grow(root, COMMANDS, argv, outcome);
-  root.addHelpText("after", "\nEach command explains itself: sbx run --help");
+  root.option("-q, --quiet", "print nothing but what is asked for, and errors");
+  await addCommands(root, COMMANDS, argv, act);
+  root.addHelpText("after", `\nEach command explains itself: sbx run --help\n\n${STATUSES}`);
   try {
     await root.parseAsync(argv, { from: "user" });
   } catch (error) {
-    if (!(error instanceof CommanderError) || error.code !== "commander.helpDisplayed") throw error;
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === "commander.help") groupOf(root, argv).outputHelp();
+    else if (error.code !== "commander.helpDisplayed") throw error;
   }
-  return outcome.status;
+  return status;
 }
 
 /**
  * Adds the entries below `parent`. Only the one that `argv` names is loaded; of the others the help
  * needs no more than the summary.
  */
-async function grow(
+async function addCommands(
   parent: Command,
   entries: readonly CommandEntry[],
   argv: readonly string[],
-  outcome: { status: number },
+  act: (command: Command, module: CommandModule) => Promise<void>,
 ): Promise<void> {
   for (const entry of entries) {
     const command = program(entry.name, entry.summary);
     command.summary(entry.summary);
     parent.addCommand(command);
     if ("commands" in entry) {
-      await grow(command, entry.commands, argv[0] === entry.name ? argv.slice(1) : [], outcome);
+      const below = argv[0] === entry.name ? argv.slice(1) : [];
+      await addCommands(command, entry.commands, below, act);
     } else if (argv[0] === entry.name) {
-      attach(command, await entry.load(), outcome);
+      const module = await entry.load();
+      module.declare(command);
+      command.action(() => act(command, module));
     }
   }
 }
 
-function attach(command: Command, module: CommandModule, outcome: { status: number }): void {
-  module.declare(command);
-  command.action(async () => {
-    outcome.status = await module.run(command);
-  });
+/** The group of commands that was named without one of them. */
+function groupOf(root: Command, argv: readonly string[]): Command {
+  return root.commands.find((command) => argv.includes(command.name())) ?? root;
 }
 
 function program(name: string, description: string): Command {
@@ -86,7 +102,7 @@ function program(name: string, description: string): Command {
 }
 
 /** Other tools' ways to ask for a version or help, as this one's. */
-function spelledOut(argv: readonly string[]): readonly string[] {
+function normalised(argv: readonly string[]): readonly string[] {
   const [first, ...rest] = argv;
   if (first === "--version" || first === "-V") return ["version"];
   return first === "help" ? [...rest, "--help"] : argv;
@@ -101,6 +117,11 @@ function report(error: unknown, argv: readonly string[]): number {
     ui.error(error);
     return statusOf(error);
   }
+  const code = systemCode(error);
+  if (code === "EMFILE" || code === "ENFILE") {
+    ui.error({ message: `Cannot go on: ${systemWords(error)}`, hint: "see ulimit -n" });
+    return FAILED;
+  }
   ui.error({
     message: `internal error: ${error instanceof Error ? error.message : String(error)}`,
     hint: "this is a fault of sbx: please report it with the command line and `sbx version`",
@@ -112,16 +133,22 @@ function report(error: unknown, argv: readonly string[]): number {
 function usageError(error: CommanderError, argv: readonly string[]): SbxError {
   const named = COMMANDS.find((entry) => entry.name === argv[0])?.name;
   const help = named === undefined ? "see `sbx --help`" : `see \`sbx ${named} --help\``;
-  if (error.code === "commander.help") {
-    return new SbxError(
-      "USAGE",
-      named === undefined ? "no command given" : `no ${named} command given`,
-      { hint: help },
-    );
-  }
   const [first = "", second = ""] = error.message.split("\n");
-  const near = /^\(Did you mean (.*)\?\)$/.exec(second)?.[1];
-  return new SbxError("USAGE", first.replace(/^error: /, ""), {
-    hint: near === undefined ? help : `did you mean ${near}?`,
+  const near = suggestion(error, first, second);
+  // A value may be secret, and is not what was mistyped.
+  const said = /^error: (unknown option '-[^=]*)=[^]*'$/.exec(first)?.[1];
+  const message = said === undefined ? first.replace(/^error: /, "") : `${said}'`;
+  const option = /^error: unknown option '(-[^=']*)/.exec(first)?.[1];
+  const habit = named === "run" && option !== undefined ? habitHint(option) : undefined;
+  return new SbxError("USAGE", message, {
+    hint: habit ?? (near === undefined ? help : `did you mean ${near}?`),
   });
+}
+
+/** What commander found near, unless it is further away than a slip of the finger. */
+function suggestion(error: CommanderError, first: string, second: string): string | undefined {
+  const near = /^\(Did you mean (.*)\?\)$/.exec(second)?.[1];
+  if (near === undefined || error.code !== "commander.unknownOption") return near;
+  const typed = /'(-[^=']*)/.exec(first)?.[1] ?? "";
+  return nearest(typed, near.replace(/^one of /, "").split(", "), 2) ?? undefined;
 }

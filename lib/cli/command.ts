@@ -6,11 +6,19 @@
  */
 import type { Command } from "commander";
 
+/** What commands need of the runtime; main.ts has it. */
+export interface CommandHost {
+  /** The variables that this process was started with, as no UTF-8 decoder has spoilt them. */
+  readonly environment: () => Readonly<Record<string, string | undefined>>;
+  /** The standard streams that this process was started without, as by `>&-`. */
+  readonly closedStreams: ReadonlySet<0 | 1 | 2>;
+}
+
 export interface CommandModule {
   /** Adds arguments, options and examples. */
   declare(command: Command): void;
   /** Does the work; `command` holds what was parsed. Resolves to the exit status. */
-  run(command: Command): Promise<number>;
+  run(command: Command, host: CommandHost): Promise<number>;
 }
 
 /** A node of the command tree: a command, or a group of commands. */

@@ -34,7 +34,7 @@ export const COMMANDS: readonly CommandEntry[] = [
         name: "test",
         summary: "check the expectations written in a policy file",
         // Named policy_test.ts, the test runner would take it for a test.
-        load: () => import("./policy_rehearsal.ts"),
+        load: () => import("./policy_expectations.ts"),
       },
       {
         name: "schema",
@@ -61,6 +61,28 @@ export const COMMANDS: readonly CommandEntry[] = [
       },
       { name: "rm", summary: "remove it", load: () => import("./ca_rm.ts") },
     ],
+  },
+  {
+    name: "secret",
+    summary: "keep values for --secret NAME=keychain:NAME@HOST",
+    commands: [
+      {
+        name: "set",
+        summary: "keep a value that is typed or piped in",
+        load: () => import("./secret_set.ts"),
+      },
+      {
+        name: "ls",
+        summary: "list the names of what is kept, never the values",
+        load: () => import("./secret_ls.ts"),
+      },
+      { name: "rm", summary: "remove a value", load: () => import("./secret_rm.ts") },
+    ],
+  },
+  {
+    name: "log",
+    summary: "read a journal: what the guest reached, and what was kept from it",
+    load: () => import("./log.ts"),
   },
   {
     name: "doctor",

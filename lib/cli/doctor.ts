@@ -4,25 +4,34 @@
  * @module
  */
 import type { Command } from "commander";
+import { escapeJson, escapeMessage } from "../base/escape.ts";
+import { doctor, type Finding, versions } from "../mod.ts";
 import { examples } from "./command.ts";
-import { examine, type Finding } from "./examination.ts";
+import { reportLines } from "./doctor_report.ts";
 import { NO, OK } from "./exit.ts";
 import { table } from "./table.ts";
 import { ui } from "./ui.ts";
 
 export function declare(command: Command): void {
   command.option("--json", "print one JSON object instead of the table");
-  examples(command, [["sbx doctor", "what works, what does not, and how to mend it"]]);
+  command.option("--report", "print it for a report of a fault, with the machine and the versions");
+  examples(command, [
+    ["sbx doctor", "what works, what does not, and how to mend it"],
+    ["sbx doctor --report", "facts worth pasting into a report; nothing in it is secret"],
+  ]);
 }
 
 export async function run(command: Command): Promise<number> {
-  const findings = await examine();
-  if (command.opts<{ json?: true }>().json) {
-    ui.out(JSON.stringify({ findings }, null, 2) + "\n");
+  const findings = await doctor();
+  const { json, report } = command.opts<{ json?: true; report?: true }>();
+  if (report) {
+    for (const line of reportLines(findings, versions())) ui.out(`${line}\n`);
+  } else if (json) {
+    ui.out(escapeJson(JSON.stringify({ findings }, null, 2)) + "\n");
   } else {
     ui.out(table(findings.map(row)));
     for (const { name, fix } of findings) {
-      if (fix !== undefined) ui.out(`\n${name}: ${fix}\n`);
+      if (fix !== undefined) ui.out(`\n${name}: ${escapeMessage(fix)}\n`);
     }
   }
   return findings.some(({ state }) => state === "missing") ? NO : OK;
@@ -34,5 +43,5 @@ function row({ name, state, found }: Finding): string[] {
     note: ui.mark("odd", "note"),
     missing: ui.mark("bad", "missing"),
   };
-  return [marks[state], name, found];
+  return [marks[state], name, escapeMessage(found)];
 }

@@ -4,14 +4,14 @@
  *
  * @module
  */
-import { readTextFile } from "../base/text_file.ts";
+import { readOsTextFile } from "../base/text_file.ts";
 import { type Assignment, parseAssignment } from "./values.ts";
 
 export async function readEnvFile(
   path: string,
   own: Readonly<Record<string, string | undefined>>,
 ): Promise<readonly Assignment[]> {
-  return parseEnvFile(await readTextFile("read environment file", path), path, own);
+  return parseEnvFile(await readOsTextFile("read environment file", path), path, own);
 }
 
 /** The assignments of the text in order; names that `own` lacks are left out. */

@@ -9,8 +9,9 @@
  * | 127, 126 | the command was not found, or could not be executed |
  * | 125 | sbx itself failed |
  * | 124 | `--timeout` was reached |
+ * | 5 | `policy test` of a policy without expectations: nothing was checked |
  * | 2 | wrong usage |
- * | 1 | an asking command (`policy test`, `doctor`) answers "no" |
+ * | 1 | an asking command (`policy test`, `doctor`, `log` of a damaged file) answers "no" |
  *
  * @module
  */
@@ -19,12 +20,12 @@ import { type ErrorCode, SbxError } from "../base/errors.ts";
 export const OK = 0;
 export const NO = 1;
 export const USAGE = 2;
+export const NOTHING_CHECKED = 5;
 export const TIMED_OUT = 124;
 export const FAILED = 125;
 
 const BY_CODE: Partial<Record<ErrorCode, number>> = {
   USAGE,
-  TIMEOUT: TIMED_OUT,
   EXEC_NOT_EXECUTABLE: 126,
   EXEC_NOT_FOUND: 127,
 };
@@ -38,3 +39,16 @@ export function statusOf(error: unknown): number {
 export function statusOfSignal(signal: number): number {
   return 128 + signal;
 }
+
+/** For the help of `sbx run`. */
+export const RUN_STATUSES = `Exit status:
+  of the command; 128+N when signal N ended it
+  127, 126   it was not found, or could not be executed
+  125        sbx itself failed
+  124        --timeout was reached
+  2          wrong usage`;
+
+/** For the help of all. */
+export const STATUSES = `${RUN_STATUSES}
+  5          policy test: there was nothing to check
+  1          an asking command answers "no"`;

@@ -4,8 +4,12 @@
  * @module
  */
 import type { Command } from "commander";
-import { warnings } from "../policy/warnings.ts";
-import { readBlockedNames } from "../sandbox/blocked_names.ts";
+import { snapshotHere } from "../api/snapshot.ts";
+import { escapeText } from "../base/escape.ts";
+import { plural } from "../base/plural.ts";
+import { NetworkPolicy } from "../mod.ts";
+import { secretFaults } from "../judge/secret_faults.ts";
+import { warnings } from "../policy/decide/warnings.ts";
 import { examples } from "./command.ts";
 import { NO, OK } from "./exit.ts";
 import { resolvePolicyFile } from "./policy_argument.ts";
@@ -24,19 +28,21 @@ export function declare(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const argument = command.args[0] ?? "";
   const file = await resolvePolicyFile(argument);
-  const blocked = await readBlockedNames(file.dns);
-  const found = warnings(file.policy);
-  for (const { message } of found) ui.out(`warning: ${message}\n`);
-  const parts = [
-    amount(file.policy.rules.length, "rule"),
-    ...(blocked.size > 0 ? [amount(blocked.size, "blocked name")] : []),
-    ...(file.expect.length > 0 ? [amount(file.expect.length, "expectation")] : []),
-    amount(found.length, "warning"),
+  const { secrets } = file.secrets;
+  const blocked = await NetworkPolicy.blockedNames(file);
+  const faults = secrets.length === 0 ? [] : secretFaults(file, await snapshotHere(file));
+  const found = [
+    ...warnings(file.policy).map(({ message }) => message),
+    ...faults.map(({ name, host, state }) => `secret ${name} cannot be given to ${host}: ${state}`),
   ];
-  ui.out(`${argument} is valid: ${parts.join(", ")}\n`);
+  for (const message of found) ui.line(`warning: ${message}`);
+  const parts = [
+    plural(file.policy.rules.length, "rule"),
+    ...(blocked.size > 0 ? [plural(blocked.size, "blocked name")] : []),
+    ...(secrets.length > 0 ? [plural(secrets.length, "secret")] : []),
+    ...(file.expect.length > 0 ? [plural(file.expect.length, "expectation")] : []),
+    plural(found.length, "warning"),
+  ];
+  ui.line(`${escapeText(argument)} is valid: ${parts.join(", ")}`);
   return command.opts<{ strict?: true }>().strict && found.length > 0 ? NO : OK;
-}
-
-function amount(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -5,21 +5,22 @@
  */
 import { type Command, Option } from "commander";
 import { lookup } from "node:dns/promises";
+import { snapshotHere } from "../api/snapshot.ts";
 import { parseAddress } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
+import { quote } from "../base/escape.ts";
 import { canonicalName } from "../base/name.ts";
-import { hostAddresses } from "../host/network.ts";
-import { courtOf, nameRefusal } from "../flow/rehearse.ts";
-import { type FlowTarget, parseFlow } from "../policy/flow_text.ts";
-import type { FlowQuery, Pin, ReasonId } from "../policy/policy.ts";
-import type { PolicyFile } from "../policy/settings.ts";
-import { readBlockedNames } from "../sandbox/blocked_names.ts";
-import { LINK } from "../sandbox/link.ts";
+import type { Hypothetical } from "../judge/hypothetical.ts";
+import { simulateName, simulateQuestion, withPins } from "../judge/simulate.ts";
+import type { Snapshot } from "../judge/snapshot.ts";
+import type { Pin, ReasonId } from "../policy/model/policy.ts";
+import { REASONS } from "../policy/model/reasons.ts";
+import type { PolicyFile } from "../policy/model/settings.ts";
+import { type FlowTarget, parseFlow } from "../policy/text/flow_text.ts";
 import { examples } from "./command.ts";
-import { isWithheld, passage, resolution } from "./explanation.ts";
 import { OK } from "./exit.ts";
+import { flowLines, outcomeLine, resolutionLines } from "./flow_lines.ts";
 import { resolvePolicyFile } from "./policy_argument.ts";
-import { REASONS } from "./reasons.ts";
 import { ui } from "./ui.ts";
 import { usage } from "./values.ts";
 
@@ -68,19 +69,19 @@ export async function run(command: Command): Promise<number> {
     if (!Object.hasOwn(REASONS, subject)) {
       throw new SbxError(
         "USAGE",
-        `Cannot explain ${JSON.stringify(subject)}: it is no reason, and no flow is given`,
+        `Cannot explain ${quote(subject)}: it is no reason, and no flow is given`,
         {
           hint: "write sbx policy explain POLICY tcp://ADDRESS:PORT, or one of " +
             Object.keys(REASONS).join(", "),
         },
       );
     }
-    ui.out(`${REASONS[subject as ReasonId]}\n`);
+    ui.out(`${REASONS[subject as ReasonId].explanation}\n`);
     return OK;
   }
   const file = await resolvePolicyFile(subject);
   const flow = readFlow(flowText);
-  for (const line of await explanation(file, flow, command.opts<Flags>())) ui.out(`${line}\n`);
+  for (const line of await explanation(file, flow, command.opts<Flags>())) ui.line(line);
   return OK;
 }
 
@@ -99,37 +100,49 @@ function readFlow(text: string): FlowTarget {
 }
 
 async function explanation(file: PolicyFile, flow: FlowTarget, flags: Flags): Promise<string[]> {
-  const hosts = new Set([LINK.gateway.ip4, LINK.gateway.ip6, ...hostAddresses()]);
-  const court = courtOf(file, await readBlockedNames(file.dns), hosts);
   const { host, protocol, port } = flow;
-  const lines: string[] = [];
-  const pins = [...flags.pin];
-  if (host.kind === "name") {
-    if (flags.inbound) throw usage("--inbound", host.name, "a peer is known by its address");
-    lines.push(...resolution(court, host.name));
-    if (nameRefusal(court, host.name) !== null) return lines;
-    if (!pins.some(({ name }) => name === host.name)) pins.push(...await resolve(host.name));
+  const direction = flags.inbound ? "inbound" : "outbound";
+  if (host.kind === "name" && flags.inbound) {
+    throw usage("--inbound", host.name, "a peer is known by its address");
   }
-  const addresses = host.kind === "address"
-    ? [host.address]
-    : pins.filter(({ name }) => name === host.name).map(({ address }) => address);
+  const fresh = await snapshotHere(file);
+  const given = withPins(fresh, flags.pin);
   const name = statedName(flow, flags);
-  for (const address of addresses) {
-    const query: FlowQuery = {
-      direction: flags.inbound ? "inbound" : "outbound",
-      protocol,
-      address,
-      ...(port === undefined ? {} : { port }),
-      ...(name === undefined ? {} : { name }),
-      phase: "final",
-    };
-    if (host.kind === "name" && isWithheld(court, address)) {
-      lines.push(`answer ${address}`, `deny: rebind, ${address} is no address of the internet`);
-      continue;
+  const stated = name === undefined ? {} : { name };
+  const at = (address: string): Hypothetical => ({
+    direction,
+    protocol,
+    address,
+    ...(port === undefined ? {} : { port }),
+    ...stated,
+  });
+  if (host.kind === "address") return flowLines(given, at(host.address), file.secrets);
+  const lines = resolutionLines(fresh, host.name);
+  for (const text of await answersFor(fresh, host.name, flags)) {
+    const resolution = simulateName(fresh, host.name, [text]);
+    if (resolution.kind === "answered") {
+      const snapshot = withPins(given, resolution.pins);
+      lines.push(
+        ...resolution.pins.flatMap(({ address }) => flowLines(snapshot, at(address), file.secrets)),
+      );
+    } else if (resolution.outcome.stage === "answer") {
+      lines.push(`answer ${text}`, outcomeLine(fresh, resolution.outcome));
     }
-    lines.push(...passage(court, query, pins));
   }
   return lines;
+}
+
+/** What the name resolves to: as was said, or else as this machine finds it. None where nobody is asked. */
+async function answersFor(
+  snapshot: Snapshot,
+  name: string,
+  { pin }: Flags,
+): Promise<readonly string[]> {
+  const ruling = simulateQuestion(snapshot, name);
+  if (ruling.kind === "known") return [""]; // one turn, with the addresses that are known
+  if (ruling.kind !== "ask") return [];
+  const given = pin.filter((each) => each.name === name).map(({ address }) => address);
+  return given.length > 0 ? given : await resolve(name);
 }
 
 /** What a client would state: the name it goes to, over TCP. */
@@ -139,9 +152,9 @@ function statedName({ host, protocol }: FlowTarget, { sni, inbound }: Flags): st
   return protocol === "tcp" && host.kind === "name" ? host.name : undefined;
 }
 
-async function resolve(name: string): Promise<Pin[]> {
+async function resolve(name: string): Promise<string[]> {
   const found = await lookup(name, { all: true }).catch(() => []);
-  if (found.length > 0) return found.map(({ address }) => ({ name, address }));
+  if (found.length > 0) return found.map(({ address }) => address);
   throw new SbxError(
     "RESOLVER",
     `Cannot explain flows to ${name}: it does not resolve on this machine`,

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import { policyJsonSchema } from "../policy/schema.ts";
+import { policyJsonSchema } from "../policy/file/schema.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
 import { ui } from "./ui.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
+import { escapeJson, isShowable } from "../base/escape.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
 import { resolvePolicyFile } from "./policy_argument.ts";
@@ -25,7 +26,11 @@ export async function run(command: Command): Promise<number> {
   const { long, json } = command.opts<{ long?: true; json?: true }>();
   const file = await resolvePolicyFile(command.args[0] ?? "");
   const value = policyValue(file, long ? "objects" : "lines");
-  ui.out(json ? JSON.stringify(value, null, 2) + "\n" : await yaml(value));
+  const text = json ? null : await yaml(value);
+  // JSON is YAML, too, and has a spelling for what a terminal must not see.
+  ui.out(
+    text !== null && isShowable(text) ? text : escapeJson(JSON.stringify(value, null, 2)) + "\n",
+  );
   return OK;
 }
 

@@ -5,9 +5,11 @@
  * @module
  */
 import { isDeepStrictEqual } from "node:util";
-import { DEFAULT_DNS, type DnsSettings, type PolicyFile } from "../policy/settings.ts";
-import { DEFAULT_TLS, type TlsSettings } from "../policy/tls_settings.ts";
-import { spellPolicy } from "../policy/spell.ts";
+import { spellSecret } from "../policy/file/secret_entry.ts";
+import { NO_SECRETS, type SecretSettings } from "../policy/model/secret.ts";
+import { DEFAULT_DNS, type DnsSettings, type PolicyFile } from "../policy/model/settings.ts";
+import { DEFAULT_TLS, type TlsSettings } from "../policy/model/tls_settings.ts";
+import { spellPolicy } from "../policy/text/spell.ts";
 
 /** Rules as lines of the rule grammar, or spelled out as objects. */
 export function policyValue(file: PolicyFile, rules: "lines" | "objects"): object {
@@ -17,6 +19,15 @@ export function policyValue(file: PolicyFile, rules: "lines" | "objects"): objec
     ...(Object.keys(dns).length === 0 ? {} : { dns }),
     ...tlsValue(file.tls),
     ...file.limits,
+    ...secretsValue(file.secrets),
+  };
+}
+
+/** Each spelled out: what a line leaves to the defaults is what a reader would have to look up. */
+function secretsValue({ secrets, onViolation }: SecretSettings): Record<string, unknown> {
+  return {
+    ...(secrets.length === 0 ? {} : { secrets: secrets.map(spellSecret) }),
+    ...(onViolation === NO_SECRETS.onViolation ? {} : { onSecretViolation: onViolation }),
   };
 }
 
@@ -33,6 +44,9 @@ function dnsValue(dns: DnsSettings): Record<string, unknown> {
     ...(dns.rebindProtection === DEFAULT_DNS.rebindProtection
       ? {}
       : { rebindProtection: dns.rebindProtection }),
+    ...(dns.hosts === undefined || dns.hosts.length === 0
+      ? {}
+      : { hosts: dns.hosts.map(({ name, address }) => `${name}:${address}`) }),
     ...(dns.servers.length === 0 ? {} : { servers: dns.servers }),
     ...(dns.timeoutMs === undefined ? {} : { timeoutMs: dns.timeoutMs }),
   };

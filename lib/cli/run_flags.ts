@@ -4,12 +4,14 @@
  * @module
  */
 import type { Command } from "commander";
-import type { Mount, Publication } from "../mod.ts";
-import { type TlsFlags, tlsRows } from "./tls_flags.ts";
+import type { Mount, Publication, Secret } from "../mod.ts";
+import type { SecretDetail } from "../policy/text/secret_declaration.ts";
+import { type SecretFlags, secretRows } from "./secret_flags.ts";
+import { givenTls, type TlsFlags, tlsRows } from "./tls_flags.ts";
 import { parseCount, parseDuration, parseMemory, parseMount, parsePublication } from "./values.ts";
 
 /** What was given, parsed; absent fields were not. */
-export interface RunFlags extends TlsFlags {
+export interface RunFlags extends TlsFlags, SecretFlags {
   readonly policy?: string;
   /** Of `--allow`, `--deny` and `--rule` together, in the order given. */
   readonly rules: readonly RuleFlag[];
@@ -21,6 +23,7 @@ export interface RunFlags extends TlsFlags {
   readonly blockDoh?: true;
   /** False for `--no-dns-rebind-protection`. */
   readonly dnsRebindProtection: boolean;
+  readonly addHost: readonly string[];
   readonly dnsServer: readonly string[];
   readonly dnsTimeout?: number;
   readonly maxConnections?: number;
@@ -31,6 +34,8 @@ export interface RunFlags extends TlsFlags {
   readonly environment: readonly EnvironmentFlag[];
   readonly workdir?: string;
   readonly name?: string;
+  readonly hostname?: string;
+  readonly user?: string;
   readonly cpus?: number;
   readonly memory?: number;
   readonly timeout?: number;
@@ -56,9 +61,12 @@ export function declareRunFlags(command: Command): void {
     environment,
     blockDomain: [] as string[],
     blockDomainSuffix: [] as string[],
+    addHost: [] as string[],
     dnsServer: [] as string[],
     publish: [] as Publication[],
     volume: [] as Mount[],
+    secret: [] as Secret[],
+    secretDetails: [] as SecretDetail[],
   };
   for (const [name, list] of Object.entries(lists)) command.setOptionValue(name, list);
 
@@ -76,19 +84,19 @@ export function declareRunFlags(command: Command): void {
     ],
     [
       "--rule <rule>",
-      "allow|deny[:inbound|outbound]@target[:proto[:ports]]",
+      "a rule as it stands in a policy file: deny:inbound@any:tcp:22",
       (text) => add(rules, { form: "rule", text }),
     ],
     ["--deny-with <how>", "drop (silence, default) or reject (an error at once)"],
     ["--no-net", "no network device at all"],
     [
-      "-p, --publish <[bind:]host:guest>",
-      "lead a port of this machine to the guest; /udp for UDP",
+      "-p, --publish <[[bind:]host:]guest>",
+      "lead a port of this machine, or a free one, to the guest; /udp for UDP",
       (text) => add(lists.publish, parsePublication(text)),
     ],
     [
       "--max-connections <n>",
-      "flows at once, TCP and UDP",
+      "flows at once, TCP and UDP; questions to the resolver do not count",
       (text) => parseCount("--max-connections", text),
     ],
     ["--max-new-flows <n>", "new flows a second", (text) => parseCount("--max-new-flows", text)],
@@ -107,6 +115,11 @@ export function declareRunFlags(command: Command): void {
     ["--block-doh", "refuse the known public DNS-over-HTTPS services"],
     ["--no-dns-rebind-protection", "let public names point to private addresses"],
     [
+      "--add-host <name:addr>",
+      "a name with an address of your own; host-gateway is this machine",
+      (text) => add(lists.addHost, text),
+    ],
+    [
       "--dns-server <addr[:port]>",
       "ask this resolver instead of the host's own",
       (text) => add(lists.dnsServer, text),
@@ -120,7 +133,7 @@ export function declareRunFlags(command: Command): void {
   const guest: Row[] = [
     [
       "-v, --volume <host:guest[:ro]>",
-      "show a directory of this machine to the guest",
+      "show a directory of this machine to the guest; a file with :ro",
       (text) => add(lists.volume, parseMount(text)),
     ],
     [
@@ -134,7 +147,9 @@ export function declareRunFlags(command: Command): void {
       (path) => add(environment, { kind: "file", path }),
     ],
     ["-w, --workdir <dir>", "directory in the guest to start in"],
+    ["-u, --user <name|uid[:group]>", "run the command as this user of the guest (default root)"],
     ["-n, --name <name>", "host name of the guest"],
+    ["--hostname <name>", "the same; it may have several labels"],
     ["-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text)],
     ["-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory],
   ];
@@ -147,13 +162,15 @@ export function declareRunFlags(command: Command): void {
     ["-t, --tty", "give the command a terminal; done anyway where input and output are one"],
     ["--no-tty", "do not"],
     ["-i, --interactive", "accepted for habit: input is always passed on"],
+    ["--rm", "accepted for habit: nothing of a guest is ever left"],
     ["-q, --quiet", "print nothing but the command's output and errors"],
-    ["--log <file>", "append what happened on the network, one JSON object a line"],
+    ["--log <file>", "append what happened on the network, one JSON object a line; - prints it"],
   ];
   const groups = {
     Network: network,
     Names: names,
     TLS: tlsRows(command),
+    Secrets: secretRows(lists),
     Guest: guest,
     Command: session,
   };
@@ -168,7 +185,11 @@ export function declareRunFlags(command: Command): void {
 }
 
 /** Flags, what they mean, and how their value is read. */
-type Row = readonly [flags: string, description: string, parse?: (text: string) => unknown];
+type Row = readonly [
+  flags: string,
+  description: string,
+  parse?: (text: string, before?: unknown) => unknown,
+];
 
 function add<T>(list: T[], value: T): T[] {
   list.push(value);
@@ -177,5 +198,5 @@ function add<T>(list: T[], value: T): T[] {
 
 /** Reads what commander collected. */
 export function runFlags(command: Command): RunFlags {
-  return command.opts<RunFlags>();
+  return { ...command.opts<Omit<RunFlags, "tls">>(), tls: givenTls(command) };
 }

@@ -3,12 +3,6 @@
  *
  * @module
  */
-import process from "node:process";
-import { readEnvFile } from "./env_file.ts";
-import { resolvePolicy } from "./policy_argument.ts";
-import type { EnvironmentFlag, RunFlags } from "./run_flags.ts";
-import { applyTlsFlags } from "./tls_flags.ts";
-import { type Assignment, parseAssignment } from "./values.ts";
 import {
   type NetworkBuilder,
   NetworkPolicy,
@@ -16,9 +10,24 @@ import {
   type SandboxBuilder,
   SbxError,
 } from "../mod.ts";
+import type { CommandHost } from "./command.ts";
+import { readEnvFile } from "./env_file.ts";
+import { resolvePolicy } from "./policy_argument.ts";
+import type { EnvironmentFlag, RunFlags } from "./run_flags.ts";
+import { applySecretFlags } from "./secret_flags.ts";
+import { applyTlsFlags } from "./tls_flags.ts";
+import { type Assignment, parseAssignment, usage } from "./values.ts";
 
-/** @throws SbxError for options that contradict each other and files that cannot be read */
-export async function sandboxOf(flags: RunFlags): Promise<SandboxBuilder> {
+/**
+ * `command`: the program that is to run, for the journal.
+ *
+ * @throws SbxError for options that contradict each other and files that cannot be read
+ */
+export async function sandboxOf(
+  flags: RunFlags,
+  host: Pick<CommandHost, "environment">,
+  command?: string,
+): Promise<SandboxBuilder> {
   refuseContradictions(flags);
   const network = await networkOf(flags);
   let builder = Sandbox.builder().network(network);
@@ -26,23 +35,39 @@ export async function sandboxOf(flags: RunFlags): Promise<SandboxBuilder> {
     if (value !== undefined) builder = given(option, value, () => call(value));
   };
   set("--name", flags.name, (name) => builder.name(name));
+  set("--hostname", flags.hostname, (name) => builder.hostname(name));
+  set("--user", flags.user, (user) => builder.user(user));
   set("--cpus", flags.cpus, (count) => builder.cpus(count));
-  set("--memory", flags.memory, (mib) => builder.memory(mib));
+  if (flags.memory !== undefined) {
+    const mib = flags.memory;
+    builder = given("--memory", `${mib}M`, () => builder.memory(mib));
+  }
   set("--workdir", flags.workdir, (path) => builder.workdir(path));
   set("--timeout", flags.timeout, (ms) => builder.timeout(ms));
-  set("--log", flags.log, (path) => builder.journal(path));
+  set(
+    "--log",
+    flags.log === "-" ? "/dev/stdout" : flags.log,
+    (path) => builder.journal(path, command === undefined ? {} : { command }),
+  );
   for (const { host, guest, readOnly } of flags.volume) {
     builder = builder.mount(host, guest, { readOnly });
   }
+  if (flags.net && flags.policy !== undefined && NetworkPolicy.preset(flags.policy) === null) {
+    builder = builder.inputs(flags.policy);
+  }
   for (const flag of flags.environment) {
-    for (const [key, value] of await assignments(flag)) builder = builder.env(key, value);
+    if (flag.kind === "file") builder = builder.inputs(flag.path);
+    for (const [key, value] of await assignments(flag, host)) builder = builder.env(key, value);
   }
   return builder;
 }
 
-async function assignments(flag: EnvironmentFlag): Promise<readonly Assignment[]> {
-  if (flag.kind === "file") return await readEnvFile(flag.path, process.env);
-  const assignment = parseAssignment("--env", flag.text, process.env);
+async function assignments(
+  flag: EnvironmentFlag,
+  { environment }: Pick<CommandHost, "environment">,
+): Promise<readonly Assignment[]> {
+  if (flag.kind === "file") return await readEnvFile(flag.path, environment());
+  const assignment = parseAssignment("--env", flag.text, environment());
   return assignment === null ? [] : [assignment];
 }
 
@@ -73,12 +98,14 @@ async function networkOf(flags: RunFlags): Promise<(network: NetworkBuilder) => 
     set("--deny-with", flags.denyWith, (how) => network.denyWith(how));
     set("--block-doh", flags.blockDoh, (on) => network.blockDoh(on));
     if (!flags.dnsRebindProtection) network = network.dnsRebindProtection(false);
+    setEach("--add-host", flags.addHost, (text) => addHost(network, text));
     if (flags.dnsServer.length > 0) {
       set("--dns-server", flags.dnsServer, (all) => network.dnsServers(all));
     }
     set("--dns-timeout", flags.dnsTimeout, (ms) => network.dnsTimeout(ms));
     set("--max-connections", flags.maxConnections, (count) => network.maxConnections(count));
     set("--max-new-flows", flags.maxNewFlows, (count) => network.newFlowsPerSecond(count));
+    network = applySecretFlags(network, flags, given);
     return applyTlsFlags(network, flags, policy, given);
   };
 }
@@ -89,22 +116,25 @@ function block(network: NetworkBuilder, text: string, as: "name" | "suffix"): Ne
   return as === "name" ? network.blockDomain(text) : network.blockDomainSuffix(text);
 }
 
+/** `NAME:ADDR` or, as newer tools have it, `NAME=ADDR`. */
+function addHost(network: NetworkBuilder, text: string): NetworkBuilder {
+  const end = text.search(/[:=]/);
+  if (end > 0) return network.addHost(text.slice(0, end), text.slice(end + 1));
+  throw usage("--add-host", text, "not NAME:ADDR", "write it like db.test:10.0.0.5");
+}
+
 /** Makes a builder call for an option: what the call refuses is wrong usage of that option. */
 function given<T>(option: string, value: unknown, call: () => T): T {
   try {
     return call();
   } catch (error) {
     if (!(error instanceof SbxError)) throw error;
-    const state = /^Cannot use \w+\(.*\): (.*)$/.exec(error.message)?.[1];
-    const message = state === undefined
-      ? error.message
-      : `Cannot use ${option} ${quoted(value)}: ${state}`;
-    throw new SbxError("USAGE", message, error.hint === undefined ? {} : { hint: error.hint });
+    const { call: refused, state, hint, message } = error;
+    if (refused !== undefined && state !== undefined) {
+      throw usage(option, String(value), state, hint);
+    }
+    throw new SbxError("USAGE", message, hint === undefined ? {} : { hint });
   }
-}
-
-function quoted(value: unknown): string {
-  return JSON.stringify(String(value));
 }
 
 function refuseContradictions(flags: RunFlags): void {
@@ -117,6 +147,10 @@ function refuseContradictions(flags: RunFlags): void {
     ? "rules that allow"
     : flags.tlsIntercept
     ? "--tls-intercept"
+    : flags.addHost.length > 0
+    ? "--add-host"
+    : flags.secret.length > 0
+    ? "--secret"
     : undefined;
   if (other !== undefined) {
     throw new SbxError(

@@ -5,16 +5,26 @@
  * @module
  */
 import { setImmediate } from "node:timers";
-import type { ReadStream, WriteStream } from "node:tty";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Writable } from "node:stream";
+import type { ReadStream } from "node:tty";
 import { fileError, systemCode } from "../base/file_error.ts";
+
+/** A reader that takes nothing for so long counts as gone, once the command has been told to end. */
+const STUCK_MS = 2000;
 
 /**
  * Copies `source` to the command's input until its end. When the command closes its input first,
- * `source` is closed as well, so that whoever writes to us learns it the usual way.
+ * `source` is closed as well, so that whoever writes to us learns it the usual way. `see` is shown
+ * every chunk as it comes, whether the command takes it or not.
  *
  * @throws what the system said when `source` cannot be read, after closing the command's input
  */
-export async function pumpIn(source: ReadStream, sink: WritableStream<Uint8Array>): Promise<void> {
+export async function pumpIn(
+  source: ReadStream,
+  sink: WritableStream<Uint8Array>,
+  see: (chunk: Uint8Array) => void = () => {},
+): Promise<void> {
   const writer = sink.getWriter();
   let taken = true;
   writer.closed.catch(() => {
@@ -23,6 +33,7 @@ export async function pumpIn(source: ReadStream, sink: WritableStream<Uint8Array
   });
   try {
     for await (const chunk of source) {
+      see(chunk);
       await writer.ready;
       writer.write(chunk).catch(() => {});
     }
@@ -35,31 +46,50 @@ export async function pumpIn(source: ReadStream, sink: WritableStream<Uint8Array
 
 /**
  * Copies what the command prints to `sink`. Resolves to false when nobody reads `sink` any more;
- * the command's stream is then cancelled.
+ * the command's stream is then cancelled. Once `ending` has resolved, a reader that is stuck counts
+ * as nobody: an end that was asked for does not wait for it.
  *
  * @throws SbxError FILE_UNREADABLE when `sink` fails otherwise
  */
 export async function pumpOut(
   source: ReadableStream<Uint8Array>,
-  sink: WriteStream,
+  sink: Writable,
+  ending: Promise<unknown> = new Promise(() => {}),
 ): Promise<boolean> {
   const broken = new Promise<Error>((resolve) => sink.once("error", resolve));
   let failure: Error | undefined;
   void broken.then((error) => failure = error);
   for await (const chunk of source) {
     if (!sink.write(chunk)) {
-      await Promise.race([new Promise((resolve) => sink.once("drain", resolve)), broken]);
+      const drained = new Promise((resolve) => sink.once("drain", resolve));
+      if (await isStuck(Promise.race([drained, broken]), ending)) return abandon(sink);
     }
     if (failure !== undefined) break;
   }
-  await Promise.race([delivered(sink), broken]);
+  if (await isStuck(Promise.race([delivered(sink), broken]), ending)) return abandon(sink);
   if (failure === undefined) return true;
   if (systemCode(failure) === "EPIPE") return false;
   throw fileError("write", "the command's output", failure);
 }
 
+/** Whether the reader still has not taken what it was given, so long after the end was asked for. */
+async function isStuck(taken: Promise<unknown>, ending: Promise<unknown>): Promise<boolean> {
+  const timer = new AbortController();
+  const late = ending.then(() => delay(STUCK_MS, true, { signal: timer.signal }));
+  const stuck = await Promise.race([taken.then(() => false), late]);
+  timer.abort();
+  late.catch(() => {});
+  return stuck;
+}
+
+/** What `sink` still holds is dropped, so that nothing waits for it. */
+function abandon(sink: Writable): false {
+  sink.destroy();
+  return false;
+}
+
 /** Resolves when what was written has left this process; when it could not, the error event came. */
-export async function delivered(sink: WriteStream): Promise<void> {
+export async function delivered(sink: Writable): Promise<void> {
   if (sink.destroyed) return;
   await new Promise<void>((resolve) => sink.write("", () => resolve()));
   // The failure of a synchronous write is reported a turn after its callback.

@@ -26,4 +26,5 @@ function width(cell: string): number {
 }
 
 /** SGR sequences, which colour and take no room (ECMA-48). */
-const ESCAPE = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
+// deno-lint-ignore no-control-regex
+const ESCAPE = /\x1b\[[0-9;]*m/g;

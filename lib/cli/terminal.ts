@@ -5,8 +5,9 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
+import { CHILD_ENV } from "../base/child_env.ts";
 import { ui } from "./ui.ts";
 
 export interface Size {
@@ -68,14 +69,19 @@ export function enterRaw(onResize: (size: Size) => void): () => void {
   return leave;
 }
 
+/** By path: on the PATH, a directory that a guest can write to may come first. */
+const STTY = ["/usr/bin/stty", "/bin/stty", "/run/current-system/sw/bin/stty"];
+
 /**
  * The runtime's raw mode leaves output processing on, as libuv does. The guest's terminal already
  * did that work, and a second time breaks programs that move down by a bare line feed. Leaving raw
  * mode undoes this as well; without `stty` such programs look odd and everything else works.
  */
 function passOutputUnchanged(): void {
+  const stty = STTY.find((path) => existsSync(path));
+  if (stty === undefined) return;
   try {
-    execFileSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
+    execFileSync(stty, ["-opost"], { stdio: ["inherit", "ignore", "ignore"], env: CHILD_ENV });
   } catch {
     // See above.
   }

@@ -1,71 +1,183 @@
 /**
- * The options of `sbx run` about TLS.
+ * The options of `sbx run` about TLS: a table of what each is called, what it means, and the call of the
+ * builder that it stands for.
  *
  * @module
  */
-import type { Command } from "commander";
-import { type NetworkBuilder, type Policy, type PolicyFile, SbxError } from "../mod.ts";
-import { usage } from "./values.ts";
+import { type Command, Option } from "commander";
+import {
+  type NetworkBuilder,
+  type Policy,
+  type PolicyFile,
+  SbxError,
+  type TlsBuilder,
+} from "../mod.ts";
+import type { SecretFlags } from "./secret_flags.ts";
+import { parseDuration, usage } from "./values.ts";
 
-/** What was given; absent fields were not. */
+/** What was given. */
 export interface TlsFlags {
   readonly tlsIntercept?: true;
-  readonly tlsPort: readonly number[];
-  readonly tlsBypass: readonly string[];
-  /** False for `--no-block-quic`. */
-  readonly blockQuic: boolean;
-  readonly tlsCaCert?: string;
-  readonly tlsCaKey?: string;
-  readonly upstreamCa: readonly string[];
-  /** False for `--no-verify-upstream` without a name. */
-  readonly verifyUpstream: boolean;
-  readonly noVerifyUpstreamFor: readonly string[];
-  readonly tlsOpaque?: true;
   readonly trustHostCas?: true;
+  /** The others, in the order of the table. */
+  readonly tls: readonly GivenTls[];
 }
 
-/** Flags, what they mean, and how their value is read. */
-type Row = readonly [flags: string, description: string, parse?: (text: string) => unknown];
+interface GivenTls {
+  readonly option: TlsOption;
+  readonly value: unknown;
+}
 
-const UNVERIFIED = "--no-verify-upstream";
+/** Runs a builder call; what it refuses is wrong usage of the option. */
+type Blame = <T>(option: string, value: unknown, call: () => T) => T;
 
-/** Declares the options; each list collects its option's values. */
-export function tlsRows(command: Command): Row[] {
-  const lists = {
-    tlsPort: [] as number[],
-    tlsBypass: [] as string[],
-    upstreamCa: [] as string[],
-    noVerifyUpstreamFor: [] as string[],
+interface TlsOption {
+  readonly name: string;
+  /** `<n>`, for options that take a value. */
+  readonly argument?: string;
+  readonly meaning: string;
+  /** It is about ports that are intercepted, and says nothing where only the hosts of secrets are. */
+  readonly ofPorts?: true;
+  /** How a value is read, after those that were given before. */
+  readonly parse?: (text: string, before?: unknown) => unknown;
+  readonly apply: (tls: TlsBuilder, value: unknown, blame: Blame) => TlsBuilder;
+}
+
+function flag(name: string, meaning: string, call: (tls: TlsBuilder) => TlsBuilder): TlsOption {
+  return { name, meaning, apply: (tls) => call(tls) };
+}
+
+/** Takes a value; the last one counts. */
+function single<V>(
+  [name, argument, meaning]: readonly [string, string, string],
+  read: (text: string) => V,
+  call: (tls: TlsBuilder, value: V) => TlsBuilder,
+): TlsOption {
+  const apply: TlsOption["apply"] = (tls, value, blame) =>
+    blame(name, value, () => call(tls, value as V));
+  return { name, argument, meaning, parse: (text) => read(text), apply };
+}
+
+/** Takes a value each time, and all of them count: together, or each in a call of its own. */
+function several<V>(
+  [name, argument, meaning]: readonly [string, string, string],
+  read: (text: string) => V,
+  call: { readonly all: (tls: TlsBuilder, values: readonly V[]) => TlsBuilder } | {
+    readonly each: (tls: TlsBuilder, value: V) => TlsBuilder;
+  },
+): TlsOption {
+  const apply: TlsOption["apply"] = (start, given, blame) => {
+    const values = given as readonly V[];
+    if ("all" in call) return blame(name, values, () => call.all(start, values));
+    return values.reduce((tls, value) => blame(name, value, () => call.each(tls, value)), start);
   };
-  for (const [name, list] of Object.entries(lists)) command.setOptionValue(name, list);
-  const add = <T>(list: T[], value: T) => (list.push(value), list);
-  takeAttachedValue(command, UNVERIFIED, (text) => add(lists.noVerifyUpstreamFor, text));
+  const parse = (text: string, before?: unknown) => [...(before as V[] ?? []), read(text)];
+  return { name, argument, meaning, parse, apply };
+}
+
+function ofPorts(option: TlsOption): TlsOption {
+  return { ...option, ofPorts: true };
+}
+
+const asIs = (text: string) => text;
+
+const CA_CERT = single(
+  ["--tls-ca-cert", "<file>", "your own authority instead of that of sbx: its certificate"],
+  asIs,
+  (tls, path) => tls.interceptCaCert(path),
+);
+const CA_KEY = single(
+  ["--tls-ca-key", "<file>", "and its key"],
+  asIs,
+  (tls, path) => tls.interceptCaKey(path),
+);
+const UNVERIFIED = flag(
+  "--no-verify-upstream",
+  "do not verify upstream servers; =NAME only for a name, *.suffix or address",
+  (tls) => tls.verifyUpstream(false),
+);
+
+/** The same option with a value; see {@link takeAttachedValue}. */
+const UNVERIFIED_NAMES = several([UNVERIFIED.name, "", ""], asIs, {
+  each: (tls, name) => tls.verifyUpstreamExcept(name),
+});
+const UNVERIFIED_NAMES_KEY = "noVerifyUpstreamFor";
+
+const OPTIONS: readonly TlsOption[] = [
+  ofPorts(
+    several(
+      ["--tls-port", "<n>", "intercept this port instead of 443; may be repeated"],
+      parsePort,
+      {
+        all: (tls, ports) => tls.interceptedPorts(ports),
+      },
+    ),
+  ),
+  ofPorts(
+    several(
+      ["--tls-bypass", "<name>", "do not open TLS to a name or *.suffix that the policy allows"],
+      asIs,
+      { each: (tls, name) => tls.bypass(name) },
+    ),
+  ),
+  flag("--no-block-quic", "do not refuse QUIC on intercepted ports", (tls) => tls.blockQuic(false)),
+  CA_CERT,
+  CA_KEY,
+  several(
+    [
+      "--upstream-ca",
+      "<file>",
+      "an authority that upstream servers may have, beside the public ones",
+    ],
+    asIs,
+    { each: (tls, path) => tls.upstreamCaCert(path) },
+  ),
+  UNVERIFIED,
+  flag(
+    "--tls-opaque",
+    "relay what is not HTTP inside TLS instead of refusing it",
+    (tls) => tls.opaque(),
+  ),
+  single(
+    [
+      "--tls-idle-timeout",
+      "<duration>",
+      "close an opened connection on which nothing moves for so long",
+    ],
+    (text) => parseDuration("--tls-idle-timeout", text),
+    (tls, ms) => tls.idleTimeout(ms),
+  ),
+];
+
+/** Flags, what they mean, and how their value is read. */
+type Row = readonly [flags: string, description: string, parse?: TlsOption["parse"]];
+
+/** The options as commander declares them. */
+export function tlsRows(command: Command): Row[] {
+  const names: string[] = [];
+  takeAttachedValue(command, UNVERIFIED.name, (text) => {
+    names.push(text);
+    command.setOptionValueWithSource(UNVERIFIED_NAMES_KEY, names, "cli");
+  });
   return [
     ["--tls-intercept", "open TLS on port 443, to see and judge requests"],
-    [
-      "--tls-port <n>",
-      "intercept this port instead of 443; may be repeated",
-      (text) => add(lists.tlsPort, parsePort(text)),
-    ],
-    [
-      "--tls-bypass <name>",
-      "do not open TLS to a name or *.suffix that the policy allows",
-      (text) => add(lists.tlsBypass, text),
-    ],
-    ["--no-block-quic", "do not refuse QUIC on intercepted ports"],
-    ["--tls-ca-cert <file>", "your own authority instead of that of sbx: its certificate"],
-    ["--tls-ca-key <file>", "and its key"],
-    [
-      "--upstream-ca <file>",
-      "an authority that upstream servers may have, beside the public ones",
-      (text) => add(lists.upstreamCa, text),
-    ],
-    [
-      UNVERIFIED,
-      "do not verify upstream servers; =NAME only for a name, *.suffix or address",
-    ],
-    ["--tls-opaque", "relay what is not HTTP inside TLS instead of refusing it"],
+    ...OPTIONS.map(({ name, argument, meaning, parse }): Row =>
+      //
+      parse === undefined ? [name, meaning] : [`${name} ${argument}`, meaning, parse]
+    ),
     ["--trust-host-cas", "trust the authorities that this machine trusts, beside the public ones"],
+  ];
+}
+
+/** Those of the table that were given. */
+export function givenTls(command: Command): readonly GivenTls[] {
+  const given = (option: TlsOption, key: string): readonly GivenTls[] =>
+    command.getOptionValueSource(key) === "cli"
+      ? [{ option, value: command.getOptionValue(key) }]
+      : [];
+  return [
+    ...OPTIONS.flatMap((option) => given(option, new Option(option.name).attributeName())),
+    ...given(UNVERIFIED_NAMES, UNVERIFIED_NAMES_KEY),
   ];
 }
 
@@ -106,78 +218,55 @@ function parsePort(text: string): number {
 }
 
 /**
- * Makes the builder calls. `given` runs one and blames the option for what it refuses.
+ * Makes the builder calls.
  *
  * @throws SbxError USAGE for options that contradict each other
  */
 export function applyTlsFlags(
   fresh: NetworkBuilder,
-  flags: TlsFlags,
+  flags: TlsFlags & SecretFlags,
   policy: Policy | PolicyFile,
-  given: <T>(option: string, value: unknown, call: () => T) => T,
+  blame: Blame,
 ): NetworkBuilder {
   const network = flags.trustHostCas ? fresh.trustHostCas() : fresh;
-  const used = usedOptions(flags);
-  if (used.length === 0 && !flags.tlsIntercept) return network;
-  refuseContradictions(flags, policy, used[0]);
-  return network.tls((start) => {
-    let tls = start;
-    const set = <T>(option: string, value: T, call: (value: T) => typeof tls) => {
-      tls = given(option, value, () => call(value));
-    };
-    if (flags.tlsPort.length > 0) {
-      set("--tls-port", flags.tlsPort, (ports) => tls.interceptedPorts(ports));
-    }
-    for (const name of flags.tlsBypass) set("--tls-bypass", name, () => tls.bypass(name));
-    if (!flags.blockQuic) tls = tls.blockQuic(false);
-    if (flags.tlsCaCert !== undefined) tls = tls.interceptCaCert(flags.tlsCaCert);
-    if (flags.tlsCaKey !== undefined) tls = tls.interceptCaKey(flags.tlsCaKey);
-    tls = tls.upstreamCaCert(...flags.upstreamCa);
-    if (!flags.verifyUpstream) tls = tls.verifyUpstream(false);
-    for (const name of flags.noVerifyUpstreamFor) {
-      set(UNVERIFIED, name, () => tls.verifyUpstreamExcept(name));
-    }
-    return flags.tlsOpaque ? tls.opaque() : tls;
-  });
-}
-
-/** The options given that say something about interception, as they are spelled. */
-function usedOptions(flags: TlsFlags): string[] {
-  const used: readonly (readonly [string, boolean])[] = [
-    ["--tls-port", flags.tlsPort.length > 0],
-    ["--tls-bypass", flags.tlsBypass.length > 0],
-    ["--no-block-quic", !flags.blockQuic],
-    ["--tls-ca-cert", flags.tlsCaCert !== undefined],
-    ["--tls-ca-key", flags.tlsCaKey !== undefined],
-    ["--upstream-ca", flags.upstreamCa.length > 0],
-    [UNVERIFIED, !flags.verifyUpstream || flags.noVerifyUpstreamFor.length > 0],
-    ["--tls-opaque", flags.tlsOpaque === true],
-  ];
-  return used.filter(([, given]) => given).map(([option]) => option);
+  if (flags.tls.length === 0 && !flags.tlsIntercept) return network;
+  const intercepts = flags.tlsIntercept === true || ("tls" in policy && policy.tls.intercept);
+  const opensHosts = flags.secret.length > 0 ||
+    ("secrets" in policy && policy.secrets.secrets.length > 0);
+  refuseContradictions(flags, { intercepts, opensHosts });
+  return network.tls((start) =>
+    flags.tls.reduce(
+      (tls, { option, value }) => option.apply(tls, value, blame),
+      start.intercept(intercepts),
+    )
+  );
 }
 
 function refuseContradictions(
   flags: TlsFlags,
-  policy: Policy | PolicyFile,
-  used: string | undefined,
+  { intercepts, opensHosts }: { readonly intercepts: boolean; readonly opensHosts: boolean },
 ): void {
-  const intercepts = flags.tlsIntercept === true || ("tls" in policy && policy.tls.intercept);
-  if (!intercepts && used !== undefined) {
-    throw new SbxError("USAGE", `Cannot use ${used}: TLS is not intercepted`, {
+  const idle = intercepts
+    ? undefined
+    : flags.tls.find(({ option }) => !opensHosts || option.ofPorts === true);
+  if (idle !== undefined) {
+    const state = opensHosts
+      ? "only TLS to the hosts of secrets is opened"
+      : "TLS is not intercepted";
+    throw new SbxError("USAGE", `Cannot use ${idle.option.name}: ${state}`, {
       hint: "add --tls-intercept",
     });
   }
-  const [alone, other] = flags.tlsCaCert === undefined
-    ? [flags.tlsCaKey, "--tls-ca-key without --tls-ca-cert"]
-    : [
-      flags.tlsCaKey === undefined ? flags.tlsCaCert : undefined,
-      "--tls-ca-cert without --tls-ca-key",
-    ];
-  if (alone !== undefined) {
-    throw new SbxError("USAGE", `Cannot use ${other}: an authority is a certificate and its key`);
+  const has = (wanted: TlsOption) => flags.tls.some(({ option }) => option === wanted);
+  for (const [one, other] of [[CA_CERT, CA_KEY], [CA_KEY, CA_CERT]] as const) {
+    if (!has(one) || has(other)) continue;
+    throw new SbxError(
+      "USAGE",
+      `Cannot use ${one.name} without ${other.name}: an authority is a certificate and its key`,
+    );
   }
-  if (!flags.verifyUpstream && flags.noVerifyUpstreamFor.length > 0) {
-    throw new SbxError("USAGE", `Cannot use ${UNVERIFIED} with and without a name`, {
+  if (has(UNVERIFIED) && has(UNVERIFIED_NAMES)) {
+    throw new SbxError("USAGE", `Cannot use ${UNVERIFIED.name} with and without a name`, {
       hint: "leave the one without out, so that all other servers are verified",
     });
   }

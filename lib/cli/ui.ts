@@ -8,29 +8,40 @@
  * - A failure is one line that says what could not be done and why, and at most one `hint:` line
  *   that says what to do. There are no stack traces.
  * - Colour only underlines what the words already say; NO_COLOR and pipes turn it off.
- * - What a guest, a server or a file supplied was escaped by whoever made the line.
+ * - What a guest, a server or a file supplied was escaped and cut by whoever made the line; what is
+ *   still not fit for a terminal is escaped here.
  * - `--quiet` silences notices, never errors.
  *
  * @module
  */
 import process from "node:process";
 import { styleText } from "node:util";
-import type { SbxError } from "../base/errors.ts";
+import { inSentence, type SbxError } from "../base/errors.ts";
+import { escapeMessage } from "../base/escape.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import { delivered } from "./stdio.ts";
+import { unblockedOutput } from "./terminal_output.ts";
 
 type Style = Parameters<typeof styleText>[0];
 
-export class Ui {
+class Ui {
   #quiet = false;
   /** A terminal in raw mode does not return the carriage on its own. */
   #newline = "\n";
   #outFailure: Error | undefined;
+  #isClosed = false;
+  /** Where the command's own standard error goes as well, so that lines keep their order. */
+  readonly stderr = unblockedOutput(process.stderr);
 
   constructor() {
     process.stdout.on("error", (error) => this.#outFailure ??= error);
     // Nobody is left to tell.
-    process.stderr.on("error", () => {});
+    this.stderr.on("error", () => {});
+  }
+
+  /** Says that there is no standard output, whatever the runtime has put in its place. */
+  withoutOutput(): void {
+    this.#isClosed = true;
   }
 
   /** Silences notices from here on. */
@@ -43,24 +54,41 @@ export class Ui {
     this.#newline = on ? "\r\n" : "\n";
   }
 
+  /** Whether nobody reads standard output any more. */
+  get unread(): boolean {
+    return this.#outFailure !== undefined;
+  }
+
   /** Text for standard output, printed as it is. */
   out(text: string): void {
-    process.stdout.write(text);
+    this.#print(text);
+  }
+
+  /** One line of an answer, parts of which can be text of others. */
+  line(text: string): void {
+    this.#print(`${escapeMessage(text)}\n`);
   }
 
   /** The same for what is no text. */
   bytes(bytes: Uint8Array): void {
-    process.stdout.write(bytes);
+    this.#print(bytes);
   }
 
   /** A line of progress or information that `--quiet` leaves out. */
   notice(line: string): void {
-    if (!this.#quiet) this.#err(`${this.#paint("dim", "sbx:")} ${line}`);
+    if (!this.#quiet) this.#err(`${this.#paint("dim", "sbx:")} ${escapeMessage(line)}`);
   }
 
-  error(error: Pick<SbxError, "message" | "hint">): void {
-    this.#err(`${this.#paint("red", "sbx:")} ${lowerFirst(error.message)}`);
-    if (error.hint !== undefined) this.#err(`${this.#paint("bold", "hint:")} ${error.hint}`);
+  /** A change of state that somebody asked to see, `--quiet` or not. */
+  trace(line: string): void {
+    this.#err(`${this.#paint("dim", "sbx:")} ${escapeMessage(line)}`);
+  }
+
+  error(error: Pick<SbxError, "message" | "hint"> & Partial<Pick<SbxError, "others">>): void {
+    for (const { message, hint } of [error, ...error.others ?? []]) {
+      this.#err(`${this.#paint("red", "sbx:")} ${escapeMessage(inSentence({ message }))}`);
+      if (hint !== undefined) this.#err(`${this.#paint("bold", "hint:")} ${escapeMessage(hint)}`);
+    }
   }
 
   /** `good`, `bad` and `odd` in colour where standard output is a terminal. */
@@ -76,14 +104,20 @@ export class Ui {
    * away (`sbx policy schema | head`) has what it wanted
    */
   async flush(): Promise<void> {
-    await Promise.all([delivered(process.stdout), delivered(process.stderr)]);
+    await Promise.all([delivered(process.stdout), delivered(this.stderr)]);
     if (this.#outFailure !== undefined && systemCode(this.#outFailure) !== "EPIPE") {
       throw fileError("write", "standard output", this.#outFailure);
     }
   }
 
+  #print(content: string | Uint8Array): void {
+    // What stands in for a closed stream takes everything, and nobody gets it.
+    if (this.#isClosed) this.#outFailure ??= Object.assign(new Error(), { code: "EBADF" });
+    else process.stdout.write(content);
+  }
+
   #err(line: string): void {
-    process.stderr.write(line + this.#newline);
+    this.stderr.write(line + this.#newline);
   }
 
   #paint(style: Style, text: string): string {
@@ -93,8 +127,3 @@ export class Ui {
 
 /** The one printer of this process. */
 export const ui = new Ui();
-
-function lowerFirst(text: string): string {
-  // Only the verb of "Cannot …" is ours to bend; names and paths keep their case.
-  return text.startsWith("Cannot ") ? `cannot ${text.slice(7)}` : text;
-}

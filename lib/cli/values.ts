@@ -6,6 +6,7 @@
  */
 import { parseAddress } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
+import { escapeText, quote } from "../base/escape.ts";
 import type { Mount, Publication } from "../mod.ts";
 
 const MIB_PER_UNIT: Readonly<Record<string, number>> = { m: 1, g: 1024, t: 1024 * 1024 };
@@ -28,10 +29,22 @@ export function parseDuration(option: string, text: string): number {
   if (/^\d+(\.\d+)?$/.test(text)) return positive(option, text, Number(text) * 1000, hint);
   if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) throw usage(option, text, "not a duration", hint);
   let total = 0;
-  for (const [, amount, unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) {
+  for (const [, amount, unit = ""] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/gy)) {
     total += Number(amount) * (MS_PER_UNIT[unit] ?? NaN);
   }
   return positive(option, text, total, hint);
+}
+
+/** As {@link parseDuration} reads it: `1h30m`, `2s`, `1s500ms`. */
+export function formatDuration(ms: number): string {
+  const units = [["h", 3_600_000], ["m", 60_000], ["s", 1000], ["ms", 1]] as const;
+  let rest = Math.round(ms);
+  const parts = units.map(([unit, size]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count > 0 ? `${count}${unit}` : "";
+  });
+  return parts.join("") || "0s";
 }
 
 function positive(option: string, text: string, value: number, hint: string): number {
@@ -46,17 +59,21 @@ export function parseCount(option: string, text: string): number {
   return count;
 }
 
-/** `[BIND:]HOST:GUEST[/tcp|udp]`; IPv6 binds in brackets. */
+/** `[[BIND:][HOST]:]GUEST[/tcp|udp]`; IPv6 binds in brackets. Without HOST the system chooses a port. */
 export function parsePublication(text: string): Publication {
-  const hint = "write it like 8080:80, 0.0.0.0:8080:80, [::1]:8080:80 or 5353:53/udp";
-  const match = /^(?:(\[[^\]]*\]|[^:[\]]+):)?(\d+):(\d+)(?:\/(tcp|udp))?$/.exec(text);
-  if (match === null) throw usage("--publish", text, "not [BIND:]HOST:GUEST[/tcp|udp]", hint);
-  const [, bind, host, guest, protocol] = match;
-  const hostPort = port(text, Number(host));
+  const hint = "write it like 8080:80, 80, 0.0.0.0:8080:80, [::1]:8080:80 or 5353:53/udp";
+  const match = /^(?:(?:(\[[^\]]*\]|[^:[\]]+):(?=\d*:))?(\d*):)?(\d+)(?:\/(tcp|udp))?$/.exec(text);
+  const [, bind, host, guest, protocol] = match ?? [];
+  if (guest === undefined || host === "" && bind === undefined) {
+    throw usage("--publish", text, "not [[BIND:]HOST:]GUEST[/tcp|udp]", hint);
+  }
+  const hostPort = port(text, Number(host ?? ""));
   const guestPort = port(text, Number(guest));
   if (guestPort === 0) throw usage("--publish", text, "the guest's port cannot be 0", hint);
   const address = bind === undefined ? undefined : parseAddress(bind.replace(/^\[|\]$/g, ""));
-  if (address === null) throw usage("--publish", text, `${bind} is no address to listen on`, hint);
+  if (address === null) {
+    throw usage("--publish", text, `${quote(bind ?? "")} is no address to listen on`, hint);
+  }
   return {
     hostPort,
     guestPort,
@@ -70,15 +87,29 @@ function port(text: string, value: number): number {
   return value;
 }
 
-/** `HOST:GUEST[:ro|rw]`. The guest's part starts at the last `:/`, so colons in HOST survive. */
+/** What container tools take about labels and caches, which a guest with files by 9p has none of. */
+const WITHOUT_EFFECT = ["z", "Z", "cached", "consistent", "delegated"];
+
+/**
+ * `HOST:GUEST[:MODE[,MODE…]]`, of which `ro` and `rw` say something. The guest's part starts at the last
+ * `:/`, so colons in HOST survive.
+ */
 export function parseMount(text: string): Mount {
   const hint = "write it like ./src:/src or ~/data:/data:ro";
-  const match = /^(.+):(\/[^:]*)(?::(ro|rw))?$/s.exec(text);
-  const [, host, guest, mode] = match ?? [];
+  const match = /^(.+):(\/[^:]*)(?::([A-Za-z,]+))?$/s.exec(text);
+  const [, host, guest, listed] = match ?? [];
   if (host === undefined || guest === undefined) {
     throw usage("--volume", text, "not HOST:GUEST[:ro] with an absolute GUEST", hint);
   }
-  return { host, guest, readOnly: mode === "ro" };
+  const modes = listed?.split(",") ?? [];
+  const unknown = modes.find((mode) => !["ro", "rw", ...WITHOUT_EFFECT].includes(mode));
+  if (unknown !== undefined) {
+    throw usage("--volume", text, `${JSON.stringify(unknown)} is no way to mount`, hint);
+  }
+  if (modes.includes("ro") && modes.includes("rw")) {
+    throw usage("--volume", text, "it is both ro and rw", hint);
+  }
+  return { host, guest, readOnly: modes.includes("ro") };
 }
 
 export type Assignment = readonly [key: string, value: string];
@@ -92,11 +123,11 @@ export function parseAssignment(
   const equals = text.indexOf("=");
   const key = equals < 0 ? text : text.slice(0, equals);
   if (key === "" || /[\s\0]/.test(key)) {
-    throw usage(
-      option,
-      text,
-      "the name is empty or has a space in it",
-      "write it like KEY=VALUE or KEY",
+    // Not even the name is shown: what stands there may be a value whose name is missing.
+    throw new SbxError(
+      "USAGE",
+      `Cannot use ${escapeText(option)}: the name is empty or has a space in it`,
+      { hint: "write it like KEY=VALUE or KEY" },
     );
   }
   const value = equals < 0 ? own[key] : text.slice(equals + 1);
@@ -107,7 +138,7 @@ export function parseAssignment(
 export function usage(option: string, text: string, state: string, hint?: string): SbxError {
   return new SbxError(
     "USAGE",
-    `Cannot use ${option} ${JSON.stringify(text)}: ${state}`,
+    `Cannot use ${option} ${quote(text)}: ${state}`,
     hint === undefined ? {} : { hint },
   );
 }

@@ -4,8 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import { notices } from "../host/assets.ts";
-import { buildInfo } from "../host/build_info.ts";
+import { licences as readLicences, versions } from "../mod.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
 import { table } from "./table.ts";
@@ -23,10 +22,10 @@ export function declare(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const { json, licences } = command.opts<{ json?: true; licences?: true }>();
   if (licences) {
-    ui.out(await notices());
+    ui.out(await readLicences());
     return OK;
   }
-  const info = buildInfo();
+  const info = versions();
   ui.out(json ? JSON.stringify(info, null, 2) + "\n" : table(Object.entries(info)));
   return OK;
 }

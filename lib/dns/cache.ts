@@ -7,8 +7,8 @@
  */
 import { Cursor } from "../base/cursor.ts";
 import { LruMap } from "../base/lru.ts";
-import { Rcode, Type } from "./codes.ts";
-import { type Message, rcodeOf, type Resource } from "./message.ts";
+import { Rcode, Type } from "./wire/codes.ts";
+import { type Message, rcodeOf, type Resource } from "./wire/message.ts";
 
 /** The host's resolvers have caches of their own; this one only spares them a guest's repetitions. */
 const MAX_POSITIVE_S = 3600;

@@ -7,9 +7,9 @@
  */
 import { Cursor } from "../base/cursor.ts";
 import { nameHasSuffix } from "../base/name.ts";
-import { Class, Type } from "./codes.ts";
-import type { Question, Resource } from "./message.ts";
-import { nameText, readName } from "./wire_name.ts";
+import { Class, Type } from "./wire/codes.ts";
+import type { Question, Resource } from "./wire/message.ts";
+import { nameText, readName } from "./wire/wire_name.ts";
 
 /** Aliases followed; resolvers give up earlier. */
 const MAX_ALIASES = 32;
@@ -22,14 +22,17 @@ export interface Chain {
 }
 
 export function chainOf(question: Question, answers: readonly Resource[]): Chain {
-  const named = answers
-    .filter((record) => record.class === Class.IN)
-    .map((record) => ({ record, owner: nameText(record.name) }));
+  const named = withOneAlias(
+    answers
+      .filter((record) => record.class === Class.IN)
+      .map((record) => ({ record, owner: nameText(record.name) })),
+  );
   const start = nameText(question.name);
   const owners = ownersFrom(start, named);
+  const isOwner = new Set(owners);
   const isAbove = (name: string) => owners.some((owner) => nameHasSuffix(owner, name));
   const linked = named.filter(({ record, owner }) => {
-    if (owners.includes(owner)) return isAsked(record.type, question.type);
+    if (isOwner.has(owner)) return isAsked(record.type, question.type);
     // A DNAME stands above the names it renames (RFC 6672), and so does its signature.
     return (record.type === Type.DNAME || record.type === Type.RRSIG) && isAbove(owner);
   });
@@ -44,6 +47,18 @@ export function chainOf(question: Question, answers: readonly Resource[]): Chain
 interface Named {
   readonly record: Resource;
   readonly owner: string;
+}
+
+/** A name has one alias at most (RFC 1034 §3.6.2): of several, clients would choose as they like. */
+function withOneAlias(named: readonly Named[]): Named[] {
+  const aliases = new Set<string>();
+  return named.filter(({ record, owner }) => {
+    if (!isAlias(record)) return true;
+    const key = `${record.type} ${owner}`;
+    if (aliases.has(key)) return false;
+    aliases.add(key);
+    return true;
+  });
 }
 
 function ownersFrom(start: string, named: readonly Named[]): string[] {

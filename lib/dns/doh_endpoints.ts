@@ -9,7 +9,7 @@
  * @module
  */
 import { type Address, type Cidr, cidrHas, parseCidr } from "../base/address.ts";
-import { NameSet } from "../policy/name_set.ts";
+import { NameSet } from "../policy/model/name_set.ts";
 
 export interface DohService {
   readonly operator: string;
@@ -19,7 +19,7 @@ export interface DohService {
   readonly blocks: readonly string[];
 }
 
-export const DOH_SERVICES: readonly DohService[] = [
+const DOH_SERVICES: readonly DohService[] = [
   {
     operator: "Google",
     names: ["dns.google", "dns.google.com", "dns64.dns.google", "8888.google"],

@@ -9,8 +9,8 @@
  */
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
-import type { Message } from "./message.ts";
-import { frameTcp, TcpDeframer } from "./tcp_framing.ts";
+import type { Message } from "./wire/message.ts";
+import { frameTcp, TcpDeframer } from "./wire/tcp_framing.ts";
 
 /** Where to ask. */
 export interface Resolver {

@@ -5,8 +5,8 @@
  * @module
  */
 import { nameHasSuffix } from "../base/name.ts";
-import { Class, Type } from "./codes.ts";
-import type { Question, Resource } from "./message.ts";
+import { Class, Type } from "./wire/codes.ts";
+import type { Question, Resource } from "./wire/message.ts";
 
 /** Zones that no public server has. Reverse zones: RFC 6303 §4, RFC 7793 and the ranges' own RFCs. */
 const LOCAL_ZONES: ReadonlySet<string> = new Set([

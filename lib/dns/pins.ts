@@ -14,7 +14,7 @@
  * @module
  */
 import { systemClock } from "../base/clock.ts";
-import type { PinTable } from "../policy/policy.ts";
+import type { PinTable } from "../policy/model/policy.ts";
 
 export interface PinLimits {
   readonly names: number;
@@ -24,7 +24,7 @@ export interface PinLimits {
   readonly pins: number;
 }
 
-export const PIN_LIMITS: PinLimits = { names: 4096, addresses: 64, pins: 32_768 };
+const PIN_LIMITS: PinLimits = { names: 4096, addresses: 64, pins: 32_768 };
 
 const FLOOR_MS = 10 * 60_000;
 /** A TTL is the wish of the name's owner; a day is more than any sandbox needs. */

@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { Class, Ede, Flag, Rcode, Type } from "./codes.ts";
-import { type Header, parseHeader, parseMessage } from "./decode.ts";
-import { type Edns, type Message, opcodeOf, type Question } from "./message.ts";
 import { bareReply, replyTo } from "./reply.ts";
-import { MalformedDns } from "./wire_name.ts";
+import { Class, Ede, Flag, Rcode, Type } from "./wire/codes.ts";
+import { type Header, parseHeader, parseMessage } from "./wire/decode.ts";
+import { type Edns, type Message, opcodeOf, type Question } from "./wire/message.ts";
+import { MalformedDns } from "./wire/wire_name.ts";
 
 /** A question that may be judged. */
 export interface GuestQuery {
@@ -38,6 +38,9 @@ const META: ReadonlySet<number> = new Set([
   Type.MAILA,
 ]);
 
+/** A question needs none but OPT; signed ones have another. */
+const MAX_RECORDS = 16;
+
 export function readQuery(bytes: Uint8Array): Reading {
   const header = parseHeader(bytes);
   // Answering answers is how two servers are made to talk to each other for ever.
@@ -46,7 +49,7 @@ export function readQuery(bytes: Uint8Array): Reading {
   if (opcodeOf(header) !== 0) return bare(header, Rcode.NotImp);
   if (header.questions !== 1) return bare(header, Rcode.FormErr); // RFC 9619
   try {
-    return read(parseMessage(bytes, true), header);
+    return read(parseMessage(bytes, true, MAX_RECORDS), header);
   } catch (error) {
     if (error instanceof MalformedDns) return bare(header, Rcode.FormErr);
     throw error;

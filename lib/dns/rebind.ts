@@ -13,10 +13,10 @@ import {
   embeddedIPv4,
   parseCidr,
 } from "../base/address.ts";
-import { groupBlocks, GROUPS, inGroup, isUnroutable } from "../policy/groups.ts";
-import type { Action, Policy, Rule } from "../policy/policy.ts";
-import { Type } from "./codes.ts";
-import type { Resource } from "./message.ts";
+import { groupBlocks, GROUPS, inGroup, isUnroutable } from "../policy/model/groups.ts";
+import type { Action, Policy, Rule } from "../policy/model/policy.ts";
+import { Type } from "./wire/codes.ts";
+import type { Resource } from "./wire/message.ts";
 
 /** The address of an A or AAAA record; null for other types and for data of a wrong length. */
 export function addressIn(record: Resource): Address | null {
@@ -25,13 +25,18 @@ export function addressIn(record: Resource): Address | null {
 }
 
 /**
- * Whether the address is none of the internet's: this machine's own, private, link-local, metadata,
- * multicast, reserved, or an IPv6 spelling that a translator or tunnel turns into one of these.
+ * Whether the address is none of the internet's: this machine's own or its networks', private,
+ * link-local, metadata, multicast, reserved, or an IPv6 spelling that a translator or tunnel turns into one of these.
  */
-export function isInside(address: Address, hosts: ReadonlySet<string>): boolean {
+export function isInside(
+  address: Address,
+  hosts: ReadonlySet<string>,
+  links: readonly Cidr[] = [],
+): boolean {
   const embedded = embeddedIPv4(address);
   return [address, ...(embedded === null ? [] : [embedded])].some((one) =>
-    hosts.has(one.text) || isUnroutable(one) || GROUPS.some((group) => inGroup(group, one))
+    hosts.has(one.text) || isUnroutable(one) || links.some((link) => cidrHas(link, one)) ||
+    GROUPS.some((group) => inGroup(group, one))
   );
 }
 
@@ -46,12 +51,14 @@ export function isOpened(
   policy: Policy,
   address: Address,
   hosts: ReadonlySet<string>,
+  links: readonly Cidr[] = [],
 ): boolean {
+  const local = links.some((link) => cidrHas(link, address));
   const ownedByHost = hosts.has(address.text);
   for (const rule of addressRules(policy)) {
     const covers = ownedByHost
       ? rule.host || rule.blocks.some((block) => isWhole(block) && cidrHas(block, address))
-      : rule.blocks.some((block) => cidrHas(block, address));
+      : rule.local && local || rule.blocks.some((block) => cidrHas(block, address));
     if (covers) return rule.action === "allow";
   }
   return false;
@@ -60,6 +67,7 @@ export function isOpened(
 interface AddressRule {
   readonly action: Action;
   readonly host: boolean;
+  readonly local: boolean;
   readonly blocks: readonly Cidr[];
 }
 
@@ -71,6 +79,7 @@ function addressRules(policy: Policy): readonly AddressRule[] {
     rules = policy.rules.filter(decides).map(({ action, destination }) => ({
       action,
       host: destination.kind === "group" && destination.group === "host",
+      local: destination.kind === "group" && destination.group === "local-network",
       blocks: destination.kind === "group" ? groupBlocks(destination.group) : blockOf(destination),
     }));
     compiled.set(policy, rules);

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { Flag } from "./codes.ts";
-import type { Header } from "./decode.ts";
-import { errorOption, type ExtendedError, OUR_UDP_SIZE } from "./edns.ts";
-import { encodeMessage, MAX_MESSAGE } from "./encode.ts";
-import type { Edns, EdnsOption, Question, Resource } from "./message.ts";
+import { Flag } from "./wire/codes.ts";
+import type { Header } from "./wire/decode.ts";
+import { errorOption, type ExtendedError, OUR_UDP_SIZE } from "./wire/edns.ts";
+import { encodeMessage, MAX_MESSAGE } from "./wire/encode.ts";
+import type { Edns, EdnsOption, Question, Resource } from "./wire/message.ts";
 
 /** The least that every client takes over UDP (RFC 1035 §4.2.1). */
 const MIN_UDP = 512;

@@ -6,7 +6,7 @@
  *            │        │        │                  │           │
  *         FORMERR  REFUSED  NXDOMAIN          SERVFAIL     NXDOMAIN
  *         NOTIMP            localhost                      (alias, rebind)
- *         REFUSED
+ *         REFUSED  known names
  * ```
  *
  * @module
@@ -14,25 +14,32 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { nameFromWire } from "../base/name.ts";
 import { TokenBucket } from "../base/token_bucket.ts";
-import type { CompiledPolicy } from "../policy/compile.ts";
-import { formatRule } from "../policy/grammar.ts";
-import { NameSet } from "../policy/name_set.ts";
-import type { ReasonId } from "../policy/policy.ts";
+import type { ReasonId } from "../policy/model/policy.ts";
+import { formatRule } from "../policy/text/grammar.ts";
+import type { Sighting, Tripwire } from "../secret/tripwire.ts";
+import { describeSightings } from "../secret/violation.ts";
 import { AnswerCache } from "./cache.ts";
-import { Ede, Flag, Rcode, typeName } from "./codes.ts";
-import { dohNames } from "./doh_endpoints.ts";
-import { extendedErrors } from "./edns.ts";
-import { type Court, judgeAnswer, judgeQuestion, type Refusal, type Via } from "./filter.ts";
+import { sightingsIn } from "./carried.ts";
+import {
+  judgeAnswer,
+  judgeQuestion,
+  type NameRefusal,
+  type NameSnapshot,
+  rebinding,
+  type Via,
+} from "./filter.ts";
+import { type KnownName, knownRecords } from "./known_names.ts";
 import { localhostRecords } from "./local_names.ts";
-import { type Message, type Question, rcodeOf, type Resource } from "./message.ts";
 import type { Pins } from "./pins.ts";
-import { type GuestQuery, readQuery } from "./query.ts";
+import { type GuestQuery, type Reading, readQuery } from "./query.ts";
+import { QuestionLife } from "./question_life.ts";
 import { addressIn } from "./rebind.ts";
 import { type Reply, replyTo } from "./reply.ts";
 import { type Ask, NoAnswer, type Upstream } from "./upstream.ts";
-import { nameText } from "./wire_name.ts";
-
-export type { Via } from "./filter.ts";
+import { Ede, Flag, Rcode, typeName } from "./wire/codes.ts";
+import { extendedErrors } from "./wire/edns.ts";
+import { type Message, type Question, rcodeOf, type Resource } from "./wire/message.ts";
+import { nameText } from "./wire/wire_name.ts";
 
 /** One query with what became of it, for the journal. */
 export interface DnsEvent {
@@ -51,6 +58,9 @@ export interface DnsEvent {
   readonly rule?: number;
   /** The list entry, alias target or address that the reason is about. */
   readonly detail?: string;
+  /** See {@link NameRefusal}. */
+  readonly alias?: string;
+  readonly withheld?: readonly string[];
   /** The response code of an answer. */
   readonly rcode?: number;
   /** Addresses in the answer, canonical. */
@@ -67,22 +77,20 @@ export interface DnsLimits {
   readonly underWay: number;
 }
 
-export const DNS_LIMITS: DnsLimits = { queriesPerSecond: 1_000, burst: 2_000, underWay: 1_024 };
+/** As much work as a question by itself; an answer with more counts as several. */
+const CHEAP_RECORDS = 8;
+
+const DNS_LIMITS: DnsLimits = { queriesPerSecond: 1_000, burst: 2_000, underWay: 1_024 };
 
 export interface DnsOptions {
-  /** The policy in force; read for every query, because it may be replaced. */
-  readonly compiled: () => CompiledPolicy;
-  /** Addresses of this machine, the gateway's among them; read for every query as well. */
-  readonly hosts: () => ReadonlySet<string>;
+  /** What is in force; read for every query, because it may be replaced. */
+  readonly snapshot: () => NameSnapshot;
   readonly pins: Pins;
   readonly upstream: Upstream;
-  readonly blocked?: NameSet;
-  /** Refuses known DNS-over-HTTPS services; off when absent. */
-  readonly blockDoh?: boolean;
-  /** On when absent. */
-  readonly rebindProtection?: boolean;
-  /** Takes ECH keys and address hints from every name's answers, not only from ruled ones'. */
-  readonly revealAll?: boolean;
+  /** Finds placeholders of secrets in questions, which go nowhere then. Absent: there are none. */
+  readonly tripwire?: Tripwire;
+  /** `name` as in {@link DnsEvent}. */
+  readonly onCarried?: (sightings: readonly Sighting[], name: string) => void;
   readonly onEvent?: (event: DnsEvent) => void;
   readonly limits?: Partial<DnsLimits>;
   readonly clock?: Clock;
@@ -99,12 +107,15 @@ export function createDns(options: DnsOptions): DnsService {
   return new Service(options);
 }
 
+const REBOUND = { code: Ede.Blocked, text: "rebind" } as const;
+
 /** A query that was understood, with where and when it came. */
 interface Case {
   readonly query: GuestQuery;
   readonly via: Via;
   readonly asked: string | undefined;
   readonly start: number;
+  readonly life: QuestionLife;
 }
 
 class Service implements DnsService {
@@ -113,9 +124,9 @@ class Service implements DnsService {
   readonly #cache: AnswerCache;
   readonly #bucket: TokenBucket;
   readonly #limits: DnsLimits;
-  readonly #settings: Pick<Court, "blocked" | "doh" | "rebindProtection" | "reveal">;
   /** Identical questions under way share one exchange. */
   readonly #asking = new Map<string, Promise<Message>>();
+  #questions = 0;
   #underWay = 0;
   #limited = 0;
   #tellLater: (() => void) | null = null;
@@ -127,32 +138,32 @@ class Service implements DnsService {
     const { queriesPerSecond, burst } = this.#limits;
     this.#cache = new AnswerCache(this.#clock.now);
     this.#bucket = new TokenBucket(queriesPerSecond, burst, this.#clock.now);
-    this.#settings = {
-      blocked: options.blocked ?? new NameSet(),
-      doh: options.blockDoh === true ? dohNames() : null,
-      rebindProtection: options.rebindProtection ?? true,
-      reveal: options.revealAll === true ? "all" : "ruled",
-    };
   }
 
   async answer(bytes: Uint8Array, via: Via, asked?: string): Promise<Uint8Array | null> {
     const reading = readQuery(bytes);
     if (reading.kind === "ignore") return null;
     const start = this.#clock.now();
+    const life = new QuestionLife(++this.#questions);
+    life.become("asked", via);
+    const carried = sightingsIn(this.#options.tripwire, bytes, reading);
+    if (carried.length > 0) return this.#stop(reading, carried, { via, asked, start, life });
     if (!this.#bucket.take() || this.#underWay >= this.#limits.underWay) {
       this.#countLimited();
+      life.become("denied", "dns-limit");
       if (reading.kind === "reply") return reading.bytes;
       const error = { code: Ede.Other, text: "dns-limit" };
       return replyTo(reading.query, { rcode: Rcode.Refused, error }, via);
     }
     if (reading.kind === "reply") {
-      this.#report({ query: reading, via, asked, start }, "refused", { reason: "query-invalid" });
+      const invalid = { query: reading, via, asked, start, life };
+      this.#report(invalid, "refused", { reason: "query-invalid" });
       return reading.bytes;
     }
     const { query } = reading;
     this.#underWay++;
     try {
-      return replyTo(query, await this.#resolve({ query, via, asked, start }), via);
+      return replyTo(query, await this.#resolve({ query, via, asked, start, life }), via);
     } finally {
       this.#underWay--;
     }
@@ -163,24 +174,47 @@ class Service implements DnsService {
     this.#tellLimited();
   }
 
+  /** A placeholder belongs to nobody who would be asked for a name, however well that is formed. */
+  #stop(
+    reading: Exclude<Reading, { kind: "ignore" }>,
+    sightings: readonly Sighting[],
+    how: Omit<Case, "query">,
+  ): Uint8Array {
+    const query = reading.kind === "query" ? reading.query : reading;
+    const detail = describeSightings(sightings);
+    this.#report({ ...how, query }, "refused", { reason: "secret-violation", detail });
+    const { question } = query;
+    this.#options.onCarried?.(sightings, question === undefined ? "" : nameText(question.name));
+    if (reading.kind === "reply") return reading.bytes;
+    const error = { code: Ede.Blocked, text: "secret-violation" };
+    return replyTo(reading.query, { rcode: Rcode.Refused, error }, how.via);
+  }
+
   async #resolve(asked: Case): Promise<Reply> {
-    const { query: { question, flags, edns }, via } = asked;
-    const ruling = judgeQuestion(this.#court(), question, via);
+    const { query: { question, edns }, via, life } = asked;
+    const ruling = judgeQuestion(this.#options.snapshot(), question, via);
     if (ruling.kind === "refuse") return this.#refuse(asked, ruling.refusal);
+    if (ruling.kind === "ask") life.become("allowed", ruling.why.reason);
+    else life.become("known", ruling.kind);
     if (ruling.kind === "localhost") {
       this.#report(asked, "answered", { rcode: Rcode.NoError });
       return { rcode: Rcode.NoError, answers: localhostRecords(question) };
     }
-    const checkingDisabled = (flags & Flag.CD) !== 0;
-    const ask = { question, dnssecOk: edns?.dnssecOk === true, checkingDisabled };
-    const message = await this.#ask(ask);
+    if (ruling.kind === "absent") {
+      this.#report(asked, "answered", { rcode: Rcode.NxDomain });
+      return { rcode: Rcode.NxDomain };
+    }
+    if (ruling.kind === "known") return this.#tell(asked, ruling.known);
+    const message = await this.#ask({ question, dnssecOk: edns?.dnssecOk === true }, life);
     if (message === null) {
       this.#report(asked, "failed", { rcode: Rcode.ServFail });
       const error = { code: Ede.NetworkError, text: "no resolver of the host answered" };
       return { rcode: Rcode.ServFail, error };
     }
+    const records = message.answers.length + message.authorities.length;
+    this.#bucket.charge(Math.max(0, records / CHEAP_RECORDS - 1));
     // The policy may have changed while the resolver thought.
-    const answer = judgeAnswer(this.#court(), question, message, via);
+    const answer = judgeAnswer(this.#options.snapshot(), question, message, via);
     if (answer.kind === "refuse") return this.#refuse(asked, answer.refusal);
     const answers = this.#pin(question, answer.answers);
     const rcode = rcodeOf(message);
@@ -194,18 +228,29 @@ class Service implements DnsService {
     };
   }
 
-  #court(): Court {
-    const { compiled, hosts } = this.#options;
-    return { ...this.#settings, compiled: compiled(), hosts: hosts() };
+  /** A name that is known here. What makes pins is what resolvers' answers would have made them of. */
+  #tell(asked: Case, known: KnownName): Reply {
+    const { question } = asked.query;
+    const answers = knownRecords(question, known);
+    const rebound = known.origin === "hosts" ? rebinding(this.#options.snapshot(), answers) : null;
+    // The guest is not to learn from a refusal what this machine knows of its network.
+    if (rebound !== null) return { ...this.#refuse(asked, rebound), error: REBOUND };
+    const pinned = known.origin === "guest" ? [] : this.#pin(question, answers);
+    this.#report(asked, "answered", { rcode: Rcode.NoError, answers: pinned });
+    return { rcode: Rcode.NoError, answers };
   }
 
   /** The resolvers' answer, or null when there is none. */
-  async #ask(ask: Ask): Promise<Message | null> {
-    const { question, dnssecOk, checkingDisabled } = ask;
-    const key = `${nameText(question.name)} ${question.type} ${dnssecOk} ${checkingDisabled}`;
+  async #ask(ask: Ask, life: QuestionLife): Promise<Message | null> {
+    const { question, dnssecOk } = ask;
+    const key = `${nameText(question.name)} ${question.type} ${dnssecOk}`;
     const cached = this.#cache.get(key);
-    if (cached !== null) return cached;
+    if (cached !== null) {
+      life.become("cached", "hit");
+      return cached;
+    }
     let asking = this.#asking.get(key);
+    life.become("forwarded", asking === undefined ? "miss" : "shared");
     if (asking === undefined) {
       asking = this.#options.upstream.ask(ask).finally(() => this.#asking.delete(key));
       this.#asking.set(key, asking);
@@ -231,10 +276,12 @@ class Service implements DnsService {
   }
 
   /** NXDOMAIN, not REFUSED: glibc takes that for a broken server and asks it again and again. */
-  #refuse(asked: Case, refusal: Refusal): Reply {
+  #refuse(asked: Case, refusal: NameRefusal): Reply {
     this.#report(asked, "refused", refusal);
     const { reason, rule, detail } = refusal;
-    const written = rule === undefined ? undefined : this.#options.compiled().policy.rules[rule];
+    const written = rule === undefined
+      ? undefined
+      : this.#options.snapshot().compiled.policy.rules[rule];
     const text = [
       rule === undefined ? reason : `${reason} ${rule}`,
       ...(written === undefined ? [] : [formatRule(written)]),
@@ -245,12 +292,14 @@ class Service implements DnsService {
   }
 
   #report(
-    { query: { question }, via, asked, start }: Omit<Case, "query"> & {
+    { query: { question }, via, asked, start, life }: Omit<Case, "query"> & {
       readonly query: { readonly question?: Question };
     },
     verdict: DnsEvent["verdict"],
-    what: Partial<Refusal> & { readonly rcode?: number; readonly answers?: readonly string[] },
+    what: Partial<NameRefusal> & { readonly rcode?: number; readonly answers?: readonly string[] },
   ): void {
+    const event = what.reason ?? (what.rcode === undefined ? "answer" : `rcode ${what.rcode}`);
+    life.become(verdict === "refused" ? "denied" : verdict, event);
     this.#options.onEvent?.({
       kind: "dns",
       name: question === undefined ? "" : nameText(question.name),

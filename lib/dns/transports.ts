@@ -5,7 +5,7 @@
  * @module
  */
 import { parseAddress } from "../base/address.ts";
-import type { Protocol } from "../policy/policy.ts";
+import type { Protocol } from "../policy/model/policy.ts";
 import { dohOperator } from "./doh_endpoints.ts";
 
 /** By protocol and port. */

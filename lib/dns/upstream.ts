@@ -13,20 +13,21 @@
  * ```
  *
  * Inconclusive is a resolver that cannot or will not say (SERVFAIL, REFUSED, NOTIMP, FORMERR). It is
- * not asked again, and what it said is used only when nobody does better.
+ * not asked again, and what it said is used only when nobody does better. A SERVFAIL that says that
+ * signatures are wrong is conclusive: a resolver that does not look at them knows no better.
  *
  * @module
  */
 import { randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { Semaphore } from "../base/semaphore.ts";
-import { Flag, Rcode } from "./codes.ts";
-import { parseMessage } from "./decode.ts";
-import { OUR_UDP_SIZE } from "./edns.ts";
-import { encodeMessage } from "./encode.ts";
 import { type Exchanges, type Resolver, socketExchanges, UnderAttack } from "./exchange.ts";
-import { type Message, opcodeOf, type Question, rcodeOf } from "./message.ts";
-import { loweredName, MalformedDns, nameText } from "./wire_name.ts";
+import { Flag, Rcode } from "./wire/codes.ts";
+import { parseMessage } from "./wire/decode.ts";
+import { isBogus, OUR_UDP_SIZE } from "./wire/edns.ts";
+import { encodeMessage } from "./wire/encode.ts";
+import { type Message, opcodeOf, type Question, rcodeOf } from "./wire/message.ts";
+import { loweredName, MalformedDns, nameText } from "./wire/wire_name.ts";
 
 export type { Resolver } from "./exchange.ts";
 
@@ -35,8 +36,6 @@ export interface Ask {
   readonly question: Question;
   /** The guest wants signatures. */
   readonly dnssecOk: boolean;
-  /** The guest checks them itself. */
-  readonly checkingDisabled: boolean;
 }
 
 export interface UpstreamOptions {
@@ -60,7 +59,7 @@ export class NoAnswer extends Error {
   override readonly name = "NoAnswer";
 }
 
-export const DEFAULT_TIMEOUT_MS = 8_000;
+const DEFAULT_TIMEOUT_MS = 8_000;
 const DEFAULT_CONCURRENCY = 128;
 
 /** How long the first, second … attempt may be silent before the next one starts as well. */
@@ -144,7 +143,7 @@ class Race implements Upstream {
       this.#attempt(server, ask, over.signal).then((message) => {
         open--;
         server.silentAt = Number.NEGATIVE_INFINITY;
-        if (!INCONCLUSIVE.has(rcodeOf(message))) return resolve(message);
+        if (!INCONCLUSIVE.has(rcodeOf(message)) || isBogus(message)) return resolve(message);
         unable.add(server);
         fallback ??= message;
         begin();
@@ -203,15 +202,18 @@ class Race implements Upstream {
 }
 
 /**
- * A clean query. Nothing of the guest's but the question and two bits goes out: no options, no other
+ * A clean query. Nothing of the guest's but the question and one bit goes out: no options, no other
  * records, not even its spelling of the name, in which bits could be hidden as well.
+ *
+ * That bit is DO. CD stays here: answers make pins, and a guest that could tell the resolver to
+ * leave its checks out would be given, and be allowed, the addresses that somebody forged.
  */
-export function queryBytes(id: number, ask: Ask, edns: boolean): Uint8Array {
-  const { question, dnssecOk, checkingDisabled } = ask;
+function queryBytes(id: number, ask: Ask, edns: boolean): Uint8Array {
+  const { question, dnssecOk } = ask;
   const message = {
     id,
     // AD asks whether the resolver vouches for its answer, without the signatures (RFC 6840 §5.7).
-    flags: Flag.RD | Flag.AD | (checkingDisabled ? Flag.CD : 0),
+    flags: Flag.RD | Flag.AD,
     questions: [{ ...question, name: loweredName(question.name) }],
     answers: [],
     authorities: [],

@@ -2,7 +2,7 @@
  * The control channel's life.
  *
  * ```
- * GREETING ──hello──► CONFIGURED ──ready──► SERVING ──► CLOSED
+ * GREETING ──hello──► CONFIGURED ──ready──► SERVING ──finish──► FINISHING ──end of stream──► CLOSED
  *     └───────────── wrong bytes, silence, end of stream ────► CLOSED (with the error)
  * ```
  *
@@ -11,10 +11,11 @@
  *
  * @module
  */
-import type { ByteChannel } from "../base/channel.ts";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
-import { encodeMessages, MessageReader } from "./control_codec.ts";
+import type { ByteChannel } from "../wire/channel.ts";
+import { FrameWriter } from "../wire/frame_writer.ts";
+import { encodeMessage, MessageReader } from "./control_codec.ts";
 import {
   type ConfigMessage,
   type FromNetstack,
@@ -30,29 +31,29 @@ const PING_MS = 1_000;
  */
 const MAX_UNANSWERED = 10;
 
-/** Messages other than the handshake's and pongs. Must not throw. */
+/** Messages other than the handshake's and pongs. An SbxError that it throws ends the channel. */
 export type ControlSink = (message: FromNetstack) => void;
 
 export class Control {
   /** Settles when netstack has its configuration and the link is up; rejects when it never will. */
   readonly ready: Promise<void>;
-  /** Settles when the channel is over: with an error unless `close` was called. */
+  /** Settles when the channel is over: with an error unless `finish` or `close` was called. */
   readonly closed: Promise<SbxError | undefined>;
 
-  readonly #channel: ByteChannel;
+  readonly #writer: FrameWriter;
   readonly #sink: ControlSink;
   readonly #ready = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<SbxError | undefined>();
   readonly #reader = new MessageReader();
   readonly #pinger: ReturnType<typeof setInterval>;
-  #outbox: ToNetstack[] = [];
   #greeted = false;
+  #finishing = false;
   #over = false;
   #pings = 0;
   #unanswered = 0;
 
   constructor(channel: ByteChannel, config: ConfigMessage, sink: ControlSink) {
-    this.#channel = channel;
+    this.#writer = new FrameWriter(channel);
     this.#sink = sink;
     this.ready = this.#ready.promise;
     this.closed = this.#closed.promise;
@@ -61,26 +62,31 @@ export class Control {
     channel.start({
       data: (bytes) => this.#receive(bytes, config),
       drain: () => {},
-      close: () => this.#end(new SbxError("NETSTACK_LOST", "Cannot go on: netstack ended")),
+      close: () =>
+        this.#end(
+          this.#finishing
+            ? undefined
+            : new SbxError("NETSTACK_LOST", "Cannot go on: netstack ended"),
+        ),
     });
   }
 
   /** Queues a message; it leaves with the others of this turn of the event loop. */
   send(message: ToNetstack): void {
-    if (this.#over) return;
-    if (this.#outbox.length === 0) queueMicrotask(() => this.#flush());
-    this.#outbox.push(message);
+    this.#writer.send(encodeMessage(message));
+  }
+
+  /** Asks netstack to say what it has to say yet and to end, which is the end of the channel. */
+  finish(): void {
+    if (!this.#greeted) return this.#end(undefined);
+    if (this.#finishing) return;
+    this.#finishing = true;
+    this.send({ t: "end" });
   }
 
   /** Ends the channel, and with it netstack; `closed` settles with the error. */
   close(error?: SbxError): void {
     this.#end(error);
-  }
-
-  #flush(): void {
-    const messages = this.#outbox;
-    this.#outbox = [];
-    if (!this.#over && messages.length > 0) this.#channel.write(encodeMessages(messages));
   }
 
   #receive(bytes: Uint8Array, config: ConfigMessage): void {
@@ -90,13 +96,13 @@ export class Control {
         if (this.#over) return;
         this.#take(message, config);
         // Questions come first, and the guest waits for their answers; the rest are notices.
-        if (message.t !== "flow") this.#flush();
+        if (message.t !== "flow") this.#writer.flush();
       }
     } catch (error) {
       if (!(error instanceof SbxError)) throw error;
       this.#end(error);
     }
-    this.#flush();
+    this.#writer.flush();
   }
 
   #take(message: FromNetstack, config: ConfigMessage): void {
@@ -132,7 +138,7 @@ export class Control {
     if (this.#over) return;
     this.#over = true;
     clearInterval(this.#pinger);
-    this.#channel.close();
+    this.#writer.close();
     this.#ready.reject(error ?? new SbxError("STOPPED", "Cannot use the network: it was closed"));
     this.#closed.resolve(error);
   }

@@ -9,37 +9,28 @@
 import { Buffer } from "node:buffer";
 import { parseAddress } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
-import type { Direction, Protocol } from "../policy/policy.ts";
-import type {
-  FirstEnd,
-  FlowEnd,
-  FromNetstack,
-  ToNetstack,
-  VerdictAction,
-} from "./control_message.ts";
+import type { FirstEnd, VerdictAction } from "../judge/flow_info.ts";
+import type { Direction, Protocol } from "../policy/model/policy.ts";
+import { FrameCutter } from "../wire/frame_cutter.ts";
+import type { FlowEnd, FromNetstack, ToNetstack } from "./control_message.ts";
 
 /** Largest message either side may send. */
 const MAX_MESSAGE = 1 << 20;
 
 const HEADER = 4;
 
-/** The frames of these messages, in order, as one piece. */
-export function encodeMessages(messages: readonly ToNetstack[]): Uint8Array {
-  const texts = messages.map((message) => JSON.stringify(message));
-  const size = texts.reduce((sum, text) => sum + HEADER + Buffer.byteLength(text), 0);
-  const bytes = Buffer.allocUnsafe(size);
-  let at = 0;
-  for (const text of texts) {
-    const length = bytes.write(text, at + HEADER);
-    bytes.writeUInt32BE(length, at);
-    at += HEADER + length;
-  }
-  return bytes;
+/** The frame of a message. */
+export function encodeMessage(message: ToNetstack): Uint8Array {
+  const text = JSON.stringify(message);
+  const frame = Buffer.allocUnsafe(HEADER + Buffer.byteLength(text));
+  frame.writeUInt32BE(frame.length - HEADER);
+  frame.write(text, HEADER);
+  return frame;
 }
 
 /** Cuts a byte stream into messages. Holds at most one incomplete message. */
 export class MessageReader {
-  #held: Buffer = Buffer.alloc(0);
+  readonly #frames = new FrameCutter(HEADER, frameSize);
 
   /**
    * The messages that these bytes complete, in order; each is read when its turn comes.
@@ -47,18 +38,16 @@ export class MessageReader {
    * @throws SbxError PROTOCOL; the stream is unusable then.
    */
   *push(bytes: Uint8Array): Generator<FromNetstack, void, undefined> {
-    let data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (this.#held.length > 0) data = Buffer.concat([this.#held, data]);
-    let at = 0;
-    while (data.length - at >= HEADER) {
-      const size = data.readUInt32BE(at);
-      if (size === 0 || size > MAX_MESSAGE) throw broken(`a message of ${size} bytes`);
-      if (data.length - at - HEADER < size) break;
-      at += HEADER + size;
-      yield parseMessage(data.toString("utf8", at - size, at));
+    for (const { buffer, byteOffset, length } of this.#frames.push(bytes)) {
+      yield parseMessage(Buffer.from(buffer, byteOffset, length).toString("utf8", HEADER));
     }
-    this.#held = Buffer.from(data.subarray(at));
   }
+}
+
+function frameSize(bytes: Uint8Array): number {
+  const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+  if (size === 0 || size > MAX_MESSAGE) throw broken(`a message of ${size} bytes`);
+  return HEADER + size;
 }
 
 /**
@@ -81,8 +70,6 @@ export function parseMessage(text: string): FromNetstack {
       return { t: "cached", id: m.count("id"), action: m.one("action", ACTIONS), ...flowInfo(m) };
     case "first":
       return { t: "first", id: m.count("id"), data: m.bytes("data"), end: m.one("end", FIRST) };
-    case "gone":
-      return { t: "gone", id: m.count("id") };
     case "opened":
       return { t: "opened", id: m.count("id"), dial: m.matching("dial", ENDPOINT) };
     case "closed":
@@ -94,6 +81,8 @@ export function parseMessage(text: string): FromNetstack {
         ms: m.count("ms"),
         end: m.one("end", ENDS),
       };
+    case "unheard":
+      return { t: "unheard", id: m.count("id") };
     case "limit":
       return { t: "limit", what: m.matching("what", WORD), count: m.count("count") };
     case "published":
@@ -113,8 +102,6 @@ export function parseMessage(text: string): FromNetstack {
       return { t: "ready" };
     case "link-down":
       return { t: "link-down" };
-    case "stats":
-      return { t: "stats" };
     case "fatal":
       return { t: "fatal", message: m.text("message") };
     default:
@@ -154,6 +141,7 @@ function flowInfo(m: Fields) {
     dst: m.address("dst"),
     dport: m.port("dport"),
     ...(m.has("ref") ? { ref: m.count("ref") } : {}),
+    ...(m.has("own") ? { own: m.yes("own") } : {}),
   };
 }
 
@@ -174,6 +162,11 @@ class Fields {
 
   has(key: string): boolean {
     return this.#value[key] !== undefined;
+  }
+
+  yes(key: string): true {
+    if (this.#value[key] !== true) throw broken(`no ${key}`);
+    return true;
   }
 
   text(key: string): string {

@@ -4,31 +4,10 @@
  *
  * @module
  */
-import type { Direction, Protocol } from "../policy/policy.ts";
+import type { LinkEnd } from "../base/link.ts";
+import type { FirstEnd, FlowInfo, VerdictAction } from "../judge/flow_info.ts";
 
 export const PROTOCOL_VERSION = 1;
-
-/** One new flow as netstack tells it. Addresses are canonical text; ICMP has ports 0. */
-export interface FlowInfo {
-  readonly proto: Protocol;
-  readonly dir: Direction;
-  readonly src: string;
-  readonly sport: number;
-  readonly dst: string;
-  readonly dport: number;
-  /** Of the published port, inbound. */
-  readonly ref?: number;
-}
-
-/** What netstack can do with a flow. `inspect` accepts the guest and asks again with its first bytes. */
-export type VerdictAction = "allow" | "inspect" | "redirect" | "deny";
-
-/** Why the first bytes of a flow are all there is to see. */
-export type FirstEnd =
-  | "complete" // a whole ClientHello or HTTP head, or bytes that begin neither
-  | "full" // more than netstack keeps
-  | "timeout" // nothing more in time
-  | "eof"; // the guest will say no more
 
 /** How a flow ended. */
 export type FlowEnd =
@@ -47,7 +26,7 @@ export type FlowEnd =
 
 export type FromNetstack =
   | { readonly t: "hello"; readonly v: number; readonly pid: number }
-  | { readonly t: "ready" | "link-down" | "stats" }
+  | { readonly t: "ready" | "link-down" }
   | FlowInfo & {
     readonly t: "flow";
     readonly id: number;
@@ -57,7 +36,6 @@ export type FromNetstack =
   }
   | { readonly t: "cached"; readonly id: number; readonly action: VerdictAction } & FlowInfo
   | { readonly t: "first"; readonly id: number; readonly data: Uint8Array; readonly end: FirstEnd }
-  | { readonly t: "gone"; readonly id: number }
   | { readonly t: "opened"; readonly id: number; readonly dial: string }
   | {
     readonly t: "closed";
@@ -68,6 +46,8 @@ export type FromNetstack =
     readonly ms: number;
     readonly end: FlowEnd;
   }
+  /** An inbound flow finds nobody in the guest. Over TCP its peer waits for a `reach`. */
+  | { readonly t: "unheard"; readonly id: number }
   | { readonly t: "limit"; readonly what: string; readonly count: number }
   | { readonly t: "published"; readonly ref: number; readonly addr: string; readonly port: number }
   | {
@@ -89,17 +69,12 @@ export interface VerdictMessage {
   readonly reject?: boolean;
   /** Explicit dial address: the only way past netstack's guard rails. */
   readonly dial?: string;
+  /** For redirect: sbx answers the flow itself. Otherwise it dials, and the guard rails hold for it. */
+  readonly serve?: true;
   /** The verdict holds this long for the same protocol, destination and port. */
   readonly ttlMs?: number;
   /** For inspect: how long a silent guest is waited for. */
   readonly waitMs?: number;
-}
-
-/** One side of the virtual cable. */
-export interface LinkEnd {
-  readonly mac: string;
-  readonly ip4: string;
-  readonly ip6: string;
 }
 
 export interface ConfigMessage {
@@ -120,6 +95,8 @@ export type ToNetstack =
   | { readonly t: "policy"; readonly epoch: number }
   | { readonly t: "host"; readonly addresses: readonly string[] }
   | { readonly t: "kill"; readonly id: number }
+  /** The answer to `unheard`: the guest's port to try instead; 0 is none. */
+  | { readonly t: "reach"; readonly id: number; readonly port: number }
   | {
     readonly t: "publish";
     readonly ref: number;
@@ -129,4 +106,5 @@ export type ToNetstack =
     readonly proto: "tcp" | "udp";
   }
   | { readonly t: "unpublish"; readonly ref: number }
-  | { readonly t: "ping"; readonly n: number };
+  | { readonly t: "ping"; readonly n: number }
+  | { readonly t: "end" };

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { SbxError } from "../base/errors.ts";
+import { CreditReceiver, CreditSender } from "../wire/credit.ts";
 import { encodeCredit, encodeFrame, encodeHeader, FrameType, MAX_PAYLOAD } from "./mux_frame.ts";
 
 /** Where the stream's frames go. */
@@ -22,58 +22,52 @@ type Done = (error?: Error | null) => void;
 export class FlowStream extends Duplex {
   readonly #id: number;
   readonly #sink: FrameSink;
-  /** The credit each direction started with. */
-  readonly #full: number;
-  /** What netstack may still send us. */
-  #window: number;
-  /** Read by the consumer, credit not yet given back. */
-  #owed = 0;
-  /** What we may still send. */
-  #budget: number;
-  /** What the budget did not suffice for; at most one write. */
+  readonly #receiver: CreditReceiver;
+  readonly #sender: CreditSender;
+  /** What the credit did not suffice for; at most one write. */
   #waiting: { readonly bytes: Uint8Array; readonly done: Done } | null = null;
-  #guestEnded = false;
   #weEnded = false;
-  /** Received while the consumer was not reading, oldest first. */
-  readonly #unread: Buffer[] = [];
+  #isReset = false;
   #wanted = false;
 
   constructor(id: number, sink: FrameSink, credit: number) {
-    super({ allowHalfOpen: true, emitClose: true });
+    // One piece at most waits in the stream itself, which would keep an object for each, however small.
+    super({ allowHalfOpen: true, emitClose: true, readableHighWaterMark: 1 });
     this.#id = id;
     this.#sink = sink;
-    this.#full = credit;
-    this.#window = credit;
-    this.#budget = credit;
+    this.#receiver = new CreditReceiver({
+      window: credit,
+      credit: (bytes) => sink.send(encodeCredit(id, bytes)),
+      violation,
+    });
+    this.#sender = new CreditSender({
+      window: credit,
+      maxPayload: MAX_PAYLOAD,
+      data: (bytes) => sink.send(encodeHeader(FrameType.Data, id, bytes.length), bytes),
+      violation,
+    });
   }
 
-  /** @throws SbxError PROTOCOL when netstack overruns its credit or goes on after its end. */
+  /** @throws SbxError PROTOCOL when netstack overruns its credit, sends nothing, or goes on after its end. */
   takeData(payload: Uint8Array): void {
-    if (payload.length > this.#window || this.#guestEnded) {
-      throw new SbxError("PROTOCOL", "Cannot follow netstack: it sent more than it may");
-    }
-    this.#window -= payload.length;
-    this.#unread.push(Buffer.from(payload));
+    this.#receiver.take(payload);
     this.#deliver();
   }
 
+  /** @throws SbxError PROTOCOL when it ended before. */
   takeEof(): void {
-    this.#guestEnded = true;
+    this.#receiver.end();
     this.#deliver();
   }
 
   takeReset(): void {
-    this.#weEnded = true;
-    this.#guestEnded = true;
+    this.#isReset = true;
     this.destroy();
   }
 
   /** @throws SbxError PROTOCOL when netstack gives credit for what was never sent. */
   takeCredit(bytes: number): void {
-    this.#budget += bytes;
-    if (this.#budget > this.#full) {
-      throw new SbxError("PROTOCOL", "Cannot follow netstack: it gave more credit than it owed");
-    }
+    this.#sender.give(bytes);
     const waiting = this.#waiting;
     this.#waiting = null;
     if (waiting !== null) this.#transmit(waiting.bytes, waiting.done);
@@ -86,21 +80,11 @@ export class FlowStream extends Duplex {
 
   #deliver(): void {
     while (this.#wanted) {
-      const chunk = this.#unread.shift();
-      if (chunk === undefined) break;
-      this.#repay(chunk.length);
+      const chunk = this.#receiver.read(MAX_PAYLOAD);
+      if (chunk === null) break;
       this.#wanted = this.push(chunk);
     }
-    if (this.#guestEnded && this.#unread.length === 0) this.push(null);
-  }
-
-  /** Gives credit back in large pieces: a frame for every chunk would cost more than the chunk. */
-  #repay(bytes: number): void {
-    this.#owed += bytes;
-    if (this.#owed < this.#full / 4 || this.#guestEnded) return;
-    this.#window += this.#owed;
-    this.#sink.send(encodeCredit(this.#id, this.#owed));
-    this.#owed = 0;
+    if (this.#receiver.isEnded && this.#receiver.unread === 0) this.push(null);
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
@@ -108,13 +92,7 @@ export class FlowStream extends Duplex {
   }
 
   #transmit(bytes: Uint8Array, done: Done): void {
-    let rest = bytes;
-    while (rest.length > 0 && this.#budget > 0) {
-      const part = rest.subarray(0, Math.min(this.#budget, MAX_PAYLOAD));
-      this.#budget -= part.length;
-      this.#sink.send(encodeHeader(FrameType.Data, this.#id, part.length), part);
-      rest = rest.subarray(part.length);
-    }
+    const rest = this.#sender.push(bytes);
     if (rest.length === 0) done();
     else this.#waiting = { bytes: rest, done };
   }
@@ -126,13 +104,16 @@ export class FlowStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: Done): void {
-    if (!this.#weEnded || !this.#guestEnded) {
-      this.#sink.send(encodeFrame(FrameType.Reset, this.#id));
-    }
-    this.#unread.length = 0;
+    const isOver = this.#isReset || this.#weEnded && this.#receiver.isEnded;
+    if (!isOver) this.#sink.send(encodeFrame(FrameType.Reset, this.#id));
+    this.#receiver.discard();
     this.#waiting?.done(new Error("the flow was reset"));
     this.#waiting = null;
     this.#sink.release(this.#id);
     done(error);
   }
+}
+
+function violation(what: string): SbxError {
+  return new SbxError("PROTOCOL", `Cannot follow netstack: ${what}`);
 }

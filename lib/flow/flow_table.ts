@@ -1,25 +1,34 @@
 /**
- * The flows of one guest as sbx knows them, from netstack's question to its `closed`.
- *
- * ```
- * asked ──► denied                                        forgotten at once
- *   ├─────► allowed ──opened──► open ──closed──►          pins held while open
- *   └─────► inspected ──first──► denied | allowed | watched | intercepted | relayed
- *                                watched ──opened──► open, and judged once more by its first bytes
- *                  intercepted, relayed ──dialled──► open, served by sbx itself
- *                       open ──policy changed──► revoked ──closed──►
- * ```
+ * The flows of one guest as sbx knows them, from netstack's question to its `closed`: what
+ * `flow_state.ts` says of them is carried out here.
  *
  * Every ruling is sent to netstack and told to the listener; whatever netstack says about a flow that
  * is not in the table is about one that ended, and is nobody's business any more.
  *
  * @module
  */
-import type { Control } from "./control.ts";
-import type { FlowEnd, FlowInfo, FromNetstack } from "./control_message.ts";
+import { SbxError } from "../base/errors.ts";
+import { trace } from "../base/trace.ts";
+import type { Carried } from "../judge/first_judgement.ts";
+import { judgeFirst, judgeRetry } from "../judge/first_flight.ts";
+import type { FlowInfo } from "../judge/flow_info.ts";
+import { judgeNamed } from "../judge/named.ts";
+import { judgeOpening } from "../judge/opening.ts";
+import type { Ruling } from "../judge/ruling.ts";
+import type { Snapshot } from "../judge/snapshot.ts";
 import type { ClientHello } from "../tls/client_hello.ts";
-import { type Court, judgeNamed, judgeOpening, type Ruling, toVerdict } from "./judge.ts";
-import { judgeFirst } from "./judge_first.ts";
+import type { Control } from "./control.ts";
+import type { FlowEnd, FromNetstack } from "./control_message.ts";
+import {
+  type Effect,
+  type Expected,
+  type FlowInput,
+  type FlowState,
+  isReached,
+  passes,
+  transition,
+} from "./flow_state.ts";
+import { toVerdict } from "./verdict.ts";
 
 /** netstack keeps fewer flows alive; the bound only holds if it misbehaves. */
 const MAX_FLOWS = 65_536;
@@ -36,6 +45,8 @@ export type FlowEvent =
     readonly down: number;
     readonly ms: number;
     readonly end: FlowEnd;
+    /** It reached its other side: there was an event before. */
+    readonly opened: boolean;
   };
 
 interface FlowNote {
@@ -46,26 +57,13 @@ interface FlowNote {
 
 interface Flow {
   readonly info: FlowInfo;
+  state: FlowState;
   ruling: Ruling;
   /** What the flow itself stated; never a name that was only pinned. */
   stated: string | undefined;
   /** What an intercepted flow said. */
   hello: ClientHello | undefined;
-  /** It is plain HTTP, whose requests sbx relays. */
-  http: boolean;
-  /** netstack was told to dial, or to hand the flow over. */
-  passed: boolean;
-  open: boolean;
-  /** sbx serves it, and knows better than netstack how it ended. */
-  served: boolean;
-  /** How, as far as sbx knows. */
-  end: FlowEnd | undefined;
-  /** What netstack said of its end, while sbx has not. */
-  closing: (FromNetstack & { t: "closed" }) | undefined;
 }
-
-/** Ends that netstack sees of a served flow are those of the cable; its other ends are its own doing. */
-const SEEN: ReadonlySet<FlowEnd> = new Set(["eof", "reset-guest", "reset-upstream"]);
 
 /** A flow that sbx is to open. */
 export interface InterceptedFlow {
@@ -74,16 +72,27 @@ export interface InterceptedFlow {
   readonly hello: ClientHello;
 }
 
-/** A flow whose requests sbx is to relay. */
-export type PlainHttpFlow = Omit<InterceptedFlow, "hello">;
+/** A flow that sbx is to serve as it is. */
+export type ServedFlow = Omit<InterceptedFlow, "hello">;
+
+/** A flow that netstack hands over, by who serves it. */
+export type HandedFlow =
+  | { readonly serve: "dns" }
+  | { readonly serve: "interception"; readonly flow: InterceptedFlow }
+  | { readonly serve: "http"; readonly flow: ServedFlow }
+  /** All that its guest sends is looked at, and nothing else read. */
+  | { readonly serve: "datagrams"; readonly flow: ServedFlow }
+  | { readonly serve: "stream"; readonly flow: ServedFlow };
 
 export interface FlowTableSpec {
   /** The one in force; asked anew for every ruling. */
-  readonly court: () => Court;
+  readonly snapshot: () => Snapshot;
   readonly control: Pick<Control, "send">;
   /** Pins of an address that a flow uses stay alive. */
   readonly pins: { hold(address: string): void; release(address: string): void };
   readonly onEvent: (event: FlowEvent) => void;
+  /** Placeholders were in what a flow said first. It is denied by then. */
+  readonly onCarried?: (carried: FlowNote & Carried) => void;
 }
 
 export class FlowTable {
@@ -101,82 +110,70 @@ export class FlowTable {
 
   /** Whether any flow has an end to tell yet. */
   get hasOpen(): boolean {
-    return this.#flows.values().some(({ open }) => open);
+    return this.#flows.values().some(({ state }) => isReached(state));
   }
 
   /** Ends all flows. netstack tells the end of each that was open, with its bytes. */
   killAll(): void {
-    for (const [id, { passed }] of this.#flows) {
-      if (passed) this.#spec.control.send({ t: "kill", id });
+    for (const [id, { state }] of this.#flows) {
+      if (passes(state)) this.#spec.control.send({ t: "kill", id });
     }
   }
 
+  /** @throws SbxError PROTOCOL when netstack says what cannot be. */
   take(message: FromNetstack): void {
     switch (message.t) {
       case "flow":
-        return this.#ask(message);
+        return this.#asked(message);
       case "first":
         return this.#first(message);
       case "cached":
         return this.#cached(message);
       case "opened":
-        return this.#open(message.id, message.dial);
+        return this.#told(message.id, { name: "opened" }, message.dial);
       case "closed":
-        return this.#closed(message);
-      case "gone":
-        return this.#forget(message.id);
+        return this.#told(message.id, { name: "closed", closed: message });
     }
   }
 
-  /** Cuts what the court in force would no longer allow. Names are those that the flows stated. */
+  /** Cuts what the snapshot in force would no longer allow. Names are those that the flows stated. */
   judgeAgain(): void {
-    const court = this.#spec.court();
+    const snapshot = this.#spec.snapshot();
     for (const [id, flow] of this.#flows) {
-      if (!flow.passed) continue;
-      const ruling = judgeNamed(court, flow.info, flow.stated);
-      const { tls } = flow.ruling;
-      if (ruling.action === "allow") flow.ruling = tls === undefined ? ruling : { ...ruling, tls };
-      else this.#revoke(id, flow, ruling);
+      if (!passes(flow.state)) continue;
+      const ruling = judgeNamed(snapshot, flow.info, flow.stated);
+      if (ruling.action !== "allow") this.#revoke(id, flow, { name: "revoked" }, ruling);
+      else flow.ruling = { ...ruling, ...inForce(flow.ruling) };
     }
   }
 
-  #revoke(id: number, flow: Flow, ruling: Ruling): void {
-    flow.passed = false;
-    this.#spec.control.send({ t: "kill", id });
-    this.#spec.onEvent({
-      kind: "revoked",
-      id,
-      info: flow.info,
-      ruling: { ...ruling, action: "deny" },
-    });
-  }
-
-  #ask(message: FromNetstack & { t: "flow" }): void {
-    const court = this.#spec.court();
-    const ruling = judgeOpening(court, message);
-    this.#spec.control.send(toVerdict(court, message.id, ruling));
-    this.#begin(message.id, message, ruling);
+  #asked(message: FromNetstack & { t: "flow" }): void {
+    const snapshot = this.#spec.snapshot();
+    const ruling = judgeOpening(snapshot, message);
+    const flow = this.#begin(message.id, message, ruling);
+    this.#spec.control.send(toVerdict(snapshot, message.id, ruling));
+    this.#become(message.id, flow, inputOf(ruling, "nothing"));
   }
 
   /** netstack repeated a ruling. The same judgement again tells why, and whether it still holds. */
   #cached(message: FromNetstack & { t: "cached" }): void {
     const { id, action } = message;
-    const ruling = judgeOpening(this.#spec.court(), message);
-    const flow = this.#begin(id, message, { ...ruling, action });
-    if (flow !== null && ruling.action !== action) this.#revoke(id, flow, ruling);
+    const ruling = judgeOpening(this.#spec.snapshot(), message);
+    const repeated: Ruling = { ...ruling, action };
+    const flow = this.#begin(id, message, repeated);
+    if (action === ruling.action || action === "deny") {
+      this.#become(id, flow, inputOf(repeated, "nothing"));
+    } else {
+      this.#revoke(id, flow, { name: "stale" }, ruling);
+    }
   }
 
-  #begin(id: number, info: FlowInfo, ruling: Ruling): Flow | null {
-    this.#forget(id); // asked again, because the policy changed meanwhile
-    if (ruling.action === "deny") {
-      this.#spec.onEvent({ kind: "denied", id, info, ruling });
-      return null;
-    }
-    const passed = ruling.action === "allow";
-    const said = { stated: undefined, hello: undefined, http: false };
-    const ending = { served: false, end: undefined, closing: undefined };
-    const flow: Flow = { info, ruling, ...said, passed, open: false, ...ending };
+  /** A flow about which there is a question; asked again when the policy changed meanwhile. */
+  #begin(id: number, info: FlowInfo, ruling: Ruling): Flow {
+    const state = this.#flows.get(id)?.state ?? { name: "new" };
+    const flow: Flow = { info, state, ruling, stated: undefined, hello: undefined };
     this.#flows.set(id, flow);
+    this.#become(id, flow, { name: "asked" });
     for (const oldest of this.#flows.keys()) {
       if (this.#flows.size <= MAX_FLOWS) break;
       this.#forget(oldest);
@@ -187,60 +184,71 @@ export class FlowTable {
   #first({ id, data, end }: FromNetstack & { t: "first" }): void {
     const flow = this.#flows.get(id);
     if (flow === undefined) return;
-    const court = this.#spec.court();
-    const { ruling, stated, hello, http } = judgeFirst(court, flow.info, data, end);
-    this.#spec.control.send(toVerdict(court, id, ruling));
+    const snapshot = this.#spec.snapshot();
+    const isRetry = flow.state.name === "open" && flow.state.expects === "hello";
+    this.#become(id, flow, { name: "first" });
+    if (flow.state.name !== "asked") return;
+    const { ruling, stated, hello, tls, carried } = isRetry
+      ? judgeRetry(snapshot, flow, data)
+      : judgeFirst(snapshot, flow.info, data, end);
+    this.#spec.control.send(toVerdict(snapshot, id, ruling));
     flow.ruling = ruling;
     flow.stated = stated;
     flow.hello = hello;
-    flow.http = http === true;
-    flow.passed = ruling.action !== "deny";
-    if (ruling.action !== "deny") return;
-    this.#spec.onEvent({ kind: "denied", id, info: flow.info, ruling });
-    // One whose server was dialled already still has its end to tell.
-    if (!flow.open) this.#forget(id);
+    this.#become(id, flow, inputOf(ruling, tls === true ? "hello" : "request"));
+    if (carried !== undefined) this.#spec.onCarried?.({ id, info: flow.info, ruling, ...carried });
   }
 
-  /** The flow that netstack hands over, if it is one to open; null when it has ended meanwhile. */
-  intercepted(id: number): InterceptedFlow | null {
+  /** Who serves the flow that netstack hands over; null when it has lost its verdict on the way here. */
+  handed(id: number, info: FlowInfo): HandedFlow | null {
     const flow = this.#flows.get(id);
-    if (flow?.hello === undefined || !flow.passed) return null;
-    flow.served = true;
-    const { info, ruling, hello } = flow;
-    return { info, ruling, hello };
+    if (flow === undefined) {
+      // The two channels of netstack race: that it repeated a ruling may still be to be read.
+      const { serve } = judgeOpening(this.#spec.snapshot(), info);
+      return serve === "dns" ? { serve } : null;
+    }
+    if (!this.#served(id, { name: "handed" })) return null;
+    const { info: judged, ruling, hello } = flow;
+    switch (ruling.serve) {
+      case "dns":
+        return { serve: ruling.serve };
+      case "http":
+      case "datagrams":
+      case "stream":
+        return { serve: ruling.serve, flow: { info: judged, ruling } };
+      default:
+        if (hello === undefined) return null;
+        return { serve: "interception", flow: { info: judged, ruling, hello } };
+    }
   }
 
-  /** The flow that netstack hands over, if its requests are to be relayed; null likewise. */
-  plainHttp(id: number): PlainHttpFlow | null {
+  /** An inbound flow that was let in and has not ended; null likewise. */
+  inbound(id: number): FlowInfo | null {
     const flow = this.#flows.get(id);
-    if (flow === undefined || !flow.http || !flow.passed) return null;
-    flow.served = true;
-    return { info: flow.info, ruling: flow.ruling };
+    return flow !== undefined && passes(flow.state) && flow.info.dir === "inbound"
+      ? flow.info
+      : null;
   }
 
   /** sbx dialled the server of a flow that it was handed. */
   dialled(id: number, address: string): void {
-    this.#open(id, address);
+    this.#served(id, { name: "dialled" }, address);
   }
 
   /** An intercepted flow goes no further. Its end is still to come. */
   refuse(id: number, why: Pick<Ruling, "reason" | "detail">): void {
     const flow = this.#flows.get(id);
-    if (flow === undefined || !flow.passed) return;
-    const { rule: _, ...ruling } = flow.ruling;
-    flow.ruling = { ...ruling, ...why, action: "deny" };
-    flow.passed = false;
-    flow.end ??= "denied";
-    this.#spec.onEvent({ kind: "denied", id, info: flow.info, ruling: flow.ruling });
+    if (flow === undefined || !passes(flow.state)) return;
+    // What the server was asked for is the name that the flow stated, not one that is only pinned.
+    const { rule: _, name: __, ...ruling } = flow.ruling;
+    const named = flow.stated === undefined ? {} : { name: flow.stated };
+    flow.ruling = { ...ruling, ...named, ...why, action: "deny" };
+    this.#served(id, { name: "refused" });
   }
 
   /** A served flow ended; the first word counts. Without one, what netstack saw is all there is. */
   ended(id: number, end?: FlowEnd): void {
-    const flow = this.#flows.get(id);
-    if (flow === undefined) return;
-    flow.end ??= end;
-    flow.served = false;
-    if (flow.closing !== undefined) this.#closed(flow.closing);
+    this.#served(id, { name: "ended", end });
   }
 
   /** Nothing more will be heard of any flow. */
@@ -248,31 +256,103 @@ export class FlowTable {
     for (const id of [...this.#flows.keys()]) this.ended(id);
   }
 
-  #open(id: number, dial: string): void {
-    const flow = this.#flows.get(id);
-    if (flow === undefined || flow.open) return;
-    flow.open = true;
-    const { info, ruling } = flow;
-    if (info.dir === "outbound") this.#spec.pins.hold(info.dst);
-    this.#spec.onEvent({ kind: "opened", id, info, ruling, dialled: dial });
+  #revoke(id: number, flow: Flow, input: FlowInput, ruling: Ruling): void {
+    this.#become(id, flow, input, { ruling: { ...ruling, action: "deny" } });
   }
 
-  #closed(message: FromNetstack & { t: "closed" }): void {
-    const { id, up, down, ms } = message;
+  /** netstack told something of a flow. */
+  #told(id: number, input: FlowInput, dialled?: string): void {
     const flow = this.#flows.get(id);
-    if (flow === undefined) return;
-    // The two channels of netstack race: sbx may not have read the flow's last bytes yet.
-    if (flow.served && SEEN.has(message.end)) return void (flow.closing = message);
-    this.#forget(id);
-    const { info, ruling } = flow;
-    const end = SEEN.has(message.end) ? flow.end ?? message.end : message.end;
-    this.#spec.onEvent({ kind: "closed", id, info, ruling, up, down, ms, end });
+    if (flow !== undefined) this.#become(id, flow, input, { dialled });
+  }
+
+  /** Whoever serves a flow told something of it; false when that means nothing any more. */
+  #served(id: number, input: FlowInput, dialled?: string): boolean {
+    const flow = this.#flows.get(id);
+    if (flow === undefined || transition(flow.state, input) === null) return false;
+    this.#become(id, flow, input, { dialled });
+    return true;
+  }
+
+  /** The one place where the state of a flow changes. */
+  #become(id: number, flow: Flow, input: FlowInput, more: Particulars = {}): void {
+    const { state } = flow;
+    const step = transition(state, input);
+    if (step === null) {
+      throw new SbxError(
+        "PROTOCOL",
+        `Cannot follow netstack: it said '${input.name}' of a flow that is ${state.name}`,
+      );
+    }
+    trace("flow", { id, from: state.name, to: step.to.name, event: input.name });
+    flow.state = step.to;
+    if (step.to.name === "over") this.#flows.delete(id);
+    if (step.effect !== undefined) this.#do(id, flow, step.effect, more);
+  }
+
+  #do(
+    id: number,
+    flow: Flow,
+    effect: Effect,
+    { ruling = flow.ruling, dialled }: Particulars,
+  ): void {
+    const { control, pins, onEvent } = this.#spec;
+    const { info } = flow;
+    switch (effect.kind) {
+      case "denied":
+        return onEvent({ kind: "denied", id, info, ruling });
+      case "denied again": {
+        const denied: Ruling = { ...ruling, action: "deny" };
+        return control.send(toVerdict(this.#spec.snapshot(), id, denied));
+      }
+      case "opened":
+        if (info.dir === "outbound") pins.hold(info.dst);
+        return onEvent({ kind: "opened", id, info, ruling, dialled: dialled ?? "" });
+      case "revoked":
+        control.send({ t: "kill", id });
+        return onEvent({ kind: "revoked", id, info, ruling });
+      case "closed": {
+        const { closed: { up, down, ms }, end, opened } = effect;
+        if (opened) this.#release(info);
+        return onEvent({ kind: "closed", id, info, ruling, up, down, ms, end, opened });
+      }
+    }
   }
 
   #forget(id: number): void {
     const flow = this.#flows.get(id);
-    if (flow === undefined) return;
     this.#flows.delete(id);
-    if (flow.open && flow.info.dir === "outbound") this.#spec.pins.release(flow.info.dst);
+    if (flow !== undefined && isReached(flow.state)) this.#release(flow.info);
   }
+
+  #release({ dir, dst }: FlowInfo): void {
+    if (dir === "outbound") this.#spec.pins.release(dst);
+  }
+}
+
+/** What an effect tells besides: the ruling that cut the flow, where its server answered. */
+interface Particulars {
+  readonly ruling?: Ruling;
+  readonly dialled?: string | undefined;
+}
+
+/** A ruling as what it is to the flow. `expects`: what netstack may ask next, should it pass. */
+function inputOf({ action, serve }: Ruling, expects: Expected): FlowInput {
+  switch (action) {
+    case "allow":
+      return { name: "allow", expects };
+    case "redirect":
+      return { name: serve === "dns" ? "resolve" : "redirect" };
+    default:
+      return { name: action };
+  }
+}
+
+/** What is done with a flow already, whatever a new judgement gives as its reason. */
+function inForce({ action, serve, tls }: Ruling): Pick<Ruling, "action" | "serve" | "tls"> {
+  return {
+    action,
+    ...(serve === undefined ? {} : { serve }),
+    ...(tls === undefined ? {} : { tls }),
+  };
 }

@@ -15,27 +15,28 @@
  * @module
  */
 import type { Duplex } from "node:stream";
-import { formatEndpoint } from "../base/address.ts";
-import type { Exchange, JudgeRequest, Refusal } from "../http/exchange.ts";
-import type { FlowEnd } from "./control_message.ts";
+import type { Exchange, Refusal } from "../http/exchange.ts";
+import type { RequestGate } from "../http/gate.ts";
 import type { Upstream } from "../http/relay.ts";
-import type { Dialer } from "../tls/dial.ts";
-import type { Identity } from "../tls/leaves.ts";
-import { linger } from "../tls/linger.ts";
+import { offerRefusal, serverRefusal } from "../judge/session.ts";
+import type { Identity } from "../tls/authority/leaves.ts";
+import type { Dialer, Dialled } from "../tls/session/dial.ts";
+import { linger } from "../tls/session/linger.ts";
 import {
-  Alert,
-  type AlertCode,
+  chosenForGuest,
   fatalAlert,
   type Offer,
   readOffer,
   type TlsVersion,
-} from "../tls/offer.ts";
-import { terminate } from "../tls/terminate.ts";
-import type { UpstreamFailure } from "../tls/upstream_failure.ts";
-import { carry } from "./carry.ts";
-import { endOfDial, parseAddressPort } from "./dial.ts";
+} from "../tls/session/offer.ts";
+import { terminate } from "../tls/session/terminate.ts";
+import type { UpstreamFailure } from "../tls/session/upstream_failure.ts";
+import type { FlowEnd } from "./control_message.ts";
+import { endOfDial } from "./dial.ts";
+import { dialUpstream } from "./dial_upstream.ts";
 import type { FlowStream } from "./flow_stream.ts";
 import type { InterceptedFlow } from "./flow_table.ts";
+import { relaySession } from "./session_relay.ts";
 
 export interface InterceptSpec {
   readonly stream: FlowStream;
@@ -44,22 +45,39 @@ export interface InterceptSpec {
   readonly leafFor: (host: string) => Promise<Identity>;
   /** Anything but HTTP may pass, unread. */
   readonly opaque: boolean;
+  /** How long nothing may move between guest and server. */
+  readonly idleMs: number;
+  /** The flow's number, for a trace. */
+  readonly id?: number;
   /** The server answered at this address. */
   readonly onDialled: (address: string) => void;
   /** The flow goes no further. */
   readonly onRefused: (why: Refusal) => void;
-  readonly judge: JudgeRequest;
+  /** Once there is a session with the server, or none to be had. */
+  readonly gateFor: (server: ServerFacts) => RequestGate;
   readonly onExchange: (exchange: Exchange) => void;
+  /** Asked about each piece of the guest's that passes unread. Absent: all of them may. */
+  readonly admit?: (bytes: Uint8Array) => boolean;
   /** How the flow ended; the first call tells. */
   readonly onEnd: (end: FlowEnd) => void;
 }
+
+/** What came of the session with the server. */
+export interface ServerFacts {
+  /** There is one. */
+  readonly open: boolean;
+  /** In it the server proved its name. */
+  readonly verified: boolean;
+}
+
+const NO_SERVER: ServerFacts = { open: false, verified: false };
 
 /** Serves the flow until it ends. Rejects when no leaf can be made, with the server let go. */
 export async function intercept(spec: InterceptSpec): Promise<void> {
   const { stream, flow: { hello }, opaque, onRefused } = spec;
   const offer = readOffer(hello, opaque);
   if ("alert" in offer) {
-    onRefused(unspeakable(offer.alert));
+    onRefused(offerRefusal(offer.alert));
     return linger(stream, fatalAlert(offer.alert));
   }
   const gone = new AbortController();
@@ -67,7 +85,7 @@ export async function intercept(spec: InterceptSpec): Promise<void> {
   const dialled = await dial(spec, offer, gone.signal);
   if (dialled.kind === "failed") return await refuse(spec, offer, dialled.failure);
   const { session } = dialled;
-  const { stream: server, alpn, version } = session;
+  const { stream: server, alpn, version, verified } = session;
   const guest = await shake(spec, alpn, version).catch((error) => {
     server.destroy();
     throw error;
@@ -77,13 +95,13 @@ export async function intercept(spec: InterceptSpec): Promise<void> {
     return void server.destroy();
   }
   const early = session.lost(); // the server may have thought better of it meanwhile
-  if (early?.kind === "mtls") onRefused(reasonOf(early));
-  const upstream = early === null
-    ? { kind: "open", stream: server } as const
-    : failedUpstream(early);
-  await serve(spec, guest, alpn, upstream);
+  if (early?.kind === "mtls") onRefused(serverRefusal(early));
+  const [upstream, facts] = early === null
+    ? [{ kind: "open", stream: server }, { open: true, verified }] as const
+    : [failedUpstream(early), NO_SERVER];
+  await serve(spec, guest, alpn, upstream, facts);
   const late = session.lost();
-  if (early === null && late?.kind === "mtls") onRefused(reasonOf(late));
+  if (early === null && late?.kind === "mtls") onRefused(serverRefusal(late));
 }
 
 async function shake(
@@ -92,34 +110,49 @@ async function shake(
   minVersion: TlsVersion,
 ) {
   const identity = await leafFor(flow.hello.sni ?? flow.info.dst);
-  return await terminate({ guest: stream, identity, alpn, minVersion });
+  const chosen = chosenForGuest(alpn, flow.hello);
+  return await terminate({ guest: stream, identity, alpn: chosen, minVersion });
 }
 
 /** Hands the guest's plaintext over to what it is. */
 async function serve(
-  { flow: { hello, info }, opaque, judge, onExchange, onEnd }: InterceptSpec,
+  { flow: { hello, info }, opaque, idleMs, id, gateFor, onExchange, admit, onEnd }: InterceptSpec,
   guest: Duplex,
   alpn: string | null,
   upstream: Upstream,
+  facts: ServerFacts,
 ): Promise<void> {
   // What a request states is what the session stated. One without a name may name any
   // host that policy would let it reach at this address.
-  const destination = { host: hello.sni, port: info.dport };
-  await carry({ guest, upstream, alpn, opaque, destination, judge, onExchange, onEnd });
+  const destination = { scheme: "https" as const, host: hello.sni, port: info.dport };
+  await relaySession({
+    guest,
+    upstream,
+    alpn,
+    opaque,
+    idleMs,
+    destination,
+    gate: gateFor(facts),
+    onExchange,
+    onEnd,
+    ...(admit === undefined ? {} : { admit }),
+    ...(id === undefined ? {} : { id }),
+  });
 }
 
-function dial({ flow, dialer, onDialled }: InterceptSpec, offer: Offer, signal: AbortSignal) {
-  const { info, ruling, hello } = flow;
-  const to = ruling.dial ?? formatEndpoint(info.dst, info.dport);
-  const { address, port } = parseAddressPort(to);
-  return dialer.dial({
-    address,
-    port,
-    sni: hello.sni,
-    identity: info.dst,
+async function dial(spec: InterceptSpec, offer: Offer, signal: AbortSignal): Promise<Dialled> {
+  const { flow, dialer, onDialled } = spec;
+  const connection = await dialUpstream({ flow, signal });
+  if (connection.kind === "failed") {
+    return { kind: "failed", failure: { kind: "unreachable", code: connection.code } };
+  }
+  onDialled(connection.at);
+  return await dialer.dial({
+    socket: connection.socket,
+    sni: flow.hello.sni,
+    identity: flow.info.dst,
     offer,
     signal,
-    onConnect: () => onDialled(to),
   });
 }
 
@@ -129,38 +162,16 @@ async function refuse(spec: InterceptSpec, offer: Offer, failure: UpstreamFailur
     spec.onEnd(endOfDial(failure.code));
     return void stream.destroy();
   }
-  onRefused(reasonOf(failure));
+  onRefused(serverRefusal(failure));
   const alpn = ["http/1.1", "h2"].find((name) => offer.alpn.includes(name)) ?? null;
   const readsHttp = alpn !== null || offer.alpn.length === 0 && !spec.opaque;
   // Without a certificate to show, the reason is worth telling in words; a server that does not speak
   // the guest's TLS has said all there is to say.
   if (failure.kind === "handshake" || !readsHttp) return linger(stream, fatalAlert(failure.alert));
   const guest = await shake(spec, alpn, offer.minVersion);
-  if (guest !== null) await serve(spec, guest, alpn, failedUpstream(failure));
+  if (guest !== null) await serve(spec, guest, alpn, failedUpstream(failure), NO_SERVER);
 }
 
 function failedUpstream(failure: UpstreamFailure): Upstream {
-  return { kind: "failed", refusal: reasonOf(failure) };
-}
-
-function reasonOf(failure: UpstreamFailure): Refusal {
-  switch (failure.kind) {
-    case "unreachable":
-      return { reason: "upstream-closed", detail: failure.code };
-    case "untrusted":
-      return { reason: "upstream-untrusted", detail: failure.why };
-    case "mtls":
-      return { reason: "mtls" };
-    case "handshake":
-      return { reason: "upstream-tls", detail: failure.why };
-  }
-}
-
-function unspeakable(alert: AlertCode): Refusal {
-  return alert === Alert.NoApplicationProtocol
-    ? { reason: "tls-protocol", detail: "no protocol that the guest offers is relayed" }
-    : {
-      reason: "upstream-tls",
-      detail: "the guest offers neither TLS 1.2 nor 1.3 as sbx speaks them",
-    };
+  return { kind: "failed", refusal: serverRefusal(failure) };
 }

@@ -4,19 +4,28 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import type { ByteChannel } from "../base/channel.ts";
 import { SbxError } from "../base/errors.ts";
+import type { FlowInfo } from "../judge/flow_info.ts";
+import type { ByteChannel } from "../wire/channel.ts";
+import { FrameWriter } from "../wire/frame_writer.ts";
 import { parseMessage } from "./control_codec.ts";
-import type { FlowInfo } from "./control_message.ts";
 import { FlowStream } from "./flow_stream.ts";
 import { encodeFrame, type Frame, FrameReader, FrameType, MAX_CREDIT } from "./mux_frame.ts";
 
 /** A redirected UDP flow; each message is one datagram. */
 export interface DatagramFlow {
+  /** Whether so much waits for netstack that a datagram had better be dropped, as a full network would. */
+  readonly congested: boolean;
   /** Sends one datagram to the guest. */
   send(payload: Uint8Array): void;
+  /** Tells the guest that nobody listens where its latest datagram went. */
+  refuse(): void;
+  /** Ends the flow. */
+  end(): void;
   /** Set by whoever serves the flow. Bytes are only valid during the call. */
   onDatagram: (payload: Uint8Array) => void;
+  /** Set by whoever serves the flow: it is over, whoever ended it. Called once. */
+  onClose: () => void;
 }
 
 /** A flow that was redirected to sbx. */
@@ -30,19 +39,13 @@ export type RedirectedFlow =
 /** netstack keeps fewer flows; more means that it misbehaves. */
 const MAX_OPEN = 32_768;
 
-/** What is written at once; no part of a frame is larger. */
-const BATCH = 256 * 1024;
-
 export class Mux {
-  readonly #channel: ByteChannel;
+  readonly #writer: FrameWriter;
   readonly #accept: (flow: RedirectedFlow) => void;
   readonly #closed: (error?: SbxError) => void;
   readonly #reader = new FrameReader();
   readonly #streams = new Map<number, FlowStream>();
   readonly #datagrams = new Map<number, DatagramFlow>();
-  #outbox: Uint8Array[] = [];
-  /** Kept: fresh memory for each write costs more than what is copied into it. */
-  readonly #batch = Buffer.allocUnsafeSlow(BATCH);
   #over = false;
 
   /** `closed` is told once when the channel is over, with the violation if there was one. */
@@ -51,12 +54,12 @@ export class Mux {
     accept: (flow: RedirectedFlow) => void,
     closed: (error?: SbxError) => void,
   ) {
-    this.#channel = channel;
+    this.#writer = new FrameWriter(channel);
     this.#accept = accept;
     this.#closed = closed;
     channel.start({
       data: (bytes) => this.#receive(bytes),
-      drain: () => {},
+      drain: () => this.#writer.drained(),
       close: () => this.#end(),
     });
   }
@@ -65,31 +68,19 @@ export class Mux {
     this.#end();
   }
 
-  /** Frames of one turn of the event loop leave in one write. Credit bounds what is queued. */
+  /** Cuts every stream, and ends every datagram flow. */
+  cutAll(): void {
+    for (const stream of [...this.#streams.values()]) stream.destroy();
+    for (const datagrams of [...this.#datagrams.values()]) datagrams.end();
+  }
+
+  /** Credit bounds what is queued of streams. */
   send(...parts: readonly Uint8Array[]): void {
-    if (this.#over) return;
-    if (this.#outbox.length === 0) queueMicrotask(() => this.#flush());
-    this.#outbox.push(...parts);
+    this.#writer.send(...parts);
   }
 
   release(id: number): void {
     this.#streams.delete(id);
-  }
-
-  #flush(): void {
-    const parts = this.#outbox;
-    this.#outbox = [];
-    if (this.#over) return;
-    let filled = 0;
-    for (const part of parts) {
-      if (filled + part.length > BATCH) {
-        this.#channel.write(this.#batch.subarray(0, filled));
-        filled = 0;
-      }
-      this.#batch.set(part, filled);
-      filled += part.length;
-    }
-    this.#channel.write(this.#batch.subarray(0, filled));
   }
 
   #receive(bytes: Uint8Array): void {
@@ -115,11 +106,10 @@ export class Mux {
       case FrameType.Eof:
         return stream?.takeEof();
       case FrameType.Credit:
-        if (payload.length !== 4) throw broken("credit");
         return stream?.takeCredit(new DataView(payload.buffer, payload.byteOffset).getUint32(0));
       case FrameType.Reset:
-        this.#datagrams.delete(id);
-        return stream?.takeReset();
+        if (stream === undefined) return this.#closeDatagrams(id);
+        return stream.takeReset();
     }
   }
 
@@ -137,20 +127,41 @@ export class Mux {
       this.#streams.set(id, stream);
       return this.#accept({ kind: "stream", id, info, stream });
     }
-    const datagrams: DatagramFlow = {
-      send: (bytes) => this.send(encodeFrame(FrameType.Data, id, bytes)),
-      onDatagram: () => {},
-    };
+    const datagrams = this.#datagramFlow(id);
     this.#datagrams.set(id, datagrams);
     this.#accept({ kind: "datagrams", id, info, datagrams });
+  }
+
+  #datagramFlow(id: number): DatagramFlow {
+    const writer = this.#writer;
+    return {
+      get congested() {
+        return writer.congested;
+      },
+      send: (bytes) => this.send(encodeFrame(FrameType.Data, id, bytes)),
+      refuse: () => this.send(encodeFrame(FrameType.Eof, id)),
+      end: () => {
+        if (!this.#datagrams.has(id)) return;
+        this.send(encodeFrame(FrameType.Reset, id));
+        this.#closeDatagrams(id);
+      },
+      onDatagram: () => {},
+      onClose: () => {},
+    };
+  }
+
+  #closeDatagrams(id: number): void {
+    const datagrams = this.#datagrams.get(id);
+    this.#datagrams.delete(id);
+    datagrams?.onClose();
   }
 
   #end(error?: SbxError): void {
     if (this.#over) return;
     this.#over = true;
     for (const stream of [...this.#streams.values()]) stream.takeReset();
-    this.#datagrams.clear();
-    this.#channel.close();
+    for (const id of [...this.#datagrams.keys()]) this.#closeDatagrams(id);
+    this.#writer.close();
     this.#closed(error);
   }
 }

@@ -9,6 +9,7 @@
  */
 import { Buffer } from "node:buffer";
 import { SbxError } from "../base/errors.ts";
+import { FrameCutter } from "../wire/frame_cutter.ts";
 
 export const FrameType = { Open: 1, Data: 2, Eof: 3, Reset: 4, Credit: 5 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
@@ -23,6 +24,15 @@ export const MAX_PAYLOAD = 64 * 1024;
  * many it starts with.
  */
 export const MAX_CREDIT = 256 * 1024;
+
+/** What a payload of each type may have. A datagram may be empty; what is of a stream may not. */
+const BOUNDS: ReadonlyMap<number, { readonly low: number; readonly high: number }> = new Map([
+  [FrameType.Open, { low: 2, high: MAX_PAYLOAD }],
+  [FrameType.Data, { low: 0, high: MAX_PAYLOAD }],
+  [FrameType.Eof, { low: 0, high: 0 }],
+  [FrameType.Reset, { low: 0, high: 0 }],
+  [FrameType.Credit, { low: 4, high: 4 }],
+]);
 
 export interface Frame {
   readonly type: FrameType;
@@ -57,44 +67,29 @@ export function encodeCredit(id: number, bytes: number): Uint8Array {
 
 /** Cuts a byte stream into frames. Holds at most one incomplete frame. */
 export class FrameReader {
-  #held: Buffer = Buffer.alloc(0);
+  readonly #frames = new FrameCutter(HEADER, frameSize);
 
   /**
    * The frames that these bytes complete.
    *
    * @throws SbxError PROTOCOL; the stream is unusable then.
    */
-  *push(bytes: Uint8Array): Generator<Frame> {
-    let data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    // The held frame takes what it lacks and no more: what follows is read where it is.
-    while (this.#held.length > 0 && data.length > 0) {
-      const lacking = (frameSize(this.#held) ?? HEADER) - this.#held.length;
-      const held = Buffer.concat([this.#held, data.subarray(0, lacking)]);
-      data = data.subarray(lacking);
-      const whole = frameSize(held) === held.length;
-      this.#held = whole ? Buffer.alloc(0) : held;
-      if (whole) yield frameIn(held);
+  *push(bytes: Uint8Array): Generator<Frame, void, undefined> {
+    for (const frame of this.#frames.push(bytes)) {
+      const view = new DataView(frame.buffer, frame.byteOffset);
+      const type = view.getUint8(0) as FrameType;
+      yield { type, id: view.getUint32(4), payload: frame.subarray(HEADER) };
     }
-    for (let size; (size = frameSize(data)) !== null && size <= data.length;) {
-      yield frameIn(data.subarray(0, size));
-      data = data.subarray(size);
-    }
-    if (data.length > 0) this.#held = Buffer.from(data);
   }
 }
 
-/** With its header; null before that has come. @throws SbxError PROTOCOL */
-function frameSize(bytes: Buffer): number | null {
-  if (bytes.length < HEADER) return null;
-  const word = bytes.readUInt32BE(0);
+/** With its header. @throws SbxError PROTOCOL */
+function frameSize(bytes: Uint8Array): number {
+  const word = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
   const [type, size] = [word >>> 24, word & 0xff_ffff];
-  if (type < FrameType.Open || type > FrameType.Credit || size > MAX_PAYLOAD) {
+  const bounds = BOUNDS.get(type);
+  if (bounds === undefined || size < bounds.low || size > bounds.high) {
     throw new SbxError("PROTOCOL", "Cannot follow netstack: malformed flow frame");
   }
   return HEADER + size;
-}
-
-function frameIn(bytes: Buffer): Frame {
-  const type = bytes.readUInt8(0) as FrameType;
-  return { type, id: bytes.readUInt32BE(4), payload: bytes.subarray(HEADER) };
 }

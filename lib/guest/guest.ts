@@ -3,11 +3,8 @@
  *
  * @module
  */
-import type { Duplex } from "node:stream";
 import type { SbxError } from "../base/errors.ts";
-import type { MakeDatabase } from "./nss_database.ts";
-import type { Accelerator } from "./qemu_args.ts";
-import type { GuestTrust } from "./trust.ts";
+import type { LoopbackServer } from "./agent/result.ts";
 
 /** One command to run. */
 export interface ExecSpec {
@@ -15,12 +12,16 @@ export interface ExecSpec {
   readonly argv: readonly string[];
   /** Added to the guest's own environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Absent: the guest's home directory. */
+  /** Absent: the home directory. */
   readonly cwd?: string;
+  /** `NAME` or `UID`, with `:GROUP` if wanted. Absent: root. */
+  readonly user?: string;
   /** Gives the command a terminal. */
   readonly tty?: { readonly cols: number; readonly rows: number; readonly term: string };
   /** False: the command reads an empty input. */
   readonly stdin: boolean;
+  /** Standard streams, by number, that are closed for the command; not with a terminal. */
+  readonly closed?: readonly (0 | 1 | 2)[];
 }
 
 export interface GuestProcess {
@@ -31,85 +32,34 @@ export interface GuestProcess {
   /** Rejects with EXEC_NOT_FOUND, EXEC_NOT_EXECUTABLE, or what ended the guest. */
   readonly exit: Promise<{ readonly code?: number; readonly signal?: number }>;
   signal(number: number): void;
+  /** Resolves when the agent, which answers in any order, has answered; rejects when it is lost. */
+  answers(): Promise<unknown>;
+  /** Drops what the command printed and prints from here on, and that nobody reads. */
+  discard(): void;
   resize(cols: number, rows: number): void;
 }
 
-export interface GuestMount {
-  readonly host: string;
-  readonly guest: string;
-  readonly readOnly: boolean;
+/** Asks for a server that listens on the guest's loopback alone. */
+export interface ReachQuestion {
+  readonly port: number;
+  /** Whether connections of the gateway are to be carried there. */
+  readonly forward: boolean;
+  /** Ports that must not lead there. */
+  readonly avoid: readonly number[];
 }
 
-export interface GuestNetwork {
-  readonly framesFd: number;
-  readonly mac: string;
-  readonly mtu: number;
-  readonly guest4: string;
-  readonly gateway4: string;
-  readonly guest6: string;
-  readonly gateway6: string;
-}
-
-export interface GuestSpec {
-  readonly hostname: string;
-  readonly cpus: number;
-  readonly memoryMiB: number;
-  readonly mounts: readonly GuestMount[];
-  /** Absent: no network device. */
-  readonly network?: GuestNetwork;
-  /** Asked once the machine boots, which takes longer than the answer. */
-  readonly trust: () => Promise<GuestTrust>;
-  /** Lines worth telling a person. */
-  readonly notice: (line: string) => void;
-  /** A guest that is still starting when this settles is given up. */
-  readonly ended?: Promise<unknown>;
-}
-
-/** How a process ended. */
+/** How a process of this machine ended. */
 export interface Exit {
   readonly code: number | null;
   readonly signal: string | null;
 }
 
-/** QEMU as it runs. */
-export interface QemuProcess {
-  readonly pid: number;
-  /** The host's end of the guest's virtio-serial port. */
-  readonly agent: Duplex;
-  /** The last of what the guest's kernel said on its console, and QEMU on stderr. */
-  consoleTail(): string;
-  readonly exited: Promise<Exit>;
-  kill(): void;
-}
-
-export interface QemuLaunch {
-  /** The netstack binary, whose `launch` gives up privileges and becomes QEMU. */
-  readonly launcher: string;
-  /** QEMU and its arguments. */
-  readonly argv: readonly string[];
-  /**
-   * Opened for reading here and inherited from {@link FIRST_FILE_FD} on: the user that QEMU becomes
-   * need not be able to walk to them.
-   */
-  readonly files: readonly string[];
-  /** Absent: no network device. */
-  readonly framesFd?: number;
-  /** Absent: as the calling user. */
-  readonly user?: { readonly uid: number; readonly gid: number };
-}
-
-/** What the guest needs of the machine it runs on. */
-export interface GuestHost {
-  /** A path to one of the files sbx carries, unpacked if need be. */
-  assetPath(name: "netstack" | "vmlinux" | "initramfs"): Promise<string>;
-  cacheDir(): string;
-  spawnQemu(launch: QemuLaunch): QemuProcess;
-  readonly makeDatabase: MakeDatabase;
-}
-
 export interface Guest {
-  readonly accelerator: Accelerator;
+  /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */
+  readonly accelerator: string;
   exec(spec: ExecSpec): GuestProcess;
+  /** Null: nobody listens there. May never settle, as the guest may never answer. */
+  reach(question: ReachQuestion): Promise<LoopbackServer | null>;
   /** Settles when the machine is gone: with an error unless `stop` was called. */
   readonly exited: Promise<SbxError | undefined>;
   stop(): Promise<void>;

@@ -6,11 +6,13 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { chmod, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { SbxError } from "../base/errors.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
+import { type Content, digestOf, isContent, isMarked, mark } from "./asset_file.ts";
+import { requirePrivate } from "./cache_place.ts";
 import { cacheDir } from "./paths.ts";
 
 export type AssetName = "netstack" | "vmlinux" | "initramfs";
@@ -18,22 +20,68 @@ export type AssetName = "netstack" | "vmlinux" | "initramfs";
 /** Builds change their files; what was unpacked longer ago than this is most likely of one that is gone. */
 const KEPT_MS = 30 * 24 * 3600 * 1000;
 
+/** A file half unpacked for this long has lost its unpacker: it was killed, or the machine went down. */
+const ABANDONED_MS = 10 * 60 * 1000;
+const PARTIAL = /\.[0-9a-f]{12}$/;
+
+/** By name, as lower-case SHA-256; scripts/build.ts defines it. A checkout uses what it built. */
+declare const SBX_DIGESTS: Readonly<Record<AssetName, string>> | undefined;
+
 const paths = new Map<AssetName, Promise<string>>();
 
+/** What is being unpacked, each settled when it left nothing half done. */
+const underway = new Set<Promise<unknown>>();
+
+/** Once a process. */
+let swept: Promise<void> | undefined;
+
+/** Told when a file of the cache was not what it should have been. */
+type Notice = (line: string) => void;
+
 /**
- * A path that holds the asset, readable by the user that QEMU runs as.
+ * A path that holds the asset.
  *
- * @throws SbxError FILE_UNREADABLE when the cache cannot be written, REQUIREMENT_MISSING in a
- * checkout that is not built.
+ * What runs on the host, netstack, was compared with what was built in a moment ago. The guest's files
+ * were when they last changed; {@link requireSound} does it again while the guest boots.
+ *
+ * @throws SbxError FILE_UNREADABLE when the cache cannot be written or is not ours, REQUIREMENT_MISSING
+ * in a checkout that is not built.
  */
-export function assetPath(name: AssetName): Promise<string> {
+export function assetPath(name: AssetName, notice: Notice = () => {}): Promise<string> {
   let path = paths.get(name);
   if (path === undefined) {
-    path = locate(name);
+    path = locate(name, notice);
     paths.set(name, path);
     path.catch(() => paths.delete(name));
   }
   return path;
+}
+
+/**
+ * Reads the guest's files to their end, which takes too long to wait for before a start.
+ *
+ * @throws SbxError REQUIREMENT_MISSING when one is not what was built in, after removing it
+ */
+export async function requireSound(names: readonly AssetName[]): Promise<void> {
+  for (const name of names) {
+    const file = embedded(name);
+    if (file === undefined) continue;
+    const path = await assetPath(name);
+    const digest = await digestOf(path).catch(() => "none");
+    if (digest === contentOf(name, file).digest) continue;
+    paths.delete(name);
+    await rm(path, { force: true });
+    throw new SbxError(
+      "REQUIREMENT_MISSING",
+      `Cannot trust ${path}: somebody changed it, and made it look unchanged`,
+      { hint: "it was removed; run sbx again, and look who else can write there" },
+    );
+  }
+}
+
+function contentOf(name: AssetName, file: EmbeddedFile): Content {
+  if (typeof SBX_DIGESTS === "undefined") throw new TypeError("embedded files without digests");
+  return { size: file.size, digest: SBX_DIGESTS[name], executable: name === "netstack" };
 }
 
 /**
@@ -45,9 +93,21 @@ export async function notices(): Promise<string> {
   return await embedded("notices")?.text() ?? await readFile(await built("notices"), "utf8");
 }
 
-async function locate(name: AssetName): Promise<string> {
+async function locate(name: AssetName, notice: Notice): Promise<string> {
   const file = embedded(name);
-  return file === undefined ? await built(name) : await unpack(name, file);
+  if (file === undefined) return await built(name);
+  const unpacking = unpack(name, file, notice);
+  const settled = unpacking.catch(() => {});
+  underway.add(settled);
+  try {
+    return await unpacking;
+  } catch (error) {
+    // Whoever hears of this ends the process, and what another is writing would stay behind.
+    await Promise.all(underway);
+    throw error;
+  } finally {
+    underway.delete(settled);
+  }
 }
 
 type EmbeddedFile = Blob & { readonly name: string };
@@ -55,6 +115,10 @@ type EmbeddedFile = Blob & { readonly name: string };
 function embedded(name: string): EmbeddedFile | undefined {
   return (Bun.embeddedFiles as readonly EmbeddedFile[])
     .find((file) => file.name.startsWith(`${name}-`));
+}
+
+function unpackedName({ name }: EmbeddedFile): string {
+  return name.replace(/\.$/, "");
 }
 
 /** Where a build of this checkout puts the file. */
@@ -73,45 +137,64 @@ async function built(name: string): Promise<string> {
  * serve another. The file appears by rename, so a reader sees all of it or nothing, and two first
  * runs do no harm to each other.
  */
-async function unpack(
-  name: AssetName,
-  embedded: EmbeddedFile,
-): Promise<string> {
+async function unpack(name: AssetName, file: EmbeddedFile, notice: Notice): Promise<string> {
   const dir = join(cacheDir(), "assets");
-  const path = join(dir, embedded.name.replace(/\.$/, ""));
-  if (await sizeOf(path) === embedded.size) return path;
+  await requirePrivate(dir);
+  const path = join(dir, unpackedName(file));
+  const content = contentOf(name, file);
+  const sound = await isSound(path, content);
+  if (!sound) await write(path, content, new Uint8Array(await file.arrayBuffer()));
+  if (sound === false) notice(`${path} was not what this sbx had unpacked, and was replaced`);
+  swept ??= evict(dir, Date.now() - KEPT_MS);
+  await swept;
+  return path;
+}
+
+/** Null when there is no file. */
+async function isSound(path: string, content: Content): Promise<boolean | null> {
+  // What runs on the host is read each time; a mark is as easily forged as the file is changed.
+  if (!content.executable && await isMarked(path, content)) return true;
+  const sound = await isContent(path, content);
+  if (sound === true && !content.executable) await mark(path);
+  return sound;
+}
+
+async function write(path: string, { executable }: Content, bytes: Uint8Array): Promise<void> {
   const fresh = `${path}.${randomBytes(6).toString("hex")}`;
+  const mode = executable ? 0o755 : 0o644;
   try {
-    await mkdir(dir, { recursive: true, mode: 0o755 });
-    const file = await open(fresh, "wx", name === "netstack" ? 0o755 : 0o644);
+    const file = await open(fresh, "wx", mode);
     try {
-      await file.writeFile(new Uint8Array(await embedded.arrayBuffer()));
+      await file.writeFile(bytes);
       await file.sync();
     } finally {
       await file.close();
     }
-    await chmod(fresh, name === "netstack" ? 0o755 : 0o644); // whatever the umask
+    await chmod(fresh, mode); // whatever the umask
     await rename(fresh, path);
   } catch (cause) {
     await rm(fresh, { force: true }).catch(() => {});
     const hint = systemCode(cause) === "ENOSPC"
       ? "free some space there, or point XDG_CACHE_HOME at another directory"
       : "make that directory writable, or point XDG_CACHE_HOME at another one";
-    throw fileError(`unpack ${name} into`, dir, cause, hint);
+    throw fileError(`unpack ${basename(path).split("-")[0]} into`, dirname(path), cause, hint);
   }
-  await evict(dir, Date.now() - KEPT_MS);
-  return path;
+  if (!executable) await mark(path);
 }
 
 /**
- * Removes what was unpacked before a time. A sandbox that runs holds its files open and loses nothing;
- * a build that is still in use unpacks its own again.
+ * Removes what other builds unpacked before a time, and what was left half done. A sandbox that runs
+ * holds its files open and loses nothing; a build that is still in use unpacks its own again.
  */
 export async function evict(dir: string, before: number): Promise<void> {
+  const abandoned = Date.now() - ABANDONED_MS;
+  const own = (Bun.embeddedFiles as readonly EmbeddedFile[]).map(unpackedName);
   for (const name of await readdir(dir).catch(() => [])) {
     const path = join(dir, name);
-    const unpacked = await stat(path).then(({ mtimeMs }) => mtimeMs, () => before);
-    if (unpacked < before) await rm(path, { force: true }).catch(() => {});
+    if (own.some((kept) => name === kept || name === `${kept}.mark`)) continue;
+    const limit = PARTIAL.test(name) ? Math.max(before, abandoned) : before;
+    const unpacked = await stat(path).then(({ mtimeMs }) => mtimeMs, () => limit);
+    if (unpacked < limit) await rm(path, { force: true }).catch(() => {});
   }
 }
 

@@ -7,6 +7,11 @@ import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
 
+/** `~/` is the home directory. */
+export function expandHome(path: string): string {
+  return path.startsWith("~/") ? join(homedir(), path.slice(2)) : path;
+}
+
 /** Relative values of the XDG variables are to be ignored, as the specification says. */
 function base(variable: string, fallback: string): string {
   const value = process.env[variable];

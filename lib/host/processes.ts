@@ -1,26 +1,26 @@
 /**
- * The two processes of a sandbox beside sbx. All their channels are inherited socket pairs: nothing
- * of a running sandbox stands on the file system, so nothing can be left there.
+ * netstack as a process of a sandbox. Its channels are inherited socket pairs: nothing of a running
+ * sandbox stands on the file system, so nothing can be left there.
  *
- * Both lead sessions of their own, so that a terminal's Ctrl-C reaches sbx alone; neither outlives
- * it: netstack ends with its control channel, QEMU by its parent-death signal.
+ * It leads a session of its own, so that a terminal's Ctrl-C reaches sbx alone, and ends with its
+ * control channel.
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
-import process from "node:process";
-import type { Duplex } from "node:stream";
-import type { ByteChannel } from "../base/channel.ts";
-import type { Exit, QemuLaunch, QemuProcess } from "../guest/guest.ts";
-import { AGENT_FD, FRAMES_FD } from "../guest/qemu_args.ts";
+import { closeSync } from "node:fs";
+import { CHILD_ENV } from "../base/child_env.ts";
+import { SbxError } from "../base/errors.ts";
+import { systemWords } from "../base/file_error.ts";
+import { isTraced, traceLine } from "../base/trace.ts";
+import type { Exit } from "../guest/guest.ts";
+import type { ByteChannel } from "../wire/channel.ts";
 import { socketChannel, Tail } from "./socket_channel.ts";
 
 export interface NetstackProcess {
   readonly pid: number;
   readonly control: ByteChannel;
   readonly flows: ByteChannel;
-  /** The guest's end of the virtual cable; give it to QEMU, then call `releaseFrames`. */
+  /** The guest's end of the virtual cable; give it to the machine, then call `releaseFrames`. */
   readonly framesFd: number;
   releaseFrames(): void;
   /** The last lines it wrote to stderr. */
@@ -29,17 +29,9 @@ export interface NetstackProcess {
   kill(): void;
 }
 
-/** Variables a child gets; the user's environment may hold secrets it has no business with. */
-const CHILD_ENV = { PATH: process.env.PATH ?? "/usr/bin:/bin", LANG: "C" };
-
 /** Starts `netstack serve`. */
 export function spawnNetstack(binary: string): NetstackProcess {
-  const child = Bun.spawn({
-    cmd: [binary, "serve"],
-    stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", "pipe"],
-    env: CHILD_ENV,
-    detached: true,
-  } as unknown as { cmd: string[]; stderr: "pipe" });
+  const child = startNetstack(binary);
   const fds = (child as unknown as { stdio: readonly (number | null)[] }).stdio;
   const [control = -1, flows = -1, framesFd = -1] = [fds[3] ?? -1, fds[4] ?? -1, fds[5] ?? -1];
   const tail = new Tail();
@@ -64,39 +56,28 @@ export function spawnNetstack(binary: string): NetstackProcess {
   };
 }
 
-async function collect(stream: ReadableStream<Uint8Array>, tail: Tail): Promise<void> {
-  for await (const chunk of stream) tail.push(chunk);
+function startNetstack(binary: string) {
+  try {
+    return Bun.spawn({
+      cmd: [binary, "serve"],
+      stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", "pipe"],
+      env: { ...CHILD_ENV, ...(isTraced("flow") ? { SBX_TRACE: "flow" } : {}) },
+      detached: true,
+    } as unknown as { cmd: string[]; stderr: "pipe" });
+  } catch (cause) {
+    throw new SbxError("NETSTACK_LOST", `Cannot start netstack: ${systemWords(cause)}`, { cause });
+  }
 }
 
-/** Starts QEMU. */
-export function spawnQemu({ launcher, argv, files, framesFd, user }: QemuLaunch): QemuProcess {
-  const opened = files.map((path) => openSync(path, "r"));
-  const identity = user === undefined ? [] : ["--uid", String(user.uid), "--gid", String(user.gid)];
-  const last = FRAMES_FD + opened.length;
-  const child: ChildProcess = spawn(
-    launcher,
-    ["launch", ...identity, "--keep", String(last), "--parent", String(process.pid), "--", ...argv],
-    {
-      stdio: ["ignore", "pipe", "pipe", "pipe", framesFd ?? "ignore", ...opened],
-      env: CHILD_ENV,
-      detached: true,
-    },
-  );
-  for (const fd of opened) closeSync(fd);
-  const tail = new Tail();
-  child.stdout?.on("data", (bytes: Uint8Array) => tail.push(bytes));
-  child.stderr?.on("data", (bytes: Uint8Array) => tail.push(bytes));
-  const { promise: exited, resolve } = Promise.withResolvers<Exit>();
-  child.once("exit", (code, signal) => resolve({ code, signal }));
-  child.once("error", (error) => {
-    tail.push(new TextEncoder().encode(error.message));
-    resolve({ code: null, signal: null });
-  });
-  return {
-    pid: child.pid ?? -1,
-    agent: child.stdio[AGENT_FD] as Duplex,
-    consoleTail: () => tail.text,
-    exited,
-    kill: () => void child.kill("SIGKILL"),
-  };
+/** What netstack says is kept for the report of its end; what it traces is told like sbx's own. */
+async function collect(stream: ReadableStream<Uint8Array>, tail: Tail): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of stream) {
+    tail.push(chunk);
+    if (!isTraced("flow")) continue;
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line.startsWith("trace ")) traceLine("flow", line);
+  }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import type { ByteChannel, ChannelSink } from "../base/channel.ts";
+import type { ByteChannel, ChannelSink } from "../wire/channel.ts";
 
 /** More than this unsent asks writers to wait. */
 const HIGH_WATER = 1 << 20;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Statement } from "../guest/nss_database.ts";
+import type { Statement } from "../guest/root/nss_database.ts";
 
 /** Loads SQLite, which few sandboxes need, at the first call. */
 export async function makeDatabase(statements: readonly Statement[]): Promise<Uint8Array> {

@@ -13,8 +13,11 @@ export interface Authority {
   readonly port?: number;
 }
 
+export type Scheme = "http" | "https";
+
 /** Where the connection goes, and so what its requests must state. */
 export interface Destination {
+  readonly scheme: Scheme;
   /** Canonical; null when any host may be asked for, as on a plain connection to a proxy's port. */
   readonly host: string | null;
   readonly port: number;
@@ -39,12 +42,21 @@ export function parseAuthority(text: string): Authority | null {
 }
 
 /** Whether a request that states `stated` may travel on a connection to `destination`. */
-export function isFor(destination: Destination, stated: Authority): boolean {
+export function isFor(destination: Omit<Destination, "scheme">, stated: Authority): boolean {
   if (stated.port !== undefined && stated.port !== destination.port) return false;
   return destination.host === null || destination.host === stated.host;
 }
 
-/** `host[:port]` as it is sent on: canonical, with the port where the guest stated it. */
+/**
+ * The authority as it is sent on: as the guest wrote it, where that is the canonical form in capitals or not.
+ * Anything else that two servers could read in two ways is made canonical.
+ */
+export function sentAuthority(written: string, authority: Authority): string {
+  const canonical = formatAuthority(authority);
+  return written.toLowerCase() === canonical ? written : canonical;
+}
+
+/** `host[:port]` in its canonical form, with the port where it was stated. */
 export function formatAuthority({ host, port }: Authority): string {
   const text = host.includes(":") ? `[${host}]` : host;
   return port === undefined ? text : `${text}:${port}`;

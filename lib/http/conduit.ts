@@ -13,8 +13,12 @@
 import { Buffer } from "node:buffer";
 import { type Duplex, finished } from "node:stream";
 import type { Clock } from "../base/clock.ts";
-import { Deadline } from "./deadline.ts";
+import { Deadline } from "../base/deadline.ts";
+import type { SessionEnds, SessionFault } from "../tls/session/session.ts";
 import type { RelayEnd } from "./exchange.ts";
+
+/** A connection, or a TLS session inside one. */
+export type Side = Duplex & Partial<SessionEnds>;
 
 /** Whoever makes sense of the bytes. Nothing is called once the conduit is closing. */
 export interface ConduitSink {
@@ -22,10 +26,12 @@ export interface ConduitSink {
   fromUpstream(bytes: Buffer): void;
   /** Something is under way that the loss of a side would cut short. */
   readonly busy: boolean;
+  /** The server is gone, and the guest is still sent what it had said; the sink closes. */
+  readonly delivering?: boolean;
   /** The side sends no more. */
   guestEnded(): void;
-  /** Likewise; not `whole` when it was lost, and with it perhaps the rest of what it had to say. */
-  upstreamEnded(whole: boolean): void;
+  /** Likewise; with a fault, the rest of what it had to say may be lost. */
+  upstreamEnded(fault: SessionFault | null): void;
   /** A side takes more, after it did not. */
   drained?(): void;
   /** Nothing moved for as long as was allowed. */
@@ -35,10 +41,10 @@ export interface ConduitSink {
 }
 
 /**
- * How long a guest may take to close after it was sent everything. Closing first would reset what
- * it has not read yet.
+ * How long a guest may take to close after it was sent everything. Closing first would reset what it has
+ * not read yet, and a slow one has some megabytes before it in netstack and in its own kernel.
  */
-const LINGER_MS = 30_000;
+const LINGER_MS = 300_000;
 
 /** What may wait for an independent side before that is no longer read. */
 const MAX_REPLIES = 1 << 20;
@@ -47,8 +53,8 @@ export class Conduit {
   /** Resolves when both connections are closed. */
   readonly closed: Promise<void>;
   readonly deadline: Deadline;
-  readonly #guest: Duplex;
-  readonly #upstream: Duplex | null;
+  readonly #guest: Side;
+  readonly #upstream: Side | null;
   readonly #sink: ConduitSink;
   #toGuest: Buffer[] = [];
   #toUpstream: Buffer[] = [];
@@ -58,8 +64,8 @@ export class Conduit {
 
   /** Without an upstream, what is written to it is dropped. */
   constructor(
-    guest: Duplex,
-    upstream: Duplex | null,
+    guest: Side,
+    upstream: Side | null,
     clock: Clock,
     sink: ConduitSink,
     pace: "coupled" | "independent" = "coupled",
@@ -80,11 +86,11 @@ export class Conduit {
     };
     onClose(guest, close);
     guest.on("data", (bytes: Buffer) => this.#take(() => sink.fromGuest(bytes)));
-    guest.on("end", () => this.#take(() => sink.guestEnded()));
+    guest.on("end", () => this.#guestEnds());
     guest.on("drain", () => this.#drained(guest));
     if (upstream !== null) onClose(upstream, close);
     upstream?.on("data", (bytes: Buffer) => this.#take(() => sink.fromUpstream(bytes)));
-    upstream?.on("end", () => this.#take(() => sink.upstreamEnded(true)));
+    upstream?.on("end", () => this.#take(() => sink.upstreamEnded(upstream.fault ?? null)));
     upstream?.on("drain", () => this.#drained(upstream));
   }
 
@@ -156,6 +162,38 @@ export class Conduit {
     this.#upstream?.destroy();
   }
 
+  /**
+   * Ends the guest after what was written, as one whose server was cut off: without close_notify where
+   * there is TLS, so that a client can tell.
+   */
+  closeCut(end: RelayEnd): void {
+    if (this.#closing) return;
+    this.#wind(
+      end,
+      () => this.#guest.endCut === undefined ? this.#guest.end() : this.#guest.endCut(),
+    );
+    this.#upstream?.destroy();
+  }
+
+  /** Whether a guest can tell the end of {@link closeCut} from one in order. */
+  get guestSeesCuts(): boolean {
+    return this.#guest.endCut !== undefined;
+  }
+
+  /** As {@link abort}, once the guest has taken what was written. */
+  abortAfter(end: RelayEnd): void {
+    if (this.#closing) return;
+    this.flush();
+    this.#closing = true;
+    this.#sink.over(end);
+    this.#upstream?.destroy();
+    if (!this.#guest.writable) return void this.#guest.destroy();
+    this.deadline.set(LINGER_MS);
+    // Comes back after all that was written before it, of which there may be too little to hear of a drain.
+    this.#guest.write(Buffer.alloc(0), () => this.#guest.destroy());
+    this.#guest.resume();
+  }
+
   /** Resets both sides. */
   abort(end: RelayEnd): void {
     if (!this.#closing) {
@@ -166,13 +204,24 @@ export class Conduit {
     this.#upstream?.destroy();
   }
 
-  #wind(end: RelayEnd): void {
+  #wind(end: RelayEnd, endGuest: () => unknown = () => this.#guest.end()): void {
     this.flush();
     this.#closing = true;
     this.#sink.over(end);
-    this.#guest.end(() => this.deadline.set(LINGER_MS));
+    finished(this.#guest, { readable: false }, () => {
+      if (!this.#guest.destroyed) this.deadline.set(LINGER_MS);
+    });
+    endGuest();
     this.#guest.resume();
     this.#upstream?.resume();
+  }
+
+  /** A guest that leaves without close_notify is lost; one whose records are none broke the rules. */
+  #guestEnds(): void {
+    const { fault } = this.#guest;
+    if (!fault) return this.#take(() => this.#sink.guestEnded());
+    if (this.#closing) return;
+    this.abort(fault === "broken" || this.#sink.busy ? "reset-guest" : "eof");
   }
 
   #write(to: Duplex, from: Duplex | null, parts: readonly Buffer[]): void {
@@ -215,10 +264,14 @@ export class Conduit {
 
   /** A side that ended in order leaves the other the time to take what was written to it. */
   #closeAfter(lost: Duplex): void {
-    if (lost.readableEnded) return this.close();
-    if (lost === this.#guest) return this.abort(this.#sink.busy ? "reset-guest" : "eof");
-    this.#sink.upstreamEnded(false);
-    if (!this.#closing) this.abort("reset-upstream");
+    if (lost === this.#guest) {
+      if (lost.readableEnded) return this.close();
+      return this.abort(this.#sink.busy ? "reset-guest" : "eof");
+    }
+    if (!lost.readableEnded) this.#take(() => this.#sink.upstreamEnded("lost"));
+    if (this.#closing || this.#sink.delivering === true) return;
+    if (lost.readableEnded) this.close();
+    else this.abort("reset-upstream");
   }
 }
 

@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { ReasonId } from "../policy/policy.ts";
+import type { ReasonId, Refusal } from "../policy/model/policy.ts";
+
+export type { Refusal };
 
 /** A request as rules and journal see it. */
 export interface RequestLine {
@@ -15,25 +17,18 @@ export interface RequestLine {
   readonly path: string;
 }
 
-/** Why a request was not answered by its server; stable identifiers. */
-export type HttpReason =
-  | "request-malformed" // two servers could read it in two ways, or none could
-  | "host-mismatch" // it is for another host than its connection
-  | "method" // CONNECT and TRACE are no requests to a server
-  | "request-limit" // its head is longer, or has more fields, than is read
-  | "request-slow" // its head did not arrive in time
-  | "stream-limit" // HTTP/2: more streams or control frames than one connection may have
-  | "upstream-malformed" // the server's bytes are no answer to what was asked
-  | "upstream-closed"; // the server left before it answered
-
-/** A refusal of policy (its reason is one of policy's) or of the relay itself. */
-export interface Refusal {
-  readonly reason: ReasonId;
-  /** The index of the rule that refused it. */
-  readonly rule?: number;
-  /** More on the reason, for people: the rule, the failed check. */
-  readonly detail?: string;
-}
+/** Why the relay itself did not let a server answer a request. */
+export type HttpReason = Extract<
+  ReasonId,
+  | "request-malformed"
+  | "host-mismatch"
+  | "method"
+  | "request-limit"
+  | "request-slow"
+  | "stream-limit"
+  | "upstream-malformed"
+  | "upstream-closed"
+>;
 
 /** One request with what became of it. */
 export interface Exchange {
@@ -48,6 +43,22 @@ export interface Exchange {
   readonly ms: number;
   /** Present when the server's answer was not what the guest got. */
   readonly refused?: Refusal;
+}
+
+/** An exchange that went no further than sbx. `request`: absent when the guest's bytes were none. */
+export function refusedExchange(
+  refused: Refusal,
+  request?: RequestLine,
+  status?: number,
+): Exchange {
+  return {
+    ...(request === undefined ? {} : { request }),
+    ...(status === undefined ? {} : { status }),
+    up: 0,
+    down: 0,
+    ms: 0,
+    refused,
+  };
 }
 
 /** How a relayed connection ended. What no end cut short ended in order, whoever closed it and how. */
@@ -80,8 +91,10 @@ export const HTTP_LIMITS: HttpLimits = {
   headBytes: 65_536,
   headFields: 200,
   headMs: 15_000,
-  idleMs: 300_000,
-  silenceMs: 3_600_000,
+  // As long as a connection that sbx does not relay: for as long as both ends are there, which the kernel
+  // finds out on the server's side (tls/keep_alive.ts) and netstack on the guest's.
+  idleMs: Infinity,
+  silenceMs: Infinity,
   interim: 100,
   streams: 128,
 };

@@ -16,6 +16,10 @@ export interface Field {
   readonly sensitive?: true;
 }
 
+export function field(name: string, value: string): Field {
+  return { name, key: name.toLowerCase(), value };
+}
+
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** RFC 9110 5.5; other control bytes mean the end of a value to some parsers. */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
@@ -40,7 +44,7 @@ export function listOf(fields: readonly Field[], key: string): string[] {
   const members: string[] = [];
   for (const value of valuesOf(fields, key)) {
     for (const member of value.split(",")) {
-      const text = member.replace(/^[ \t]+|[ \t]+$/g, "").toLowerCase();
+      const text = trim(member).toLowerCase();
       if (text !== "") members.push(text);
     }
   }
@@ -58,6 +62,24 @@ export function trim(text: string): string {
 
 function isBlank(code: number): boolean {
   return code === 0x20 || code === 0x09;
+}
+
+/**
+ * The fields with this Content-Length and no other, where the stated one was; null for none. A length is
+ * sent as it was understood: some recipients read `010` as eight.
+ */
+export function withLength(fields: readonly Field[], length: number | null): Field[] {
+  let stated = length === null;
+  const sent: Field[] = [];
+  for (const one of fields) {
+    if (one.key !== "content-length") sent.push(one);
+    else if (!stated) {
+      stated = true;
+      sent.push({ ...one, value: String(length) });
+    }
+  }
+  if (!stated) sent.push(field("Content-Length", String(length)));
+  return sent;
 }
 
 /** Fields that say something about one connection only (RFC 9110 7.6.1). */
@@ -106,6 +128,8 @@ const NEVER_TRAILING: ReadonlySet<string> = new Set([
   "proxy-authenticate",
   "proxy-authorization",
   "age",
+  "alt-svc",
+  "alternate-protocol",
   "date",
   "location",
   "vary",

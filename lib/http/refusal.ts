@@ -6,9 +6,9 @@
  */
 import { Buffer } from "node:buffer";
 import { escapeText } from "../base/escape.ts";
+import { DENIED, reasonOf } from "../policy/model/reasons.ts";
 import type { HttpReason, Refusal } from "./exchange.ts";
-import type { Field } from "./fields.ts";
-import { field } from "./h1_head.ts";
+import { type Field, field } from "./fields.ts";
 
 /** A complete response of the relay's own. */
 export interface Page {
@@ -17,17 +17,6 @@ export interface Page {
   readonly fields: readonly Field[];
   readonly body: Buffer;
 }
-
-const RELAY: Record<HttpReason, readonly [status: number, text: string]> = {
-  "request-malformed": [400, "the request is malformed"],
-  "host-mismatch": [421, "the request is for another host than its connection"],
-  "method": [405, "the method is not for servers"],
-  "request-limit": [431, "the request's head is too large"],
-  "request-slow": [408, "the request's head did not arrive in time"],
-  "stream-limit": [429, "the connection has too many requests"],
-  "upstream-malformed": [502, "the server's answer is malformed"],
-  "upstream-closed": [502, "the server closed the connection without an answer"],
-};
 
 const PHRASES: Record<number, string> = {
   400: "Bad Request",
@@ -42,21 +31,21 @@ const PHRASES: Record<number, string> = {
 
 /** The relay's own refusal. */
 export function relayPage(reason: HttpReason, detail?: string): Page {
-  const [status, text] = RELAY[reason];
-  return page(status, text, { reason, ...(detail === undefined ? {} : { detail }) });
+  return pageFor({ reason, ...(detail === undefined ? {} : { detail }) });
 }
 
 /** Policy's refusal. */
 export function deniedPage(refusal: Refusal): Page {
-  return page(403, "the policy of this sandbox denies the request", refusal);
+  return pageFor(refusal);
 }
 
 /** There is no server to ask; the refusal says which check failed. */
 export function unreachablePage(refusal: Refusal): Page {
-  return page(502, "the server could not be reached safely", refusal);
+  return pageFor(refusal);
 }
 
-function page(status: number, text: string, { reason, detail }: Refusal): Page {
+function pageFor({ reason, detail }: Refusal): Page {
+  const { status, text } = reasonOf(reason).page ?? DENIED;
   const more = detail === undefined ? "" : `: ${escapeText(detail)}`;
   const body = Buffer.from(`sbx: ${text}${more} (${reason})\n`);
   const fields = [

@@ -11,47 +11,12 @@
  *
  * @module
  */
-import type { Duplex } from "node:stream";
-import { type Clock, systemClock } from "../base/clock.ts";
-import type { Destination } from "./authority.ts";
-import {
-  type Exchange,
-  HTTP_LIMITS,
-  type HttpLimits,
-  type JudgeRequest,
-  type Refusal,
-  type RelayEnd,
-} from "./exchange.ts";
-import { H1Relay } from "./h1_relay.ts";
+import { systemClock } from "../base/clock.ts";
+import { HTTP_LIMITS } from "./exchange.ts";
+import { H1Relay } from "./h1/relay.ts";
+import type { RelayContext, RelaySpec } from "./relay_spec.ts";
 
-/** The server's side. */
-export type Upstream =
-  | { readonly kind: "open"; readonly stream: Duplex }
-  /** There is none: every request is answered with the refusal. */
-  | { readonly kind: "failed"; readonly refusal: Refusal };
-
-export interface RelaySpec {
-  /** Plain bytes of the guest, from the first of its first request on. Owned by the relay. */
-  readonly guest: Duplex;
-  readonly upstream: Upstream;
-  /** What both sides speak. */
-  readonly protocol: "http/1.1" | "h2";
-  /** What every request has to state. */
-  readonly destination: Destination;
-  readonly judge: JudgeRequest;
-  /** Told of every request once, when it is over. */
-  readonly onExchange: (exchange: Exchange) => void;
-  /** Told once, before either side is closed. */
-  readonly onEnd?: (end: RelayEnd) => void;
-  readonly limits?: Partial<HttpLimits>;
-  readonly clock?: Clock;
-}
-
-/** The spec with its defaults filled in. */
-export interface RelayContext extends RelaySpec {
-  readonly limits: HttpLimits;
-  readonly clock: Clock;
-}
+export type { RelaySpec, Upstream } from "./relay_spec.ts";
 
 /** Relays until both sides are closed, whoever closed them. Destroying `guest` ends it. */
 export async function relay(spec: RelaySpec): Promise<void> {
@@ -61,6 +26,6 @@ export async function relay(spec: RelaySpec): Promise<void> {
     clock: spec.clock ?? systemClock,
   };
   if (spec.protocol === "http/1.1") return await new H1Relay(context).closed;
-  const { H2Relay } = await import("./h2_relay.ts");
+  const { H2Relay } = await import("./h2/relay.ts");
   await new H2Relay(context).closed;
 }

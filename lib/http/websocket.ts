@@ -8,7 +8,7 @@
  */
 import { createHash } from "node:crypto";
 import { listOf, valuesOf } from "./fields.ts";
-import type { RequestHead, ResponseHead } from "./h1_head.ts";
+import type { RequestHead, ResponseHead } from "./h1/head.ts";
 
 /** 16 bytes in base64. */
 const KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;

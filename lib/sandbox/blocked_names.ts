@@ -4,9 +4,9 @@
  * @module
  */
 import { readTextFile } from "../base/text_file.ts";
-import { readNameList } from "../policy/name_list.ts";
-import { NameSet } from "../policy/name_set.ts";
-import type { DnsSettings } from "../policy/settings.ts";
+import { readNameList } from "../policy/model/name_list.ts";
+import { NameSet } from "../policy/model/name_set.ts";
+import type { DnsSettings } from "../policy/model/settings.ts";
 
 /** @throws SbxError FILE_UNREADABLE, or POLICY_INVALID with file and line */
 export async function readBlockedNames(dns: DnsSettings): Promise<NameSet> {

@@ -24,7 +24,7 @@ export class DnsFlows {
     }
     const { datagrams } = flow;
     datagrams.onDatagram = (query) => {
-      void this.#dns.answer(query.slice(), "udp", asked).then((reply) => {
+      void this.#dns.answer(new Uint8Array(query), "udp", asked).then((reply) => {
         if (reply !== null) datagrams.send(reply);
       });
     };

@@ -5,8 +5,8 @@
  * @module
  */
 import { rootCertificates } from "node:tls";
-import type { GuestTrust } from "../guest/trust.ts";
-import type { TlsSettings } from "../policy/tls_settings.ts";
+import type { GuestTrust } from "../guest/root/trust.ts";
+import type { TlsSettings } from "../policy/model/tls_settings.ts";
 import { systemRoots } from "./system_roots.ts";
 
 export async function guestTrust(

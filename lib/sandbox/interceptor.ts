@@ -6,11 +6,13 @@
  */
 import { intercept, type InterceptSpec } from "../flow/intercept.ts";
 import { dataDir } from "../host/paths.ts";
-import type { TlsSettings } from "../policy/tls_settings.ts";
-import { authorityFor } from "../tls/authority_source.ts";
-import { Dialer, type TrustSpec } from "../tls/dial.ts";
+import type { SecretSettings } from "../policy/model/secret.ts";
+import type { TlsSettings } from "../policy/model/tls_settings.ts";
+import { type Identity, Leaves } from "../tls/authority/leaves.ts";
+import { authorityFor } from "../tls/authority/source.ts";
 import { type Interception, readInterception } from "../tls/interception.ts";
-import { type Identity, Leaves } from "../tls/leaves.ts";
+import { Dialer, type TrustSpec } from "../tls/session/dial.ts";
+import { Gathered } from "./gathered.ts";
 import { readTrust } from "./upstream_trust.ts";
 
 export interface InterceptorSpec {
@@ -23,24 +25,22 @@ export interface InterceptorSpec {
 }
 
 /** One flow, as the network hands it over. */
-export type OpenedFlow = Omit<InterceptSpec, "dialer" | "leafFor" | "opaque">;
-
-/** Refusals for want of room are told together. */
-const TELL_MS = 1_000;
+export type OpenedFlow = Omit<InterceptSpec, "dialer" | "leafFor" | "opaque" | "idleMs">;
 
 /** Flows that may be open at the same time: each can hold a few megabytes when its peers stall. */
 const MAX_FLOWS = 1_024;
 
 /**
- * What the settings ask for; undefined when they intercept nothing.
+ * What the settings and secrets ask for; undefined when neither wants anything opened.
  *
  * @throws SbxError FILE_UNREADABLE, TLS_INVALID
  */
 export async function openInterceptor(
   settings: TlsSettings,
+  secrets: SecretSettings,
   onNotice: (line: string) => void = () => {},
 ): Promise<Interceptor | undefined> {
-  const interception = readInterception(settings);
+  const interception = readInterception(settings, secrets);
   if (interception === null) return undefined;
   const [trust, authority] = await Promise.all([
     readTrust(settings),
@@ -63,7 +63,7 @@ export class Interceptor {
   readonly #dialer: Dialer;
   readonly #leafFor: InterceptorSpec["leafFor"];
   #open = 0;
-  #refused = 0;
+  #refused: Gathered | undefined;
 
   constructor({ interception, trust, authority, leafFor }: InterceptorSpec) {
     this.interception = interception;
@@ -74,7 +74,7 @@ export class Interceptor {
 
   /** Serves the flow until it ends. `onFull` hears of those that there was no room for. */
   serve(flow: OpenedFlow, onFull: (count: number) => void): void {
-    if (this.#open >= MAX_FLOWS) return this.#turnAway(flow, onFull);
+    if (this.#open >= MAX_FLOWS) return this.#refuse(flow, onFull);
     this.#open++;
     flow.stream.once("close", () => this.#open--);
     intercept({
@@ -82,15 +82,13 @@ export class Interceptor {
       dialer: this.#dialer,
       leafFor: this.#leafFor,
       opaque: this.interception.opaque,
+      idleMs: this.interception.idleMs,
     }).catch(() => flow.stream.destroy()); // a fault of ours costs this flow, and lets nothing pass
   }
 
-  #turnAway({ stream }: OpenedFlow, onFull: (count: number) => void): void {
+  #refuse({ stream }: OpenedFlow, onFull: (count: number) => void): void {
     stream.destroy();
-    if (this.#refused++ > 0) return;
-    setTimeout(() => {
-      onFull(this.#refused);
-      this.#refused = 0;
-    }, TELL_MS);
+    this.#refused ??= new Gathered(onFull);
+    this.#refused.add();
   }
 }

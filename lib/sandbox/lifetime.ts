@@ -7,23 +7,41 @@
  *
  * @module
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
+
+/** Killed processes are gone at once, unless the kernel does not let go of one. */
+const STOP_MS = 5_000;
 
 /** One process or connection of a sandbox. */
 export interface Part {
+  /** What people call it. */
+  readonly name: string;
   /** Settles when the part is gone; the error says why when nobody asked for it. */
   readonly gone: Promise<SbxError | undefined>;
   /** Ends the part; called at most once, and never waits for longer than it takes to kill it. */
   stop(): void | Promise<void>;
 }
 
+export interface LifetimeWatcher {
+  /** Lines worth telling a person. */
+  readonly notice?: (line: string) => void;
+  /** A better reason, when there is one; called once, at the first end. */
+  readonly explain?: (reason: SbxError | undefined) => SbxError | undefined;
+}
+
 export class Lifetime {
   readonly #parts: Part[] = [];
+  readonly #watcher: LifetimeWatcher;
   readonly #ending = Promise.withResolvers<SbxError | undefined>();
   #ended: Promise<void> | undefined;
 
   /** Resolves at the first end: to the failure, or to undefined when it was asked for. */
   readonly ending: Promise<SbxError | undefined> = this.#ending.promise;
+
+  constructor(watcher: LifetimeWatcher = {}) {
+    this.#watcher = watcher;
+  }
 
   get open(): boolean {
     return this.#ended === undefined;
@@ -39,9 +57,12 @@ export class Lifetime {
     void part.gone.then((error) => this.end(error));
   }
 
-  /** Ends everything, for the reason given unless there already is one; resolves when all is gone. */
+  /**
+   * Ends everything, for the reason given unless there already is one; resolves when all is gone, or
+   * cannot be ended.
+   */
   end(reason?: SbxError): Promise<void> {
-    this.#ending.resolve(reason);
+    if (this.open) this.#ending.resolve(this.#watcher.explain?.(reason) ?? reason);
     // A turn later, so that a part that ends while it is being stopped finds the state ENDING.
     this.#ended ??= Promise.resolve().then(() => this.#stopAll());
     return this.#ended;
@@ -62,9 +83,13 @@ export class Lifetime {
 
   async #stopAll(): Promise<void> {
     for (const part of this.#parts.toReversed()) {
-      // One part that fails to stop must not keep the others alive.
-      await Promise.resolve(part.stop()).catch(() => {});
-      await part.gone;
+      // One part that fails to stop, or does not end, must not keep the others alive.
+      const stopped = Promise.resolve(part.stop()).catch(() => {}).then(() => part.gone);
+      const timer = new AbortController();
+      const late = delay(STOP_MS, "late", { signal: timer.signal }).catch(() => {});
+      const left = await Promise.race([stopped, late]) === "late";
+      timer.abort();
+      if (left) this.#watcher.notice?.(`${part.name} does not end, and is left behind`);
     }
   }
 }

@@ -4,51 +4,109 @@
  *
  * @module
  */
-import { realpath, stat } from "node:fs/promises";
+import { lstat, realpath, stat } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join, posix, resolve } from "node:path";
-import { SbxError } from "../base/errors.ts";
+import { posix, resolve } from "node:path";
+import process from "node:process";
+import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { escapeText } from "../base/escape.ts";
 import { fileError } from "../base/file_error.ts";
+import { expandHome } from "../host/paths.ts";
+import { placesOnTheWay } from "./directory_tree.ts";
 import type { Mount } from "./options.ts";
 
 /** The kernel's own file systems: a mount over them would break the guest, not serve it. */
 const RESERVED = ["/proc", "/sys", "/dev"];
 
-/** Resolves `~`, relative and symbolic paths. @throws SbxError when a source is missing or no directory */
-export async function resolveMounts(mounts: readonly Mount[]): Promise<Mount[]> {
+/** Where the guest's own programs and settings lie: a mount there hides them, and nothing starts. */
+const SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/run"];
+
+/** A mount whose source was looked at. */
+export interface FoundMount extends Mount {
+  /** The source is a single file. */
+  readonly file?: true;
+}
+
+/**
+ * Resolves `~`, relative and symbolic paths.
+ *
+ * @throws SbxError when a source is missing, or nothing that can be mounted as it was asked for
+ */
+export async function resolveMounts(mounts: readonly Mount[]): Promise<FoundMount[]> {
   const resolved = await Promise.all(mounts.map(resolveMount));
   for (const [index, { guest }] of resolved.entries()) {
     if (resolved.findIndex((other) => other.guest === guest) < index) {
-      throw new SbxError("USAGE", `Cannot mount twice at ${guest}: one directory hides the other`);
+      throw new SbxError(
+        "USAGE",
+        `Cannot mount twice at ${escapeText(guest)}: one hides the other`,
+      );
     }
   }
   return resolved;
 }
 
-async function resolveMount({ host, guest, readOnly }: Mount): Promise<Mount> {
-  const target = posix.normalize(guest).replace(/(.)\/+$/, "$1");
+async function resolveMount({ host, guest, readOnly }: Mount): Promise<FoundMount> {
+  const target = posix.normalize(guest).replace(/(.)\/$/, "$1");
   if (target === "/" || RESERVED.some((path) => target === path || target.startsWith(`${path}/`))) {
     throw new SbxError(
       "USAGE",
-      `Cannot mount ${host} at ${target}: the guest needs that place itself`,
+      `Cannot mount ${escapeText(host)} at ${
+        escapeText(target)
+      }: the guest needs that place itself`,
     );
   }
-  const source = await realpath(resolve(expandHome(host))).catch((cause) => {
+  if (SYSTEM.includes(target)) {
+    throw new SbxError(
+      "USAGE",
+      `Cannot mount ${escapeText(host)} at ${target}: it would hide the guest's own`,
+      { hint: `mount it below, like ${target}/local, or elsewhere, like /work` },
+    );
+  }
+  const source = await realpath(resolve(mountSource(host))).catch((cause) => {
     throw fileError(
       "mount",
       host,
       cause,
-      "the part before the colon is a directory of this machine",
+      "the part before the colon is a directory or file of this machine",
     );
   });
-  if (!(await stat(source)).isDirectory()) {
-    throw new SbxError("FILE_UNREADABLE", `Cannot mount ${host}: not a directory`, {
-      hint: "mount the directory that holds it",
-    });
+  const found = await stat(source);
+  if (found.isDirectory()) return { host: source, guest: target, readOnly };
+  const refuse = (code: ErrorCode, state: string, hint: string) =>
+    new SbxError(code, `Cannot mount ${escapeText(host)}: ${state}`, { hint });
+  if (!found.isFile()) {
+    const hint = "mount the directory that holds it";
+    throw refuse("FILE_UNREADABLE", "neither a directory nor a regular file", hint);
   }
-  return { host: source, guest: target, readOnly };
+  if (!readOnly) {
+    const hint = "mount it with :ro, or the directory that holds it";
+    throw refuse("USAGE", "a single file can only be mounted read-only", hint);
+  }
+  return { host: source, guest: target, readOnly, file: true };
 }
 
-function expandHome(path: string): string {
-  return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : path;
+/**
+ * What to tell of mounts whose source is somewhere else than it says. In a directory that a guest once
+ * could write to, a link can be the guest's.
+ */
+export async function linkNotices(
+  given: readonly Mount[],
+  resolved: readonly Mount[],
+): Promise<string[]> {
+  const notices = await Promise.all(given.map(async ({ host }, index) => {
+    const links = (await placesOnTheWay(mountSource(host))).slice(0, -1);
+    const own = await Promise.all(links.map(async (link) => {
+      return (await lstat(link)).uid === process.geteuid?.();
+    }));
+    const source = resolved[index]?.host ?? host;
+    return own.includes(true)
+      ? [`a link leads from ${escapeText(host)} to ${escapeText(source)}, which the guest gets`]
+      : [];
+  }));
+  return notices.flat();
+}
+
+/** The home directory by itself can be mounted, too. */
+function mountSource(path: string): string {
+  return path === "~" ? homedir() : expandHome(path);
 }

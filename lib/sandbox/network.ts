@@ -5,12 +5,11 @@
  * @module
  */
 import { setImmediate } from "node:timers";
-import type { ByteChannel } from "../base/channel.ts";
 import { SbxError } from "../base/errors.ts";
-import { dohNames } from "../dns/doh_endpoints.ts";
+import { LINK, MTU } from "../base/link.ts";
 import { Pins } from "../dns/pins.ts";
 import { createDns } from "../dns/service.ts";
-import { createUpstream, type Resolver } from "../dns/upstream.ts";
+import { createUpstream } from "../dns/upstream.ts";
 import { Control } from "../flow/control.ts";
 import {
   type ConfigMessage,
@@ -18,66 +17,38 @@ import {
   type FromNetstack,
   PROTOCOL_VERSION,
 } from "../flow/control_message.ts";
+import { relayDatagrams } from "../flow/datagram_relay.ts";
 import type { FlowStream } from "../flow/flow_stream.ts";
-import { FlowTable, type PlainHttpFlow } from "../flow/flow_table.ts";
-import type { Court } from "../flow/judge.ts";
-import { judgePlainRequest, judgeRequest } from "../flow/judge_request.ts";
+import {
+  FlowTable,
+  type HandedFlow,
+  type InterceptedFlow,
+  type ServedFlow,
+} from "../flow/flow_table.ts";
+import type { ServerFacts } from "../flow/intercept.ts";
+import { type DatagramFlow, Mux, type RedirectedFlow } from "../flow/mux.ts";
 import { servePlainHttp } from "../flow/plain_http.ts";
-import { Mux, type RedirectedFlow } from "../flow/mux.ts";
-import type { Exchange, Refusal, RequestLine } from "../http/exchange.ts";
-import { compilePolicy } from "../policy/compile.ts";
-import type { NameSet } from "../policy/name_set.ts";
-import type { Policy } from "../policy/policy.ts";
-import { type Denial, Denials } from "./denials.ts";
+import { relayWatched } from "../flow/watched_stream.ts";
+import type { Exchange, JudgeRequest, Refusal } from "../http/exchange.ts";
+import { judging, type RequestGate } from "../http/gate.ts";
+import { Denials } from "../journal/denials.ts";
+import { Recorder } from "../journal/recorder.ts";
+import { limitNotice, type NetworkSummary, summarize } from "../journal/summary.ts";
+import { partyOf } from "../judge/flow_info.ts";
+import { judgePlainRequest, judgeRequest } from "../judge/request.ts";
+import { isSamePlace, placeOf, type Snapshot, snapshotOf } from "../judge/snapshot.ts";
+import { compilePolicy } from "../policy/decide/compile.ts";
+import type { Policy } from "../policy/model/policy.ts";
+import type { SecretViolation } from "../secret/report.ts";
 import { DnsFlows } from "./dns_flows.ts";
-import type { Interceptor } from "./interceptor.ts";
-import type { Journal } from "./journal.ts";
-import { GATEWAY_LINK_LOCAL, LINK, MTU } from "./link.ts";
+import { Gathered } from "./gathered.ts";
+import type { Network, NetworkSpec } from "./network_spec.ts";
 import type { Publication, PublishedPort } from "./options.ts";
 import { Publisher } from "./publisher.ts";
-import { Recorder } from "./recorder.ts";
-import { limitNotice, type NetworkSummary, summarize } from "./summary.ts";
-
-export interface NetworkSpec {
-  /** netstack's ends; the network owns them from here on. */
-  readonly control: ByteChannel;
-  readonly flows: ByteChannel;
-  readonly policy: Policy;
-  /** Names that never resolve. */
-  readonly blocked: NameSet;
-  /** Refuses known DNS-over-HTTPS services. */
-  readonly blockDoh?: boolean;
-  readonly rebindProtection: boolean;
-  /** Empty: no name resolves. */
-  readonly resolvers: readonly Resolver[];
-  readonly dnsTimeoutMs: number;
-  /** Absent: nothing is intercepted. */
-  readonly interceptor?: Interceptor;
-  /** TCP and UDP flows at once. Absent: what netstack can hold. */
-  readonly maxConnections?: number;
-  readonly newFlowsPerSecond?: number;
-  /** Addresses of this machine, canonical; asked again every few seconds. */
-  readonly hostAddresses: () => readonly string[];
-  readonly journal: Journal;
-  readonly onDenial: (denial: Denial) => void;
-  readonly onNotice: (line: string) => void;
-}
-
-export interface Network {
-  readonly pins: Pins;
-  /** Settles when the network is over: with an error unless `close` was called. */
-  readonly closed: Promise<SbxError | undefined>;
-  /**
-   * Listens on ports of this machine for the guest.
-   *
-   * @throws SbxError PORT_BUSY, PORT_UNAVAILABLE
-   */
-  publish(publication: Publication): Promise<PublishedPort[]>;
-  /** Replaces the policy. Flows that it does not allow are cut at once. */
-  setPolicy(policy: Policy): void;
-  summary(): NetworkSummary;
-  close(): void;
-}
+import type { RelayedSession, SecretGates, SecretSink } from "./secret_gates.ts";
+import { Unanswered } from "./unanswered.ts";
+import { Unheard } from "./unheard.ts";
+import type { Admit } from "./violations.ts";
 
 /** netstack waits this long for a verdict, then denies. */
 const VERDICT_TIMEOUT_MS = 10_000;
@@ -91,9 +62,18 @@ const MAX_RELAYED = 2_048;
 /** How long netstack may take to tell what went over the flows that the end of the network cuts. */
 const LAST_WORDS_MS = 2_000;
 
+/** A stream that passes without being opened. */
+type PassedStream = HandedFlow & { readonly serve: "http" | "stream" };
+
 /** Resolves when netstack is configured and the guest's link is up. */
 export async function openNetwork(spec: NetworkSpec): Promise<Network> {
-  const network = new SandboxNetwork(spec);
+  const { vault } = spec;
+  // Most sandboxes have no secrets, and load nothing that they would need for them.
+  const secrets = vault === undefined ? undefined : await import("./secret_gates.ts");
+  const network = new SandboxNetwork(
+    spec,
+    (sink) => vault === undefined ? undefined : secrets?.secretGates(vault, sink),
+  );
   await network.ready;
   return network;
 }
@@ -108,46 +88,69 @@ class SandboxNetwork implements Network {
   readonly #control: Control;
   readonly #table: FlowTable;
   readonly #publisher: Publisher;
+  readonly #unheard: Unheard;
+  readonly #dnsFlows: DnsFlows;
+  readonly #mux: Mux;
   readonly #refresh: ReturnType<typeof setInterval>;
-  #court: Court;
+  /** Undefined where there are no secrets. */
+  readonly #secretGates: SecretGates | undefined;
+  #snapshot: Snapshot;
   #relayed = 0;
+  readonly #notRelayed = new Gathered((count) =>
+    this.#take({ t: "limit", what: "relayed", count })
+  );
   /** While closing, no flow begins any more and those that are open are being ended. */
   #phase: "open" | "closing" | "closed" = "open";
 
-  constructor(spec: NetworkSpec) {
+  constructor(
+    spec: NetworkSpec,
+    secretGates: (sink: SecretSink) => SecretGates | undefined,
+  ) {
     this.#spec = spec;
-    this.#court = {
-      compiled: compilePolicy(spec.policy),
-      pins: this.pins,
-      blocked: spec.blocked,
-      doh: spec.blockDoh === true ? dohNames() : null,
-      tls: spec.interceptor?.interception ?? null,
-      hosts: withGateways(spec.hostAddresses()),
-      gateways: GATEWAYS,
-      epoch: 1,
-    };
+    const { interceptor, host, ...settings } = spec;
+    const interception = interceptor?.interception ?? null;
+    this.#snapshot = snapshotOf({ ...settings, interception }, host(), this.pins);
     this.#denials = new Denials(spec.onDenial);
     this.#recorder = new Recorder(
       spec.journal,
       this.#denials,
-      () => this.#court.compiled.policy,
+      () => this.#snapshot,
     );
-    this.#recorder.policy("start");
+    this.#secretGates = secretGates({
+      pins: this.pins,
+      interception,
+      onUse: (id, use) => this.#recorder.secret(id, use),
+      onViolation: (violation, action) => this.#recorder.secretViolation(violation, action),
+      onDenial: spec.onDenial,
+      onNotice: spec.onNotice,
+      refuse: (id, why) => this.#table.refuse(id, why),
+      terminate: (error) => this.#terminate(error),
+    });
     this.#control = new Control(spec.control, this.#config(), (message) => this.#take(message));
     this.#publisher = new Publisher(this.#control);
+    const unanswered = new Unanswered(spec.onNotice);
     this.#table = new FlowTable({
-      court: () => this.#court,
+      snapshot: () => this.#snapshot,
       control: this.#control,
       pins: this.pins,
-      onEvent: (event) => this.#recorder.flow(event),
-    });
-    const dnsFlows = this.#serveDns();
-    const mux = new Mux(
-      spec.flows,
-      (flow) => {
-        if (flow.info.dport === 53) dnsFlows.serve(flow);
-        else this.#intercept(flow);
+      onEvent: (event) => {
+        this.#recorder.flow(event);
+        unanswered.see(event);
       },
+      onCarried: ({ id, info, ruling, ...carried }) =>
+        this.#violated({ ...carried, flow: id, to: partyOf(info, ruling.name) }),
+    });
+    this.#unheard = new Unheard({
+      control: this.#control,
+      table: this.#table,
+      publisher: this.#publisher,
+      unanswered,
+      askGuest: spec.askGuest ?? (() => Promise.resolve(null)),
+    });
+    this.#dnsFlows = this.#serveDns();
+    this.#mux = new Mux(
+      spec.flows,
+      (flow) => this.#serve(flow),
       (error) => this.#control.close(error),
     );
     this.#refresh = setInterval(() => this.#refreshHosts(), HOST_REFRESH_MS);
@@ -155,13 +158,15 @@ class SandboxNetwork implements Network {
     this.closed = this.#control.closed.then((error) => {
       clearInterval(this.#refresh);
       this.#phase = "closed";
-      dnsFlows.close();
+      this.#dnsFlows.close();
       this.#table.close();
-      mux.close();
+      this.#mux.close();
       this.#publisher.close(
         error ?? new SbxError("STOPPED", "Cannot publish a port: the network was closed"),
       );
+      this.#notRelayed.tell();
       this.#recorder.close();
+      this.#secretGates?.close();
       return error;
     });
   }
@@ -175,7 +180,7 @@ class SandboxNetwork implements Network {
 
   setPolicy(policy: Policy): void {
     this.#enter({ compiled: compilePolicy(policy) });
-    this.#recorder.policy("policy");
+    this.#recorder.policy();
     this.#table.judgeAgain();
   }
 
@@ -183,7 +188,10 @@ class SandboxNetwork implements Network {
     return summarize(this.#recorder.totals, this.#denials);
   }
 
-  /** The journal has the end of every flow, so that those still open are ended before netstack is. */
+  /**
+   * The journal has the end of every flow, so that those still open are ended before netstack is, and what
+   * it refused until then.
+   */
   close(): void {
     if (this.#phase !== "open") return;
     this.#phase = "closing";
@@ -194,78 +202,138 @@ class SandboxNetwork implements Network {
   }
 
   #closeWhenQuiet(): void {
-    if (!this.#table.hasOpen) this.#control.close();
+    if (!this.#table.hasOpen) this.#control.finish();
   }
 
   #serveDns(): DnsFlows {
-    const { blocked, blockDoh, rebindProtection, resolvers, dnsTimeoutMs } = this.#spec;
+    const { resolvers, dnsTimeoutMs, vault } = this.#spec;
     const dns = createDns({
-      compiled: () => this.#court.compiled,
-      hosts: () => this.#court.hosts,
+      snapshot: () => this.#snapshot,
       pins: this.pins,
       upstream: createUpstream({ resolvers, timeoutMs: dnsTimeoutMs }),
-      blocked,
-      blockDoh: blockDoh === true,
-      rebindProtection,
-      // A key of ECH would hide from interception what the guest asks for.
-      revealAll: this.#court.tls !== null,
       onEvent: (event) => this.#recorder.dns(event),
+      ...(vault === undefined ? {} : { tripwire: vault.tripwire }),
+      onCarried: (sightings, name) => this.#violated({ sightings, route: "dns", to: name }),
     });
     return new DnsFlows(dns);
   }
 
-  /** A flow that has lost its verdict on the way here goes no further. */
-  #intercept(redirected: RedirectedFlow): void {
-    if (redirected.kind !== "stream") return;
-    const { id, stream } = redirected;
+  /** A flow that netstack hands over goes to whom its ruling named, and nowhere when it has none. */
+  #serve(redirected: RedirectedFlow): void {
+    const { id, info } = redirected;
+    const handed = this.#table.handed(id, info);
+    if (handed?.serve === "dns") return this.#dnsFlows.serve(redirected);
+    if (redirected.kind !== "stream") {
+      if (handed?.serve !== "datagrams") return redirected.datagrams.end();
+      return this.#relayDatagrams(redirected.datagrams, id, handed.flow);
+    }
+    const { stream } = redirected;
     stream.once("close", () => setImmediate(() => this.#table.ended(id)));
-    const plain = this.#table.plainHttp(id);
-    if (plain !== null) return this.#relay(stream, id, plain);
-    const flow = this.#table.intercepted(id);
+    if (handed?.serve === "http" || handed?.serve === "stream") {
+      return this.#relay(stream, id, handed);
+    }
+    if (handed?.serve === "interception") return this.#intercept(stream, id, handed.flow);
+    stream.destroy();
+  }
+
+  #intercept(stream: FlowStream, id: number, flow: InterceptedFlow): void {
     const { interceptor } = this.#spec;
-    if (flow === null || interceptor === undefined) return void stream.destroy();
+    if (interceptor === undefined) return void stream.destroy();
     const relayed = { id, info: flow.info, scheme: "https" } as const;
     const opened = {
       stream,
       flow,
+      id,
       onDialled: (address: string) => this.#table.dialled(id, address),
       onRefused: (why: Refusal) => this.#table.refuse(id, why),
       onEnd: (end: FlowEnd) => this.#table.ended(id, end),
-      judge: (request: RequestLine) => judgeRequest(this.#court, flow, request),
+      gateFor: (server: ServerFacts) =>
+        this.#gate(
+          { ...server, id, info: flow.info, sni: flow.hello.sni },
+          (request) => judgeRequest(this.#snapshot, flow, request),
+        ),
       onExchange: (exchange: Exchange) => this.#recorder.request(relayed, exchange),
+      admit: this.#admit("stream", id, flow, flow.hello.sni),
     };
     interceptor.serve(opened, (count) => this.#take({ t: "limit", what: "intercepted", count }));
   }
 
-  /** Plain HTTP under rules about names. */
-  #relay(stream: FlowStream, id: number, flow: PlainHttpFlow): void {
+  #gate(session: RelayedSession, judge: JudgeRequest): RequestGate {
+    return this.#secretGates?.gateFor(session, judge) ?? judging(judge);
+  }
+
+  /** What is done about a placeholder that goes astray, beside what becomes of its flow. */
+  #violated(violation: SecretViolation): void {
+    this.#secretGates?.violated(violation);
+  }
+
+  /** Nothing leaves any more, whatever the guest does while it is being ended. */
+  #terminate(error: SbxError): void {
+    this.#spec.onTerminate(error);
+    this.close();
+    this.#mux.cutAll();
+    this.#dnsFlows.close();
+  }
+
+  /** What is asked of the bytes of a guest that are only passed on. */
+  #admit(
+    what: "datagrams" | "stream",
+    id: number,
+    { info, ruling }: ServedFlow,
+    host: string | null = null,
+  ): Admit {
+    return this.#secretGates?.[what](id, partyOf(info, ruling.name), host) ?? (() => true);
+  }
+
+  #relayDatagrams(datagrams: DatagramFlow, id: number, flow: ServedFlow): void {
+    relayDatagrams({
+      datagrams,
+      flow,
+      admit: this.#admit("datagrams", id, flow),
+      onDialled: (address) => this.#table.dialled(id, address),
+      onEnd: (end) => this.#table.ended(id, end),
+    });
+  }
+
+  /** Plain HTTP under rules about names, and what is only watched. */
+  #relay(stream: FlowStream, id: number, { serve, flow }: PassedStream): void {
     if (this.#relayed >= MAX_RELAYED) {
       stream.destroy();
-      return this.#take({ t: "limit", what: "relayed", count: 1 });
+      return this.#notRelayed.add();
     }
     this.#relayed++;
     const relayed = { id, info: flow.info, scheme: "http" } as const;
     stream.once("close", () => this.#relayed--);
-    void servePlainHttp({
+    const common = {
       stream,
       flow,
-      onDialled: (address) => this.#table.dialled(id, address),
-      onEnd: (end) => this.#table.ended(id, end),
-      judge: (request) => judgePlainRequest(this.#court, flow.info, request),
+      onDialled: (address: string) => this.#table.dialled(id, address),
+      onEnd: (end: FlowEnd) => this.#table.ended(id, end),
+    };
+    if (serve === "stream") {
+      return void relayWatched({ ...common, admit: this.#admit(serve, id, flow) });
+    }
+    void servePlainHttp({
+      ...common,
+      id,
+      gate: this.#gate(
+        { id, info: flow.info, open: true, verified: false, sni: null },
+        (request) => judgePlainRequest(this.#snapshot, flow.info, request),
+      ),
       onExchange: (exchange) => this.#recorder.request(relayed, exchange),
     });
   }
 
   #config(): ConfigMessage {
-    const { maxConnections, newFlowsPerSecond, hostAddresses } = this.#spec;
+    const { maxConnections, newFlowsPerSecond, host } = this.#spec;
     return {
       t: "config",
       v: PROTOCOL_VERSION,
-      epoch: this.#court.epoch,
+      epoch: this.#snapshot.generation,
       mtu: MTU,
       guest: LINK.guest,
       gateway: LINK.gateway,
-      hostAddresses: hostAddresses(),
+      hostAddresses: host().addresses,
       limits: {
         ...(maxConnections === undefined ? {} : { flows: maxConnections }),
         ...(newFlowsPerSecond === undefined ? {} : { perSecond: newFlowsPerSecond }),
@@ -284,6 +352,8 @@ class SandboxNetwork implements Network {
       case "published":
       case "publish-failed":
         return this.#publisher.take(message);
+      case "unheard":
+        return void this.#unheard.take(message.id);
       case "flow":
       case "first":
         // Without a verdict nothing passes.
@@ -297,27 +367,17 @@ class SandboxNetwork implements Network {
   }
 
   #refreshHosts(): void {
-    const addresses = this.#spec.hostAddresses();
-    const hosts = withGateways(addresses);
-    if (hosts.symmetricDifference(this.#court.hosts).size === 0) return;
-    this.#control.send({ t: "host", addresses });
-    this.#enter({ hosts });
+    const host = this.#spec.host();
+    const place = placeOf(host);
+    if (isSamePlace(place, this.#snapshot)) return;
+    this.#control.send({ t: "host", addresses: host.addresses });
+    this.#enter(place);
     this.#table.judgeAgain();
   }
 
   /** A new generation: netstack forgets what it was allowed to keep, and asks again. */
-  #enter(change: Partial<Court>): void {
-    this.#court = { ...this.#court, ...change, epoch: this.#court.epoch + 1 };
-    this.#control.send({ t: "policy", epoch: this.#court.epoch });
+  #enter(change: Partial<Snapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...change, generation: this.#snapshot.generation + 1 };
+    this.#control.send({ t: "policy", epoch: this.#snapshot.generation });
   }
-}
-
-const GATEWAYS: ReadonlySet<string> = new Set([
-  LINK.gateway.ip4,
-  LINK.gateway.ip6,
-  GATEWAY_LINK_LOCAL,
-]);
-
-function withGateways(hostAddresses: readonly string[]): Set<string> {
-  return new Set([...GATEWAYS, ...hostAddresses]);
 }

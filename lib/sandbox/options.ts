@@ -4,12 +4,14 @@
  *
  * @module
  */
-import type { Policy } from "../policy/policy.ts";
-import type { DnsSettings } from "../policy/settings.ts";
-import type { TlsSettings } from "../policy/tls_settings.ts";
-import type { Denial } from "./denials.ts";
+import type { Denial } from "../journal/denials.ts";
+import type { Policy } from "../policy/model/policy.ts";
+import type { SecretSettings } from "../policy/model/secret.ts";
+import type { DnsSettings } from "../policy/model/settings.ts";
+import type { TlsSettings } from "../policy/model/tls_settings.ts";
+import type { ProgramValues } from "../secret/program_values.ts";
 
-/** A directory of the host that the guest sees. */
+/** A directory of the host that the guest sees; or a file, read-only and as it is at the start. */
 export interface Mount {
   /** Relative to the working directory; `~` is the home directory. */
   readonly host: string;
@@ -45,11 +47,18 @@ export interface NetworkOptions {
   /** New flows a second. Absent: no limit of the user's. */
   readonly newFlowsPerSecond?: number;
   readonly publish: readonly Publication[];
+  readonly secrets: SecretSettings;
+  /** The values of those whose source is `program`. Absent: there are none. */
+  readonly secretValues?: ProgramValues;
 }
 
 export interface SandboxOptions {
-  /** The guest's host name. */
+  /** The guest's host name, unless `hostname` says another. */
   readonly name: string;
+  /** May have several labels. */
+  readonly hostname?: string;
+  /** Whom commands run as: `NAME` or `UID` of the guest, with `:GROUP` if wanted. Absent: root. */
+  readonly user?: string;
   readonly cpus: number;
   readonly memoryMiB: number;
   readonly mounts: readonly Mount[];
@@ -62,6 +71,10 @@ export interface SandboxOptions {
   readonly network: NetworkOptions;
   /** Journal file; one JSON object a line. */
   readonly journal?: string;
+  /** The program that the sandbox is for, as the journal's first line names it. */
+  readonly command?: string;
+  /** Files that these values came from; a word says so when the guest can change one. */
+  readonly inputs: readonly string[];
   readonly onDenial?: (denial: Denial) => void;
   /** Lines worth telling a person: emulation instead of KVM, a policy that shadows itself, … */
   readonly onNotice?: (line: string) => void;

@@ -3,15 +3,17 @@
  *
  * @module
  */
-import { compilePolicy } from "../policy/compile.ts";
-import { evaluate } from "../policy/evaluate.ts";
-import { formatRule } from "../policy/grammar.ts";
-import type { PinTable, Policy } from "../policy/policy.ts";
-import { warnings } from "../policy/warnings.ts";
+import { compilePolicy } from "../policy/decide/compile.ts";
+import { evaluate } from "../policy/decide/evaluate.ts";
+import { warnings } from "../policy/decide/warnings.ts";
+import type { PinTable, Policy } from "../policy/model/policy.ts";
+import { formatRule } from "../policy/text/grammar.ts";
+import { secretText } from "../policy/text/secret_text.ts";
 import type { NetworkOptions, Publication } from "./options.ts";
 
-export function policyNotices({ policy, publish, tls }: NetworkOptions): string[] {
+export function policyNotices({ policy, publish, tls, secrets }: NetworkOptions): string[] {
   return [
+    ...secrets.secrets.map((secret) => `secret ${secretText(secret)}`),
     ...warnings(policy).map(({ message }) => `policy: ${message}`),
     ...publish.flatMap((publication) => refusal(policy, publication)),
     ...(tls.intercept && !tls.verifyUpstream ? [UNVERIFIED] : []),

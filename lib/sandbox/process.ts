@@ -5,6 +5,7 @@
  */
 import { SbxError } from "../base/errors.ts";
 import type { GuestProcess } from "../guest/guest.ts";
+import { ANSWER_MS, Ending, OBEY_MS, UNHEARD_MS } from "./ending.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 /** How a command ended: with a code, or by a signal. */
@@ -28,8 +29,24 @@ export const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** Between the request to end (SIGTERM) and the end (SIGKILL) of a command at its time limit. */
 const GRACE_MS = 2000;
 
+/**
+ * The watchdog's limit is later than anything that is done here about a time limit, and there for
+ * when nothing is: this process's one thread hangs, or is stopped.
+ */
+const WATCHDOG_MS = GRACE_MS + OBEY_MS + UNHEARD_MS + ANSWER_MS;
+
+/** A timer of more milliseconds goes off at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 const SIGTERM = 15;
 const SIGKILL = 9;
+
+/** A time limit, and who holds it when this process cannot. */
+export interface TimeLimit {
+  readonly ms: number;
+  /** Ends the machine in so many milliseconds, unless the function returned is called before. */
+  readonly watch?: (ms: number) => () => void;
+}
 
 export class SandboxProcess {
   /** Bytes for the command; closing it is the end of its input. */
@@ -43,22 +60,31 @@ export class SandboxProcess {
    */
   readonly exit: Promise<ExitStatus>;
   readonly #guest: GuestProcess;
+  readonly #ending: Ending;
 
-  constructor(guest: GuestProcess, lifetime: Lifetime, timeoutMs?: number) {
+  constructor(guest: GuestProcess, lifetime: Lifetime, limit?: TimeLimit) {
     this.#guest = guest;
+    this.#ending = new Ending(guest, lifetime);
     this.stdin = guest.stdin;
     this.stdout = guest.stdout;
     this.stderr = guest.stderr;
-    this.exit = lifetime.until(withLimit(guest, timeoutMs), "wait for the command").catch((error) =>
-      lossOf(lifetime, error)
-    );
+    this.exit = this.#settle(lifetime, limit);
     // Whoever only reads the streams need not look at the status.
     this.exit.catch(() => {});
   }
 
-  /** Sends a signal, by number, to the command and what it started in its process group. */
+  /**
+   * Sends a signal, by number, to the command and what it started in its process group. After a
+   * signal that asks for an end, a guest that does not even answer within five seconds is ended with
+   * its sandbox; after SIGKILL, one whose command is not gone within three.
+   */
   kill(signal: number = SIGTERM): void {
-    this.#guest.signal(signal);
+    this.#ending.send(signal);
+  }
+
+  /** Resolves when the guest has shown that it can still be reached; rejects when it is lost. */
+  async answers(): Promise<void> {
+    await this.#guest.answers();
   }
 
   /** Tells a command with a terminal its new size. */
@@ -78,6 +104,36 @@ export class SandboxProcess {
       this.exit,
     ]);
     return { stdout, stderr, ...status };
+  }
+
+  async #settle(lifetime: Lifetime, limit: TimeLimit | undefined): Promise<ExitStatus> {
+    const began = performance.now();
+    const late = () => limit !== undefined && performance.now() - began >= limit.ms;
+    let timedOut = false;
+    const lift = limit?.watch?.(limit.ms + WATCHDOG_MS);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const wait = (ms: number) => {
+      timer = setTimeout(() => {
+        if (ms > LONGEST_MS) return wait(ms - LONGEST_MS);
+        timedOut = true;
+        this.#guest.signal(SIGTERM);
+        timer = setTimeout(() => this.kill(SIGKILL), GRACE_MS);
+      }, Math.min(ms, LONGEST_MS));
+    };
+    if (limit !== undefined) wait(limit.ms);
+    try {
+      return { ...await lifetime.until(this.#guest.exit, "wait for the command"), timedOut };
+    } catch (error) {
+      const reason = isLoss(error) || !lifetime.open ? await lifetime.ending : undefined;
+      const { forced } = this.#ending;
+      // Past the limit it does not matter who ended the sandbox: this, or the watchdog.
+      if (forced === undefined && (reason === undefined || !late())) throw reason ?? error;
+      await lifetime.end();
+      return { signal: forced ?? SIGKILL, timedOut: timedOut || late() };
+    } finally {
+      clearTimeout(timer);
+      lift?.();
+    }
   }
 
   async #collect(stream: ReadableStream<Uint8Array>): Promise<string> {
@@ -102,26 +158,7 @@ export class SandboxProcess {
   }
 }
 
-async function withLimit(guest: GuestProcess, timeoutMs: number | undefined): Promise<ExitStatus> {
-  let timedOut = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  if (timeoutMs !== undefined) {
-    timer = setTimeout(() => {
-      timedOut = true;
-      guest.signal(SIGTERM);
-      timer = setTimeout(() => guest.signal(SIGKILL), GRACE_MS);
-    }, timeoutMs);
-  }
-  try {
-    return { ...await guest.exit, timedOut };
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** The agent's port closes before the guest's end says why, and the end is sure to follow. */
-async function lossOf(lifetime: Lifetime, error: unknown): Promise<never> {
-  const lost = error instanceof SbxError &&
-    (error.code === "GUEST_LOST" || error.code === "PROTOCOL");
-  throw lost ? await lifetime.ending ?? error : error;
+function isLoss(error: unknown): boolean {
+  return error instanceof SbxError && (error.code === "GUEST_LOST" || error.code === "PROTOCOL");
 }

@@ -9,6 +9,7 @@ import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import type { Control } from "../flow/control.ts";
 import type { FromNetstack } from "../flow/control_message.ts";
+import { Calls } from "../wire/calls.ts";
 import type { Publication, PublishedPort } from "./options.ts";
 
 /** Where a publication without an address of its own listens: reachable from this machine only. */
@@ -24,14 +25,16 @@ interface Request {
 }
 
 export class Publisher {
+  /** What netstack listens on, by the number under which it was told to. */
+  readonly listening: ReadonlyMap<number, PublishedPort>;
+  readonly #listening = new Map<number, PublishedPort>();
   readonly #control: Pick<Control, "send">;
-  readonly #waiting = new Map<
-    number,
+  readonly #waiting = new Calls<
     Request & { readonly settled: PromiseWithResolvers<Listening> }
   >();
-  #lastRef = 0;
 
   constructor(control: Pick<Control, "send">) {
+    this.listening = this.#listening;
     this.#control = control;
   }
 
@@ -47,7 +50,7 @@ export class Publisher {
         await this.#listenOnAll(publication, listening);
         return listening.map(({ port }) => port);
       } catch (error) {
-        for (const { ref } of listening) this.#control.send({ t: "unpublish", ref });
+        for (const { ref } of listening) this.#unpublish(ref);
         const chosen = publication.hostPort === 0 && listening.length > 0;
         if (!chosen || tries === TRIES || !isBusy(error)) throw error;
       }
@@ -56,19 +59,18 @@ export class Publisher {
 
   /** Takes netstack's answer. */
   take(message: FromNetstack & { t: "published" | "publish-failed" }): void {
-    const waiting = this.#waiting.get(message.ref);
+    const waiting = this.#waiting.settle(message.ref);
     if (waiting === undefined) return;
-    this.#waiting.delete(message.ref);
     if (message.t === "publish-failed") return waiting.settled.reject(failure(waiting, message));
     const { guestPort, protocol } = waiting.publication;
     const port = { address: message.addr, port: message.port, guestPort, protocol };
+    this.#listening.set(message.ref, port);
     waiting.settled.resolve({ ref: message.ref, port });
   }
 
   /** Fails whoever still waits. */
   close(error: SbxError): void {
-    for (const { settled } of this.#waiting.values()) settled.reject(error);
-    this.#waiting.clear();
+    for (const { settled } of this.#waiting.settleAll()) settled.reject(error);
   }
 
   async #listenOnAll(publication: Publication, listening: Listening[]): Promise<void> {
@@ -85,10 +87,14 @@ export class Publisher {
     }
   }
 
+  #unpublish(ref: number): void {
+    this.#listening.delete(ref);
+    this.#control.send({ t: "unpublish", ref });
+  }
+
   #listen(request: Request): Promise<Listening> {
-    const ref = ++this.#lastRef;
     const settled = Promise.withResolvers<Listening>();
-    this.#waiting.set(ref, { ...request, settled });
+    const ref = this.#waiting.open({ ...request, settled });
     const { bind, port, publication: { guestPort, protocol: proto } } = request;
     this.#control.send({ t: "publish", ref, bind, port, guestPort, proto });
     return settled.promise;

@@ -4,24 +4,37 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
+import { escapeText } from "../base/escape.ts";
 import type { Guest } from "../guest/guest.ts";
-import { SandboxBuilder } from "./builder.ts";
+import type { NetworkSummary } from "../journal/summary.ts";
+import type { Vault } from "../secret/vault.ts";
 import type { Lifetime } from "./lifetime.ts";
-import type { Network } from "./network.ts";
+import type { Network } from "./network_spec.ts";
 import type { PublishedPort, SandboxOptions } from "./options.ts";
 import { SandboxProcess } from "./process.ts";
-import type { NetworkSummary } from "./summary.ts";
+import { requireNoValue } from "./revealed.ts";
+import { requireUser } from "./user.ts";
 
 /** How one command runs; absent fields come from the sandbox. */
 export interface ExecOptions {
   /** Added to the sandbox's own variables. */
   readonly env?: Readonly<Record<string, string>>;
   readonly workdir?: string;
+  /** `NAME` or `UID` of the guest, with `:GROUP` if wanted. */
+  readonly user?: string;
   /** Gives the command a terminal of this size. */
   readonly tty?: { readonly columns: number; readonly rows: number; readonly term: string };
   /** False gives the command an empty input. */
   readonly stdin?: boolean;
-  /** At the limit the command is asked to end, and killed two seconds later. */
+  /**
+   * Standard streams, by number, that the command starts without, as a shell's `>&-` has it: reading or
+   * writing there fails. None when absent, and with a terminal.
+   */
+  readonly closed?: readonly (0 | 1 | 2)[];
+  /**
+   * At the limit the command is asked to end, and killed two seconds later; a guest that does not
+   * even obey that is ended with its sandbox.
+   */
   readonly timeoutMs?: number;
 }
 
@@ -33,18 +46,20 @@ export interface SandboxParts {
   /** Absent when the guest has no network device. */
   readonly network?: Network;
   readonly published: readonly PublishedPort[];
+  /** Variables of every command that hold the placeholders of secrets. */
+  readonly placeholders: Readonly<Record<string, string>>;
+  /** Has the machine ended from outside; see {@link TimeLimit}. */
+  readonly watch: (ms: number) => () => void;
+  /** Absent when the guest has no secrets. */
+  readonly vault?: Vault;
 }
 
 export class Sandbox implements AsyncDisposable {
   readonly #parts: SandboxParts;
 
-  /** @internal Sandboxes come from {@link Sandbox.builder}. */
+  /** @internal Sandboxes come from a builder's `create`. */
   constructor(parts: SandboxParts) {
     this.#parts = parts;
-  }
-
-  static builder(): SandboxBuilder {
-    return new SandboxBuilder();
   }
 
   /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */
@@ -62,22 +77,47 @@ export class Sandbox implements AsyncDisposable {
     return this.#parts.lifetime.ending;
   }
 
-  /** Starts a command. The streams are ready at once; failures to start come out of `exit`. */
+  /**
+   * Starts a command. The streams are ready at once; failures to start come out of `exit`.
+   *
+   * @throws SbxError STOPPED, USAGE, also for arguments and variables with the value of a secret
+   */
   exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): SandboxProcess {
-    const { guest, lifetime, options: own } = this.#parts;
+    const { guest, lifetime, options: own, placeholders } = this.#parts;
     if (!lifetime.open) {
-      throw new SbxError("STOPPED", `Cannot run ${command}: the sandbox was stopped`);
+      throw new SbxError("STOPPED", `Cannot run ${escapeText(command)}: the sandbox was stopped`);
     }
     const { tty } = options;
     const cwd = options.workdir ?? own.workdir;
+    const user = options.user ?? own.user;
+    if (user !== undefined) requireUser(user, "exec");
+    this.#requireNoValue([command, ...args], { ...own.env, ...options.env });
     const process = guest.exec({
       argv: [command, ...args],
-      env: { ...own.env, ...options.env },
+      env: { ...own.env, ...placeholders, ...options.env },
       stdin: options.stdin ?? true,
       ...(cwd === undefined ? {} : { cwd }),
+      ...(user === undefined ? {} : { user }),
+      ...(options.closed === undefined ? {} : { closed: options.closed }),
       ...(tty === undefined ? {} : { tty: { cols: tty.columns, rows: tty.rows, term: tty.term } }),
     });
-    return new SandboxProcess(process, lifetime, options.timeoutMs ?? own.timeoutMs);
+    const ms = options.timeoutMs ?? own.timeoutMs;
+    return new SandboxProcess(
+      process,
+      lifetime,
+      ms === undefined ? undefined : { ms, watch: this.#parts.watch },
+    );
+  }
+
+  #requireNoValue(argv: readonly string[], env: Readonly<Record<string, string>>): void {
+    const { vault } = this.#parts;
+    if (vault === undefined) return;
+    requireNoValue(vault, [
+      ...argv.map((text, at) => [at === 0 ? "its name" : `its argument ${at}`, text] as const),
+      ...Object.entries(env).map(([key, text]) =>
+        [`its variable ${escapeText(key)}`, text] as const
+      ),
+    ]);
   }
 
   /** Counts of flows, bytes and refusals so far; undefined without a network. */

@@ -4,48 +4,67 @@
  *
  * @module
  */
+import { randomBytes } from "node:crypto";
+import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
-import type { GuestNetwork } from "../guest/guest.ts";
-import { findMachine, startGuest } from "../guest/start.ts";
-import { assetPath } from "../host/assets.ts";
-import { hostAddresses, systemResolvers } from "../host/network.ts";
-import { cacheDir } from "../host/paths.ts";
-import { type NetstackProcess, spawnNetstack, spawnQemu } from "../host/processes.ts";
-import type { TlsSettings } from "../policy/tls_settings.ts";
+import { plural } from "../base/plural.ts";
+import type { Guest } from "../guest/guest.ts";
+import { hostRoot } from "../guest/root/host_root.ts";
+import { mountedFiles } from "../guest/root/mounted_files.ts";
+import { buildInfo } from "../host/build_info.ts";
+import { guestProvider } from "../host/guest_provider.ts";
+import { cacheDir, dataDir } from "../host/paths.ts";
+import { requireFiles } from "../host/surroundings.ts";
+import { usableAsset } from "../host/usable_asset.ts";
+import { spawnWatchdog, type Watchdog } from "../host/watchdog.ts";
+import { openJournal } from "../journal/file.ts";
+import { type Journal, NO_JOURNAL } from "../journal/journal.ts";
+import { startLine } from "../journal/start_line.ts";
+import { isFile } from "../journal/target.ts";
+import type { Vault } from "../secret/vault.ts";
+import { openCable } from "./cable.ts";
+import { guardFiles } from "./guarded_files.ts";
+import { guardSecrets } from "./guarded_secrets.ts";
+import { guestPlan } from "./guest_plan.ts";
 import { guestTrust } from "./guest_trust.ts";
-import { makeDatabase } from "../host/sqlite.ts";
-import { readBlockedNames } from "./blocked_names.ts";
-import type { Interceptor } from "./interceptor.ts";
-import { type Journal, NO_JOURNAL } from "./journal.ts";
-import { openJournal } from "./journal_file.ts";
 import { Lifetime, type Part } from "./lifetime.ts";
-import { LINK, MTU } from "./link.ts";
-import { resolveMounts } from "./mounts.ts";
-import { type Network, openNetwork } from "./network.ts";
-import type { PublishedPort, SandboxOptions } from "./options.ts";
+import { linkNotices, resolveMounts } from "./mounts.ts";
+import type { Mount, SandboxOptions } from "./options.ts";
 import { policyNotices } from "./policy_notices.ts";
-import { resolverAt } from "./resolver_at.ts";
+import { Pulse } from "./pulse.ts";
 import { Sandbox } from "./sandbox.ts";
-
-/** How long one question to the resolvers may take when nobody says otherwise. */
-const DNS_TIMEOUT_MS = 5000;
-
-/** netstack ends when its control channel does; one that takes longer than this is stuck. */
-const NETSTACK_GRACE_MS = 1000;
+import { refuseUselessSecrets } from "./useless_secrets.ts";
 
 /** How long a start that is given up may take to leave nothing behind. */
 const GIVE_UP_MS = 1000;
 
+export interface StartOptions {
+  /** Aborting it gives the start up. */
+  readonly signal?: AbortSignal;
+  /**
+   * A program whose thread hangs for ten seconds loses its sandboxes. True: when it still hangs five
+   * seconds later, it is ended as well, by SIGKILL. For programs that exist for their sandbox alone.
+   */
+  readonly endsProcess?: boolean;
+}
+
 /** See `SandboxBuilder.create`. */
-export async function start(options: SandboxOptions, signal?: AbortSignal): Promise<Sandbox> {
+export async function start(
+  options: SandboxOptions,
+  { signal, endsProcess = false }: StartOptions = {},
+): Promise<Sandbox> {
   signal?.throwIfAborted();
-  const lifetime = new Lifetime();
+  const pulse = new Pulse();
+  const lifetime = new Lifetime({
+    notice: (line) => options.onNotice?.(line),
+    explain: (reason) => pulse.explain(reason),
+  });
   const abort = () =>
     void lifetime.end(new SbxError("STOPPED", "Cannot start the sandbox: aborted"));
   signal?.addEventListener("abort", abort);
-  const composing = compose(options, lifetime);
+  const composing = compose(options, lifetime, endsProcess);
   try {
     return await lifetime.until(composing, "start the sandbox");
   } catch (error) {
@@ -58,158 +77,149 @@ export async function start(options: SandboxOptions, signal?: AbortSignal): Prom
   }
 }
 
-async function compose(options: SandboxOptions, lifetime: Lifetime): Promise<Sandbox> {
+async function compose(
+  options: SandboxOptions,
+  lifetime: Lifetime,
+  endsProcess: boolean,
+): Promise<Sandbox> {
+  requireFiles();
   const mounts = await resolveMounts(options.mounts);
+  for (const line of await linkNotices(options.mounts, mounts)) options.onNotice?.(line);
+  await guard(mounts, options);
+  await refuseUselessSecrets(options.network);
   for (const line of policyNotices(options.network)) options.onNotice?.(line);
-  const host = { assetPath, cacheDir, makeDatabase, spawnQemu };
-  const machine = findMachine(host);
-  machine.catch(() => {}); // awaited below, unless something else fails first
+  const notice = (line: string) => options.onNotice?.(line);
+  const writable = mounts.filter(({ readOnly }) => !readOnly).map(({ host }) => host);
+  const provider = guestProvider(notice, writable);
+  const probing = provider.probe();
+  probing.catch(() => {}); // awaited below, unless something else fails first
   const journal = options.journal === undefined ? NO_JOURNAL : openJournal(options.journal);
   lifetime.add(journalPart(journal, lifetime, options));
+  if (options.journal !== undefined) {
+    journal.write(startLine({
+      sbx: buildInfo()["sbx"] ?? "",
+      policy: options.network.policy,
+      ...(options.command === undefined ? {} : { command: options.command }),
+    }));
+  }
+  const hostname = options.hostname ?? options.name;
+  const started = Promise.withResolvers<Guest>();
   const cable = options.network.policy.network
-    ? await connect(options, journal, lifetime)
+    ? await openCable({
+      network: options.network,
+      hostname,
+      netstackPath: () => usableAsset("netstack", notice),
+      journal,
+      lifetime,
+      writable,
+      askGuest: async (question) => (await started.promise).reach(question),
+      onDenial: (denial) => options.onDenial?.(denial),
+      onNotice: notice,
+    })
     : undefined;
-  const guest = await startGuest(
+  const plan = guestPlan(options, {
+    root: hostRoot(),
+    machineId: randomBytes(16).toString("hex"),
+    mounts,
+    files: await mountedFiles(mounts.filter(({ file }) => file)),
+    trust: () => guestTrust(options.network.tls, cable?.authority),
+    ...(cable === undefined ? {} : { network: cable.end }),
+  });
+  await lifetime.until(probing, "start the sandbox");
+  const netstack = await usableAsset("netstack", notice);
+  let watchdog: Watchdog | undefined;
+  const guest = await provider.boot(
+    plan,
+    cable === undefined ? undefined : { fd: cable.netstack.framesFd },
     {
-      hostname: options.name,
-      cpus: options.cpus,
-      memoryMiB: options.memoryMiB,
-      mounts,
-      notice: (line) => options.onNotice?.(line),
+      notice,
+      running(pid) {
+        watchdog = spawnWatchdog(netstack, endsProcess);
+        watchdog.guard(pid);
+        lifetime.add(watchdogPart(watchdog));
+      },
       ended: lifetime.ending,
-      trust: () => guestTrust(options.network.tls, cable?.authority),
-      ...(cable === undefined ? {} : { network: cableEnd(cable.netstack) }),
     },
-    host,
-    await lifetime.until(machine, "start the sandbox"),
   );
-  lifetime.add({ gone: guest.exited, stop: () => guest.stop() });
+  started.resolve(guest);
+  lifetime.add({ name: provider.name, gone: guest.exited, stop: () => guest.stop() });
   cable?.netstack.releaseFrames();
   return new Sandbox({
     options,
     lifetime,
     guest,
     published: cable?.published ?? [],
+    placeholders: placeholdersOf(cable?.vault),
+    watch: (ms) => watchdog?.limit(ms) ?? (() => {}),
     ...(cable === undefined ? {} : { network: cable.network }),
+    ...(cable?.vault === undefined ? {} : { vault: cable.vault }),
   });
 }
 
-/** The network's side of the cable, ready for a guest to be plugged in. */
-interface Cable {
-  readonly netstack: NetstackProcess;
-  readonly network: Network;
-  /** The certificates of whoever answers for intercepted servers. */
-  readonly authority?: readonly string[];
-  readonly published: readonly PublishedPort[];
+function placeholdersOf(vault: Vault | undefined): Readonly<Record<string, string>> {
+  const entries = vault?.kept.map(({ secret: { name }, placeholder: { text } }) => [name, text]);
+  return Object.fromEntries(entries ?? []);
 }
 
-async function connect(
-  options: SandboxOptions,
-  journal: Journal,
-  lifetime: Lifetime,
-): Promise<Cable> {
-  const { policy, dns, tls, publish, maxConnections, newFlowsPerSecond } = options.network;
-  const onNotice = (line: string) => options.onNotice?.(line);
-  const [binary, blocked, interceptor] = await Promise.all([
-    assetPath("netstack"),
-    readBlockedNames(dns),
-    interceptorFor(tls, onNotice),
-  ]);
-  const servers = dns.servers.length > 0 ? dns.servers : hostResolvers(onNotice);
-  const netstack = spawnNetstack(binary);
-  const network = await openNetwork({
-    control: netstack.control,
-    flows: netstack.flows,
-    policy,
-    blocked,
-    rebindProtection: dns.rebindProtection,
-    blockDoh: dns.blockDoh,
-    resolvers: servers.map(resolverAt),
-    dnsTimeoutMs: dns.timeoutMs ?? DNS_TIMEOUT_MS,
-    ...(interceptor === undefined ? {} : { interceptor }),
-    ...(maxConnections === undefined ? {} : { maxConnections }),
-    ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
-    hostAddresses,
-    journal,
-    onDenial: (denial) => options.onDenial?.(denial),
-    onNotice,
-  }).catch((error) => {
-    netstack.kill();
-    throw error;
+/** What the guest could change of what this run, or the next one, goes by. */
+async function guard(mounts: readonly Mount[], options: SandboxOptions): Promise<void> {
+  const { dns, tls } = options.network;
+  const { journal } = options;
+  const changeable = await guardFiles(mounts, {
+    own: [
+      { path: cacheDir(), what: "what it executes", variable: "XDG_CACHE_HOME" },
+      { path: dataDir(), what: "its certificate authority", variable: "XDG_DATA_HOME" },
+    ],
+    ...(journal === undefined || !isFile(journal) ? {} : { journal }),
+    inputs: [
+      ...options.inputs,
+      ...dns.blockLists.map(({ path }) => path),
+      ...(tls.authority === undefined ? [] : [tls.authority.cert, tls.authority.key]),
+      ...tls.upstreamCa,
+      process.execPath,
+    ],
   });
-  lifetime.add(netstackPart(netstack, network));
-  const published: PublishedPort[] = [];
-  for (const publication of publish) published.push(...await network.publish(publication));
+  await guardSecrets(options.network.secrets.secrets, {
+    mounts,
+    system: () => hostRoot().shares.map(({ path }) => path),
+  });
+  if (changeable.length === 0) return;
+  const [first = "", ...more] = changeable.map(escapeText);
+  const files = more.length > 3 ? `${first} and ${more.length} more` : [first, ...more].join(", ");
+  options.onNotice?.(`inside a writable mount, the guest can change for the next run: ${files}`);
+}
+
+/** A sandbox that nobody could end from outside does not go on. */
+function watchdogPart(watchdog: Watchdog): Part {
+  let stopping = false;
   return {
-    netstack,
-    network,
-    published,
-    ...(interceptor === undefined ? {} : { authority: interceptor.authority }),
+    name: "the watchdog",
+    gone: watchdog.exited.then(() =>
+      stopping ? undefined : new SbxError("NETSTACK_LOST", "Cannot go on: the watchdog ended")
+    ),
+    stop() {
+      stopping = true;
+      watchdog.close();
+    },
   };
-}
-
-/** Most sandboxes intercept nothing, and load nothing that they would need for it. */
-async function interceptorFor(
-  tls: TlsSettings,
-  onNotice: (line: string) => void,
-): Promise<Interceptor | undefined> {
-  if (!tls.intercept) return undefined;
-  const { openInterceptor } = await import("./interceptor.ts");
-  return await openInterceptor(tls, onNotice);
-}
-
-/** A machine without resolvers can still run guests that name nothing. */
-function hostResolvers(onNotice: (line: string) => void): readonly string[] {
-  try {
-    return systemResolvers();
-  } catch (error) {
-    if (!(error instanceof SbxError)) throw error;
-    onNotice(`names will not resolve: ${error.message}; name a resolver with --dns-server`);
-    return [];
-  }
-}
-
-/** netstack and its channel: either one's end is the end of both. */
-function netstackPart(netstack: NetstackProcess, network: Network): Part {
-  const gone = network.closed.then(async (error) => {
-    const timer = setTimeout(() => netstack.kill(), NETSTACK_GRACE_MS);
-    await netstack.exited;
-    clearTimeout(timer);
-    const said = netstack.stderrTail().trim().split("\n")[0] ?? "";
-    if (error === undefined || said === "") return error;
-    return new SbxError(error.code, `${error.message}; it last said: ${escapeText(said)}`);
-  });
-  return { gone, stop: () => network.close() };
 }
 
 /** The journal's last line says how the sandbox ended, so it is closed last. */
 function journalPart(journal: Journal, lifetime: Lifetime, options: SandboxOptions): Part {
   const { promise: gone, resolve } = Promise.withResolvers<undefined>();
   return {
+    name: "the journal",
     gone,
     async stop() {
       const reason = await lifetime.ending;
       journal.write({ event: "end", ...(reason === undefined ? {} : { error: reason.message }) });
       const lost = await journal.close();
       if (lost > 0) {
-        const lines = lost === 1 ? "1 line" : `${lost} lines`;
-        options.onNotice?.(`the journal lacks ${lines}, because it could not be written`);
+        options.onNotice?.(
+          `the journal lacks ${plural(lost, "line")}, because it could not be written`,
+        );
       }
       resolve(undefined);
     },
-  };
-}
-
-/** The guest's end of the cable. */
-function cableEnd({ framesFd }: NetstackProcess): GuestNetwork {
-  const { guest, gateway } = LINK;
-  return {
-    framesFd,
-    mac: guest.mac,
-    mtu: MTU,
-    guest4: guest.ip4,
-    guest6: guest.ip6,
-    gateway4: gateway.ip4,
-    gateway6: gateway.ip6,
   };
 }

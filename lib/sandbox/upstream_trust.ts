@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { patternSet, type TlsSettings } from "../policy/tls_settings.ts";
-import type { TrustSpec } from "../tls/dial.ts";
-import { readCertificateFiles } from "../tls/pem_file.ts";
+import { patternSet, type TlsSettings } from "../policy/model/tls_settings.ts";
+import { readCertificateFiles } from "../tls/authority/pem_file.ts";
+import type { TrustSpec } from "../tls/session/dial.ts";
 import { systemRoots } from "./system_roots.ts";
 
 /** @throws SbxError FILE_UNREADABLE, TLS_INVALID */

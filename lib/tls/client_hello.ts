@@ -4,6 +4,8 @@
  * The guest chooses every byte, and a parser that gives up where a server does not is how a name is
  * hidden. So the handshake message is put together from records of any size, whatever begins like a
  * TLS record is TLS, and a server_name that servers could read in two ways is no name at all.
+ * `vendor/netstack/internal/flight/hello.go` finds the end of a hello, and
+ * `test/vectors/first_flights.json` holds the two together.
  *
  * @module
  */
@@ -18,11 +20,6 @@ export interface ClientHello {
   readonly versions: readonly number[];
   /** Cipher suites as on the wire, preferred first. */
   readonly ciphers: readonly number[];
-  /**
-   * An encrypted ClientHello is offered. Clients that know no key for a server send a random one
-   * (GREASE), so this alone refuses nothing; the name above is the outer one.
-   */
-  readonly ech: boolean;
 }
 
 export type HelloParse =
@@ -41,23 +38,21 @@ const MAX_RECORD = 16_384;
 
 const CLIENT_HELLO = 1;
 const MESSAGE_HEADER = 4;
-/** Larger than any client's; post-quantum key shares make about 2 KiB. */
-const MAX_HELLO = 65_536;
+/** As much as netstack waits for. Larger than any client's; post-quantum key shares make about 2 KiB. */
+const MAX_HELLO = 32 * 1024;
 
 const Extension = {
   ServerName: 0,
   Alpn: 16,
   SupportedVersions: 43,
-  EncryptedClientHello: 0xfe0d,
 } as const;
 
 /** Parses the first bytes of a flow. Never throws. */
 export function parseClientHello(bytes: Uint8Array): HelloParse {
-  const [type, major] = bytes;
+  const [type] = bytes;
   if (type === undefined) return { kind: "partial" };
+  if (isVersion2(bytes)) return invalid("a ClientHello as of SSLv2");
   if (type < FIRST_RECORD || type > LAST_RECORD) return { kind: "not-tls" };
-  if (major === undefined) return { kind: "partial" };
-  if (major !== 3) return { kind: "not-tls" };
   // Some servers skip a warning alert or a change_cipher_spec that comes before the hello.
   if (type !== HANDSHAKE) return invalid("a record before the hello");
   const message = reassemble(bytes);
@@ -71,6 +66,11 @@ export function parseClientHello(bytes: Uint8Array): HelloParse {
   }
 }
 
+/** Servers of TLS 1.2 still read such a hello (RFC 5246 E.2), which has no place for a name. */
+function isVersion2([length = 0, , type, major]: Uint8Array): boolean {
+  return length >= 0x80 && type === CLIENT_HELLO && major === 3;
+}
+
 function invalid(why: string): HelloParse {
   return { kind: "invalid", why };
 }
@@ -80,18 +80,25 @@ function reassemble(bytes: Uint8Array): Uint8Array | string | null {
   const message = new Uint8Array(bytes.length);
   let have = 0;
   for (let at = 0; at < bytes.length;) {
-    if (bytes[at] !== HANDSHAKE || (bytes[at + 1] ?? 3) !== 3) return "a record inside the hello";
+    // The version of a record says nothing: servers ignore it (RFC 8446 5.1).
+    if (bytes[at] !== HANDSHAKE) return "a record inside the hello";
     if (bytes.length - at < RECORD_HEADER) return null;
     const size = uint(bytes, at + 3, 2);
     if (size === 0 || size > MAX_RECORD) return "a malformed record";
     const fragment = bytes.subarray(at + RECORD_HEADER, at + RECORD_HEADER + size);
     message.set(fragment, have);
-    have += fragment.length;
     at += RECORD_HEADER + size;
+    const whole = have + size;
+    have += fragment.length;
+    if (have > 0 && message[0] !== CLIENT_HELLO) return "no hello";
     if (have < MESSAGE_HEADER) continue;
     const need = MESSAGE_HEADER + uint(message, 1, 3);
-    if (message[0] !== CLIENT_HELLO || need > MAX_HELLO) return "no hello";
-    if (have >= need) return message.subarray(MESSAGE_HEADER, need);
+    if (need > MAX_HELLO) return "an endless ClientHello";
+    if (have < need) continue;
+    // A second hello could hide there, which a server reads when it has asked for one.
+    return whole > need
+      ? "more than the hello in its record"
+      : message.subarray(MESSAGE_HEADER, need);
   }
   return null;
 }
@@ -111,7 +118,6 @@ function parseBody(body: Cursor): HelloParse {
   let sni: string | null = null;
   let alpn: readonly string[] = [];
   let versions: readonly number[] = [version];
-  let ech = false;
   const seen = new Set<number>();
   // RFC 5246 7.4.1.2: a hello without extensions ends here.
   const extensions = new Cursor(body.left === 0 ? new Uint8Array() : body.take(body.u16()));
@@ -129,11 +135,9 @@ function parseBody(body: Cursor): HelloParse {
       alpn = protocolNames(data);
     } else if (type === Extension.SupportedVersions) {
       versions = numbers(data.take(data.u8()));
-    } else if (type === Extension.EncryptedClientHello) {
-      ech = true;
     }
   }
-  return { kind: "hello", hello: { sni, alpn, versions, ciphers, ech } };
+  return { kind: "hello", hello: { sni, alpn, versions, ciphers } };
 }
 
 /** The one host_name of the list; null when there is not exactly one, or it is no canonical name. */

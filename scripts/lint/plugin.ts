@@ -4,7 +4,17 @@
  *
  * @module
  */
-import { folderOf, FOLDERS, importedFolder, mayImport, placeOf } from "./layout.ts";
+import {
+  COMMAND_LINE,
+  enteredMachine,
+  folderOf,
+  FOLDERS,
+  importedFolder,
+  mayImport,
+  placeOf,
+  UNDER_COMMAND_LINE,
+} from "./layout.ts";
+import { superLinear } from "./pattern.ts";
 
 /** The part of a syntax node that the rules look at. */
 interface Node {
@@ -24,6 +34,9 @@ interface Member extends Node {
 }
 interface Call extends Node {
   readonly callee: Named;
+}
+interface Literal extends Node {
+  readonly regex?: { readonly pattern: string; readonly flags: string };
 }
 
 /** What the linter hands to a rule. */
@@ -60,7 +73,26 @@ const importOrder = {
       context.report({
         node,
         message: `lib/${here} must not import from lib/${there}`,
-        hint: `Imports point left only: ${FOLDERS.join(" <- ")}; host is injected.`,
+        hint: here === COMMAND_LINE
+          ? `The command line uses ${
+            UNDER_COMMAND_LINE.join(", ")
+          } and lib/mod.ts; what it lacks, programs lack as well.`
+          : `Imports point left only: ${FOLDERS.join(" <- ")}; host is injected.`,
+      });
+    });
+  },
+};
+
+const machineBehindSeam = {
+  create(context: Context) {
+    if (placeOf(context.filename) !== "lib") return {};
+    return onImport((specifier, node) => {
+      const machine = enteredMachine(context.filename, specifier);
+      if (machine === undefined) return;
+      context.report({
+        node,
+        message: `lib/${machine} is one machine of several, and only lib/host knows which`,
+        hint: "Use lib/guest/provider.ts.",
       });
     });
   },
@@ -154,13 +186,43 @@ const onlyMainExits = {
   },
 };
 
+/** Texts come from guests, servers and files: a pattern that backtracks is work that they decide. */
+const linearPattern = {
+  create(context: Context) {
+    if (placeOf(context.filename) !== "lib") return {};
+    return {
+      Literal(node: Literal) {
+        if (node.regex === undefined) return;
+        const why = superLinear(node.regex.pattern, node.regex.flags);
+        if (why === null) return;
+        context.report({
+          node,
+          message: `some text takes this pattern more than linear time: ${why}`,
+          hint:
+            "Cut the text by indexOf or a loop, or say beside an ignore what bounds its length.",
+        });
+      },
+      NewExpression(node: Call) {
+        if (node.callee.type !== "Identifier" || node.callee.name !== "RegExp") return;
+        context.report({
+          node,
+          message: "a pattern that is put together at run time is not checked for its cost",
+          hint: "Write it as a literal.",
+        });
+      },
+    };
+  },
+};
+
 export default {
   name: "sbx",
   rules: {
     "import-order": importOrder,
+    "machine-behind-seam": machineBehindSeam,
     "file-length": fileLength,
     "bun-in-host": bunInHost,
     "no-substitute": noSubstitute,
     "only-main-exits": onlyMainExits,
+    "linear-pattern": linearPattern,
   },
 };

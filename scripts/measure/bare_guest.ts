@@ -8,12 +8,12 @@ import { execFileSync, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { AGENT_FD, FIRST_FILE_FD, FRAMES_FD, qemuArgv } from "../../lib/guest/qemu_args.ts";
-import { findMachine } from "../../lib/guest/start.ts";
+import { LINK } from "../../lib/base/link.ts";
+import { AGENT_FD, FIRST_FILE_FD, FRAMES_FD, qemuArgv } from "../../lib/guest/qemu/args.ts";
+import { findMachine } from "../../lib/guest/qemu/machine.ts";
 import { assetPath } from "../../lib/host/assets.ts";
 import { cacheDir } from "../../lib/host/paths.ts";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../lib/sandbox/options.ts";
-import { LINK } from "../../lib/sandbox/link.ts";
 import { buildGo } from "../../test/support/build.ts";
 import { ROOT } from "../../test/support/world.ts";
 
@@ -38,7 +38,7 @@ export async function bareGuest(): Promise<() => Promise<number>> {
       path,
       readOnly: true,
     })),
-    network: { fd: FRAMES_FD, mac: LINK.guest.mac },
+    network: { cable: { fd: FRAMES_FD }, mac: LINK.guest.mac },
   });
   return () => boot(program, argv, [machine.kernel, initramfs]);
 }

@@ -8,6 +8,8 @@
 export type Benchmark = (bench: Bench) => Promise<void>;
 
 export interface Bench {
+  /** Another build of sbx to be measured beside this one, where a benchmark runs the binary. */
+  readonly against?: string;
   /** How many rounds: the benchmark's usual number, unless the caller gave another. */
   rounds(usual: number): number;
   /** A finished table, for stdout. */

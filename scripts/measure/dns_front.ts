@@ -10,10 +10,10 @@ import process from "node:process";
 import { Pins } from "../../lib/dns/pins.ts";
 import { createDns } from "../../lib/dns/service.ts";
 import { createUpstream } from "../../lib/dns/upstream.ts";
-import { compilePolicy } from "../../lib/policy/compile.ts";
-import { readNameList } from "../../lib/policy/name_list.ts";
-import { NameSet } from "../../lib/policy/name_set.ts";
-import { publicOnly } from "../../lib/policy/presets.ts";
+import { snapshotOf } from "../../lib/judge/snapshot.ts";
+import { readNameList } from "../../lib/policy/model/name_list.ts";
+import { NameSet } from "../../lib/policy/model/name_set.ts";
+import { publicOnly } from "../../lib/policy/model/presets.ts";
 import { serveDns } from "../../test/support/dns_front.ts";
 
 const [upstreamPort = "53", list = ""] = process.argv.slice(2);
@@ -24,17 +24,16 @@ if (list !== "") readNameList(readFileSync(list, "utf8"), list, "name", blocked)
 const milliseconds = performance.now() - start;
 const mebibytes = (process.memoryUsage().rss - before) / (1 << 20);
 
-const compiled = compilePolicy(publicOnly());
-const hosts = new Set(["192.168.127.1"]);
+const pins = new Pins();
+const nowhere = { addresses: [], links: [] };
+const snapshot = snapshotOf({ policy: publicOnly(), blocked }, nowhere, pins);
 const upstream = createUpstream({
   resolvers: [{ address: "127.0.0.1", port: Number(upstreamPort) }],
 });
 const { port } = await serveDns(createDns({
-  compiled: () => compiled,
-  hosts: () => hosts,
-  pins: new Pins(),
+  snapshot: () => snapshot,
+  pins,
   upstream,
-  blocked,
   onEvent: () => {},
   // What one sandbox may ask is not what the service could answer.
   limits: { queriesPerSecond: 1e9, burst: 1e9 },

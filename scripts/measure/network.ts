@@ -76,7 +76,7 @@ async function measure(peer: Peer, load: string, place: number, turn: number): P
 
 export const benchmark: Benchmark = async (bench) => {
   await using world = await openBenchWorld();
-  const peers = await openPeers(world, bench.note);
+  const peers = await openPeers(world, bench.note, bench.against);
   try {
     const subjects = peers.map((peer, place) => {
       let turn = 0;

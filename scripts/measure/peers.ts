@@ -6,9 +6,9 @@
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import process from "node:process";
-import { MTU } from "../../lib/sandbox/link.ts";
+import { MTU } from "../../lib/base/link.ts";
 import { openNamespaceGuest } from "../../test/support/namespace_guest.ts";
 import { run, type Running, start, until } from "../../test/support/process.ts";
 import { ROOT } from "../../test/support/world.ts";
@@ -35,7 +35,7 @@ type Opener = (bench: BenchWorld) => Promise<Peer>;
 
 /** sbx first: what is compared is compared with it, or with gvproxy behind it. */
 const OPENERS: Readonly<Record<string, Opener>> = {
-  sbx: openSbx,
+  sbx: (bench) => openSbx(bench),
   gvproxy: openGvproxy,
   pasta: openPasta,
   slirp4netns: openSlirp4netns,
@@ -47,13 +47,16 @@ const OPENERS: Readonly<Record<string, Opener>> = {
     }),
 };
 
-/** All of them that start here; `note` hears of the others. */
+/** All of them that start here; `note` hears of the others. `against`: dist/sbx of another checkout. */
 export async function openPeers(
   bench: BenchWorld,
   note: (line: string) => void,
+  against?: string,
 ): Promise<Peer[]> {
   const peers: Peer[] = [];
-  for (const [name, open] of Object.entries(OPENERS)) {
+  const before: Opener = (bench) => openSbx(bench, "before", resolve(against ?? "", "../.."));
+  const openers = { ...OPENERS, ...(against === undefined ? {} : { before }) };
+  for (const [name, open] of Object.entries(openers)) {
     try {
       peers.push(await open(bench));
     } catch (error) {
@@ -64,25 +67,26 @@ export async function openPeers(
 }
 
 /** sbx's network layer in a process of its own, compiled as it is in dist/sbx. */
-export function compiledHost(): string {
-  const out = join(ROOT, ".cache/bench/namespace_host");
+export function compiledHost(root = ROOT): string {
+  const out = join(root, ".cache/bench/namespace_host");
   execFileSync(process.execPath, [
     "build",
-    join(ROOT, "test/support/namespace_host.ts"),
+    join(root, "test/support/namespace_host.ts"),
     "--compile",
     "--minify",
     "--bytecode",
     "--format=esm",
     `--outfile=${out}`,
-  ], { stdio: ["ignore", "ignore", "inherit"], cwd: ROOT });
+  ], { stdio: ["ignore", "ignore", "inherit"], cwd: root });
   return out;
 }
 
-async function openSbx({ world }: BenchWorld): Promise<Peer> {
+async function openSbx({ world }: BenchWorld, name = "sbx", root = ROOT): Promise<Peer> {
   const options = { policy: "public-only", journal: false } as const;
-  const guest = await openNamespaceGuest(world, options, [compiledHost()]);
+  const netstack = join(root, `vendor/bin/linux-${process.arch}/netstack`);
+  const guest = await openNamespaceGuest(world, options, [compiledHost(root)], netstack);
   return {
-    name: "sbx",
+    name,
     pid: guest.netstackPid,
     inside: guest.inside,
     close: () => guest[Symbol.asyncDispose](),

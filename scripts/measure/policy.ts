@@ -5,13 +5,13 @@
  * @module
  */
 import process from "node:process";
-import { type CompiledPolicy, compilePolicy } from "../../lib/policy/compile.ts";
-import { evaluate } from "../../lib/policy/evaluate.ts";
-import { evaluateName } from "../../lib/policy/evaluate_name.ts";
-import { parseRule } from "../../lib/policy/grammar.ts";
-import { readNameList } from "../../lib/policy/name_list.ts";
-import { NameSet } from "../../lib/policy/name_set.ts";
-import type { FlowQuery, PinTable } from "../../lib/policy/policy.ts";
+import { type CompiledPolicy, compilePolicy } from "../../lib/policy/decide/compile.ts";
+import { evaluate } from "../../lib/policy/decide/evaluate.ts";
+import { evaluateName } from "../../lib/policy/decide/evaluate_name.ts";
+import { readNameList } from "../../lib/policy/model/name_list.ts";
+import { NameSet } from "../../lib/policy/model/name_set.ts";
+import type { FlowQuery, PinTable } from "../../lib/policy/model/policy.ts";
+import { parseRule } from "../../lib/policy/text/grammar.ts";
 import type { Bench, Benchmark } from "./benchmark.ts";
 import { interleave } from "./rounds.ts";
 import { formatTable } from "./table.ts";
@@ -30,6 +30,12 @@ const next = numbers(7);
 const octet = () => next() % 223 + 1;
 const address = () => `${octet()}.${next() % 256}.${next() % 256}.${next() % 256}`;
 
+/** The block of addresses that begin with so many bytes of this one. */
+function blockOf(address: string, bytes: number): string {
+  const kept = address.split(".").map((byte, index) => index < bytes ? byte : 0);
+  return `${kept.join(".")}/${bytes * 8}`;
+}
+
 interface Subject {
   readonly size: number;
   readonly compiled: CompiledPolicy;
@@ -43,7 +49,7 @@ function subjectOf(size: number): Subject {
   const blocks = Array.from({ length: size }, address);
   const rules = blocks.map((block, index) => {
     const target = [
-      `${block}/${[32, 24, 16][index % 9 / 3 | 0]}`,
+      blockOf(block, 4 - (index % 9 / 3 | 0)),
       `host${index}.example${index % 50}.test`,
       `.zone${index}.test`,
     ][index % 3];

@@ -25,10 +25,16 @@ function timed(argv: readonly string[]): { readonly ms: number } {
 export const benchmark: Benchmark = async (bench) => {
   const bare = await bareGuest();
   const run = [SBX, "run", "--quiet"];
+  const { against } = bench;
+  const other = against === undefined ? [] : [{
+    name: "the other build",
+    round: () => timed([against, "run", "--quiet", "--", "true"]),
+  }];
   const guests = await interleave(
     [
       { name: "bare qemu", round: async () => ({ ms: await bare() }) },
       { name: "sbx run -- true", round: () => timed([...run, "--", "true"]) },
+      ...other,
       { name: "with --no-net", round: () => timed([...run, "--no-net", "--", "true"]) },
     ],
     bench.rounds(11),

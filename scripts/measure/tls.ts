@@ -7,8 +7,8 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { makeAuthority } from "../../lib/tls/authority.ts";
-import { Leaves } from "../../lib/tls/leaves.ts";
+import { makeAuthority } from "../../lib/tls/authority/authority.ts";
+import { Leaves } from "../../lib/tls/authority/leaves.ts";
 import { buildGo } from "../../test/support/build.ts";
 import { openNamespaceGuest } from "../../test/support/namespace_guest.ts";
 import { run, start, until } from "../../test/support/process.ts";

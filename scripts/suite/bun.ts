@@ -5,12 +5,23 @@ import { run } from "./command.ts";
 import { report } from "./report.ts";
 import { add, type Tally } from "./tally.ts";
 
-/** Files of one process: those of a folder, save the end-to-end ones, which are long and go singly. */
+/**
+ * What tests need beside themselves: nothing, a guest in a namespace, or a machine that boots. Two of those
+ * with guests run beside each other: one mostly waits for a machine, the other for the network.
+ */
+export type Kind = "plain" | "network" | "machine";
+
+export function kindOf(path: string): Kind {
+  if (path.startsWith("test/network/")) return "network";
+  return path.startsWith("test/e2e/") ? "machine" : "plain";
+}
+
+/** Files of one process: those of a folder, and each that has a guest by itself. */
 export function groups(root: string, wanted: (path: string) => boolean): Map<string, string[]> {
   const byName = new Map<string, string[]>();
   for (const file of globSync("test/**/*_test.ts", { cwd: root }).sort()) {
     if (!wanted(file)) continue;
-    const name = file.startsWith("test/e2e/") ? file : dirname(file);
+    const name = kindOf(file) === "plain" ? dirname(file) : file;
     byName.set(name, [...byName.get(name) ?? [], file]);
   }
   return byName;

@@ -16,7 +16,13 @@ export interface Outcome {
  */
 export function run(
   argv: readonly string[],
-  options: { readonly cwd: string; readonly limit: number; readonly echo?: boolean },
+  options: {
+    readonly cwd: string;
+    readonly limit: number;
+    readonly echo?: boolean;
+    /** Added to this process's own. */
+    readonly env?: Readonly<Record<string, string>>;
+  },
 ): Promise<Outcome> {
   const [command = "", ...rest] = argv;
   const started = performance.now();
@@ -25,6 +31,7 @@ export function run(
       cwd: options.cwd,
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
+      ...(options.env === undefined ? {} : { env: { ...process.env, ...options.env } }),
     });
     const chunks: Buffer[] = [];
     const take = (chunk: Buffer) => {

@@ -24,6 +24,25 @@ export async function checkTypeScript(root: string): Promise<Tally> {
   return add(...tallies);
 }
 
+/** What is released for platforms that no test runs on has to compile for them at the least. */
+const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
+  "vendor/netstack": ["darwin/arm64", "linux/arm64"],
+  "vendor/agent": ["linux/arm64"],
+};
+
+async function buildElsewhere(cwd: string, module: string): Promise<Tally[]> {
+  const tallies: Tally[] = [];
+  for (const platform of ELSEWHERE[module] ?? []) {
+    const [GOOS = "", GOARCH = ""] = platform.split("/");
+    const env = { GOOS, GOARCH, CGO_ENABLED: "0" };
+    const built = await run(["go", "build", "-o", "/dev/null", "."], { cwd, env, limit: 600 });
+    const tally = verdict(built.status === 0);
+    report(`go build ${module} for ${platform}`, tally, built.seconds, built.output);
+    tallies.push(tally);
+  }
+  return tallies;
+}
+
 /** gofmt prints the names of files that it would change; vet has a status. */
 export async function checkGo(root: string, module: string): Promise<Tally> {
   const cwd = `${root}/${module}`;
@@ -33,5 +52,5 @@ export async function checkGo(root: string, module: string): Promise<Tally> {
   const vet = await run(["go", "vet", "./..."], { cwd, limit: 600 });
   const vetted = verdict(vet.status === 0);
   report(`go vet ${module}`, vetted, vet.seconds, vet.output);
-  return add(formatted, vetted);
+  return add(formatted, vetted, ...await buildElsewhere(cwd, module));
 }

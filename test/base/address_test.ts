@@ -5,6 +5,7 @@ import {
   cidrHas,
   embeddedIPv4,
   formatEndpoint,
+  isLoopback,
   parseAddress,
   parseCidr,
 } from "../../lib/base/address.ts";
@@ -75,6 +76,23 @@ describe("parseAddress()", () => {
       expect(new URL(`http://[${address.text}]/`).hostname).toBe(`[${address.text}]`);
     }));
   });
+});
+
+test.each([
+  ["127.0.0.1", true],
+  ["127.255.255.255", true],
+  ["::1", true],
+  ["::ffff:127.0.0.1", true],
+  ["0.0.0.0", false],
+  ["128.0.0.1", false],
+  ["192.168.127.2", false],
+  ["::", false],
+  ["::2", false],
+  ["::127.0.0.1", false],
+  ["7f00::1", false],
+])("isLoopback(): %s is %p", (input, loopback) => {
+  const address = parseAddress(input);
+  expect(address !== null && isLoopback(address)).toBe(loopback);
 });
 
 describe("parseCidr()", () => {

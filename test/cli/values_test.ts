@@ -27,6 +27,11 @@ test("durations add up, and a plain number is seconds", () => {
 test("publications name host, guest, protocol and where to listen", () => {
   expect(parsePublication("8080:80")).toEqual({ hostPort: 8080, guestPort: 80, protocol: "tcp" });
   expect(parsePublication("0:53/udp")).toEqual({ hostPort: 0, guestPort: 53, protocol: "udp" });
+  const chosen = { hostPort: 0, guestPort: 80, protocol: "tcp" } as const;
+  expect(parsePublication("80")).toEqual(chosen);
+  expect(parsePublication("53/udp")).toEqual({ ...chosen, guestPort: 53, protocol: "udp" });
+  expect(parsePublication("127.0.0.1::80")).toEqual({ ...chosen, bind: "127.0.0.1" });
+  expect(parsePublication("[::1]::80")).toEqual({ ...chosen, bind: "::1" });
   expect(parsePublication("0.0.0.0:1:2/tcp").bind).toBe("0.0.0.0");
   expect(parsePublication("[::1]:1:2").bind).toBe("::1");
 });
@@ -35,6 +40,12 @@ test("mounts split at the last colon before a slash", () => {
   expect(parseMount("./src:/src")).toEqual({ host: "./src", guest: "/src", readOnly: false });
   expect(parseMount("/a:b/c:/x:ro")).toEqual({ host: "/a:b/c", guest: "/x", readOnly: true });
   expect(parseMount("/tmp/ü x:/data:rw").readOnly).toBe(false);
+  for (const mode of ["z", "Z", "cached", "delegated", "consistent", "rw,z"]) {
+    expect(parseMount(`a:/b:${mode}`)).toEqual({ host: "a", guest: "/b", readOnly: false });
+  }
+  for (const mode of ["z,ro", "ro,Z", "cached,ro"]) {
+    expect(parseMount(`a:/b:${mode}`).readOnly).toBe(true);
+  }
 });
 
 test("assignments keep everything after the first equals sign; a bare name passes ours on", () => {
@@ -60,7 +71,10 @@ test("what is not a value is wrong usage that shows the text", () => {
     [duration, ["", "0", "0s", "5 minutes", "1d", "s"]],
     [count, ["", "0", "-1", "1.5", "1e9", "x"]],
     [parsePublication, [
-      "80",
+      "0",
+      "70000",
+      "127.0.0.1:80",
+      "::80",
       "80:",
       ":80:80",
       "70000:80",
@@ -70,8 +84,7 @@ test("what is not a value is wrong usage that shows the text", () => {
       "host:1:2",
       "::1:1:2",
     ]],
-    [parseMount, ["", "/data", "src:dst", ":/x", "/a:/b:rx"]],
-    [assignment, ["", "=x", "A B=c"]],
+    [parseMount, ["", "/data", "src:dst", ":/x", "/a:/b:rx", "/a:/b:ro,rw", "/a:/b:ro,", "/a:/b:"]],
   ];
   for (const [parse, texts] of refused) {
     for (const text of texts) {
@@ -87,5 +100,13 @@ test("what is not a value is wrong usage that shows the text", () => {
       });
       expect(String(error)).toContain(JSON.stringify(text));
     }
+  }
+});
+
+test("what is no assignment is wrong usage that shows neither name nor value", () => {
+  for (const text of ["", "=hunter2", "A hunter2=c", "A B=hunter2", "hunter2 hunter2"]) {
+    expect(() => assignment(text)).toThrow(
+      "Cannot use --env: the name is empty or has a space in it",
+    );
   }
 });

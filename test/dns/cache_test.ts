@@ -2,8 +2,8 @@ import { Buffer } from "node:buffer";
 import { expect, test } from "bun:test";
 import dnsPacket, { type Answer, type Packet } from "dns-packet";
 import { AnswerCache, lifetime } from "../../lib/dns/cache.ts";
-import { parseMessage } from "../../lib/dns/decode.ts";
-import type { Message } from "../../lib/dns/message.ts";
+import { parseMessage } from "../../lib/dns/wire/decode.ts";
+import type { Message } from "../../lib/dns/wire/message.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { a, cname } from "./fixture.ts";
 

@@ -5,14 +5,15 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "bun:test";
 import dnsPacket from "dns-packet";
-import { parseMessage } from "../../lib/dns/decode.ts";
-import { encodeMessage } from "../../lib/dns/encode.ts";
 import { judgeAnswer } from "../../lib/dns/filter.ts";
+import { KnownNames } from "../../lib/dns/known_names.ts";
 import { readQuery } from "../../lib/dns/query.ts";
 import { type Answerable, replyTo } from "../../lib/dns/reply.ts";
 import { answerTo } from "../../lib/dns/upstream.ts";
-import { MalformedDns } from "../../lib/dns/wire_name.ts";
-import { compilePolicy } from "../../lib/policy/compile.ts";
+import { parseMessage } from "../../lib/dns/wire/decode.ts";
+import { encodeMessage } from "../../lib/dns/wire/encode.ts";
+import { MalformedDns } from "../../lib/dns/wire/wire_name.ts";
+import { compilePolicy } from "../../lib/policy/decide/compile.ts";
 import { mutate } from "../support/mutate.ts";
 import vectors from "../vectors/dns_messages.json" with { type: "json" };
 import { policyOf, setOf } from "./fixture.ts";
@@ -64,13 +65,14 @@ describe("a message", () => {
 });
 
 /** Every switch that makes the filter look closer. */
-const court = {
+const snapshot = {
   compiled: compilePolicy(policyOf("allow", "allow@10.0.0.0/8", "deny@.blocked.test")),
   blocked: setOf(".ads.test"),
   doh: null,
   rebindProtection: true,
   hosts: new Set(["192.168.127.1"]),
-  reveal: "all",
+  known: new KnownNames(),
+  tls: { ports: new Set([443]), hosts: setOf() },
 } as const;
 
 describe("damaged messages", () => {
@@ -115,7 +117,7 @@ describe("damaged messages", () => {
       mutate([bytes], Math.ceil(30_000 / answers.length), (sample) => {
         const message = answerTo(sample, id, question);
         kinds.add(
-          message === null ? "stranger" : judgeAnswer(court, question, message, "udp").kind,
+          message === null ? "stranger" : judgeAnswer(snapshot, question, message, "udp").kind,
         );
       });
     }

@@ -5,13 +5,16 @@
  */
 import { Buffer } from "node:buffer";
 import dnsPacket, { type Answer, type DecodedPacket, type Packet } from "dns-packet";
+import { dohNames } from "../../lib/dns/doh_endpoints.ts";
+import type { NameSnapshot } from "../../lib/dns/filter.ts";
+import { KnownNames } from "../../lib/dns/known_names.ts";
 import { Pins } from "../../lib/dns/pins.ts";
 import { createDns, type DnsEvent, type DnsOptions } from "../../lib/dns/service.ts";
 import { createUpstream, type UpstreamOptions } from "../../lib/dns/upstream.ts";
-import { compilePolicy } from "../../lib/policy/compile.ts";
-import { parseRule } from "../../lib/policy/grammar.ts";
-import { NameSet } from "../../lib/policy/name_set.ts";
-import type { Action, Policy } from "../../lib/policy/policy.ts";
+import { compilePolicy } from "../../lib/policy/decide/compile.ts";
+import { NameSet } from "../../lib/policy/model/name_set.ts";
+import type { Action, Policy } from "../../lib/policy/model/policy.ts";
+import { parseRule } from "../../lib/policy/text/grammar.ts";
 import { DnsServer } from "../support/dns_server.ts";
 
 /** Rules as they are written, with a default for both directions. */
@@ -46,8 +49,29 @@ export interface Lab extends AsyncDisposable {
 }
 
 export type LabOptions =
-  & Partial<Omit<DnsOptions, "compiled" | "upstream">>
-  & { readonly upstream?: Partial<UpstreamOptions> };
+  & Partial<Omit<DnsOptions, "snapshot" | "upstream">>
+  & Partial<Omit<NameSnapshot, "compiled" | "hosts" | "links" | "doh">>
+  & {
+    readonly blockDoh?: boolean;
+    /** Addresses and networks of the host, read for every question. */
+    readonly hosts?: () => ReadonlySet<string>;
+    readonly links?: () => NameSnapshot["links"];
+    readonly upstream?: Partial<UpstreamOptions>;
+  };
+
+/** Everything off save rebind protection. */
+export function nameSnapshot(policy: Policy, more: Partial<NameSnapshot> = {}): NameSnapshot {
+  return {
+    compiled: compilePolicy(policy),
+    blocked: new NameSet(),
+    doh: null,
+    rebindProtection: true,
+    hosts: new Set(["192.168.127.1"]),
+    known: new KnownNames(),
+    tls: null,
+    ...more,
+  };
+}
 
 /** A service under a policy, asking a server with this zone. */
 export async function openLab(
@@ -60,11 +84,18 @@ export async function openLab(
   const pins = options.pins ?? new Pins();
   const events: DnsEvent[] = [];
   const resolvers = [{ address: server.address, port: server.port }];
+  const { hosts, links, blockDoh, ...more } = options;
+  const doh = blockDoh === true ? dohNames() : null;
+  const settings = { ...nameSnapshot(policy), doh, ...more };
   const dns = createDns({
-    hosts: () => new Set(["192.168.127.1"]),
     onEvent: (event) => events.push(event),
     ...options,
-    compiled: () => compiled,
+    snapshot: () => ({
+      ...settings,
+      compiled,
+      hosts: hosts?.() ?? settings.hosts,
+      links: links?.() ?? [],
+    }),
     pins,
     upstream: createUpstream({ resolvers, ...options.upstream }),
   });

@@ -5,7 +5,7 @@
 import { Buffer } from "node:buffer";
 import { expect, test } from "bun:test";
 import dnsPacket from "dns-packet";
-import { publicOnly } from "../../lib/policy/presets.ts";
+import { publicOnly } from "../../lib/policy/model/presets.ts";
 import {
   a,
   aaaa,
@@ -294,4 +294,35 @@ test("silence upstream is SERVFAIL in time, and pins nothing", async () => {
     "23 no resolver of the host answered",
   ]);
   expect([lab.pins.size.pins, lab.events[0]?.verdict]).toEqual([0, "failed"]);
+});
+
+test("no bit, option, version or spelling of the guest changes what the resolver is asked", async () => {
+  const bits = [0x8000, 0x0400, 0x0200, 0x0100, 0x0080, 0x0040, 0x0020, 0x0010, 0x000f];
+  const asked = new Set<string>();
+  const keys = new Set<number>();
+  for (const dnssecOk of [0, 0x8000]) {
+    for (const [index, bit] of [0, ...bits].entries()) {
+      await using lab = await openLab(policyOf("deny", "allow@api.allowed.test"), [API]);
+      const query = queryFor(index % 2 === 0 ? "API.allowed.test" : "api.ALLOWED.test", "A", {
+        additionals: [edns(512 + index, {
+          flags: dnssecOk | index,
+          options: [
+            { code: 8, data: Buffer.from([0, 1, 24, 0, 10, 1, 2]) }, // client subnet
+            { code: 10, data: Buffer.alloc(8, index) }, // cookie
+            { code: 14, data: Buffer.from([0, index]) }, // key tags
+          ],
+        })],
+      });
+      query.writeUInt16BE(bit, 2);
+      await lab.send(query);
+      await lab.send(query);
+      const [first] = lab.server.received;
+      keys.add(lab.server.received.length);
+      if (first !== undefined) asked.add(first.bytes.subarray(2).toString("hex"));
+    }
+  }
+  // One with signatures and one without; a response is not answered; and what was asked is kept.
+  expect(asked.size).toBe(2);
+  expect(keys).toEqual(new Set([0, 1]));
+  for (const bytes of asked) expect(bytes.slice(0, 4)).toBe("0120"); // RD and AD
 });

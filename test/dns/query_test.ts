@@ -3,7 +3,7 @@
  */
 import { Buffer } from "node:buffer";
 import { expect, test } from "bun:test";
-import { publicOnly } from "../../lib/policy/presets.ts";
+import { publicOnly } from "../../lib/policy/model/presets.ts";
 import { a, edns, openLab, policyOf, queryFor } from "./fixture.ts";
 
 const PUBLIC = publicOnly();

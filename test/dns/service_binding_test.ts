@@ -4,14 +4,22 @@
 import { Buffer } from "node:buffer";
 import { describe, expect, test } from "bun:test";
 import dnsPacket, { type Answer } from "dns-packet";
-import { formatBinding, hintsOf, parseBinding, revealed } from "../../lib/dns/svcb.ts";
-import { MalformedDns } from "../../lib/dns/wire_name.ts";
-import { publicOnly } from "../../lib/policy/presets.ts";
+import { formatBinding, hintsOf, parseBinding, revealed } from "../../lib/dns/wire/svcb.ts";
+import { MalformedDns } from "../../lib/dns/wire/wire_name.ts";
+import { publicOnly } from "../../lib/policy/model/presets.ts";
 import { mutate } from "../support/mutate.ts";
-import { extendedError, type Lab, openLab, policyOf, queryFor } from "./fixture.ts";
+import {
+  extendedError,
+  type Lab,
+  type LabOptions,
+  openLab,
+  policyOf,
+  queryFor,
+  setOf,
+} from "./fixture.ts";
 
 const u16 = (n: number) => [n >> 8, n & 0xff];
-const Key = { Mandatory: 0, Alpn: 1, Port: 3, V4: 4, Ech: 5, V6: 6 } as const;
+const Key = { Mandatory: 0, Alpn: 1, NoDefaultAlpn: 2, Port: 3, V4: 4, Ech: 5, V6: 6 } as const;
 type Parameter = readonly [key: number, value: readonly number[]];
 
 /** Record data with target `.`. */
@@ -69,21 +77,82 @@ describe("for a name under a rule", () => {
 });
 
 describe("for a name under no rule", () => {
-  test("the record comes through as it is", async () => {
+  test("the record comes through as it is where nothing is judged by name", async () => {
     await using open = await lab(publicOnly(), binding(ALPN, OUTER, ECH));
     expect(await got(open)).toEqual([binding(ALPN, OUTER, ECH)]);
     // Hints are no answer to a question about addresses.
     expect(open.pins.size.pins).toBe(0);
   });
 
-  test("keys and hints are taken out while a rule denies any name: they hide that one too", async () => {
-    await using open = await lab(policyOf("allow", "deny@bad.cdn.test"), binding(ALPN, OUTER, ECH));
+  test.each<[string, ReturnType<typeof publicOnly>, LabOptions]>([
+    ["a rule denies any name", policyOf("allow", "deny@bad.cdn.test"), {}],
+    ["a rule denies a name on one port", policyOf("allow", "deny@.cdn.test:tcp:443"), {}],
+    ["a rule allows another name", policyOf("allow", "allow@good.cdn.test"), {}],
+    ["a block list has any name", publicOnly(), { blocked: setOf("bad.cdn.test") }],
+    ["a block list has any suffix", publicOnly(), { blocked: setOf(".cdn.test") }],
+    ["names of DNS over HTTPS are blocked", publicOnly(), { blockDoh: true }],
+    ["flows are intercepted", publicOnly(), { tls: { ports: new Set([443]), hosts: setOf() } }],
+    ["a secret has any host", publicOnly(), { tls: { ports: new Set(), hosts: setOf("b.test") } }],
+  ])("keys and hints are taken out while %s: they hide that too", async (_, policy, more) => {
+    await using open = await lab(policy, binding(ALPN, OUTER, ECH), more);
     expect(await got(open)).toEqual([binding(ALPN)]);
   });
 
-  test("keys and hints are taken out when flows are to be judged by name everywhere", async () => {
-    await using open = await lab(publicOnly(), binding(ALPN, OUTER, ECH), { revealAll: true });
-    expect(await got(open)).toEqual([binding(ALPN)]);
+  test("a service on a port that is not intercepted is left out while others are", async () => {
+    const more = { tls: { ports: new Set([443, 8443]), hosts: setOf() } };
+    for (const [port, kept] of [[443, true], [8443, true], [444, false], [0, false]] as const) {
+      const data = binding(ALPN, [Key.Port, u16(port)]);
+      await using open = await lab(publicOnly(), data, more);
+      expect([port, await got(open)]).toEqual([port, kept ? [data] : []]);
+      await using plain = await lab(publicOnly(), data);
+      expect([port, await got(plain)]).toEqual([port, [data]]);
+    }
+  });
+
+  const QUIC = ["h3", "h3-29", "hq-interop"];
+  const alpn = (...ids: readonly string[]): Parameter => [
+    Key.Alpn,
+    ids.flatMap((id) => [id.length, ...Buffer.from(id)]),
+  ];
+  const none: Parameter = [Key.NoDefaultAlpn, []];
+  const elsewhere: Parameter = [Key.Port, u16(8443)];
+  const mandatory = (...keys: number[]): Parameter => [Key.Mandatory, keys.flatMap(u16)];
+  test.each<[string, Buffer, Buffer | null]>([
+    ["over TCP alone as it is", binding(alpn("h2"), elsewhere), binding(alpn("h2"), elsewhere)],
+    ["without QUIC", binding(alpn(...QUIC, "h2"), OUTER, ECH), binding(alpn("h2"))],
+    [
+      "by its default protocol",
+      binding(mandatory(1), alpn(...QUIC), elsewhere),
+      binding(elsewhere),
+    ],
+    ["not at all where it has QUIC alone", binding(alpn(...QUIC), none), null],
+    ["by a protocol that only looks alike", binding(alpn("h30", "h")), binding(alpn("h30", "h"))],
+  ])(
+    "a service of a secret's host is shown %s, that of another name whole",
+    async (_, data, shown) => {
+      for (const hosts of ["api.allowed.test", ".allowed.test"]) {
+        const more = { tls: { ports: new Set<number>(), hosts: setOf(hosts) } };
+        await using open = await lab(publicOnly(), data, more);
+        expect(await got(open)).toEqual(shown === null ? [] : [shown]);
+      }
+      const more = { tls: { ports: new Set<number>(), hosts: setOf("b.test") } };
+      await using other = await lab(publicOnly(), data, more);
+      expect((await got(other)).length).toBe(1);
+    },
+  );
+
+  test("and so is one that is asked for by its port and scheme", async () => {
+    const asked = "_8443._https.api.allowed.test";
+    const more = { tls: { ports: new Set([443]), hosts: setOf("api.allowed.test") } };
+    await using open = await lab(publicOnly(), binding(), more);
+    open.server.behaviour = (_, truth) => ({
+      ...truth,
+      answers: [https(binding(alpn("h3", "h2"), elsewhere), asked)],
+    });
+    const reply = await open.send(queryFor(asked, "UNKNOWN_65"));
+    const { answers = [] } = dnsPacket.decode(Buffer.from(reply ?? []));
+    expect(answers.map((answer) => (answer as { data: Buffer }).data))
+      .toEqual([binding(alpn("h2"), elsewhere)]);
   });
 
   test.each([["10.9.9.9", INNER], ["64:ff9b::a09:909", INNER_6]])(
@@ -102,8 +171,14 @@ test.each<[string, Buffer]>([
   ["a length past the end", binding(ALPN).subarray(0, -1)],
   ["a hint of three bytes", binding([Key.V4, [1, 2, 3]])],
   ["a hint without addresses", binding([Key.V6, []])],
+  ["a protocol that ends early", binding([Key.Alpn, [3, 104, 50]])],
   ["an odd list of mandatory keys", binding([Key.Mandatory, [0]])],
   ["nothing at all", Buffer.of()],
+  ["a port of three bytes", binding(ALPN, [Key.Port, [0, 1, 187]])],
+  ["a target that points to the question", Buffer.from([0, 1, 0xc0, 0x0c])],
+  ["a target that points into itself", Buffer.from([0, 1, 0xc0, 0x00])],
+  ["a target that ends in a pointer", Buffer.from([0, 1, 1, 0x61, 0xc0, 0x0c])],
+  ["an alias that points to the question", Buffer.from([0, 0, 0xc0, 0x0c])],
 ])("a record with %s is left out, whatever the policy", async (_, data) => {
   for (const policy of [publicOnly(), policyOf("deny", "allow@api.allowed.test")]) {
     await using open = await lab(policy, data);

@@ -1,7 +1,8 @@
 import { Buffer } from "node:buffer";
 import { expect, test } from "bun:test";
 import dnsPacket from "dns-packet";
-import { publicOnly } from "../../lib/policy/presets.ts";
+import { publicOnly } from "../../lib/policy/model/presets.ts";
+import { Tripwire } from "../../lib/secret/tripwire.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import {
   a,
@@ -215,4 +216,27 @@ test("too many queries are refused, counted and told once", async () => {
   await clock.pass(1_000);
   expect(lab.events.at(-1)).toMatchObject({ reason: "dns-limit", verdict: "refused", count: 7 });
   expect(rcode(await lab.ask("a.invalid"))).toBe("NXDOMAIN");
+});
+
+test("a placeholder in a question stops it, malformed or not, before its name is judged or anybody asked", async () => {
+  const core = "abcdefghij234567abcdefghij";
+  const text = `sbx-placeholder-${core}`;
+  const carried: string[] = [];
+  await using lab = await openLab(PUBLIC, [API], {
+    tripwire: new Tripwire([{ name: "API_KEY", placeholder: { text, core } }]),
+    onCarried: ([sighting], name) => void carried.push(`${sighting?.name} ${name}`),
+    blocked: setOf(`.${text}.test`),
+  });
+  const refused = await lab.ask(`x.${text}.test`, "A", { additionals: [edns()] });
+  expect([rcode(refused), extendedError(refused)]).toEqual(["REFUSED", "15 secret-violation"]);
+  const transfer = await lab.ask(`${text}.test`, "AXFR");
+  expect(rcode(transfer)).toBe("REFUSED");
+  const twice = Buffer.concat([queryFor(`${text}.test`, "A"), Buffer.alloc(0)]);
+  twice.writeUInt16BE(2, 4); // two questions, of which there is one
+  expect((await lab.send(twice))?.[3]).toBe(0x81); // FORMERR, as without it
+  expect(carried).toEqual([`API_KEY x.${text}.test`, `API_KEY ${text}.test`, "API_KEY "]);
+  expect(lab.events.map(({ verdict, reason }) => `${verdict} ${reason}`))
+    .toEqual(Array(3).fill("refused secret-violation"));
+  expect(dataOf(await lab.ask("api.allowed.test"))).toEqual(["93.184.216.34"]);
+  expect(lab.server.received).toHaveLength(1);
 });

@@ -6,8 +6,8 @@ import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "bun:test";
 import { type Answer, TCP_LIMITS, TcpSessions } from "../../lib/dns/tcp_sessions.ts";
-import { frameTcp, TcpDeframer } from "../../lib/dns/tcp_framing.ts";
-import { MalformedDns } from "../../lib/dns/wire_name.ts";
+import { frameTcp, TcpDeframer } from "../../lib/dns/wire/tcp_framing.ts";
+import { MalformedDns } from "../../lib/dns/wire/wire_name.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 
 /** The guest's end of a connection: what it sends and what it got. */
@@ -201,4 +201,11 @@ test("random bytes in random pieces are messages or the declared error, and noth
       expect(error).toBeInstanceOf(MalformedDns);
     }
   }
+});
+
+test("a message keeps its bytes when the socket reads on into the same memory", () => {
+  const room = Buffer.from(frameTcp(Uint8Array.of(1, 2, 3)));
+  const [message] = new TcpDeframer().push(room);
+  room.fill(0);
+  expect([...message ?? []]).toEqual([1, 2, 3]);
 });

@@ -8,10 +8,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Pins } from "../../lib/dns/pins.ts";
 import { createDns } from "../../lib/dns/service.ts";
 import { createUpstream } from "../../lib/dns/upstream.ts";
-import { compilePolicy } from "../../lib/policy/compile.ts";
 import { type DnsFront, serveDns } from "../support/dns_front.ts";
 import { run, until } from "../support/process.ts";
-import { policyOf } from "./fixture.ts";
+import { nameSnapshot, policyOf } from "./fixture.ts";
 
 /** Types by number and data, for those that the server has no option for. */
 const RAW: Readonly<Record<string, readonly [number, string]>> = {
@@ -101,8 +100,7 @@ beforeAll(async () => {
     ...records,
   ], { stdio: ["ignore", "ignore", "inherit"] });
   const dns = createDns({
-    compiled: () => compilePolicy(policyOf("allow")),
-    hosts: () => new Set(),
+    snapshot: () => nameSnapshot(policyOf("allow")),
     pins: new Pins(),
     upstream: createUpstream({ resolvers: [{ address: "127.0.0.1", port }] }),
   });

@@ -5,8 +5,6 @@ import { Buffer } from "node:buffer";
 import { createSocket } from "node:dgram";
 import { expect, test } from "bun:test";
 import dnsPacket, { type Packet } from "dns-packet";
-import { parseMessage } from "../../lib/dns/decode.ts";
-import { rcodeOf } from "../../lib/dns/message.ts";
 import { addressIn } from "../../lib/dns/rebind.ts";
 import {
   type Ask,
@@ -14,6 +12,8 @@ import {
   NoAnswer,
   type UpstreamOptions,
 } from "../../lib/dns/upstream.ts";
+import { parseMessage } from "../../lib/dns/wire/decode.ts";
+import { rcodeOf } from "../../lib/dns/wire/message.ts";
 import { type Behaviour, DnsServer } from "../support/dns_server.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { a, edns, queryFor } from "./fixture.ts";
@@ -23,7 +23,7 @@ const API = a("api.allowed.test", "93.184.216.34");
 function ask(name = "api.allowed.test"): Ask {
   const [question] = parseMessage(queryFor(name)).questions;
   if (question === undefined) throw new TypeError("no question");
-  return { question, dnssecOk: false, checkingDisabled: false };
+  return { question, dnssecOk: false };
 }
 
 interface Resolvers extends AsyncDisposable {
@@ -83,6 +83,20 @@ test.each([["FORMERR", 1], ["SERVFAIL", 2], ["NOTIMP", 4], ["REFUSED", 5]])(
     expect(await lab.say()).toBe("93.184.216.34");
   },
 );
+
+test("a resolver that says that signatures are wrong settles it: the next one may not look", async () => {
+  const says = (code: number): Behaviour => (query, truth) => ({
+    ...failing(2)(query, truth) as Packet,
+    additionals: [edns(1232, { options: [{ code: 15, data: Buffer.from([0, code]) }] })],
+  });
+  for (const code of [6, 7, 8, 9, 10, 11, 12]) {
+    await using lab = await resolvers([says(code), honest]);
+    expect(await lab.say()).toBe("2");
+    expect(lab.servers[1]?.received).toEqual([]);
+  }
+  await using other = await resolvers([says(22), honest]); // no server of the name's could be reached
+  expect(await other.say()).toBe("93.184.216.34");
+});
 
 test("NXDOMAIN is an answer, and settles it", async () => {
   await using lab = await resolvers([failing(3), honest]);

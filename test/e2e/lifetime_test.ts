@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { processesOf, stateOf } from "../support/host_state.ts";
+import { connectionsAreClosed, processesOf, stateOf } from "../support/host_state.ts";
 import { PRIVATE, PUBLIC } from "../support/places.ts";
 import { run, type Running, until } from "../support/process.ts";
 import { contacts } from "../support/recorder.ts";
@@ -32,11 +32,17 @@ afterEach(() => processesOf(world).forEach(({ pid }) => process.kill(pid, "SIGKI
 /** The promise: whatever ends, the rest has ended this many seconds later. */
 const GONE_WITHIN = 2;
 
-const ROLES = { sbx: /^sbx$/, netstack: /^netstack/, qemu: /^qemu-system/ } as const;
+/** By name, and what it does: netstack is also asked for numbers, and launches QEMU. */
+const ROLES = {
+  sbx: /^sbx /,
+  netstack: /^netstack\S* serve$/,
+  watchdog: /^netstack\S* watch$/,
+  qemu: /^qemu-system/,
+} as const;
 type Role = keyof typeof ROLES;
 
 function pidOf(role: Role): number | undefined {
-  return processesOf(world).find(({ name }) => ROLES[role].test(name))?.pid;
+  return processesOf(world).find(({ name, verb }) => ROLES[role].test(`${name} ${verb}`))?.pid;
 }
 
 /** A guest that talks to a public server without end, and knocks on a private one. */
@@ -82,9 +88,11 @@ describe.each(Object.keys(ROLES) as Role[])("kill -9 of %s", (role) => {
       await until("the end of all", () => processesOf(world).length === 0, GONE_WITHIN);
       const { status, stderr } = await running.ended;
       expect(status).toBe(role === "sbx" ? 137 : 125);
-      if (role !== "sbx") expect(stderr).toMatch(/^sbx: .*(netstack|QEMU|guest)/m);
+      if (role !== "sbx") expect(stderr).toMatch(/^sbx: .*(netstack|QEMU|guest|watchdog)/m);
       expect(stderr).not.toContain("internal error");
-      // Nothing is sent on behalf of a guest that is no more, and the canary was never touched.
+      // Nothing is sent on behalf of a guest that is no more, and the canary was never touched. What the
+      // host's kernel says to close the dead processes' connections is no longer on their behalf.
+      await until("the kernel's last packets", () => connectionsAreClosed(world));
       const before = (await world.internet.report()).packets;
       await new Promise((resolve) => setTimeout(resolve, 300));
       const { packets } = await world.internet.report();

@@ -90,6 +90,36 @@ test("the end of the input is told, and the command's end is not held up by an o
   expect([status, stdout]).toEqual([0, "got one\n"]);
 });
 
+describe("a closed stream is closed for the command", () => {
+  const script = async (command: string, redirection: string) => {
+    const { SBX } = await import("../support/world.ts");
+    const line = `"$0" run -q --no-net -- ${command} ${redirection}`;
+    return await world.run(["sh", "-c", line, SBX], { stdin: "" });
+  };
+
+  test.each(
+    [
+      [">&-", "/bin/echo hi", 1, "write error: Bad file descriptor"],
+      ["<&-", "cat", 1, "Bad file descriptor"],
+      ["2>&-", "sh -c 'echo err >&2 || exit 7'", 7, ""],
+      ["<&- >&- 2>&-", "sh -c 'test ! -e /proc/self/fd/2 && cat || exit 8'", 8, ""],
+    ] as const,
+  )("%s: %s fails with %d", async (redirection, command, status, words) => {
+    const run = await script(command, redirection);
+    expect([run.status, run.stdout]).toEqual([status, ""]);
+    expect(run.stderr).toContain(words);
+    if (words === "") expect(run.stderr).toBe("");
+  });
+
+  test.each(["</dev/null >/dev/null 2>/dev/null", "0<>/dev/null 1<>/dev/null 2<>/dev/null"])(
+    "and a real null device is not: %s",
+    async (redirections) => {
+      const run = await script("sh -c 'cat && /bin/echo hi && /bin/echo err >&2'", redirections);
+      expect([run.status, run.stdout, run.stderr]).toEqual([0, "", ""]);
+    },
+  );
+});
+
 test("whoever stops reading gets no more, and the run ends as a pipe's writer does", async () => {
   const sbx = "$0 run -q --no-net -- yes";
   const { SBX } = await import("../support/world.ts");

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { SbxError } from "../../lib/base/errors.ts";
-import { encodeMessages, MessageReader, parseMessage } from "../../lib/flow/control_codec.ts";
+import { encodeMessage, MessageReader, parseMessage } from "../../lib/flow/control_codec.ts";
 import type { FromNetstack } from "../../lib/flow/control_message.ts";
 import { mutate } from "../support/mutate.ts";
 
@@ -34,7 +34,7 @@ const MESSAGES: readonly FromNetstack[] = [
   { t: "opened", id: 3, dial: "93.184.216.34:443" },
   { t: "opened", id: 4, dial: "[2606:2800:220::34]:443" },
   { t: "closed", id: 3, up: 100, down: 2 ** 40, ms: 12, end: "eof" },
-  { t: "gone", id: 9 },
+  { t: "unheard", id: 11 },
   { t: "limit", what: "flows", count: 12 },
   { t: "published", ref: 1, addr: "127.0.0.1", port: 8080 },
   { t: "publish-failed", ref: 2, code: "EADDRINUSE", message: "address already in use" },
@@ -119,8 +119,9 @@ describe("parseMessage()", () => {
   });
 });
 
-test("encodeMessages() writes one frame a message, in order", () => {
-  const bytes = encodeMessages([{ t: "ping", n: 7 }, { t: "host", addresses: ["10.0.0.1"] }]);
+test("encodeMessage() writes one frame a message", () => {
+  const messages = [{ t: "ping", n: 7 }, { t: "host", addresses: ["10.0.0.1"] }] as const;
+  const bytes = Buffer.concat(messages.map(encodeMessage));
   const wanted = [{ t: "ping", n: 7 }, { t: "host", addresses: ["10.0.0.1"] }].map(frame);
   expect(Buffer.from(bytes)).toEqual(Buffer.concat(wanted));
 });

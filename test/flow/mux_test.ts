@@ -1,6 +1,7 @@
+import { heapStats } from "bun:jsc";
 import { describe, expect, test } from "bun:test";
 import { once } from "node:events";
-import type { ByteChannel, ChannelSink } from "../../lib/base/channel.ts";
+import { Buffer } from "node:buffer";
 import { SbxError } from "../../lib/base/errors.ts";
 import { Mux, type RedirectedFlow } from "../../lib/flow/mux.ts";
 import {
@@ -11,13 +12,14 @@ import {
   FrameType,
   MAX_CREDIT,
 } from "../../lib/flow/mux_frame.ts";
+import type { ByteChannel, ChannelSink } from "../../lib/wire/channel.ts";
 import { mutate } from "../support/mutate.ts";
-import { Buffer } from "node:buffer";
 
 /** netstack's end, in the test's hands. */
 class Netstack implements ByteChannel {
   readonly frames: { type: number; id: number; payload: Uint8Array }[] = [];
   readonly #reader = new FrameReader();
+  room = true;
   #sink: ChannelSink | undefined;
   start(sink: ChannelSink): void {
     this.#sink = sink;
@@ -26,7 +28,11 @@ class Netstack implements ByteChannel {
     for (const frame of this.#reader.push(bytes)) {
       this.frames.push({ ...frame, payload: frame.payload.slice() });
     }
-    return true;
+    return this.room;
+  }
+  drain(): void {
+    this.room = true;
+    this.#sink?.drain();
   }
   close(): void {}
   send(...frames: Uint8Array[]): void {
@@ -57,17 +63,73 @@ function opened(proto = "tcp", credit?: number) {
   const netstack = new Netstack();
   const flows: RedirectedFlow[] = [];
   let error: SbxError | undefined;
-  new Mux(netstack, (flow) => flows.push(flow), (reason) => error = reason);
+  const mux = new Mux(netstack, (flow) => flows.push(flow), (reason) => error = reason);
   netstack.send(encodeFrame(FrameType.Open, 5, OPEN(proto, credit)));
   const [flow] = flows;
   if (flow === undefined) throw new Error("not opened");
-  return { netstack, flow, failed: () => error };
+  return { netstack, flow, mux, failed: () => error };
 }
 
 function streamOf(flow: RedirectedFlow) {
   if (flow.kind !== "stream") throw new Error("no stream");
   return flow.stream;
 }
+
+describe("a redirected flow of datagrams", () => {
+  const datagramsOf = (flow: RedirectedFlow) => {
+    if (flow.kind !== "datagrams") throw new Error("no datagrams");
+    return flow.datagrams;
+  };
+
+  test("is refused and ended by frames of its own, and its end is told once", async () => {
+    const { netstack, flow } = opened("udp");
+    const datagrams = datagramsOf(flow);
+    const heard: string[] = [];
+    datagrams.onDatagram = (bytes) => heard.push(Buffer.from(bytes).toString());
+    datagrams.onClose = () => heard.push("closed");
+    netstack.send(encodeFrame(FrameType.Data, 5, Buffer.from("one")));
+    datagrams.send(Buffer.alloc(0));
+    datagrams.refuse();
+    datagrams.end();
+    datagrams.end();
+    netstack.send(encodeFrame(FrameType.Data, 5, Buffer.from("two")));
+    netstack.send(encodeFrame(FrameType.Reset, 5));
+    await turn();
+    expect(heard).toEqual(["one", "closed"]);
+    const types = netstack.frames.map(({ type }) => type);
+    expect(types).toEqual([FrameType.Data, FrameType.Eof, FrameType.Reset]);
+  });
+
+  test("hears of its end from netstack, and says so when netstack is behind", async () => {
+    const { netstack, flow } = opened("udp");
+    const datagrams = datagramsOf(flow);
+    let closed = 0;
+    datagrams.onClose = () => closed++;
+    netstack.room = false;
+    datagrams.send(Buffer.from("x"));
+    await turn();
+    expect(datagrams.congested).toBe(true);
+    netstack.drain();
+    expect(datagrams.congested).toBe(false);
+    netstack.send(encodeFrame(FrameType.Reset, 5));
+    expect(closed).toBe(1);
+  });
+
+  test("is cut with all others, streams among them", async () => {
+    const { netstack, flow, mux } = opened("udp");
+    let closed = 0;
+    datagramsOf(flow).onClose = () => closed++;
+    mux.cutAll();
+    await turn();
+    expect([closed, netstack.frames.map(({ type }) => type)]).toEqual([1, [FrameType.Reset]]);
+    const other = opened();
+    const { stream } = other.flow as RedirectedFlow & { kind: "stream" };
+    other.mux.cutAll();
+    await turn();
+    expect([stream.destroyed, other.netstack.frames.map(({ type }) => type)])
+      .toEqual([true, [FrameType.Reset]]);
+  });
+});
 
 describe("a redirected stream", () => {
   test("carries bytes both ways and closes each direction by itself", async () => {
@@ -140,6 +202,11 @@ describe("a redirected stream", () => {
       [encodeFrame(FrameType.Open, 6, OPEN("tcp", MAX_CREDIT + 1))],
     ],
     ["an open of a flow that is open", [encodeFrame(FrameType.Open, 5, OPEN("tcp"))]],
+    ["no bytes of a stream", [encodeFrame(FrameType.Data, 5)]],
+    ["a second end", [encodeFrame(FrameType.Eof, 5), encodeFrame(FrameType.Eof, 5)]],
+    ["an end with bytes", [encodeFrame(FrameType.Eof, 5, Uint8Array.of(1))]],
+    ["a reset with bytes", [encodeFrame(FrameType.Reset, 5, Uint8Array.of(1))]],
+    ["credit of no number", [encodeFrame(FrameType.Credit, 5, Uint8Array.of(1))]],
     ["an unknown type", [Uint8Array.of(9, 0, 0, 0, 0, 0, 0, 5)]],
   ])("ends the channel on %s", (_what, frames) => {
     const { netstack, failed } = opened();
@@ -147,6 +214,37 @@ describe("a redirected stream", () => {
     expect(failed()).toBeInstanceOf(SbxError);
   });
 });
+
+/** Counted where the runtime keeps them: what is held for each byte is the cost, not its time. */
+function buffers(): number {
+  Bun.gc(true);
+  const { objectTypeCounts } = heapStats();
+  return (objectTypeCounts.Buffer ?? 0) + (objectTypeCounts.Uint8Array ?? 0);
+}
+
+test.each(["unread", "paused"])(
+  "single bytes cost no object each while they are %s",
+  async (how) => {
+    const { netstack, flow, failed } = opened();
+    const stream = streamOf(flow);
+    const chunks: Uint8Array[] = [];
+    if (how === "paused") {
+      stream.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+      await turn();
+      stream.pause();
+    }
+    const before = buffers();
+    const frame = encodeFrame(FrameType.Data, 5, Uint8Array.of(7));
+    for (let sent = 0; sent < MAX_CREDIT; sent++) netstack.send(frame);
+    await turn();
+    expect(buffers() - before).toBeLessThan(1_000);
+    expect(failed()).toBeUndefined();
+    stream.on("data", (chunk: Uint8Array) => how === "unread" && chunks.push(chunk));
+    stream.resume();
+    while (chunks.reduce((sum, { length }) => sum + length, 0) < MAX_CREDIT) await turn();
+    expect(Buffer.concat(chunks).every((byte) => byte === 7)).toBe(true);
+  },
+);
 
 test("a redirected datagram flow keeps datagrams apart", async () => {
   const { netstack, flow } = opened("udp");

@@ -8,7 +8,7 @@ import {
   encodeAgentFrame,
   Kind,
   MAX_DATA,
-} from "../../lib/guest/agent_frame.ts";
+} from "../../lib/guest/agent/frame.ts";
 
 interface Vector {
   readonly name: string;

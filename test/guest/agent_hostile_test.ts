@@ -7,14 +7,14 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import { Duplex, duplexPair } from "node:stream";
 import { SbxError } from "../../lib/base/errors.ts";
-import { Agent } from "../../lib/guest/agent.ts";
+import { Agent } from "../../lib/guest/agent/client.ts";
 import {
   encodeAgentFrame,
   Kind,
   MAX_DATA,
   type Stream,
   WINDOW,
-} from "../../lib/guest/agent_frame.ts";
+} from "../../lib/guest/agent/frame.ts";
 
 const COMMANDS = 8;
 const COMMAND = { argv: ["true"], env: {}, stdin: true };

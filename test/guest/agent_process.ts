@@ -10,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import type { Duplex } from "node:stream";
-import { Agent } from "../../lib/guest/agent.ts";
+import { Agent } from "../../lib/guest/agent/client.ts";
 import type { ExecSpec, GuestProcess } from "../../lib/guest/guest.ts";
 
 const SOURCE = new URL("../../vendor/agent", import.meta.url).pathname;
@@ -31,7 +31,12 @@ export class Agents {
   start(): { readonly agent: Agent; readonly child: ChildProcess; readonly port: Duplex } {
     const child = spawn(join(this.home, "agent"), ["--serve-fd", "3"], {
       stdio: ["ignore", "ignore", "pipe", "pipe"],
-      env: { HOME: this.home },
+      env: {
+        HOME: this.home,
+        PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        SHELL: "/bin/sh",
+        LANG: "C.UTF-8",
+      },
     });
     this.#children.push(child);
     const port = child.stdio[3] as unknown as Duplex;

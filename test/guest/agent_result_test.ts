@@ -4,8 +4,9 @@ import {
   commandFailure,
   commandStatus,
   fileInfo,
+  loopbackServer,
   parseResult,
-} from "../../lib/guest/agent_result.ts";
+} from "../../lib/guest/agent/result.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 const malformed = expect.objectContaining({ code: "PROTOCOL" });
@@ -84,6 +85,33 @@ test("fileInfo() takes what a file can be", () => {
     const wrong of [{ kind: "socket" }, { size: -1 }, { mode: 0o1000 }, { modifiedMs: "today" }]
   ) {
     expect(thrown(() => fileInfo({ ...info, ...wrong }))).toEqual(malformed);
+  }
+});
+
+test("loopbackServer() takes an address of the loopback, and a port if there is one", () => {
+  expect(loopbackServer({})).toBeNull();
+  expect(loopbackServer({ at: "127.0.0.53" })).toEqual({ at: "127.0.0.53" });
+  expect(loopbackServer({ at: "::1", port: 65_535 })).toEqual({ at: "::1", port: 65_535 });
+  for (
+    const fields of [
+      { port: 80 },
+      { at: null },
+      { at: 2130706433 },
+      { at: "" },
+      { at: "localhost" },
+      { at: "127.0.0.1\u001b[2J" },
+      { at: "192.168.127.2" },
+      { at: "0.0.0.0" },
+      { at: "::", port: 80 },
+      { at: "::1", port: 0 },
+      { at: "::1", port: -1 },
+      { at: "::1", port: 65_536 },
+      { at: "::1", port: 80.5 },
+      { at: "::1", port: "80" },
+      { at: "::1", port: null },
+    ]
+  ) {
+    expect(thrown(() => loopbackServer(fields)), JSON.stringify(fields)).toEqual(malformed);
   }
 });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { Agents, feed, outcome, shell, text } from "./agent_process.ts";
-import type { Agent } from "../../lib/guest/agent.ts";
+import type { Agent } from "../../lib/guest/agent/client.ts";
 import type { GuestProcess } from "../../lib/guest/guest.ts";
+import { Agents, feed, outcome, shell, text } from "./agent_process.ts";
 
 let agents: Agents;
 let agent: Agent;

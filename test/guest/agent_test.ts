@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
+import type { Agent } from "../../lib/guest/agent/client.ts";
+import { WINDOW } from "../../lib/guest/agent/frame.ts";
 import { Agents, bytes, feed, outcome, shell, text } from "./agent_process.ts";
-import type { Agent } from "../../lib/guest/agent.ts";
-import { WINDOW } from "../../lib/guest/agent_frame.ts";
 
 let agents: Agents;
 let agent: Agent;
@@ -52,6 +54,20 @@ test("input comes back byte for byte, and its end ends the command", async () =>
 
 test("without stdin a command reads an empty input", async () => {
   expect(await outcome(agent.exec(shell("cat; echo end")))).toMatchObject({ stdout: "end\n" });
+});
+
+test("a stream that is closed for a command fails there, and the others work", async () => {
+  const hi = { argv: ["/bin/echo", "hi"], env: {}, stdin: false } as const;
+  const unwritten = await outcome(agent.exec({ ...hi, closed: [1] }));
+  expect(unwritten).toMatchObject({ stdout: "", code: 1 });
+  expect(unwritten.stderr).toContain("write error: Bad file descriptor");
+  const unread = await outcome(agent.exec({ argv: ["cat"], env: {}, stdin: true, closed: [0] }));
+  expect(unread).toMatchObject({ stdout: "", code: 1 });
+  expect(unread.stderr).toContain("Bad file descriptor");
+  const said = shell("echo out; echo err >&2 || echo unsaid", { closed: [2] });
+  expect(await outcome(agent.exec(said))).toEqual({ stdout: "out\nunsaid\n", stderr: "", code: 0 });
+  const none = shell("ls /proc/self/fd >/dev/full || exit 9", { closed: [0, 1, 2] });
+  expect(await outcome(agent.exec(none))).toEqual({ stdout: "", stderr: "", code: 9 });
 });
 
 test("a command that stops reading makes writers fail", async () => {
@@ -209,6 +225,25 @@ test("files that cannot be used say why", async () => {
     /no such file or directory/,
   );
   expect(existsSync(missing)).toBeFalse();
+});
+
+test("servers on the loopback are found, and without a network nothing leads to them", async () => {
+  for (const at of ["127.0.0.1", "::1"]) {
+    const server = createServer().listen(0, at);
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    expect(await agent.reach({ port, forward: false, avoid: [] })).toEqual({ at });
+    const refused = agent.reach({ port, forward: true, avoid: [] });
+    await expect(refused).rejects.toThrow("Cannot reach a server in the guest: the guest has no");
+    server.close();
+    await once(server, "close");
+    expect(await agent.reach({ port, forward: true, avoid: [] })).toBeNull();
+  }
+  const everywhere = createServer().listen(0, "0.0.0.0");
+  await once(everywhere, "listening");
+  const { port } = everywhere.address() as AddressInfo;
+  expect(await agent.reach({ port, forward: false, avoid: [] })).toBeNull();
+  everywhere.close();
 });
 
 test("when the agent dies, everything fails with GUEST_LOST", async () => {

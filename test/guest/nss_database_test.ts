@@ -3,10 +3,10 @@ import { Buffer } from "node:buffer";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { nssEntries } from "../../lib/guest/nss_database.ts";
+import { nssEntries } from "../../lib/guest/root/nss_database.ts";
 import { makeDatabase } from "../../lib/host/sqlite.ts";
-import { makeAuthority } from "../../lib/tls/authority.ts";
-import { Leaves } from "../../lib/tls/leaves.ts";
+import { makeAuthority } from "../../lib/tls/authority/authority.ts";
+import { Leaves } from "../../lib/tls/authority/leaves.ts";
 import { run } from "../support/process.ts";
 
 let home = "";
@@ -20,7 +20,7 @@ const certutil = (directory: string, ...args: readonly string[]) =>
 
 test("NSS trusts the authority for servers and for nothing else, and goes on to use the database", async () => {
   const [ours, other] = [await makeAuthority(), await makeAuthority()];
-  const entries = await nssEntries([ours.authority.certificateDer], makeDatabase);
+  const entries = await nssEntries([ours.authority.certificateDer], "/root", makeDatabase);
   const directory = join(home, "nssdb");
   mkdirSync(directory);
   for (const { path, data = new Uint8Array() } of entries.slice(0, 2)) {
@@ -44,13 +44,13 @@ test("NSS trusts the authority for servers and for nothing else, and goes on to 
 
 test("a guest whose TLS is left alone gets no database", async () => {
   const make = () => Promise.reject(new Error("nobody asks for one"));
-  expect(await nssEntries([], make)).toEqual([]);
+  expect(await nssEntries([], "/root", make)).toEqual([]);
 });
 
 test("the databases hold no key", async () => {
   const { authority, keyPem } = await makeAuthority();
   const key = Buffer.from(keyPem.replace(/-----[^-]*-----/g, ""), "base64").subarray(36, 68);
-  for (const { data } of await nssEntries([authority.certificateDer], makeDatabase)) {
+  for (const { data } of await nssEntries([authority.certificateDer], "/root", makeDatabase)) {
     expect(Buffer.from(data ?? []).includes(key)).toBe(false);
   }
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { SbxError } from "../../lib/base/errors.ts";
-import { type MachineSpec, qemuArgv } from "../../lib/guest/qemu_args.ts";
+import { type MachineSpec, qemuArgv } from "../../lib/guest/qemu/args.ts";
 import { assetPath } from "../../lib/host/assets.ts";
 
 const SPEC: MachineSpec = {
@@ -49,7 +49,7 @@ test("QEMU confines itself, adds nothing of its own, and has a network only when
     );
     expect(argv.join(" ")).not.toMatch(/-netdev|virtio-net/);
   }
-  const network = { fd: 4, mac: "52:54:00:00:00:02" };
+  const network = { cable: { fd: 4 }, mac: "52:54:00:00:00:02" };
   expect(valueOf("-netdev", { network })).toContain("addr.str=4");
 });
 

@@ -2,16 +2,19 @@ import { beforeAll, expect, test } from "bun:test";
 import { createHash, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
 import { Buffer } from "node:buffer";
-import { trustStore } from "../../lib/guest/keystore.ts";
-import type { TarEntry } from "../../lib/guest/tar.ts";
+import { trustStore } from "../../lib/guest/root/keystore.ts";
+import type { TarEntry } from "../../lib/guest/root/tar.ts";
 import {
   AUTHORITY,
   BUNDLE,
   bytesOf,
   TRUST_VARIABLES,
   trustEntries,
-} from "../../lib/guest/trust.ts";
-import { type FreshAuthority, makeAuthority } from "../../lib/tls/authority.ts";
+} from "../../lib/guest/root/trust.ts";
+import { findTrustStores } from "../../lib/guest/root/trust_stores.ts";
+import { type FreshAuthority, makeAuthority } from "../../lib/tls/authority/authority.ts";
+
+const STORES = findTrustStores();
 
 let fresh: FreshAuthority;
 beforeAll(async () => {
@@ -26,16 +29,22 @@ const certificatesIn = (text: string) => text.match(/-----BEGIN CERTIFICATE/g)?.
 
 test("the bundle has every root once and the authority, and only that knows the authority", async () => {
   const roots = [...rootCertificates, `\n${rootCertificates[0]}\n`];
-  const without = await trustEntries({ roots });
+  const without = await trustEntries({ roots }, STORES);
   expect(certificatesIn(textAt(without, BUNDLE))).toBe(rootCertificates.length);
   expect(without.some(({ path }) => /sbx|firefox|chrom/.test(path))).toBe(false);
-  const entries = await trustEntries({ roots, authority: [fresh.authority.certificatePem] });
+  const entries = await trustEntries(
+    { roots, authority: [fresh.authority.certificatePem] },
+    STORES,
+  );
   expect(certificatesIn(textAt(entries, BUNDLE))).toBe(rootCertificates.length + 1);
   expect(textAt(entries, AUTHORITY)).toBe(fresh.authority.certificatePem);
 });
 
 test("no entry has a key, whatever it is for", async () => {
-  const entries = await trustEntries({ roots: [], authority: [fresh.authority.certificatePem] });
+  const entries = await trustEntries(
+    { roots: [], authority: [fresh.authority.certificatePem] },
+    STORES,
+  );
   const key = bytesOf(fresh.keyPem);
   for (const { data = new Uint8Array() } of entries) {
     expect(Buffer.from(data).toString("latin1")).not.toContain("PRIVATE KEY");
@@ -45,7 +54,10 @@ test("no entry has a key, whatever it is for", async () => {
 });
 
 test("browsers are told by policy where the authority is", async () => {
-  const entries = await trustEntries({ roots: [], authority: [fresh.authority.certificatePem] });
+  const entries = await trustEntries(
+    { roots: [], authority: [fresh.authority.certificatePem] },
+    STORES,
+  );
   const chromium = JSON.parse(textAt(entries, "/etc/chromium/policies/managed/sbx.json"));
   expect(new X509Certificate(Buffer.from(chromium.CACertificates[0], "base64")).fingerprint256)
     .toBe(new X509Certificate(fresh.authority.certificatePem).fingerprint256);
@@ -54,7 +66,10 @@ test("browsers are told by policy where the authority is", async () => {
 });
 
 test("every variable names a file that is there", async () => {
-  const entries = await trustEntries({ roots: [], authority: [fresh.authority.certificatePem] });
+  const entries = await trustEntries(
+    { roots: [], authority: [fresh.authority.certificatePem] },
+    STORES,
+  );
   const paths = new Set(entries.map(({ path }) => path));
   for (const path of Object.values(TRUST_VARIABLES)) expect(paths).toContain(path);
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import { setImmediate } from "node:timers";
+import { PASS } from "../../lib/http/gate.ts";
 import { relay } from "../../lib/http/relay.ts";
 import { acceptOf } from "../../lib/http/websocket.ts";
 import { head } from "./conversation.ts";
@@ -26,8 +27,8 @@ function stalled() {
     guest: guestSide,
     upstream: { kind: "open", stream: serverSide },
     protocol: "http/1.1",
-    destination: { host: "api.allowed.test", port: 443 },
-    judge: () => null,
+    destination: { scheme: "https", host: "api.allowed.test", port: 443 },
+    gate: () => PASS,
     onExchange: () => {},
   });
   guest.on("error", () => {});

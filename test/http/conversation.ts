@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import type { Duplex } from "node:stream";
 import type { Exchange, RelayEnd, RequestLine } from "../../lib/http/exchange.ts";
+import { judging } from "../../lib/http/gate.ts";
 import { relay, type RelaySpec } from "../../lib/http/relay.ts";
 import { pair } from "./pair.ts";
 
@@ -80,11 +81,11 @@ export function converse(spec: Partial<RelaySpec> = {}): Conversation {
     guest: guestSide,
     upstream: { kind: "open", stream: serverSide },
     protocol: "http/1.1",
-    destination: { host: "api.allowed.test", port: 443 },
-    judge: (request) => {
+    destination: { scheme: "https", host: "api.allowed.test", port: 443 },
+    gate: judging((request) => {
       judged.push(request);
       return null;
-    },
+    }),
     onExchange: (exchange) => exchanges.push(exchange),
     onEnd: (end) => ends.push(end),
     ...spec,

@@ -1,9 +1,21 @@
 import { describe, expect, test } from "bun:test";
+import { judging } from "../../lib/http/gate.ts";
 import { converse, head } from "./conversation.ts";
 
 const HOST = "Host: api.allowed.test";
 const GET = head("GET /a?b=c HTTP/1.1", HOST, "X-One: 1");
 const OK = head("HTTP/1.1 200 OK", "Content-Length: 2") + "hi";
+
+test("a response's length is sent on as it is understood, of HEAD as well", async () => {
+  for (const [method, status] of [["GET", 200], ["HEAD", 200], ["GET", 304]]) {
+    const { guest, server } = converse();
+    guest.say(head(`${method} / HTTP/1.1`, HOST));
+    await server.hears("\r\n\r\n");
+    const body = method === "GET" && status === 200 ? "01234567" : "";
+    server.say(head(`HTTP/1.1 ${status} OK`, "Content-Length: 008") + body);
+    await guest.hears(head(`HTTP/1.1 ${status} OK`, "Content-Length: 8") + body);
+  }
+});
 
 describe("an exchange", () => {
   test("goes through, and is told about without its query", async () => {
@@ -96,6 +108,21 @@ describe("an exchange", () => {
       "an empty line before a request",
       "\r\n" + head("GET / HTTP/1.1", HOST),
       head("GET / HTTP/1.1", HOST),
+    ],
+    [
+      "three empty lines before a request",
+      "\r\n\r\n\r\n" + head("GET / HTTP/1.1", HOST),
+      head("GET / HTTP/1.1", HOST),
+    ],
+    [
+      "a Host in the letters that its guest wrote",
+      head("GET / HTTP/1.1", "Host: API.Allowed.TEST:443"),
+      head("GET / HTTP/1.1", "Host: API.Allowed.TEST:443"),
+    ],
+    [
+      "a length as it is understood",
+      head("POST / HTTP/1.1", HOST, "Content-Length: 0010") + "0123456789",
+      head("POST / HTTP/1.1", HOST, "Content-Length: 10") + "0123456789",
     ],
   ])("sends on %s", async (_what, request, atServer) => {
     const { guest, server } = converse();
@@ -269,8 +296,8 @@ function REDIRECT() {
 describe("on a connection to nobody in particular", () => {
   test("each request is judged by the host that it states itself", async () => {
     const { guest, server, exchanges } = converse({
-      destination: { host: null, port: 80 },
-      judge: ({ host }) => host === "bad.allowed.test" ? { reason: "rule" } : null,
+      destination: { scheme: "https", host: null, port: 80 },
+      gate: judging(({ host }) => host === "bad.allowed.test" ? { reason: "rule" } : null),
     });
     for (const host of ["api.allowed.test", "files.allowed.test:80"]) {
       guest.say(head("GET / HTTP/1.1", `Host: ${host}`));
@@ -289,7 +316,7 @@ describe("on a connection to nobody in particular", () => {
   });
 
   test("a request for another port is still for another server", async () => {
-    const { guest } = converse({ destination: { host: null, port: 80 } });
+    const { guest } = converse({ destination: { scheme: "https", host: null, port: 80 } });
     guest.say(head("GET / HTTP/1.1", "Host: api.allowed.test:443"));
     expect(await guest.over()).toContain("sbx-reason: host-mismatch\r\n");
   });
@@ -309,7 +336,7 @@ describe("requests sent ahead", () => {
 
   test("are judged one by one: what is refused ends the connection after what was served", async () => {
     const { guest, server, exchanges } = converse({
-      judge: ({ path }) => path === "/3" ? { reason: "rule", detail: "rule 4" } : null,
+      gate: judging(({ path }) => path === "/3" ? { reason: "rule", detail: "rule 4" } : null),
     });
     guest.say([1, 2, 3, 4].map((n) => head(`GET /${n} HTTP/1.1`, HOST)).join(""));
     for (const n of [1, 2]) {

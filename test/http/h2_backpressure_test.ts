@@ -7,8 +7,9 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import * as http2 from "node:http2";
 import process from "node:process";
-import { Code } from "../../lib/http/h2_frame.ts";
-import { FROM_GUEST, FROM_UPSTREAM } from "../../lib/http/h2_relay.ts";
+import { PASS } from "../../lib/http/gate.ts";
+import { Code } from "../../lib/http/h2/frame.ts";
+import { FROM_GUEST, FROM_UPSTREAM } from "../../lib/http/h2/relay.ts";
 import { relay } from "../../lib/http/relay.ts";
 import { converse, GET, POST } from "./h2_conversation.ts";
 import { type H2Peer, settle } from "./h2_peer.ts";
@@ -115,8 +116,8 @@ test("16 MiB go up and down at once, through windows of every size", async () =>
     guest: guestSide,
     upstream: { kind: "open", stream: upstream },
     protocol: "h2",
-    destination: { host: "api.allowed.test", port: 443 },
-    judge: () => null,
+    destination: { scheme: "https", host: "api.allowed.test", port: 443 },
+    gate: () => PASS,
     onExchange: () => {},
   });
   const client = http2.connect("https://api.allowed.test", {

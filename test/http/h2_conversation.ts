@@ -4,6 +4,7 @@
  * @module
  */
 import type { Exchange, RelayEnd } from "../../lib/http/exchange.ts";
+import { PASS } from "../../lib/http/gate.ts";
 import { relay, type RelaySpec } from "../../lib/http/relay.ts";
 import { H2Peer } from "./h2_peer.ts";
 import { pair } from "./pair.ts";
@@ -34,8 +35,8 @@ export function silent(spec: Partial<RelaySpec> = {}): H2Conversation {
     guest: guestSide,
     upstream: { kind: "open", stream: serverSide },
     protocol: "h2",
-    destination: { host: "api.allowed.test", port: 443 },
-    judge: () => null,
+    destination: { scheme: "https", host: "api.allowed.test", port: 443 },
+    gate: () => PASS,
     onExchange: (exchange) => exchanges.push(exchange),
     onEnd: (end) => ends.push(end),
     ...spec,

@@ -8,9 +8,10 @@ import * as http2 from "node:http2";
 import type { Duplex } from "node:stream";
 import { HTTP_LIMITS } from "../../lib/http/exchange.ts";
 import type { Field } from "../../lib/http/fields.ts";
-import { HpackDecoder } from "../../lib/http/hpack_decoder.ts";
-import { HpackEncoder } from "../../lib/http/hpack_encoder.ts";
-import { decodeHuffman } from "../../lib/http/huffman.ts";
+import { judging } from "../../lib/http/gate.ts";
+import { HpackDecoder } from "../../lib/http/hpack/decoder.ts";
+import { HpackEncoder } from "../../lib/http/hpack/encoder.ts";
+import { decodeHuffman } from "../../lib/http/hpack/huffman.ts";
 import { MalformedHttp } from "../../lib/http/malformed.ts";
 import { relay } from "../../lib/http/relay.ts";
 import { mutate } from "../support/mutate.ts";
@@ -176,11 +177,11 @@ test(
         guest: guestSide,
         upstream: { kind: "open", stream: upstream },
         protocol: "h2",
-        destination: { host: "api.allowed.test", port: 443 },
-        judge: ({ method, host, path }) => {
+        destination: { scheme: "https", host: "api.allowed.test", port: 443 },
+        gate: judging(({ method, host, path }) => {
           judged.push(`${method} ${host} ${path}`);
           return null;
-        },
+        }),
         onExchange: () => {},
       });
       guest.on("error", () => {}).resume();

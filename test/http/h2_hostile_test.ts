@@ -13,8 +13,8 @@ import {
   frameHeader,
   FrameType,
   PREFACE,
-} from "../../lib/http/h2_frame.ts";
-import { HpackEncoder } from "../../lib/http/hpack_encoder.ts";
+} from "../../lib/http/h2/frame.ts";
+import { HpackEncoder } from "../../lib/http/hpack/encoder.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { converse, GET, POST, silent } from "./h2_conversation.ts";
 import { settle } from "./h2_peer.ts";

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import type { Buffer } from "node:buffer";
 import { Budget } from "../../lib/http/budget.ts";
-import { Code, H2Error } from "../../lib/http/h2_frame.ts";
-import { Inflow } from "../../lib/http/h2_inflow.ts";
+import { Code, H2Error } from "../../lib/http/h2/frame.ts";
+import { Inflow } from "../../lib/http/h2/inflow.ts";
 
 /** An inflow of 1,000 bytes that may borrow 500 of `budget`, and the credit that it gave. */
 function inflow(budget: Budget) {

@@ -17,9 +17,9 @@ import {
   FrameReader,
   FrameType,
   PREFACE,
-} from "../../lib/http/h2_frame.ts";
-import { HpackDecoder } from "../../lib/http/hpack_decoder.ts";
-import { HpackEncoder } from "../../lib/http/hpack_encoder.ts";
+} from "../../lib/http/h2/frame.ts";
+import { HpackDecoder } from "../../lib/http/hpack/decoder.ts";
+import { HpackEncoder } from "../../lib/http/hpack/encoder.ts";
 
 export type Heard =
   | { type: "headers"; stream: number; fields: Record<string, string>; end: boolean }
@@ -120,7 +120,7 @@ export class H2Peer {
     );
   }
 
-  #take({ type, flags, stream, payload }: import("../../lib/http/h2_frame.ts").Frame): void {
+  #take({ type, flags, stream, payload }: import("../../lib/http/h2/frame.ts").Frame): void {
     const end = (flags & Flag.EndStream) !== 0;
     const ack = end;
     switch (type) {
@@ -156,4 +156,15 @@ export class H2Peer {
 /** Lets everything in memory arrive. */
 export async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The content that was heard on a stream. */
+export function contentOn(peer: H2Peer, stream: number): string {
+  return peer.on(stream).map((one) => one.type === "data" ? one.text : "").join("");
+}
+
+/** The same, once the stream has ended. */
+export async function ends(peer: H2Peer, stream: number): Promise<string> {
+  while (!peer.on(stream).some((one) => "end" in one && one.end)) await settle();
+  return contentOn(peer, stream);
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Code, Setting } from "../../lib/http/h2_frame.ts";
+import { judging } from "../../lib/http/gate.ts";
+import { Code, Setting } from "../../lib/http/h2/frame.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { converse, GET, POST } from "./h2_conversation.ts";
 import { settle } from "./h2_peer.ts";
@@ -57,6 +58,20 @@ describe("a stream", () => {
       down: 5,
       ms: expect.any(Number),
     }]);
+  });
+
+  test("goes through with its authority in the guest's letters, and lengths as they are understood", async () => {
+    const { guest, server } = await converse();
+    guest.headers(1, { ...POST, ":authority": "API.Allowed.test", "content-length": "05" }, false);
+    guest.data(1, "hello", true);
+    expect((await server.hears("headers")).fields).toEqual({
+      ...POST,
+      ":authority": "API.Allowed.test",
+      "content-length": "5",
+    });
+    server.headers(1, { ":status": "200", "content-length": "003" }, false);
+    server.data(1, "bye", true);
+    expect((await guest.hears("headers")).fields).toMatchObject({ "content-length": "3" });
   });
 
   test("carries interim responses, content both ways at once, and trailers both ways", async () => {
@@ -155,7 +170,7 @@ describe("a stream", () => {
 describe("a refusal", () => {
   test("of policy is a page on its stream, and others go on", async () => {
     const { guest, server, exchanges } = await converse({
-      judge: ({ path }) => path === "/no" ? { reason: "rule", detail: "rule 4" } : null,
+      gate: judging(({ path }) => path === "/no" ? { reason: "rule", detail: "rule 4" } : null),
     });
     guest.headers(1, { ...POST, ":path": "/no" }, false);
     const { fields } = await guest.hears("headers", ({ stream }) => stream === 1);

@@ -6,6 +6,7 @@
  */
 import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers";
+import type { SessionEnds } from "../../lib/tls/session/session.ts";
 
 type Done = (error?: Error | null) => void;
 
@@ -45,6 +46,30 @@ class End extends Duplex {
       else this.#resume = done;
     });
   }
+}
+
+/** As the plain bytes inside a TLS session: an end without close_notify is another end. */
+export class SessionEnd extends End implements SessionEnds {
+  fault: SessionEnds["fault"] = null;
+
+  endCut(): void {
+    if (this.peer instanceof SessionEnd) this.peer.fault = "cut";
+    this.end();
+  }
+
+  /** A record that does not decrypt. */
+  breakRecord(): void {
+    if (this.peer instanceof SessionEnd) this.peer.fault = "broken";
+    this.end();
+  }
+}
+
+/** The two ends of a new TLS session. */
+export function sessionPair(): [SessionEnd, SessionEnd] {
+  const [one, other] = [new SessionEnd(), new SessionEnd()];
+  one.peer = other;
+  other.peer = one;
+  return [one, other];
 }
 
 /** The two ends of a new connection. */

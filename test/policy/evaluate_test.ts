@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { compilePolicy } from "../../lib/policy/compile.ts";
-import { evaluate } from "../../lib/policy/evaluate.ts";
-import { evaluateName } from "../../lib/policy/evaluate_name.ts";
-import { parseFlow } from "../../lib/policy/flow_text.ts";
-import { fixedPins } from "../../lib/policy/fixed_pins.ts";
-import { parsePolicyFile } from "../../lib/policy/load.ts";
-import type { FlowQuery } from "../../lib/policy/policy.ts";
-import { allowAll, none, presetNamed, publicOnly } from "../../lib/policy/presets.ts";
+import { compilePolicy } from "../../lib/policy/decide/compile.ts";
+import { evaluate } from "../../lib/policy/decide/evaluate.ts";
+import { evaluateName } from "../../lib/policy/decide/evaluate_name.ts";
+import { parsePolicyFile } from "../../lib/policy/file/load.ts";
+import { fixedPins } from "../../lib/policy/model/fixed_pins.ts";
+import type { FlowQuery } from "../../lib/policy/model/policy.ts";
+import { allowAll, none, presetNamed, publicOnly } from "../../lib/policy/model/presets.ts";
+import { parseFlow } from "../../lib/policy/text/flow_text.ts";
 
 const HOSTS = new Set(["192.168.127.1", "151.101.9.2", "2606:4700:9::2", "127.0.0.1"]);
 

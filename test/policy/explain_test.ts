@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { compilePolicy } from "../../lib/policy/compile.ts";
-import { explain, walkLines } from "../../lib/policy/explain.ts";
-import { explainName, nameWalkLines } from "../../lib/policy/explain_name.ts";
-import { fixedPins } from "../../lib/policy/fixed_pins.ts";
-import { parsePolicyFile } from "../../lib/policy/load.ts";
-import type { FlowQuery } from "../../lib/policy/policy.ts";
+import { compilePolicy } from "../../lib/policy/decide/compile.ts";
+import { explain, walkLines } from "../../lib/policy/decide/explain.ts";
+import { explainName, nameWalkLines } from "../../lib/policy/decide/explain_name.ts";
+import { parsePolicyFile } from "../../lib/policy/file/load.ts";
+import { fixedPins } from "../../lib/policy/model/fixed_pins.ts";
+import type { FlowQuery } from "../../lib/policy/model/policy.ts";
 
 const { policy } = parsePolicyFile(
   `
@@ -70,7 +70,7 @@ test("a walk says why a special address is not opened", () => {
     "deny: rule 4, deny@private",
   ]);
   expect(lines({ address: "255.255.255.255", port: 9 }).at(-1))
-    .toBe("deny: nothing can be reached at 255.255.255.255");
+    .toBe("deny: unroutable, nothing can be reached at this address");
 });
 
 test("a walk of a name tells which rules have a say", () => {

@@ -1,9 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { SbxError } from "../../lib/base/errors.ts";
 import { parseCidr } from "../../lib/base/address.ts";
-import { formatRule, parseRule, parseShortRule, parseTarget } from "../../lib/policy/grammar.ts";
-import type { Rule } from "../../lib/policy/policy.ts";
+import { SbxError } from "../../lib/base/errors.ts";
+import type { Rule } from "../../lib/policy/model/policy.ts";
+import {
+  formatRule,
+  parseRule,
+  parseShortRule,
+  parseTarget,
+} from "../../lib/policy/text/grammar.ts";
 import { anyRule } from "./random_policy.ts";
 
 /** Message and hint of the error, as one text. */
@@ -44,7 +49,20 @@ describe("parseRule()", () => {
     ["allow@*.example.com", { destination: { kind: "suffix", suffix: "example.com" } }],
     ["allow@link-local", { destination: { kind: "group", group: "link-local" } }],
     ["allow@Host", { destination: { kind: "group", group: "host" } }],
-    ["allow@10.1.2.3/8", { destination: cidr("10.0.0.0/8") }],
+    ["allow@[2001:db8::1:443]", { destination: cidr("2001:db8::1:443/128") }],
+    ["allow@2001:db8::1:443/128", { destination: cidr("2001:db8::1:443/128") }],
+    ["allow@2606:4700:4700::1111", { destination: cidr("2606:4700:4700::1111/128") }],
+    ["allow@2001:db8::1:84e5", { destination: cidr("2001:db8::1:84e5/128") }],
+    ["allow@1:2:3:4:5:6:7:80", { destination: cidr("1:2:3:4:5:6:7:80/128") }],
+    ["deny@10.0.0.0/8:icmpv6", {
+      action: "deny",
+      destination: cidr("10.0.0.0/8"),
+      protocols: ["icmpv6"],
+    }],
+    ["allow@any:icmp,tcp:80", {
+      protocols: ["icmpv4", "icmpv6", "tcp"],
+      ports: [{ from: 80, to: 80 }],
+    }],
     ["allow@10.0.0.5", { destination: cidr("10.0.0.5/32") }],
     ["allow@2001:db8::1", { destination: cidr("2001:db8::1/128") }],
     ["allow@::1", { destination: cidr("::1/128") }],
@@ -107,6 +125,7 @@ test("what cannot be a rule is refused with the nearest thing that could", () =>
     ["allow:inbond@x.com", 'unknown direction "inbond" | did you mean inbound?'],
     ["allow@", "the target is missing"],
     ["allow@privat", 'unknown group "privat" | did you mean private?'],
+    ["allow@myhost", "for a name of one label write myhost."],
     ["allow@intranet", "for a name of one label write intranet."],
     ["allow@*", "write any"],
     ["allow@*.com", "whole top-level domain"],
@@ -124,7 +143,19 @@ test("what cannot be a rule is refused with the nearest thing that could", () =>
     ["allow@x.com:tcp:0", "port 0 is out of range"],
     ["allow@x.com:tcp:90-80", "write 80-90"],
     ["allow@x.com:tcp:http", '"http" is no port'],
-    ["allow@a\u001b[2Jb.com", "\\u001b"],
+    ["allow@a\u001b[2Jb.com", "\\u{1b}"],
+    ["allow@10.0.0.1/8", "write 10.0.0.1/32 for the one address, or 10.0.0.0/8 for the block"],
+    ["allow@[2001:db8::1/32]:tcp", "write 2001:db8::1/128 for the one address, or 2001:db8::/32"],
+    ["allow@::ffff:10.0.0.1/104", "write 10.0.0.1/32 for the one address, or 10.0.0.0/8"],
+    [
+      "allow@2001:db8::1:443",
+      "write [2001:db8::1]:any:443 for the port, or [2001:db8::1:443] for the address",
+    ],
+    ["allow@::1:80", "write [::1]:any:80 for the port, or [::1:80] for the address"],
+    ["allow@any:icmp:80", "it can never match: icmp has no ports | leave the ports out"],
+    ["deny@x.com:icmpv6:80-90", "it can never match: icmpv6 has no ports"],
+    ["allow@10.0.0.1:icmpv6", "icmpv6 does not go to IPv4 addresses | name icmpv4"],
+    ["deny@[2001:db8::1]:icmpv4", "icmpv4 does not go to IPv6 addresses | name icmpv6"],
   ];
   for (const [text, part] of rows) expect(complaint(() => parseRule(text))).toContain(part);
 });
@@ -140,6 +171,18 @@ describe("parseShortRule()", () => {
       .toEqual({ ...base, action: "deny", destination: cidr("2001:db8::1/128") });
     expect(parseShortRule("allow", "host:8000-8010,9000").ports)
       .toEqual([{ from: 8000, to: 8010 }, { from: 9000, to: 9000 }]);
+  });
+
+  test("takes an IPv6 address that may be meant with a port for neither", () => {
+    expect(complaint(() => parseShortRule("allow", "2001:db8::1:443"))).toEndWith(
+      '"2001:db8::1:443" may be an address, or port 443 of another | ' +
+        "write [2001:db8::1]:443 for the port, or [2001:db8::1:443] for the address",
+    );
+    const ports = [{ from: 443, to: 443 }];
+    expect(parseShortRule("allow", "[2001:db8::1]:443"))
+      .toEqual({ ...base, destination: cidr("2001:db8::1/128"), ports });
+    expect(parseShortRule("allow", "[2001:db8::1:443]"))
+      .toEqual({ ...base, destination: cidr("2001:db8::1:443/128") });
   });
 
   test("points to --rule for what it cannot say", () => {

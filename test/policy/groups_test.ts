@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parseAddress } from "../../lib/base/address.ts";
-import { groupBlocks, GROUPS, inGroup, isUnroutable } from "../../lib/policy/groups.ts";
+import { groupBlocks, GROUPS, inGroup, isUnroutable } from "../../lib/policy/model/groups.ts";
 
 function addressIn(text: string) {
   const address = parseAddress(text);

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { addressOf, type Cidr, cidrHas, parseAddress, parseCidr } from "../../lib/base/address.ts";
-import { PrefixIndex } from "../../lib/policy/prefix_index.ts";
-import { NO_RULE, portMatches, protocolMatches, Scopes } from "../../lib/policy/scopes.ts";
+import { PrefixIndex } from "../../lib/policy/decide/prefix_index.ts";
+import { NO_RULE, portMatches, protocolMatches, Scopes } from "../../lib/policy/decide/scopes.ts";
+import { PROTOCOLS } from "../../lib/policy/model/ports.ts";
 import { anyRule } from "./random_policy.ts";
-import { PROTOCOLS } from "../../lib/policy/ports.ts";
 
 describe("PrefixIndex", () => {
   /** Few distinct bits, so that prefixes nest and fork often. */

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { SbxError } from "../../lib/base/errors.ts";
-import { parsePolicyFile } from "../../lib/policy/load.ts";
-import { none } from "../../lib/policy/presets.ts";
-import { spellPolicy } from "../../lib/policy/spell.ts";
+import { parsePolicyFile } from "../../lib/policy/file/load.ts";
+import { none } from "../../lib/policy/model/presets.ts";
+import { spellPolicy } from "../../lib/policy/text/spell.ts";
 import { anyPolicy } from "./random_policy.ts";
 
 const YAML = `extends: public-only

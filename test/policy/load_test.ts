@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { SbxError } from "../../lib/base/errors.ts";
-import { parseRule } from "../../lib/policy/grammar.ts";
-import { parsePolicyFile } from "../../lib/policy/load.ts";
-import { publicOnly } from "../../lib/policy/presets.ts";
+import { parsePolicyFile } from "../../lib/policy/file/load.ts";
+import { publicOnly } from "../../lib/policy/model/presets.ts";
+import { parseRule } from "../../lib/policy/text/grammar.ts";
 
 /** What stands after "Cannot load policy ", with the hint. */
 function complaint(text: string, path = "p.yaml"): string {
@@ -140,11 +140,16 @@ test("every complaint names its place and the nearest thing that would be right"
     [rule("destination: {any: true}, ports: []"), "p.yaml:3:54: the list is empty"],
     [rule("destination: {any: true}, ports: ~"), "p.yaml:3:54: nothing stands where"],
     [rule("destination: {any: true}, ports: [443, 70000]"), "p.yaml:3:60: 70000 is out of range"],
+    [
+      rule("destination: {any: true}, protocol: icmp, ports: [1]"),
+      "p.yaml:3:57: it can never match",
+    ],
+    [rule("destination: {cidr: 10.0.0.1/8}"), "| write 10.0.0.1/32 for the one address"],
     [rule("destination: {any: true}, ports: ['90-80']"), "p.yaml:3:55: the range 90-80 is empty"],
     [rule("destination: {any: true}, protocol: []"), "the list is empty"],
     [rule("destination: {any: true}, protocol: [tcp, tpc]"), "did you mean tcp?"],
     [rule("destination: {any: true}, direction: out"), "use one of outbound, inbound"],
-    ["default: deny\ndefault: allow\n", "p.yaml:2:1: it is not YAML: Map keys must be unique"],
+    ["default: deny\ndefault: allow\n", 'p.yaml:2:1: the key "default" stands twice'],
     ["default: deny\nrules: [\n", "it is not YAML"],
     ["? [a]\n: b\n", "p.yaml:1:3: a key is no text"],
     ["default: *x\n", "it is not YAML: Unresolved alias"],
@@ -157,6 +162,9 @@ test("every complaint names its place and the nearest thing that would be right"
     ['default: deny\ndns: {block: ["@"]}\n', '"@" names no file'],
     ["default: deny\ndns: {servers: [dns.example]}\n", "is no address of a resolver"],
     ["default: deny\ndns: {servers: ['9.9.9.9:0']}\n", "is no address of a resolver"],
+    ["default: deny\ndns: {hosts: [db.example]}\n", '"db.example" has no address'],
+    ["default: deny\ndns: {hosts: ['db.example:5']}\n", '"5" is no address'],
+    ["default: deny\ndns: {hosts: ['.example:10.0.0.5']}\n", '".example" is no domain name'],
     ["default: deny\nmaxConnections: 0\n", "p.yaml:2:17: 0 is out of range for maxConnections"],
     ["default: deny\nexpect: [alow tcp x.com:443]\n", "did you mean allow?"],
     ["default: deny\nexpect: [{expect: allow, to: x.com}]\n", "p.yaml:2:30: the port is missing"],
@@ -175,4 +183,31 @@ test("JSON is refused where plain parsers look away", () => {
     ['{"a":'.repeat(50_000), "nested too deeply"],
   ];
   for (const [text, part] of rows) expect(complaint(text, "p.json")).toContain(part);
+});
+
+test("all that is wrong is told at once, in the order of the file, and no more than can be read", () => {
+  const told = (text: string) => {
+    try {
+      parsePolicyFile(text, "p.yaml");
+    } catch (error) {
+      const { message, others } = error as SbxError;
+      return [message, ...others.map((other) => other.message)];
+    }
+    return [];
+  };
+  expect(told("rules: [alow@a.test, allow@b.test, allow@c]\ndefault: deny\ndns: {servers: [x]}\n"))
+    .toEqual([
+      'Cannot load policy p.yaml:1:9: unknown action "alow"',
+      expect.stringMatching(/^p\.yaml:1:36: "c" is neither/),
+      expect.stringMatching(/^p\.yaml:3:17: "x" is no address/),
+    ]);
+  expect(told("rules: [allow@c]\n")).toEqual([
+    expect.stringMatching(/^Cannot load policy p\.yaml:1:9: "c" is neither/),
+    "p.yaml:1:1: it does not say what happens by default",
+  ]);
+  expect(told("defualt: deny\nrules: allow@a.test\ntlz: 1\n")).toHaveLength(3);
+  const many = Array.from({ length: 50 }, (_, at) => `key${at}: 1\n`).join("");
+  expect(told(many)).toHaveLength(20);
+  expect(told(`default: deny\nrules: [${"x, ".repeat(50)}]\n`)).toHaveLength(20);
+  expect(told("default: deny\nrules: [allow@a.test]\n")).toEqual([]);
 });

@@ -3,8 +3,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { SbxError } from "../../lib/base/errors.ts";
 import { canonicalName, canonicalSuffix, nameHasSuffix } from "../../lib/base/name.ts";
-import { readNameList } from "../../lib/policy/name_list.ts";
-import { NameSet } from "../../lib/policy/name_set.ts";
+import { readNameList } from "../../lib/policy/model/name_list.ts";
+import { NameSet } from "../../lib/policy/model/name_set.ts";
 
 describe("NameSet", () => {
   test("holds exact names, and suffixes with everything below them", () => {

@@ -7,8 +7,8 @@
  */
 
 import { cidrHas, embeddedIPv4, parseAddress, parseCidr } from "../../lib/base/address.ts";
-import { groupBlocks } from "../../lib/policy/groups.ts";
-import type { Action, FlowQuery, Pin, Policy, Rule } from "../../lib/policy/policy.ts";
+import { groupBlocks } from "../../lib/policy/model/groups.ts";
+import type { Action, FlowQuery, Pin, Policy, Rule } from "../../lib/policy/model/policy.ts";
 
 export interface OracleVerdict {
   readonly action: Action;

@@ -1,14 +1,14 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { embeddedIPv4, parseAddress } from "../../lib/base/address.ts";
-import { compilePolicy } from "../../lib/policy/compile.ts";
-import { evaluate, nameMayCome } from "../../lib/policy/evaluate.ts";
-import { evaluateName } from "../../lib/policy/evaluate_name.ts";
-import { explain } from "../../lib/policy/explain.ts";
-import { explainName } from "../../lib/policy/explain_name.ts";
-import { fixedPins } from "../../lib/policy/fixed_pins.ts";
-import { inGroup } from "../../lib/policy/groups.ts";
-import { warnings } from "../../lib/policy/warnings.ts";
+import { compilePolicy } from "../../lib/policy/decide/compile.ts";
+import { evaluate, nameMayCome } from "../../lib/policy/decide/evaluate.ts";
+import { evaluateName } from "../../lib/policy/decide/evaluate_name.ts";
+import { explain } from "../../lib/policy/decide/explain.ts";
+import { explainName } from "../../lib/policy/decide/explain_name.ts";
+import { warnings } from "../../lib/policy/decide/warnings.ts";
+import { fixedPins } from "../../lib/policy/model/fixed_pins.ts";
+import { inGroup } from "../../lib/policy/model/groups.ts";
 import { oracle, oracleOutcomes } from "./oracle.ts";
 import { anyFlow, anyHosts, anyName, anyPins, anyPolicy } from "./random_policy.ts";
 

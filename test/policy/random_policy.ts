@@ -7,9 +7,10 @@
 
 import fc from "fast-check";
 import { parseAddress, parseCidr } from "../../lib/base/address.ts";
-import { GROUPS } from "../../lib/policy/groups.ts";
-import type { Destination, FlowQuery, Policy, Rule } from "../../lib/policy/policy.ts";
-import { PROTOCOLS } from "../../lib/policy/ports.ts";
+import { GROUPS } from "../../lib/policy/model/groups.ts";
+import type { Destination, FlowQuery, Policy, Rule } from "../../lib/policy/model/policy.ts";
+import { checkScope, PROTOCOLS } from "../../lib/policy/model/ports.ts";
+import { PolicyFault } from "../../lib/policy/text/fault.ts";
 
 const ADDRESSES = [
   "93.184.216.34",
@@ -84,7 +85,17 @@ export const anyRule: fc.Arbitrary<Rule> = fc.record({
   destination,
   protocols: fc.oneof(fc.constant([]), fc.subarray([...PROTOCOLS], { minLength: 1 })),
   ports: fc.oneof(fc.constant([]), fc.array(range, { minLength: 1, maxLength: 3 })),
-});
+}).filter(canMatch);
+
+function canMatch(rule: Rule): boolean {
+  try {
+    checkScope(rule.action, rule.destination, rule);
+    return true;
+  } catch (fault) {
+    if (fault instanceof PolicyFault) return false;
+    throw fault;
+  }
+}
 
 const action = fc.constantFrom("allow" as const, "deny" as const);
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { SbxError } from "../../lib/base/errors.ts";
-import { Destination, DestinationGroup } from "../../lib/policy/destination.ts";
-import { PortRange, Protocol, Rule } from "../../lib/policy/rule.ts";
+import { Destination, DestinationGroup } from "../../lib/policy/model/destination.ts";
+import { PortRange, Protocol, Rule } from "../../lib/policy/model/rule.ts";
 
 test("constructors return the canonical plain value", () => {
   expect(Destination.domain("API.Example.COM.")).toEqual({
@@ -46,6 +46,15 @@ test("what cannot be meant is refused by an error that names the call", () => {
     [() => Destination.domain("10.0.0.1"), "Destination.domain"],
     [() => Destination.domainSuffix(".com"), "Destination.domainSuffix"],
     [() => Destination.group("lan" as DestinationGroup), "Destination.group"],
+    [() => Destination.cidr("10.0.0.1/8"), "Destination.cidr"],
+    [
+      () => Rule.denyOutbound(Destination.any(), { protocols: ["icmpv4"], ports: [80] }),
+      "Rule.denyOutbound",
+    ],
+    [
+      () => Rule.allowInbound(Destination.cidr("10.0.0.1"), { protocols: ["icmpv6"] }),
+      "Rule.allowInbound",
+    ],
     [() => PortRange.single(70000), "PortRange.single"],
     [() => PortRange.range(9, 8), "PortRange.range"],
     [() => Rule.denyOutbound(Destination.any(), { ports: [] }), "Rule.denyOutbound"],

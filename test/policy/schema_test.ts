@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { policyJsonSchema } from "../../lib/policy/schema.ts";
+import { policyJsonSchema } from "../../lib/policy/file/schema.ts";
 
 test("the published schema describes every key, and only these", () => {
   const schema = policyJsonSchema();
@@ -17,6 +17,8 @@ test("the published schema describes every key, and only these", () => {
     "tls",
     "maxConnections",
     "newFlowsPerSecond",
+    "secrets",
+    "onSecretViolation",
     "expect",
   ]);
 });

@@ -6,11 +6,11 @@
  */
 
 import { readFileSync } from "node:fs";
-import { parseAddress } from "../../lib/base/address.ts";
+import { parseAddress, parseCidr } from "../../lib/base/address.ts";
 import { nameFromWire } from "../../lib/base/name.ts";
-import { fixedPins } from "../../lib/policy/fixed_pins.ts";
-import { parsePolicyFile } from "../../lib/policy/load.ts";
-import type { FlowQuery, PinTable, Policy, Protocol } from "../../lib/policy/policy.ts";
+import { parsePolicyFile } from "../../lib/policy/file/load.ts";
+import { fixedPins } from "../../lib/policy/model/fixed_pins.ts";
+import type { FlowQuery, PinTable, Policy, Protocol } from "../../lib/policy/model/policy.ts";
 
 /** Policies are taken as they come: an invalid one must be refused by the loader, not by a type. */
 export type VectorPolicy = Readonly<Record<string, unknown>>;
@@ -101,6 +101,7 @@ function policyText(policy: VectorPolicy): string {
 }
 
 /**
+ * Vectors mask the bits of an address behind its prefix; our loader refuses to guess what they mean.
  * Vectors write null for "any"; our files leave the key out. Their ports are always lists of pairs;
  * what is neither must not pass as the shorter forms that our files have.
  */
@@ -109,9 +110,16 @@ function inOurWords(rule: unknown): unknown {
   const entries = Object.entries(rule)
     .filter(([key, value]) => value !== null || (key !== "protocol" && key !== "ports"));
   return Object.fromEntries(entries.map(([key, value]) => {
+    if (key === "destination") return [key, masked(value)];
     if (key !== "ports") return [key, value];
     return [key, Array.isArray(value) ? value.map((item) => [item].flat()) : [[value]]];
   }));
+}
+
+function masked(destination: unknown): unknown {
+  if (typeof destination !== "object" || destination === null) return destination;
+  if (!("cidr" in destination) || typeof destination.cidr !== "string") return destination;
+  return { ...destination, cidr: parseCidr(destination.cidr)?.text ?? destination.cidr };
 }
 
 export function flowQuery(flow: FlowVector["flow"]): FlowQuery {

@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import process from "node:process";
 import { SbxError } from "../../lib/base/errors.ts";
 import { nameFromWire } from "../../lib/base/name.ts";
-import { compilePolicy } from "../../lib/policy/compile.ts";
-import { evaluate } from "../../lib/policy/evaluate.ts";
-import { evaluateName } from "../../lib/policy/evaluate_name.ts";
+import { compilePolicy } from "../../lib/policy/decide/compile.ts";
+import { evaluate } from "../../lib/policy/decide/evaluate.ts";
+import { evaluateName } from "../../lib/policy/decide/evaluate_name.ts";
 import { flowQuery, hostsOf, loadVectorPolicy, pinsOf, readVectorFile } from "./vector_file.ts";
 
 const own = new URL("../vectors/policy.json", import.meta.url).pathname;

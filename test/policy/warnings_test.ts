@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { parseRule } from "../../lib/policy/grammar.ts";
-import type { Action } from "../../lib/policy/policy.ts";
-import { allowAll, none, publicOnly } from "../../lib/policy/presets.ts";
-import { warnings } from "../../lib/policy/warnings.ts";
+import { warnings } from "../../lib/policy/decide/warnings.ts";
+import type { Action } from "../../lib/policy/model/policy.ts";
+import { allowAll, none, publicOnly } from "../../lib/policy/model/presets.ts";
+import { parseRule } from "../../lib/policy/text/grammar.ts";
 
 /** `code rule<by` for each warning. */
 function found(outbound: Action, ...lines: string[]): string[] {
@@ -37,7 +37,8 @@ describe("warnings()", () => {
     ["an allowed block that holds metadata", ["allow@169.254.0.0/16", "deny@metadata"], [
       "metadata-open 1<0",
     ]],
-    ["ports of a protocol that has none", ["deny@any:icmp:80"], ["never-matches 0"]],
+    ["an allow of what is never dialled", ["allow@255.255.255.255"], ["never-matches 0"]],
+    ["a deny of what is never dialled", ["deny@240.0.0.0/4", "allow:inbound@240.0.0.1"], []],
     ["the host denied before its resolver", ["deny@host"], ["dns-closed 0"]],
     ["a denied name behind its allowed suffix", ["allow@.x.com", "deny@a.x.com"], [
       "partly-shadowed 1<0",

@@ -72,9 +72,11 @@ test("Bun.spawn makes a socket pair of each further pipe, and gives our end as a
 
 test("one child's end can be handed to another as a numeric entry", async () => {
   const { fds: [ours = -1] } = bunSpawn(["sh", "-c", "cat <&3 >&3"], "pipe");
-  bunSpawn(["sh", "-c", "printf hello >&3; head -c 5 <&3 >&4"], ours, "pipe");
+  // Bun's end does not block, and whoever inherits it is told to come again (EAGAIN).
+  const read = "until head -c 5 <&3 2>/dev/null; do sleep 0.01; done";
+  bunSpawn(["sh", "-c", `printf hello >&3; ${read} >&4`], ours, "pipe");
   // node:child_process passes them too, and only numbers above 2 are inherited.
-  const second: ChildProcess = spawn("sh", ["-c", "printf again >&3; head -c 5 <&3"], {
+  const second: ChildProcess = spawn("sh", ["-c", `printf again >&3; ${read}`], {
     stdio: ["ignore", "pipe", "inherit", ours],
   });
   children.push(second);

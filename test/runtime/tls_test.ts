@@ -1,6 +1,6 @@
 /**
  * What Bun's TLS does over a stream that is no socket, on which interception stands (see
- * lib/tls/session.ts). What is broken is pinned as failing, so that an upgrade tells.
+ * lib/tls/session/session.ts). What is broken is pinned as failing, so that an upgrade tells.
  */
 import { afterEach, expect, test } from "bun:test";
 import { createServer, request } from "node:http";
@@ -89,4 +89,36 @@ test.failing("a client of node:http without an agent uses the connection that it
       .on("error", reject).end();
   });
   expect(body).toBe("pinned");
+});
+
+/** A record that does not decrypt, sent by a client in the middle of its session. */
+async function damaged() {
+  const { promise, resolve } = Promise.withResolvers<TLSSocket>();
+  const listener = createTcpServer({ allowHalfOpen: true }, (socket) => {
+    const server = new TLSSocket(disguise(socket) as never, { ...own, isServer: true } as never);
+    server.on("error", () => {}).once("secure", () => resolve(server));
+  });
+  await new Promise<void>((done) => listener.listen(0, "127.0.0.1", done));
+  cleanups.push(() => listener.close());
+  const raw = connect((listener.address() as AddressInfo).port, "127.0.0.1");
+  raw.on("error", () => {});
+  const client = connectTls({ socket: raw, ca: own.cert, servername: "localhost" });
+  client.on("error", () => {});
+  cleanups.push(() => (client.destroy(), raw.destroy()));
+  const server = await promise;
+  const events: string[] = [];
+  for (const name of ["_tlsError", "error", "end"]) server.on(name, () => events.push(name));
+  server.resume();
+  raw.write(Uint8Array.of(23, 3, 3, 0, 32, ...new Uint8Array(32)));
+  const ended = new Promise<void>((done) => server.once("end", done).once("close", done));
+  await Promise.race([ended, Bun.sleep(2_000)]);
+  return events;
+}
+
+test("it tells of a record that does not decrypt by an event of its own, before it ends", async () => {
+  expect((await damaged()).slice(0, 2)).toEqual(["_tlsError", "end"]);
+});
+
+test.failing("it has an error for a record that does not decrypt", async () => {
+  expect(await damaged()).toContain("error");
 });

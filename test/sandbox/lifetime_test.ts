@@ -6,6 +6,7 @@ import { Lifetime, type Part } from "../../lib/sandbox/lifetime.ts";
 function part(name: string, log: string[]): Part & { die(error?: SbxError): void } {
   const { promise: gone, resolve } = Promise.withResolvers<SbxError | undefined>();
   return {
+    name,
     gone,
     stop() {
       log.push(name);
@@ -43,6 +44,7 @@ test("a part that fails to stop does not keep the others alive", async () => {
   const lifetime = new Lifetime();
   lifetime.add(part("first", log));
   lifetime.add({
+    name: "second",
     gone: Promise.resolve(undefined),
     stop: () => Promise.reject(new Error("stuck")),
   });
@@ -57,3 +59,12 @@ test("until() gives the value, or the reason the sandbox ended for", async () =>
   void lifetime.end();
   await expect(waiting).rejects.toThrow("Cannot count: the sandbox was stopped");
 });
+
+test("a part that does not end is told of, and left behind", async () => {
+  const log: string[] = [];
+  const lifetime = new Lifetime({ notice: (line) => void log.push(line) });
+  lifetime.add(part("first", log));
+  lifetime.add({ name: "QEMU", gone: new Promise(() => {}), stop: () => {} });
+  await lifetime.end();
+  expect(log).toEqual(["QEMU does not end, and is left behind", "first"]);
+}, 20_000);

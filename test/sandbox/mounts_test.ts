@@ -27,10 +27,16 @@ test("sources become absolute directories, links and home directories followed",
   expect(home).toEqual(mount(realpathSync(homedir()), "/home"));
 });
 
+test("a single file is told from a directory", async () => {
+  const [file] = await resolveMounts([mount(join(place, "file"), "/etc/file", true)]);
+  expect(file).toEqual({ ...mount(join(place, "file"), "/etc/file", true), file: true });
+});
+
 test("what cannot be mounted is refused by name", async () => {
   const refused = [
     [[mount(join(place, "none"), "/x")], "no such file or directory"],
-    [[mount(join(place, "file"), "/x")], "not a directory"],
+    [[mount(join(place, "file"), "/x")], "a single file can only be mounted read-only"],
+    [[mount("/dev/null", "/x", true)], "neither a directory nor a regular file"],
     [[mount(data, "/")], "the guest needs that place itself"],
     [[mount(data, "/x/../proc")], "the guest needs that place itself"],
     [[mount(data, "/dev/shm")], "the guest needs that place itself"],

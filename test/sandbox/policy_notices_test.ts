@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
+import { NetworkBuilder } from "../../lib/api/network_builder.ts";
 import { NetworkPolicy } from "../../lib/mod.ts";
-import { NetworkBuilder } from "../../lib/sandbox/network_builder.ts";
 import { policyNotices } from "../../lib/sandbox/policy_notices.ts";
 
 const published = new NetworkBuilder()

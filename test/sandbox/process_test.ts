@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { SbxError } from "../../lib/base/errors.ts";
 import type { GuestProcess } from "../../lib/guest/guest.ts";
+import { ANSWER_MS, OBEY_MS } from "../../lib/sandbox/ending.ts";
 import { Lifetime } from "../../lib/sandbox/lifetime.ts";
 import { MAX_OUTPUT_BYTES, SandboxProcess } from "../../lib/sandbox/process.ts";
 
@@ -9,6 +10,8 @@ interface Script {
   readonly stderr?: readonly Uint8Array[];
   /** Called with every signal; what it returns ends the command. */
   readonly onSignal?: (signal: number) => { code?: number; signal?: number } | undefined;
+  readonly answers?: () => Promise<unknown>;
+  readonly onDiscard?: (end: (status: { signal: number }) => void) => void;
 }
 
 /** A command that prints what the script says and ends when told to. */
@@ -26,6 +29,8 @@ function command(script: Script = {}) {
       const end = script.onSignal?.(number);
       if (end !== undefined) exit.resolve(end);
     },
+    answers: () => script.answers?.() ?? Promise.resolve(),
+    discard: () => void script.onDiscard?.(exit.resolve),
     resize: () => {},
   };
   return { guest, exit, signals, sent };
@@ -58,7 +63,7 @@ test("output() kills a command that prints without end", async () => {
 
 test("the time limit asks the command to end, and tells that it did", async () => {
   const { guest, signals } = command({ onSignal: (signal) => ({ signal }) });
-  const { exit } = new SandboxProcess(guest, new Lifetime(), 1);
+  const { exit } = new SandboxProcess(guest, new Lifetime(), { ms: 1 });
   expect(await exit).toEqual({ signal: 15, timedOut: true });
   expect(signals).toEqual([15]);
 });
@@ -67,7 +72,7 @@ test("a command that ignores the request at its time limit is killed", async () 
   const { guest, signals } = command({
     onSignal: (signal) => signal === 9 ? { signal } : undefined,
   });
-  const { exit } = new SandboxProcess(guest, new Lifetime(), 1);
+  const { exit } = new SandboxProcess(guest, new Lifetime(), { ms: 1 });
   expect(await exit).toEqual({ signal: 9, timedOut: true });
   expect(signals).toEqual([15, 9]);
 });
@@ -95,4 +100,97 @@ test("a stopped sandbox ends the wait for its commands", async () => {
   const child = new SandboxProcess(command().guest, lifetime);
   void lifetime.end();
   await expect(child.exit).rejects.toMatchObject({ code: "STOPPED" });
+});
+
+const never = () => new Promise<never>(() => {});
+
+/** A lifetime whose end is seen. */
+function watched() {
+  const lifetime = new Lifetime();
+  const ended: string[] = [];
+  lifetime.add({
+    name: "machine",
+    gone: lifetime.ending.then(() => undefined),
+    stop: () => void ended.push("machine"),
+  });
+  return { lifetime, ended };
+}
+
+test.concurrent("a guest that obeys nothing is ended at the time limit", async () => {
+  const { lifetime, ended } = watched();
+  const { guest, signals } = command({ answers: never });
+  const { exit } = new SandboxProcess(guest, lifetime, { ms: 1 });
+  expect(await exit).toEqual({ signal: 9, timedOut: true });
+  expect([signals, ended]).toEqual([[15, 9], ["machine"]]);
+  expect(await lifetime.ending).toMatchObject({ code: "GUEST_LOST" });
+});
+
+test.concurrent("a killed command whose output nobody reads has its status all the same", async () => {
+  const { lifetime, ended } = watched();
+  const { guest, signals } = command({ onDiscard: (end) => end({ signal: 15 }) });
+  const { exit } = new SandboxProcess(guest, lifetime, { ms: 1 });
+  expect(await exit).toEqual({ signal: 15, timedOut: true });
+  expect([signals, ended]).toEqual([[15, 9], []]);
+});
+
+test.concurrent("who does not answer when asked to end is ended, and had that signal", async () => {
+  const { lifetime, ended } = watched();
+  const child = new SandboxProcess(command({ answers: never }).guest, lifetime);
+  child.kill(15);
+  expect(await child.exit).toEqual({ signal: 15, timedOut: false });
+  expect(ended).toEqual(["machine"]);
+});
+
+test.concurrent(
+  "who answers may take its time, and so may a signal that asks for nothing",
+  async () => {
+    const { lifetime, ended } = watched();
+    const slow = command();
+    const child = new SandboxProcess(slow.guest, lifetime);
+    child.kill(15);
+    const deaf = new SandboxProcess(command({ answers: never }).guest, lifetime);
+    deaf.kill(10);
+    await new Promise((resolve) => setTimeout(resolve, ANSWER_MS + OBEY_MS));
+    expect(ended).toEqual([]);
+    slow.exit.resolve({ code: 4 });
+    expect(await child.exit).toEqual({ code: 4, timedOut: false });
+  },
+  20_000,
+);
+
+test("a sandbox that is ended past the limit was ended by it, whoever was first", async () => {
+  const reason = new SbxError("GUEST_LOST", "Cannot go on: the guest ended (SIGKILL)");
+  for (const [ms, status] of [[1, { signal: 9, timedOut: true }], [60_000, null]] as const) {
+    const { lifetime } = watched();
+    const { exit } = new SandboxProcess(command().guest, lifetime, { ms });
+    // The thread hangs, so that nothing here does what is to be done at the limit.
+    const until = performance.now() + 20;
+    while (performance.now() < until);
+    void lifetime.end(reason);
+    if (status === null) await expect(exit).rejects.toBe(reason);
+    else expect(await exit).toEqual(status);
+  }
+});
+
+test("the watchdog knows the limit of a command, and that it has ended", async () => {
+  const said: string[] = [];
+  const { guest, exit } = command();
+  const watch = (ms: number) => {
+    said.push(ms > 60_000 ? "later than the limit" : "too early");
+    return () => void said.push("lifted");
+  };
+  const child = new SandboxProcess(guest, new Lifetime(), { ms: 60_000, watch });
+  expect(said).toEqual(["later than the limit"]);
+  exit.resolve({ code: 0 });
+  await child.exit;
+  expect(said).toEqual(["later than the limit", "lifted"]);
+});
+
+test("a limit of more than 24 days is not over at once", async () => {
+  const { guest, signals } = command();
+  const child = new SandboxProcess(guest, new Lifetime(), { ms: 30 * 24 * 3600 * 1000 });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(signals).toEqual([]);
+  child.kill(10);
+  expect(signals).toEqual([10]);
 });

@@ -3,6 +3,8 @@ import { existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { EVENTS } from "../../lib/journal/format.ts";
+import { type ReasonId, reasonOf, REASONS } from "../../lib/policy/model/reasons.ts";
 import { examplesIn, moduleOf, page } from "../support/documents.ts";
 import { run } from "../support/process.ts";
 
@@ -15,6 +17,7 @@ const PAGES = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", ...globSync("d
 const READERS = `
 declare function report(line: string): void;
 declare function consume(bytes: Uint8Array): void;
+declare function currentKey(): Promise<string>;
 `;
 
 test("the TypeScript examples are correct", async () => {
@@ -31,6 +34,17 @@ test("the TypeScript examples are correct", async () => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
 
+test("the policy files of docs/secrets.md are correct", async () => {
+  const examples = [...page("docs/secrets.md").matchAll(/^```yaml\n(.*?)^```$/gms)];
+  expect(examples.length).toBeGreaterThanOrEqual(1);
+  for (const [index, [, text = ""]] of examples.entries()) {
+    const file = join(directory, `policy${index}.yaml`);
+    writeFileSync(file, text);
+    const { status, stderr } = await run(["bun", "main.ts", "policy", "check", "--strict", file]);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  }
+});
+
 test("links between the pages lead somewhere", () => {
   const dead = PAGES.flatMap((name) =>
     [...page(name).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)]
@@ -41,14 +55,42 @@ test("links between the pages lead somewhere", () => {
   expect(dead).toEqual([]);
 });
 
-test("docs/journal.md has a row for every event", () => {
-  const events = [
-    ...page("lib/sandbox/journal.ts").matchAll(/readonly event: ("\w+"(?: \| "\w+")*)/g),
+test("docs/journal.md has a row for every event, which names all of its fields and no others", () => {
+  // The table of reasons behind it has a row called `dns`, too.
+  const [text = ""] = page("docs/journal.md").split(/^\| reason +\|/m);
+  const rows = new Map(
+    [...text.matchAll(/^\| `([\w-]+)` +\|[^|]*\|(.*)\|$/gm)].map((
+      [, name = "", row = ""],
+    ) => [name, row]),
+  );
+  const [, ofFlows = ""] = /^The flow's fields are([^]*?)\n\n/m.exec(text) ?? [];
+  const named = (row: string): string[] => {
+    const [, other, without] = /as `(\w+)`(?:, without `(\w+)`)?/.exec(row) ?? [];
+    if (other !== undefined) return named(rows.get(other) ?? "").filter((name) => name !== without);
+    // Words in parentheses are what fields hold.
+    const own = row.replace(/\([^)]*\)/g, "");
+    const shared = row.includes("the flow's fields") ? ofFlows.replace(/\([^)]*\)/g, "") : "";
+    return [...`${own}${shared}`.matchAll(/`(\w+)`/g)].map(([, name = ""]) => name);
+  };
+  for (const [event, fields] of Object.entries(EVENTS)) {
+    expect([event, rows.has(event)]).toEqual([event, true]);
+    expect([event, ...new Set(named(rows.get(event) ?? ""))].sort()).toEqual(
+      [event, ...Object.keys(fields)].sort(),
+    );
+  }
+});
+
+test("docs/journal.md has the table of reasons as it is", () => {
+  const [, text = ""] = page("docs/journal.md").split(/^\| reason +\|/m);
+  const written = [
+    ...text.matchAll(/^\| `([a-z-]+)` +\| (.*?) +\| +(\d*) +\|$/gm),
   ]
-    .flatMap(([, names = ""]) => [...names.matchAll(/"(\w+)"/g)].map(([, name]) => name));
-  expect(events).toContain("opened");
-  const rows = [...page("docs/journal.md").matchAll(/^\| `(\w+)` +\|/gm)].map(([, name]) => name);
-  expect(events.filter((event) => !rows.includes(event))).toEqual([]);
+    .map(([, id, clause, status]) => ({ id, clause, status }));
+  const table = (Object.keys(REASONS) as ReasonId[]).map((id) => {
+    const { clause, page } = reasonOf(id);
+    return { id, clause, status: String(page?.status ?? "") };
+  });
+  expect(written).toEqual(table);
 });
 
 test("docs/cli.md names every command", async () => {

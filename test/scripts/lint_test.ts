@@ -50,6 +50,55 @@ test("imports may only point left", () => {
   ]);
 });
 
+test("only the host knows which machine runs guests", () => {
+  expect(lint({
+    "lib/guest/a.ts": `import "./qemu/b.ts";`,
+    "lib/guest/qemu/b.ts": `import "./c.ts"; import "../d.ts";`,
+    "lib/guest/qemu/c.ts": `export {};`,
+    "lib/guest/d.ts": `export {};`,
+    "lib/host/e.ts": `import "../guest/qemu/b.ts";`,
+    "lib/sandbox/f.ts": `import "../guest/qemu/b.ts"; import "../guest/d.ts";`,
+  })).toEqual([
+    "lib/guest/a.ts: sbx/machine-behind-seam",
+    "lib/sandbox/f.ts: sbx/machine-behind-seam",
+  ]);
+});
+
+test("the command line stands on the library's face and on pure code alone", () => {
+  const importing = (...from: readonly string[]) =>
+    from.map((path) => `import "../${path}";`).join("\n");
+  expect(lint({
+    "lib/cli/good.ts":
+      importing("mod.ts", "api/a.ts", "judge/b.ts", "journal/c.ts", "policy/d.ts") +
+      `import "../base/e.ts"; import "./good2.ts"; import "node:fs";`,
+    "lib/cli/sandbox.ts": importing("sandbox/a.ts"),
+    "lib/cli/guest.ts": importing("guest/a.ts"),
+    "lib/cli/tls.ts": `const late = await import("../tls/a.ts"); export default late;`,
+    "lib/cli/dns.ts": `export { a } from "../dns/a.ts";`,
+    "lib/cli/flow.ts": `export * from "../flow/a.ts";`,
+    "lib/cli/host.ts": importing("host/a.ts"),
+    "lib/cli/http.ts": importing("http/a.ts"),
+    "lib/cli/wire.ts": importing("wire/a.ts"),
+    "lib/api/free.ts": importing("sandbox/a.ts", "host/a.ts", "tls/a.ts", "guest/a.ts"),
+    "lib/api/upwards.ts": importing("cli/a.ts"),
+    "lib/sandbox/upwards.ts": importing("api/a.ts"),
+    "lib/host/upwards.ts": importing("cli/a.ts"),
+    "main.ts": `import "./lib/cli/a.ts"; import "./lib/host/b.ts";`,
+  })).toEqual([
+    "lib/api/upwards.ts: sbx/import-order",
+    "lib/cli/dns.ts: sbx/import-order",
+    "lib/cli/flow.ts: sbx/import-order",
+    "lib/cli/guest.ts: sbx/import-order",
+    "lib/cli/host.ts: sbx/import-order",
+    "lib/cli/http.ts: sbx/import-order",
+    "lib/cli/sandbox.ts: sbx/import-order",
+    "lib/cli/tls.ts: sbx/import-order",
+    "lib/cli/wire.ts: sbx/import-order",
+    "lib/host/upwards.ts: sbx/import-order",
+    "lib/sandbox/upwards.ts: sbx/import-order",
+  ]);
+});
+
 test("a file has at most 400 lines", () => {
   const lines = (n: number) => "export {};\n".repeat(n);
   expect(lint({ "lib/base/long.ts": lines(401), "lib/base/full.ts": lines(400) }))
@@ -80,4 +129,20 @@ test("only main.ts exits and only the command line prints", () => {
     "lib/cli/c.ts": `import process from "node:process"; process.stderr.write("x");`,
     "main.ts": `import process from "node:process"; process.exit(1);`,
   })).toEqual(["lib/guest/a.ts: sbx/only-main-exits", "lib/guest/b.ts: sbx/only-main-exits"]);
+});
+
+test("no pattern that some text takes more than linear time", () => {
+  expect(lint({
+    "lib/http/a.ts": `export const a = (t: string) => t.replace(/^[ \\t]+|[ \\t]+$/g, "");`,
+    "lib/http/b.ts": `export const b = /^([a-z]+):[ \\t]*(.*?)[ \\t]*$/;`,
+    "lib/http/c.ts": `export const c = /-----BEGIN X-----[^]*?-----END X-----/;`,
+    "lib/http/d.ts": `export const d = (t: string) => new RegExp("^" + t);`,
+    "lib/http/e.ts": `export const e = [/^[a-z]+:[ \\t]*\\S+$/, /^(?:a|b)*$/, /#.*/, /^ *x/];`,
+    "test/http/f.ts": `export const f = / +$/;`,
+  })).toEqual([
+    "lib/http/a.ts: sbx/linear-pattern",
+    "lib/http/b.ts: sbx/linear-pattern",
+    "lib/http/c.ts: sbx/linear-pattern",
+    "lib/http/d.ts: sbx/linear-pattern",
+  ]);
 });

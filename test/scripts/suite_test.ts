@@ -1,10 +1,11 @@
 import { expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { tallyJunit } from "../../scripts/suite/bun.ts";
+import { fuzz, fuzzTargets, isOverdue } from "../../scripts/suite/fuzz.ts";
 import { tallyGoEvents } from "../../scripts/suite/go.ts";
 
 test("Go's events count by the leaves, and a package that breaks counts once", () => {
@@ -84,3 +85,52 @@ test("a package index may write its links absolute or relative", () => {
     rmSync(directory, { recursive: true, force: true });
   }
 });
+
+test("a search that only ran out of its time is no finding", () => {
+  const report = (said: string) =>
+    `fuzz: elapsed: 6s, execs: 32595 (0/sec)\n--- FAIL: FuzzMux (6.08s)\n${said}FAIL\nexit status 1\n`;
+  expect(isOverdue(report("    context deadline exceeded\n"))).toBe(true);
+  for (
+    const found of [
+      "    --- FAIL: FuzzMux (0.00s)\n        mux_test.go:9: lost a frame\n",
+      "    mux_test.go:9: context deadline exceeded\n",
+      "    context deadline exceeded\n    Failing input written to testdata/fuzz/FuzzMux/1\n",
+    ]
+  ) expect(isOverdue(report(found))).toBe(false);
+  expect(isOverdue("context deadline exceeded\n")).toBe(false);
+});
+
+test("a search finds what breaks a Go target, and writes the input down", async () => {
+  const root = mkdtempSync(join(tmpdir(), "sbx-fuzz-"));
+  try {
+    mkdirSync(join(root, "vendor/x"), { recursive: true });
+    writeFileSync(join(root, "vendor/x/go.mod"), "module x\n\ngo 1.26\n");
+    writeFileSync(
+      join(root, "vendor/x/x_test.go"),
+      `package x
+
+import "testing"
+
+func FuzzSound(f *testing.F) { f.Fuzz(func(*testing.T, []byte) {}) }
+
+func FuzzBroken(f *testing.F) {
+	f.Add([]byte("ab"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) == 1 {
+			t.Fatal("one byte")
+		}
+	})
+}
+`,
+    );
+    const targets = fuzzTargets(root);
+    expect(targets.map(({ name }) => name)).toEqual(["x FuzzBroken", "x FuzzSound"]);
+    const [broken, sound] = await Promise.all(targets.map((target) => fuzz(root, target, 10)));
+    expect(broken).toMatchObject({ ok: false });
+    expect(broken?.output).toContain("testdata/fuzz/FuzzBroken/");
+    expect(sound?.ok).toBe(true);
+    expect(sound?.inputs).toBeGreaterThan(0);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}, 120_000);

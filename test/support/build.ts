@@ -4,10 +4,16 @@ import process from "node:process";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
-/** Builds a Go program of test/support; answers its path. Go's cache makes the second time quick. */
-export function buildGo(name: "internet" | "load" | "poweroff" | "webclient"): string {
-  const path = join(ROOT, ".cache/test", name);
-  const { status, stderr, error } = spawnSync("go", ["build", "-o", path, "."], {
+/**
+ * Builds a Go program of test/support; answers its path. Go's cache makes the second time quick. `tags`: with
+ * what is too dear to compile for every run of the suite.
+ */
+export function buildGo(
+  name: "aws" | "h2spec" | "internet" | "load" | "netip" | "oracle" | "poweroff" | "webclient",
+  tags = "",
+): string {
+  const path = join(ROOT, ".cache/test", `${name}${tags}`);
+  const { status, stderr, error } = spawnSync("go", ["build", "-tags", tags, "-o", path, "."], {
     cwd: join(ROOT, "test/support", name),
     env: { ...process.env, CGO_ENABLED: "0" },
     encoding: "utf8",

@@ -10,8 +10,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import type { TlsSettings } from "../../lib/policy/tls_settings.ts";
-import type { PublishedPort } from "../../lib/sandbox/options.ts";
+import type { SecretShape } from "../../lib/policy/file/secret_shape.ts";
+import type { ViolationAction } from "../../lib/policy/model/secret.ts";
+import type { TlsSettings } from "../../lib/policy/model/tls_settings.ts";
+import type { NetworkOptions, PublishedPort } from "../../lib/sandbox/options.ts";
 import { buildGo } from "./build.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
 import { ROOT, type World } from "./world.ts";
@@ -28,6 +30,13 @@ export interface NamespaceOptions extends PolicyOptions {
   readonly maxConnections?: number;
   readonly newFlowsPerSecond?: number;
   readonly mtu?: number;
+  /** Names that are blocked, with all below them. */
+  readonly block?: readonly string[];
+  /** All of its settings, as the builders make them; instead of the others here. */
+  readonly network?: NetworkOptions;
+  /** As in a policy file. Values come from the environment of whoever opens the guest. */
+  readonly secrets?: readonly SecretShape[];
+  readonly onSecretViolation?: ViolationAction;
   /** Intercepts TLS, with these settings beside the defaults. */
   readonly tls?: Partial<TlsSettings>;
   /** False saves the cost of writing it, for measurements. */
@@ -57,11 +66,17 @@ export interface NamespaceGuest {
   readonly loadPath: string;
   /** PEM file of the authority that the guest would trust; empty where nothing is intercepted. */
   readonly authority: string;
-  /** Resident memory of the process that decides, in MiB. */
-  deciderMemory(): number;
+  /** What the guest holds of each secret, by their names. */
+  readonly placeholders: Readonly<Record<string, string>>;
+  /** Resident memory of the process that decides, in MiB: now, or the most it ever had. */
+  deciderMemory(which?: "now" | "peak"): number;
   /** Journal lines so far. */
   readonly journal: readonly JournalLine[];
   readonly notices: readonly string[];
+  /** What a person would be told of denials. */
+  readonly denials: readonly string[];
+  /** Why a violation ended the sandbox; undefined while none did. */
+  readonly terminated: string | undefined;
   /** Runs a program in the guest's namespace. */
   run(argv: readonly string[], options?: RunOptions): Promise<Run>;
   start(argv: readonly string[], options?: RunOptions): Running;
@@ -72,20 +87,25 @@ export interface NamespaceGuest {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+const NETSTACK = join(ROOT, `vendor/bin/linux-${process.arch}/netstack`);
+
 export async function openNamespaceGuest(
   world: World,
   options: NamespaceOptions,
   program: readonly string[] = INTERPRETED,
+  netstack = NETSTACK,
 ): Promise<NamespaceGuest> {
   const load = buildGo("load");
-  const netstack = join(ROOT, `vendor/bin/linux-${process.arch}/netstack`);
   const [command = "", ...args] = world.onHost(
     [...program, load, netstack, JSON.stringify(options)],
   );
   const host = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
   const journal: JournalLine[] = [];
   const notices: string[] = [];
-  const started = await readLines(host, journal, notices);
+  const denials: string[] = [];
+  let terminated: string | undefined;
+  const end = (why: string) => terminated = why;
+  const started = await readLines(host, journal, notices, denials, end);
   const authority = join(world.scratch, `authority-${started.decider}.pem`);
   writeFileSync(authority, started.authority);
   // The guest's namespace belongs to the host's user namespace; sysctls and mounts stay the host's.
@@ -99,9 +119,14 @@ export async function openNamespaceGuest(
     published: started.published,
     loadPath: load,
     authority,
-    deciderMemory: () => memoryOf(started.decider, /^VmRSS:\s+(\d+)/m),
+    placeholders: started.placeholders,
+    deciderMemory: (which = "now") => memoryOf(started.decider, which),
     journal,
     notices,
+    denials,
+    get terminated() {
+      return terminated;
+    },
     run: (argv, opts) => run(inside(argv), opts),
     start: (argv, opts) => start(inside(argv), opts),
     async load<T>(what: string, flags: Readonly<Record<string, string | number>>): Promise<T> {
@@ -110,10 +135,7 @@ export async function openNamespaceGuest(
       if (status !== 0) throw new Error(`load ${what} ${words.join(" ")}: ${stderr}`);
       return JSON.parse(stdout) as T;
     },
-    netstackMemory(which = "now") {
-      const line = which === "now" ? /^VmRSS:\s+(\d+)/m : /^VmHWM:\s+(\d+)/m;
-      return memoryOf(started.netstack, line);
-    },
+    netstackMemory: (which = "now") => memoryOf(started.netstack, which),
     async [Symbol.asyncDispose]() {
       host.stdin?.end();
       await new Promise<void>((resolve) =>
@@ -123,7 +145,8 @@ export async function openNamespaceGuest(
   };
 }
 
-function memoryOf(pid: number, line: RegExp): number {
+function memoryOf(pid: number, which: "now" | "peak"): number {
+  const line = which === "now" ? /^VmRSS:\s+(\d+)/m : /^VmHWM:\s+(\d+)/m;
   return Number(line.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
 
@@ -132,6 +155,7 @@ interface Started {
   readonly netstack: number;
   readonly decider: number;
   readonly authority: string;
+  readonly placeholders: Readonly<Record<string, string>>;
   readonly published: readonly PublishedPort[];
 }
 
@@ -139,14 +163,21 @@ function readLines(
   host: ChildProcess,
   journal: JournalLine[],
   notices: string[],
+  denials: string[],
+  end: (why: string) => void,
 ): Promise<Started> {
   const { promise, resolve, reject } = Promise.withResolvers<Started>();
   host.once("close", () => reject(new Error("the namespace guest did not start; see stderr")));
   if (host.stdout === null) throw new Error("the namespace guest has no stdout");
   createInterface({ input: host.stdout }).on("line", (line) => {
-    const value = JSON.parse(line) as JournalLine & Started & { notice?: string };
+    const value = JSON.parse(line) as
+      & JournalLine
+      & Started
+      & { notice?: string; denial?: string; terminated?: string };
     if (value.guest !== undefined) resolve(value);
     else if (value.notice !== undefined) notices.push(value.notice);
+    else if (value.denial !== undefined) denials.push(value.denial);
+    else if (value.terminated !== undefined) end(value.terminated);
     else if (value.event !== undefined) journal.push(value);
     else process.stderr.write(`the namespace guest says: ${line}\n`);
   });

@@ -1,8 +1,8 @@
 /**
  * namespace_host LOAD NETSTACK OPTIONS: the host's side of a namespace guest. Runs inside the host namespace of a
- * world: starts netstack and the same network layer as `sbx run`, makes a network namespace that plays the
- * guest, and connects the two by a TAP device. Prints one JSON object a line: first what it started, then
- * the journal. Ends with its stdin, and everything with it.
+ * world: opens the same cable as `sbx run`, makes a network namespace that plays the guest, and plugs it in
+ * by a TAP device. Prints one JSON object a line: first what it started, then the journal. Ends with its
+ * stdin, and everything with it.
  *
  * @module
  */
@@ -10,33 +10,23 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readlinkSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { hostAddresses, systemResolvers } from "../../lib/host/network.ts";
-import { spawnNetstack } from "../../lib/host/processes.ts";
-import { parseRule } from "../../lib/policy/grammar.ts";
-import { NameSet } from "../../lib/policy/name_set.ts";
-import type { Policy } from "../../lib/policy/policy.ts";
-import { presetNamed } from "../../lib/policy/presets.ts";
-import { DEFAULT_TLS, type TlsSettings } from "../../lib/policy/tls_settings.ts";
-import type { Interceptor } from "../../lib/sandbox/interceptor.ts";
-import type { Journal } from "../../lib/sandbox/journal.ts";
-import { LINK, MTU } from "../../lib/sandbox/link.ts";
-import { openNetwork } from "../../lib/sandbox/network.ts";
-import { resolverAt } from "../../lib/sandbox/resolver_at.ts";
+import { type Journal, NO_JOURNAL } from "../../lib/journal/journal.ts";
+import { readSecretEntry } from "../../lib/policy/file/secret_entry.ts";
+import type { Policy } from "../../lib/policy/model/policy.ts";
+import { presetNamed } from "../../lib/policy/model/presets.ts";
+import { DEFAULT_DNS } from "../../lib/policy/model/settings.ts";
+import { DEFAULT_TLS } from "../../lib/policy/model/tls_settings.ts";
+import { parseRule } from "../../lib/policy/text/grammar.ts";
+import { openCable } from "../../lib/sandbox/cable.ts";
+import { Lifetime } from "../../lib/sandbox/lifetime.ts";
+import type { NetworkOptions } from "../../lib/sandbox/options.ts";
 import type { NamespaceOptions, PolicyOptions } from "./namespace_guest.ts";
 
 const [load = "", netstackPath = "", text = "{}"] = process.argv.slice(2);
 const options = JSON.parse(text) as NamespaceOptions;
 
 const print = (value: unknown) => process.stdout.write(JSON.stringify(value) + "\n");
-const journal: Journal = {
-  write: (event) => options.journal === false ? undefined : print(event),
-  close: () => Promise.resolve(0),
-};
-
-async function intercepting(tls: Partial<TlsSettings>): Promise<Interceptor | undefined> {
-  const { openInterceptor } = await import("../../lib/sandbox/interceptor.ts");
-  return openInterceptor({ ...DEFAULT_TLS, intercept: true, ...tls });
-}
+const journal: Journal = options.journal === false ? NO_JOURNAL : { ...NO_JOURNAL, write: print };
 
 function policyOf({ policy, rules, denyWith, defaults }: PolicyOptions): Policy {
   const preset = presetNamed(policy);
@@ -49,25 +39,30 @@ function policyOf({ policy, rules, denyWith, defaults }: PolicyOptions): Policy 
   };
 }
 
-const interceptor = options.tls === undefined ? undefined : await intercepting(options.tls);
+function networkOf({ block, tls, publish, secrets, ...rest }: NamespaceOptions): NetworkOptions {
+  const { maxConnections, newFlowsPerSecond, onSecretViolation } = rest;
+  return {
+    policy: policyOf(rest),
+    dns: { ...DEFAULT_DNS, blockSuffix: block ?? [] },
+    tls: tls === undefined ? DEFAULT_TLS : { ...DEFAULT_TLS, intercept: true, ...tls },
+    publish: publish ?? [],
+    secrets: {
+      secrets: (secrets ?? []).map(readSecretEntry),
+      onViolation: onSecretViolation ?? "block",
+    },
+    ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
+  };
+}
 
-const netstack = spawnNetstack(netstackPath);
-const network = await openNetwork({
-  control: netstack.control,
-  flows: netstack.flows,
-  policy: policyOf(options),
-  blocked: new NameSet(),
-  rebindProtection: true,
-  resolvers: systemResolvers().map(resolverAt),
-  dnsTimeoutMs: 5000,
-  ...(interceptor === undefined ? {} : { interceptor }),
-  ...(options.maxConnections === undefined ? {} : { maxConnections: options.maxConnections }),
-  ...(options.newFlowsPerSecond === undefined
-    ? {}
-    : { newFlowsPerSecond: options.newFlowsPerSecond }),
-  hostAddresses,
+const lifetime = new Lifetime();
+const { netstack, network, end: plug, authority, published, vault } = await openCable({
+  network: options.network ?? networkOf(options),
+  hostname: "guest",
+  netstackPath: () => Promise.resolve(netstackPath),
   journal,
-  onDenial: () => {},
+  lifetime,
+  onDenial: ({ line }) => print({ denial: line }),
   onNotice: (notice) => print({ notice }),
 });
 
@@ -75,27 +70,27 @@ const guest = holdNamespace();
 const pump = enter(["env", "GOMAXPROCS=2", load, "tap", "--device", "eth0"], netstack.framesFd);
 netstack.releaseFrames();
 await configured();
-const published = [];
-for (const publication of options.publish ?? []) {
-  published.push(...await network.publish(publication));
-}
 print({
   guest: guest.pid,
   netstack: netstack.pid,
   pump: pump.pid,
   decider: process.pid,
-  authority: interceptor?.authority.join("") ?? "",
+  authority: authority?.join("") ?? "",
+  placeholders: Object.fromEntries(
+    (vault?.kept ?? []).map(({ secret, placeholder }) => [secret.name, placeholder.text]),
+  ),
   published,
 });
 
 // Each line is a new policy, in the words of the options.
-const end = () => process.exit(0);
 createInterface({ input: process.stdin })
   .on("line", (line) => network.setPolicy(policyOf(JSON.parse(line) as PolicyOptions)))
-  .on("close", end);
-void network.closed.then((error) => {
-  if (error !== undefined) process.stderr.write(`${error.message}\n${netstack.stderrTail()}`);
-  end();
+  .on("close", () => process.exit(0));
+void lifetime.ending.then(async (error) => {
+  await lifetime.end();
+  if (error?.code === "SECRET_VIOLATION") print({ terminated: error.message });
+  else if (error !== undefined) process.stderr.write(`${error.message}\n`);
+  process.exit(0);
 });
 
 function holdNamespace(): ChildProcess {
@@ -137,15 +132,14 @@ async function configured(): Promise<void> {
     "nsenter",
     inGuest(["sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_ra"]).slice(1),
   );
-  const { guest: own, gateway } = LINK;
   // In one go: netstack hears nothing from here until it is done, which on a loaded machine takes seconds.
   const commands = [
     "link set lo up",
-    `link set eth0 address ${own.mac} mtu ${options.mtu ?? MTU} up`,
-    `addr add ${own.ip4}/24 dev eth0`,
-    `addr add ${own.ip6}/64 dev eth0 nodad`,
-    `route add default via ${gateway.ip4}`,
-    `route add default via ${gateway.ip6}`,
+    `link set eth0 address ${plug.mac} mtu ${options.mtu ?? plug.mtu} up`,
+    `addr add ${plug.guest4}/24 dev eth0`,
+    `addr add ${plug.guest6}/64 dev eth0 nodad`,
+    `route add default via ${plug.gateway4}`,
+    `route add default via ${plug.gateway6}`,
   ];
   const { status, stderr } = ip(["-batch", "-"], commands.join("\n"));
   if (status !== 0) throw new Error(`ip: ${stderr}`);

@@ -40,7 +40,36 @@ export interface Report {
     readonly bytes: number;
     readonly sha256: string;
   }[];
+  readonly letters: readonly Letter[];
 }
+
+/** A request to a member's server, whole. Fields by their names in lower case; of the body the first 64 KiB. */
+export interface Letter {
+  readonly host: string;
+  readonly method: string;
+  readonly target: string;
+  readonly proto: string;
+  readonly fields: Readonly<Record<string, readonly string[]>>;
+  readonly body: string;
+  readonly status: number;
+}
+
+/** A server that serves nobody without its credential; see members.go. */
+export interface Member {
+  /** In lower case. */
+  readonly field: string;
+  /** The whole of it, as a client that has the credential sends it. */
+  readonly value: string;
+  /** Where among what every server has this one begins. */
+  readonly root?: string;
+  /** The `WWW-Authenticate` of its refusals. */
+  readonly challenge?: string;
+  /** It serves anybody, as a bucket for objects; whoever reads its letters checks what signed them. */
+  readonly bucket?: true;
+}
+
+/** By their names. */
+export type Members = Readonly<Record<string, Member>>;
 
 export class Recorder {
   readonly #child: ChildProcess;
@@ -62,6 +91,7 @@ export class Recorder {
       readonly files?: string;
       readonly zone?: Zone;
       readonly lies?: Readonly<Record<string, Zone>>;
+      readonly members?: Members;
     },
   ): Promise<{ recorder: Recorder; ca: string }> {
     const [command = "", ...args] = argv;

@@ -1,12 +1,12 @@
 /**
  * What package managers and git ask servers for, laid out as files: a Python package index, an npm registry,
- * and a git repository, each with the one small thing `greet` in it.
+ * an index of crates, and a git repository, each with the one small thing `greet` in it.
  *
  * @module
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export interface Registry {
@@ -14,11 +14,25 @@ export interface Registry {
   readonly commit: string;
 }
 
-/** Writes all three below `files`; `origin` is the URL that files are served under. */
-export function publish(files: string, origin: string): Registry {
+/** The URLs of what says where it is itself. */
+export interface Origins {
+  readonly npm: string;
+  readonly crates: string;
+}
+
+/** Writes all of them below `files`; `origin` is the URL that files are served under. */
+export function publish(
+  files: string,
+  origin: string,
+  { npm, crates }: Origins = { npm: `${origin}/npm`, crates: `${origin}/crates` },
+): Registry {
   writePython(join(files, "simple/greet"));
-  writeNpm(join(files, "npm"), `${origin}/npm`);
-  return { commit: writeGit(join(files, "greet.git")) };
+  writeNpm(join(files, "npm"), npm);
+  writeCrate(join(files, "crates"), crates);
+  const commit = writeGit(join(files, "greet.git"));
+  mkdirSync(join(files, "you"));
+  symlinkSync("../greet.git", join(files, "you/greet.git"));
+  return { commit };
 }
 
 function writePython(dir: string): void {
@@ -54,6 +68,23 @@ function writeNpm(dir: string, url: string): void {
   );
 }
 
+/** A sparse index (RFC 2789) whose registry wants a token for downloads, too. */
+function writeCrate(dir: string, url: string): void {
+  const pack = join(dir, "greet-1.0.0");
+  mkdirSync(join(pack, "src"), { recursive: true });
+  const manifest = '[package]\nname = "greet"\nversion = "1.0.0"\nedition = "2021"\n';
+  writeFileSync(join(pack, "Cargo.toml"), manifest);
+  writeFileSync(join(pack, "src/lib.rs"), "");
+  const crate = join(dir, "greet.crate");
+  execFileSync("tar", ["-czf", crate, "-C", dir, "greet-1.0.0"]);
+  const cksum = createHash("sha256").update(readFileSync(crate)).digest("hex");
+  mkdirSync(join(dir, "gr/ee"), { recursive: true });
+  const entry = { name: "greet", vers: "1.0.0", deps: [], cksum, features: {}, yanked: false };
+  writeFileSync(join(dir, "gr/ee/greet"), JSON.stringify(entry) + "\n");
+  const config = { dl: `${url}/{crate}.crate`, "auth-required": true };
+  writeFileSync(join(dir, "config.json"), JSON.stringify(config));
+}
+
 function writeGit(dir: string): string {
   const git = (...args: string[]) => execFileSync("git", args, { encoding: "utf8" }).trim();
   git("init", "-q", "--bare", "--initial-branch=main", dir);
@@ -61,5 +92,6 @@ function writeGit(dir: string): string {
   const who = ["-c", "user.name=nobody", "-c", "user.email=nobody@allowed.test"];
   const commit = git(...who, "-C", dir, "commit-tree", "-m", "hello from a repository", tree);
   git("-C", dir, "update-ref", "refs/heads/main", commit);
+  git("-C", dir, "config", "http.receivepack", "true");
   return commit;
 }

@@ -8,9 +8,10 @@ One object a connection, all at once:
   ech     true: an encrypted_client_hello extension of random bytes, as browsers send it
   pad     this many bytes of padding
   record  the hello in TLS records of this size
-  text    these bytes instead of a hello
+  version that the records of the hello state, as [major, minor]
+  text    these bytes instead of a hello, in pieces of `cut` bytes (or 40)
   listen  true: say nothing
-  after   seconds of silence first; gap: seconds between records (or every 40 bytes of a text)
+  after   seconds of silence first; gap: seconds between records, or pieces of a text
   drip    one byte a second
   all     read to the end and tell the status codes of all HTTP responses instead
 Outcomes: "hello" (a server's handshake record), "alert", "text ...", "reset", "closed", "silent", "refused".
@@ -47,7 +48,8 @@ def hello(p):
     message = b"\1" + len(body).to_bytes(3, "big") + body
     size = p.get("record", 16000)
     parts = [message[at:at + size] for at in range(0, len(message), size)]
-    return [b"\x16\3\1" + u16(len(part)) + part for part in parts]
+    version = bytes(p.get("version", [3, 1]))
+    return [b"\x16" + version + u16(len(part)) + part for part in parts]
 
 
 def outcome(s, patience):
@@ -88,7 +90,8 @@ def probe(p):
         return outcome(s, patience)
     if "text" in p:
         text = p["text"].encode("latin-1")
-        parts = [text[at:at + 40] for at in range(0, len(text), 40)]
+        cut = p.get("cut", 40)
+        parts = [text[at:at + cut] for at in range(0, len(text), cut)]
     else:
         parts = hello(p)
     time.sleep(p.get("after", 0))

@@ -11,18 +11,19 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { buildGo } from "./build.ts";
 import {
   ALL_ADDRESSES,
   HOST_ANY_PORT,
   HOST_LOOPBACK_PORT,
   LIES,
   PORT,
+  PUBLIC,
   UNREACHABLE,
   ZONE,
 } from "./places.ts";
-import { buildGo } from "./build.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
-import { type Listener, Recorder } from "./recorder.ts";
+import { type Listener, type Members, Recorder } from "./recorder.ts";
 
 export const ROOT = resolve(import.meta.dirname, "../..");
 
@@ -77,8 +78,14 @@ const HOST: readonly Listener[] = [
   { net: "udp", at: `:${HOST_ANY_PORT}`, as: "canary" },
 ];
 
-/** `bare` leaves the servers and their recording out, which cost what a measurement is about. */
-export async function openWorld({ bare = false } = {}): Promise<World> {
+export interface WorldOptions {
+  /** Leaves the servers and their recording out, which cost what a measurement is about. */
+  readonly bare?: boolean;
+  /** Servers at names of their own that want a credential, all of them at one address. */
+  readonly members?: Members;
+}
+
+export async function openWorld({ bare = false, members = {} }: WorldOptions = {}): Promise<World> {
   const scratch = mkdtempSync(join(tmpdir(), "sbx-world-"));
   // QEMU, which may run as nobody, has to see what is mounted from here.
   chmodSync(scratch, 0o755);
@@ -124,11 +131,17 @@ export async function openWorld({ bare = false } = {}): Promise<World> {
   [...inside, "env", `--chdir=${cwd}`, ...self, ...argv];
   const outside = (argv: readonly string[]) => [...beyond, ...argv];
 
+  const at = Object.fromEntries(Object.keys(members).map((name) => [name, { A: [PUBLIC] }]));
   const out = await Recorder.start(
     outside([servers]),
-    bare
-      ? { listeners: [] }
-      : { listeners: INTERNET, capture: "dn0", files, zone: ZONE, lies: LIES },
+    bare ? { listeners: [] } : {
+      listeners: INTERNET,
+      capture: "dn0",
+      files,
+      zone: { ...ZONE, ...at },
+      lies: LIES,
+      members,
+    },
   );
   const own = await Recorder.start(onHost([servers]), { listeners: bare ? [] : HOST });
   const trust = join(scratch, "trust");

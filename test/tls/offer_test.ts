@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { fatalAlert, readOffer } from "../../lib/tls/offer.ts";
+import { chosenForGuest, fatalAlert, readOffer } from "../../lib/tls/session/offer.ts";
 
 const MODERN = { alpn: ["h2", "http/1.1"], versions: [0x0304, 0x0303], ciphers: [0x1301, 0xc02f] };
 
@@ -24,6 +24,8 @@ describe("readOffer()", () => {
       maxVersion: "TLSv1.2",
     }],
     ["a guest that negotiates no protocol", { alpn: [] }, { alpn: [] }],
+    ["a guest of HTTP/1.0", { alpn: ["http/1.0"] }, { alpn: ["http/1.0", "http/1.1"] }],
+    ["a guest of both", { alpn: ["http/1.1", "http/1.0"] }, { alpn: ["http/1.1", "http/1.0"] }],
     ["protocols besides HTTP", { alpn: ["h3", "http/1.1", "imap"] }, { alpn: ["http/1.1"] }],
   ])("reads %s", (_what, part, offer) => {
     expect(readOffer({ ...MODERN, ...part }, false)).toMatchObject(offer);
@@ -42,6 +44,14 @@ describe("readOffer()", () => {
   ])("answers %s with an alert", (_what, part, alert) => {
     expect<unknown>(readOffer({ ...MODERN, ...part }, false)).toEqual({ alert });
   });
+});
+
+test("chosenForGuest() never tells a guest of a protocol that it did not offer", () => {
+  expect(chosenForGuest("http/1.1", { alpn: ["http/1.0"] })).toBe("http/1.0");
+  expect(chosenForGuest("http/1.0", { alpn: ["http/1.0"] })).toBe("http/1.0");
+  expect(chosenForGuest("http/1.1", { alpn: ["http/1.0", "http/1.1"] })).toBe("http/1.1");
+  expect(chosenForGuest("h2", MODERN)).toBe("h2");
+  expect(chosenForGuest(null, MODERN)).toBeNull();
 });
 
 test("fatalAlert() is one alert record", () => {

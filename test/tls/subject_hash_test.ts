@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
-import { bytesOf } from "../../lib/guest/trust.ts";
-import { readCertificate } from "../../lib/tls/certificate_reader.ts";
-import { subjectHash } from "../../lib/tls/subject_hash.ts";
+import { bytesOf } from "../../lib/guest/root/trust.ts";
+import { readCertificate } from "../../lib/tls/authority/certificate_reader.ts";
+import { subjectHash } from "../../lib/tls/authority/subject_hash.ts";
 
 /** Subjects whose spelling OpenSSL folds: case, spaces, and kinds of string. */
 const ODD = ["/O=  Two   Words  /CN=MiXeD", "/CN=Zürich Ä/O=x", "/C=DE/emailAddress=A@B.example"];

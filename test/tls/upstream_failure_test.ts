@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readFailure } from "../../lib/tls/upstream_failure.ts";
+import { readFailure } from "../../lib/tls/session/upstream_failure.ts";
 
 test.each([
   ["ECONNREFUSED", { kind: "unreachable", code: "ECONNREFUSED" }],

@@ -14,16 +14,16 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	"sbx.dev/agent/internal/boot"
 	"sbx.dev/agent/internal/files"
+	"sbx.dev/agent/internal/loopback"
 	"sbx.dev/agent/internal/machine"
 	"sbx.dev/agent/internal/process"
 	"sbx.dev/agent/internal/session"
 )
-
-const home = "/root"
 
 func main() {
 	err := run(os.Args[1:])
@@ -52,7 +52,7 @@ func serveMachine() error {
 	if err := boot.Mount(); err != nil {
 		return err
 	}
-	if err := boot.LoadModules("/modules"); err != nil {
+	if err := boot.LoadModules(boot.Modules, boot.AtBoot); err != nil {
 		return err
 	}
 	if err := boot.RaiseLimits(); err != nil {
@@ -63,10 +63,14 @@ func serveMachine() error {
 		return err
 	}
 	m := machine.New()
-	methods := commands(process.Defaults{Home: home, Trust: m.Trust})
+	methods := commands(func() process.Surroundings {
+		config := m.Config()
+		return process.Surroundings{Home: config.Home, Env: config.Env, Trust: config.Trust}
+	}, m.Cable)
 	for name, method := range methods {
 		methods[name] = m.WhenReady(method)
 	}
+	methods["clock"] = machine.Clock
 	methods["configure"] = m.Configure
 	methods["shutdown"] = boot.Shutdown
 	if err := serve(port, methods); err != nil {
@@ -80,7 +84,18 @@ func serveDescriptor(fd int) error {
 		return err
 	}
 	unix.CloseOnExec(fd)
-	return serve(os.NewFile(uintptr(fd), "port"), commands(process.Defaults{Home: os.Getenv("HOME")}))
+	own := process.Surroundings{Home: os.Getenv("HOME"), Env: environment()}
+	methods := commands(func() process.Surroundings { return own }, loopback.NoCable)
+	return serve(os.NewFile(uintptr(fd), "port"), methods)
+}
+
+func environment() map[string]string {
+	env := map[string]string{}
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
+	}
+	return env
 }
 
 func serve(port io.ReadWriter, methods map[string]session.Method) error {
@@ -88,13 +103,14 @@ func serve(port io.ReadWriter, methods map[string]session.Method) error {
 	return s.Serve(port)
 }
 
-func commands(defaults process.Defaults) map[string]session.Method {
+func commands(surroundings func() process.Surroundings, cable loopback.Cable) map[string]session.Method {
 	reaper := process.NewReaper()
 	return map[string]session.Method{
-		"exec":  reaper.Exec(defaults),
+		"exec":  reaper.Exec(surroundings),
 		"read":  files.Read,
 		"write": files.Write,
 		"stat":  files.Stat,
+		"reach": loopback.New(cable).Reach,
 	}
 }
 

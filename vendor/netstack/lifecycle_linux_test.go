@@ -12,31 +12,28 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sbx.dev/netstack/internal/control"
+	"sbx.dev/netstack/internal/nettest"
 )
 
-// The test binary is netstack itself when this says so, or a parent that starts one and waits.
-const playing = "NETSTACK_TEST_PLAYS"
-
+// The test binary is netstack itself, or a parent that starts one and waits.
 func TestMain(m *testing.M) {
-	switch os.Getenv(playing) {
-	case "netstack":
-		main()
-		os.Exit(0)
-	case "parent":
-		files := []*os.File{os.NewFile(3, ""), os.NewFile(4, ""), os.NewFile(5, "")}
-		child := netstackCommand(files)
-		if err := child.Start(); err != nil {
-			os.Exit(1)
-		}
-		fmt.Println(child.Process.Pid)
-		time.Sleep(time.Hour)
-	}
-	os.Exit(m.Run())
+	nettest.Play(m, map[string]func(){
+		"netstack": main,
+		"parent": func() {
+			child := netstackCommand([]*os.File{os.NewFile(3, ""), os.NewFile(4, ""), os.NewFile(5, "")})
+			if err := child.Start(); err != nil {
+				os.Exit(1)
+			}
+			fmt.Println(child.Process.Pid)
+			time.Sleep(time.Hour)
+		},
+	})
 }
 
 func netstackCommand(files []*os.File) *exec.Cmd {
-	command := exec.Command(os.Args[0], "serve")
-	command.Env = append(os.Environ(), playing+"=netstack")
+	command := nettest.Itself("netstack", "serve")
 	command.ExtraFiles = files
 	return command
 }
@@ -62,21 +59,8 @@ func closeAll(files []*os.File) {
 	}
 }
 
-// mustEnd waits for the end of a netstack that nobody may be able to end any more.
-func mustEnd(t *testing.T, command *exec.Cmd) {
-	t.Helper()
-	ended := make(chan struct{})
-	go func() { command.Wait(); close(ended) }()
-	select {
-	case <-ended:
-	case <-time.After(hang):
-		command.Process.Kill()
-		t.Error("it lives on")
-	}
-}
-
 func configMessage() []byte {
-	body, _ := json.Marshal(fromSbx{T: "config", V: protocolVersion, MTU: 1500, Guest: testGuest, Gateway: testGateway})
+	body, _ := json.Marshal(control.Message{T: "config", V: control.Version, MTU: 1500, Guest: control.Endpoint(nettest.Guest), Gateway: control.Endpoint(nettest.Gateway)})
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
 }
 
@@ -105,7 +89,7 @@ func TestNetstackEndsWithItsSbx(t *testing.T) {
 			}
 			closeAll(theirs)
 			then(ours)
-			mustEnd(t, command)
+			nettest.MustEnd(t, command)
 		})
 	}
 }
@@ -119,14 +103,14 @@ func TestNetstackThatWasNotLetRunDoesNotTakeItForSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeAll(theirs)
-	ping := func(n int) { ours[0].Write(frameMessage(fmt.Sprintf(`{"t":"ping","n":%d}`, n))) }
+	ping := func(n int) { ours[0].Write(nettest.FrameMessage(fmt.Sprintf(`{"t":"ping","n":%d}`, n))) }
 	ours[0].Write(configMessage())
 	ping(1)
 	in := bufio.NewReader(ours[0])
 	pong := func(n uint64) {
 		t.Helper()
 		for {
-			switch message, err := readMessage(in); {
+			switch message, err := control.ReadMessage(in); {
 			case err != nil:
 				t.Fatal(err)
 			case message.T == "pong" && message.N == n:
@@ -136,15 +120,15 @@ func TestNetstackThatWasNotLetRunDoesNotTakeItForSilence(t *testing.T) {
 	}
 	pong(1)
 	command.Process.Signal(syscall.SIGSTOP)
-	time.Sleep(silence / 2)
+	time.Sleep(control.Silence / 2)
 	ping(2)
-	time.Sleep(silence/2 + silence/silenceSteps)
+	time.Sleep(control.Silence/2 + control.Silence/control.SilenceSteps)
 	command.Process.Signal(syscall.SIGCONT)
 	pong(2)
 	ping(3)
 	pong(3)
 	closeAll(ours)
-	mustEnd(t, command)
+	nettest.MustEnd(t, command)
 }
 
 func TestNetstackDoesNotHoldTheOtherEndsItself(t *testing.T) {
@@ -155,7 +139,7 @@ func TestNetstackDoesNotHoldTheOtherEndsItself(t *testing.T) {
 	}
 	closeAll(theirs)
 	closeAll(ours)
-	mustEnd(t, command)
+	nettest.MustEnd(t, command)
 }
 
 func TestNetstackEndsThoughNobodyReadsItsLastWords(t *testing.T) {
@@ -178,14 +162,13 @@ func TestNetstackEndsThoughNobodyReadsItsLastWords(t *testing.T) {
 	}
 	closeAll(theirs)
 	ours[0].Write([]byte("\xff\xff\xff\xff"))
-	mustEnd(t, command)
+	nettest.MustEnd(t, command)
 }
 
 // Whoever else holds the other ends: a test, a debugger, a process that inherited them.
 func TestNetstackDiesWithItsParent(t *testing.T) {
 	ours, theirs := channels(t)
-	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), playing+"=parent")
+	parent := nettest.Itself("parent")
 	parent.ExtraFiles = theirs
 	out, err := parent.StdoutPipe()
 	if err != nil {
@@ -202,7 +185,7 @@ func TestNetstackDiesWithItsParent(t *testing.T) {
 	ours[0].Read(make([]byte, 64)) // its hello: it runs
 	parent.Process.Kill()
 	parent.Wait()
-	settle(t, "the end of netstack", func() bool { return !alive(pid) })
+	nettest.Settle(t, "the end of netstack", func() bool { return !alive(pid) })
 }
 
 // alive tells whether a process runs; one that nobody has reaped yet does not.

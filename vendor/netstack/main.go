@@ -8,13 +8,21 @@ package main
 import (
 	"fmt"
 	"os"
+
+	"sbx.dev/netstack/internal/launch"
+	"sbx.dev/netstack/internal/serve"
+	"sbx.dev/netstack/internal/tsc"
+	"sbx.dev/netstack/internal/watch"
 )
 
 // version is set by the build.
 var version = "dev"
 
 const usage = `usage: netstack serve [--listen unix:///PATH | --listen-vfkit unixgram:///PATH]
-       netstack launch [--uid N --gid N] [--keep N] -- PROGRAM [ARG...]
+       netstack launch [--uid N --gid N] [--capabilities NAME,...] [--keep N] [--receive FD,...] -- PROGRAM [ARG...]
+       netstack share --path PATH [--read-only] [--capabilities NAME,...] -- PROGRAM [ARG...]
+       netstack greet FD
+       netstack watch --parent PID [--end-parent]
        netstack tsc       the time stamp counter in kHz, 0 without one
        netstack version
 `
@@ -27,11 +35,17 @@ func main() {
 	var err error
 	switch os.Args[1] {
 	case "serve":
-		err = serve(os.Args[2:])
+		err = serve.Run(os.Args[2:])
 	case "launch":
-		err = launch(os.Args[2:])
+		err = launch.Run(os.Args[2:])
+	case "share":
+		err = launch.Share(os.Args[2:])
+	case "greet":
+		err = launch.Greet(os.Args[2:])
+	case "watch":
+		err = watch.Run(os.Args[2:])
 	case "tsc":
-		fmt.Println(tscKHz())
+		fmt.Println(tsc.KHz())
 	case "version":
 		fmt.Println(version)
 	default:

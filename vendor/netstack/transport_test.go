@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"sbx.dev/netstack/internal/link"
+	"sbx.dev/netstack/internal/nettest"
 )
 
 // listening starts a configured netstack that waits for its guest on a path.
@@ -27,7 +28,7 @@ func listening(t *testing.T, flag, url string) {
 	}
 	t.Cleanup(func() {
 		ours[0].Close()
-		mustEnd(t, command)
+		nettest.MustEnd(t, command)
 		if stderr.Len() > 0 {
 			t.Errorf("it said: %s", &stderr)
 		}
@@ -38,13 +39,13 @@ func listening(t *testing.T, flag, url string) {
 // mustLease asks for an address over the cable, and reads the answer.
 func mustLease(t *testing.T, send func([]byte), receive func() ([]byte, error)) {
 	t.Helper()
-	send(dhcpFrame(dhcpMessage(dhcpDiscover)))
+	send(nettest.DhcpFrame(nettest.DhcpMessage(link.DhcpDiscover)))
 	frame, err := receive()
 	if err != nil {
 		t.Fatal(err)
 	}
 	message := dhcpReply(frame)
-	if len(message) < dhcpHead || net.IP(message[16:20]).String() != testGuest.IP4 || message[4] != 0xde {
+	if len(message) < link.DhcpHead || net.IP(message[16:20]).String() != nettest.Guest.IP4 || message[4] != 0xde {
 		t.Errorf("no offer in %x", frame)
 	}
 }
@@ -61,17 +62,17 @@ func TestQEMUConnectsToAPath(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "net.sock")
 	listening(t, "--listen", "unix://"+path)
 	var conn net.Conn
-	settle(t, "the path", func() (there bool) {
+	nettest.Settle(t, "the path", func() (there bool) {
 		var err error
 		conn, err = net.Dial("unix", path)
 		return err == nil
 	})
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(hang))
+	conn.SetDeadline(time.Now().Add(nettest.Hang))
 	mustLease(t, func(frame []byte) {
 		conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(frame))), frame...))
 	}, func() ([]byte, error) {
-		return newStreamFraming(conn).readFrame()
+		return link.NewStream(conn).ReadFrame()
 	})
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Error("the path stays, and a second guest could connect")
@@ -83,24 +84,24 @@ func TestVfkitConnectsToAPath(t *testing.T) {
 	path, own := filepath.Join(directory, "net.sock"), filepath.Join(directory, "vfkit.sock")
 	listening(t, "--listen-vfkit", "unixgram://"+path)
 	var conn *net.UnixConn
-	settle(t, "the path", func() bool {
+	nettest.Settle(t, "the path", func() bool {
 		os.Remove(own)
 		var err error
 		conn, err = net.DialUnix("unixgram", &net.UnixAddr{Name: own, Net: "unixgram"}, &net.UnixAddr{Name: path, Net: "unixgram"})
 		return err == nil
 	})
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(hang))
+	conn.SetDeadline(time.Now().Add(nettest.Hang))
 	fmt.Fprint(conn, "VFKT")
 	lease := func() {
 		mustLease(t, func(frame []byte) { conn.Write(frame) }, func() ([]byte, error) {
-			buf := make([]byte, maxFrame)
+			buf := make([]byte, link.MaxFrame)
 			n, err := conn.Read(buf)
 			return buf[:n], err
 		})
 	}
 	lease()
-	for _, junk := range [][]byte{{}, {1}, make([]byte, 13), make([]byte, maxFrame), []byte("VFKT")} {
+	for _, junk := range [][]byte{{}, {1}, make([]byte, 13), make([]byte, link.MaxFrame), []byte("VFKT")} {
 		conn.Write(junk)
 	}
 	// Somebody else who finds the path is not the guest.
@@ -109,9 +110,9 @@ func TestVfkitConnectsToAPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stranger.Close()
-	forged := dhcpMessage(dhcpDiscover)
+	forged := nettest.DhcpMessage(link.DhcpDiscover)
 	copy(forged[4:], "evil")
-	stranger.Write(dhcpFrame(forged))
+	stranger.Write(nettest.DhcpFrame(forged))
 	lease()
 }
 
@@ -122,8 +123,8 @@ func TestAPathThatCannotBeIsTold(t *testing.T) {
 		{"--listen-vfkit", "unixgram:///nowhere/at/all.sock"},
 	} {
 		ours, theirs := channels(t)
-		command := exec.Command(os.Args[0], append([]string{"serve"}, args...)...)
-		command.Env, command.ExtraFiles = append(os.Environ(), playing+"=netstack"), theirs
+		command := nettest.Itself("netstack", append([]string{"serve"}, args...)...)
+		command.ExtraFiles = theirs
 		ours[0].Write(configMessage())
 		out, err := command.CombinedOutput()
 		if err == nil || !bytes.Contains(out, []byte("netstack: ")) || bytes.Contains(out, []byte("goroutine")) {

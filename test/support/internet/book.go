@@ -13,6 +13,8 @@ import (
 type book struct {
 	mu sync.Mutex
 	r  report
+	// catchUp tallies what has arrived and was not looked at yet; nil where packets are not captured.
+	catchUp func()
 }
 
 type report struct {
@@ -29,6 +31,8 @@ type report struct {
 	Queries  []query        `json:"queries"`
 	// Streams are the uploads that ended: how many bytes, and their SHA-256.
 	Streams []stream `json:"streams"`
+	// Letters are the requests to servers for members.
+	Letters []letter `json:"letters"`
 }
 
 type name struct {
@@ -70,6 +74,7 @@ func (b *book) reset() {
 		Accepts: map[string]int{}, Bytes: map[string]int64{},
 		Datagrams: map[string]int{}, Packets: map[string]int{},
 		Names: []name{}, Requests: []request{}, Queries: []query{}, Streams: []stream{},
+		Letters: []letter{},
 	}
 }
 
@@ -81,6 +86,7 @@ func (b *book) report() report {
 	r.Datagrams, r.Packets = maps.Clone(r.Datagrams), maps.Clone(r.Packets)
 	r.Names, r.Requests = slices.Clone(r.Names), slices.Clone(r.Requests)
 	r.Queries, r.Streams = slices.Clone(r.Queries), slices.Clone(r.Streams)
+	r.Letters = slices.Clone(r.Letters)
 	return r
 }
 

@@ -22,6 +22,8 @@ type config struct {
 	// Zone is what listeners as "names" answer, Lies what they answer on one address instead.
 	Zone zone            `json:"zone"`
 	Lies map[string]zone `json:"lies"`
+	// Members has what servers for members want, by their names.
+	Members map[string]member `json:"members"`
 }
 
 type listener struct {
@@ -35,6 +37,10 @@ type command struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "read-dns" {
+		readMessages()
+		return
+	}
 	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, "internet:", err)
 		os.Exit(1)
@@ -54,7 +60,7 @@ func serve() error {
 		return err
 	}
 	world := &servers{
-		book: book, authority: authority, files: c.Files,
+		book: book, authority: authority, files: c.Files, members: c.Members,
 		names: &names{book: book, zone: c.Zone, lies: c.Lies, turns: map[string]int{}},
 	}
 	if c.Capture != "" {
@@ -74,6 +80,9 @@ func serve() error {
 		var cmd command
 		if err := in.Decode(&cmd); err != nil {
 			return nil
+		}
+		if book.catchUp != nil {
+			book.catchUp()
 		}
 		report := book.report()
 		if cmd.Do == "reset" {

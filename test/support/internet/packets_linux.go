@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"unsafe"
 )
@@ -31,12 +32,15 @@ func capture(name string, b *book) error {
 	}
 	// A burst of small packets must not overflow the socket: what is lost here was not counted.
 	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUFFORCE, 64<<20)
-	go func() {
-		p := make([]byte, 128) // Enough for the headers; the rest is cut off.
+	var reading sync.Mutex
+	p := make([]byte, 128) // Enough for the headers; the rest is cut off.
+	tally := func() error {
+		reading.Lock()
+		defer reading.Unlock()
 		for {
-			n, from, err := syscall.Recvfrom(fd, p, 0)
+			n, from, err := syscall.Recvfrom(fd, p, syscall.MSG_DONTWAIT)
 			if err != nil {
-				return
+				return err
 			}
 			link, ok := from.(*syscall.SockaddrLinklayer)
 			if !ok || link.Pkttype == syscall.PACKET_OUTGOING {
@@ -44,6 +48,19 @@ func capture(name string, b *book) error {
 			}
 			if key, ok := label(swap(link.Protocol), p[:n]); ok {
 				b.note(func(r *report) { r.Packets[key]++ })
+			}
+		}
+	}
+	// On a loaded machine what has arrived may wait here for long; a report is of all that has.
+	b.catchUp = func() { tally() }
+	go func() {
+		peek := make([]byte, 1)
+		for {
+			if _, _, err := syscall.Recvfrom(fd, peek, syscall.MSG_PEEK); err != nil && err != syscall.EINTR {
+				return
+			}
+			if err := tally(); err != syscall.EAGAIN && err != syscall.EINTR {
+				return
 			}
 		}
 	}()

@@ -15,6 +15,8 @@ type servers struct {
 	authority *authority
 	files     string
 	names     *names
+	members   map[string]member
+	bucket    bucket
 }
 
 func accepting(l net.Listener, serve func(net.Conn)) {

@@ -22,14 +22,19 @@ func (s *servers) web() *http.Server {
 	mux.HandleFunc("/stall", s.stall)
 	mux.HandleFunc("/socket", s.socket)
 	mux.HandleFunc("/hinted", s.hinted)
+	mux.HandleFunc("/elsewhere", s.elsewhere)
 	mux.HandleFunc("/ending/{how}", s.ending)
+	mux.HandleFunc("/mirror", s.mirror)
+	mux.HandleFunc("/events", s.events)
+	mux.HandleFunc("/oauth/token", s.grant)
+	mux.HandleFunc("/oauth/me", s.granted)
 	mux.Handle("/echo.Echo/", echoing())
 	if s.files != "" {
 		mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(s.files))))
 		mux.Handle("/git/", s.git())
 	}
 	return &http.Server{
-		Handler:           s.recording(mux),
+		Handler:           s.recording(s.membersOnly(mux)),
 		ReadHeaderTimeout: time.Minute,
 		TLSConfig: &tls.Config{
 			GetConfigForClient: s.configFor,

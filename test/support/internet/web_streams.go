@@ -89,11 +89,27 @@ func (s *servers) hinted(w http.ResponseWriter, q *http.Request) {
 	w.Header().Set("Sum", "6")
 }
 
+// elsewhere says, wherever it can, that it is better had on another port.
+func (s *servers) elsewhere(w http.ResponseWriter, q *http.Request) {
+	w.Header().Set("Alt-Svc", `h2=":8443"; ma=86400, http/1.1=":8443", h3=":443"; ma=86400`)
+	w.Header().Set("Alternate-Protocol", "443:quic")
+	w.WriteHeader(http.StatusEarlyHints)
+	w.Header().Set("Trailer", "Alt-Svc")
+	io.WriteString(w, "elsewhere")
+	w.(http.Flusher).Flush()
+	w.Header().Set("Alt-Svc", `h3=":8443"; ma=86400`)
+}
+
 // ending answers with a body that only the end of the connection ends: in order, without close_notify, or
-// by a reset.
+// by a reset. Or with a head that no client should believe.
 func (s *servers) ending(w http.ResponseWriter, q *http.Request) {
 	conn, _, err := w.(http.Hijacker).Hijack()
 	if err != nil {
+		return
+	}
+	if q.PathValue("how") == "malformed" {
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 40\r\n\r\nsome")
+		conn.Close()
 		return
 	}
 	io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nsome of it\n")

@@ -19,10 +19,12 @@ const usage = `usage: webclient WHAT --url URL --ca FILE [--http 1|2] [flags]
   hold    --count N                   N connections, each with a request while all are open
   grpc    --count N                   N messages each way on one bidirectional stream
   socket  --count N                   N messages each way on one WebSocket
+Each takes --bearer TOKEN, a credential that goes with every request. What pours up is zeros, or with
+--text WORD lines of text, of which one in each MiB has the word.
 `
 
 type options struct {
-	url, ca, way                   string
+	url, ca, way, bearer, text     string
 	bytes                          int64
 	http, count, parallel, seconds int
 	fresh                          bool
@@ -39,6 +41,8 @@ func main() {
 	f.StringVar(&o.url, "url", "", "")
 	f.StringVar(&o.ca, "ca", "", "")
 	f.StringVar(&o.way, "way", "down", "")
+	f.StringVar(&o.bearer, "bearer", "", "")
+	f.StringVar(&o.text, "text", "", "")
 	f.Int64Var(&o.bytes, "bytes", 1<<28, "")
 	f.IntVar(&o.http, "http", 2, "")
 	f.IntVar(&o.count, "count", 1000, "")
@@ -79,10 +83,24 @@ func (o options) client() *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(o.http == 1)
 	protocols.SetHTTP2(o.http == 2)
-	return &http.Client{Transport: &http.Transport{
+	return &http.Client{Transport: bearing{o.bearer, &http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
 		Protocols:         protocols,
 		DisableKeepAlives: o.fresh,
 		TLSClientConfig:   &tls.Config{RootCAs: o.trust},
-	}}
+	}}}
+}
+
+// bearing adds the credential to each request, where there is one.
+type bearing struct {
+	token string
+	*http.Transport
+}
+
+func (b bearing) RoundTrip(q *http.Request) (*http.Response, error) {
+	if b.token != "" {
+		q = q.Clone(q.Context())
+		q.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	return b.Transport.RoundTrip(q)
 }

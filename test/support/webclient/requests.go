@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -83,24 +84,35 @@ func pour(o options) (any, error) {
 	start := time.Now()
 	var err error
 	if o.way == "up" {
-		err = put(client, o.url, o.bytes)
+		err = o.put(client)
 	} else {
 		err = fetch(client, o.url)
 	}
 	return map[string]float64{"megabytesPerSecond": float64(o.bytes) / 1e6 / time.Since(start).Seconds()}, err
 }
 
-func put(client *http.Client, url string, size int64) error {
-	request, err := http.NewRequest(http.MethodPut, url, io.LimitReader(zeros{}, size))
+func (o options) put(client *http.Client) error {
+	var body io.Reader = zeros{}
+	if o.text != "" {
+		body = &lines{pattern: textWith(o.text)}
+	}
+	request, err := http.NewRequest(http.MethodPut, o.url, io.LimitReader(body, o.bytes))
 	if err != nil {
 		return err
 	}
-	request.ContentLength = size
+	if o.text != "" {
+		request.Header.Set("Content-Type", "text/plain")
+	}
+	request.ContentLength = o.bytes
 	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
-	return response.Body.Close()
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", response.StatusCode)
+	}
+	return nil
 }
 
 type zeros struct{}
@@ -108,6 +120,26 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// textWith is a MiB of text that ends with the word.
+func textWith(word string) []byte {
+	const size = 1 << 20
+	text := bytes.Repeat([]byte("a line of text as people write it, of no meaning\n"), size/49+1)[:size]
+	copy(text[size-len(word)-1:], word+"\n")
+	return text
+}
+
+// lines reads the pattern again and again.
+type lines struct {
+	pattern []byte
+	at      int
+}
+
+func (l *lines) Read(p []byte) (int, error) {
+	n := copy(p, l.pattern[l.at:])
+	l.at = (l.at + n) % len(l.pattern)
+	return n, nil
 }
 
 // hold opens o.count connections, and asks on each of them again once all are open.

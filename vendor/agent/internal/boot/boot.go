@@ -29,10 +29,17 @@ func Mount() error {
 	return nil
 }
 
-// LoadModules inserts the modules that dir/order lists, one a line and dependencies first. Without the
-// list the kernel has all that is needed built in.
-func LoadModules(dir string) error {
-	order, err := os.ReadFile(dir + "/order")
+// Modules is where the first file system has what the kernel lacks: files, and lists of those that go
+// together. AtBoot is the list of what is always needed.
+const (
+	Modules = "/modules"
+	AtBoot  = "order"
+)
+
+// LoadModules inserts the modules that a list in dir names, one a line and dependencies first. Without
+// the list the kernel has all that is needed built in.
+func LoadModules(dir, list string) error {
+	order, err := os.ReadFile(dir + "/" + list)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

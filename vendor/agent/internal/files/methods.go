@@ -3,6 +3,7 @@ package files
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -106,4 +107,13 @@ func failure(err error) error {
 		return &session.Failure{Code: "failed", Message: errno.Error()}
 	}
 	return err
+}
+
+func writeAll(path string, flag int, mode os.FileMode, content io.Reader) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|flag, mode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, content)
+	return errors.Join(err, file.Close())
 }

@@ -1,6 +1,10 @@
 package files
 
 import (
+	"io"
+	"strings"
+	"testing/iotest"
+
 	"archive/tar"
 	"bytes"
 	"errors"
@@ -57,6 +61,87 @@ func TestUnpackWritesFilesLinksAndDirectories(t *testing.T) {
 	}
 }
 
+func TestUnpackTakesNamesAndTargetsOfAnyLength(t *testing.T) {
+	dir := t.TempDir()
+	name := strings.Repeat("directory/", 40) + strings.Repeat("n", 200)
+	target := strings.Repeat("../", 100) + "there"
+	err := Unpack(archive(t,
+		tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Format: tar.FormatGNU},
+		tar.Header{Typeflag: tar.TypeSymlink, Name: "link", Linkname: target, Format: tar.FormatGNU},
+		tar.Header{Typeflag: tar.TypeReg, Name: "short", Mode: 0o644},
+	), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != "content of "+name {
+		t.Errorf("the long name: %q, %v", got, err)
+	}
+	if got, err := os.Readlink(filepath.Join(dir, "link")); err != nil || got != target {
+		t.Errorf("the long target: %q, %v", got, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "short")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUnpackReplacesWhatIsInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("elsewhere", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	err := Unpack(archive(t,
+		tar.Header{Typeflag: tar.TypeReg, Name: "empty", Mode: 0o644},
+		tar.Header{Typeflag: tar.TypeReg, Name: "link", Mode: 0o644},
+		tar.Header{Typeflag: tar.TypeReg, Name: "twice", Mode: 0o644},
+		tar.Header{Typeflag: tar.TypeSymlink, Name: "twice", Linkname: "link"},
+	), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"empty": "content of empty", "link": "content of link", "twice": "content of link",
+	} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != content {
+			t.Errorf("%s holds %q, %v; want %q", name, got, err, content)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "elsewhere")); err == nil {
+		t.Error("the link that was replaced was written through")
+	}
+	if Unpack(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: ".", Mode: 0o644}), dir) == nil {
+		t.Error("the root was replaced")
+	}
+}
+
+// Whatever a file's size, it comes out as archive/tar wrote it, however the archive is cut into pieces.
+func TestUnpackReadsTheSameInPiecesOfAnySize(t *testing.T) {
+	for _, size := range []int{0, 1, 511, 512, 513, 64<<10 - 1, 64 << 10, 200_000} {
+		var packed bytes.Buffer
+		w := tar.NewWriter(&packed)
+		content := bytes.Repeat([]byte{'x'}, size)
+		w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "file", Mode: 0o644, Size: int64(size)})
+		w.Write(content)
+		w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "after", Linkname: "file"})
+		w.Close()
+		for name, from := range map[string]io.Reader{
+			"whole": bytes.NewReader(packed.Bytes()),
+			"half":  iotest.HalfReader(bytes.NewReader(packed.Bytes())),
+			"eof":   iotest.DataErrReader(bytes.NewReader(packed.Bytes())),
+		} {
+			dir := t.TempDir()
+			if err := Unpack(from, dir); err != nil {
+				t.Fatalf("%d bytes, %s: %v", size, name, err)
+			}
+			if got, err := os.ReadFile(filepath.Join(dir, "after")); err != nil || !bytes.Equal(got, content) {
+				t.Errorf("%d bytes, %s: %d came out, %v", size, name, len(got), err)
+			}
+		}
+	}
+}
+
 func TestUnpackStaysInside(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "inside")
@@ -78,6 +163,23 @@ func TestUnpackRefusesWhatItDoesNotKnow(t *testing.T) {
 	device := tar.Header{Typeflag: tar.TypeChar, Name: "null", Devmajor: 1, Devminor: 3}
 	if err := Unpack(archive(t, device), t.TempDir()); err == nil {
 		t.Error("a device was unpacked")
+	}
+	whole := archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "file", Mode: 0o644}).Bytes()
+	for _, end := range []int{0, 1, 511, 512, 520, 1023, 1024} {
+		if err := Unpack(bytes.NewReader(whole[:end]), t.TempDir()); err == nil {
+			t.Errorf("an archive that ends at %d was taken for whole", end)
+		}
+	}
+	for _, at := range []int{0, 100, 125, 150} { // name, mode, size, checksum
+		bent := bytes.Clone(whole)
+		bent[at] ^= 1
+		if err := Unpack(bytes.NewReader(bent), t.TempDir()); err == nil {
+			t.Errorf("a header that was changed at %d was taken", at)
+		}
+	}
+	pax := tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("n", 300), Format: tar.FormatPAX}
+	if err := Unpack(archive(t, pax), t.TempDir()); err == nil {
+		t.Error("an extension that nobody reads was passed over")
 	}
 	if err := Unpack(bytes.NewReader([]byte("no archive at all, but long enough to be a header")), t.TempDir()); err == nil {
 		t.Error("garbage was unpacked")

@@ -98,12 +98,17 @@ func (m *Machine) layTree(tree Share, layer string) error {
 	return mount("overlay", target, "overlay", unix.MS_NODEV, options)
 }
 
-// attach9p mounts a share that QEMU serves. Each request is an exit from the guest, hence the large
-// messages.
-func attach9p(share Share, target, cache string) error {
+const virtiofs = "virtiofs"
+
+// attach mounts a share. A file daemon of virtiofs says itself what may be cached. With 9p, which QEMU
+// serves, each request is an exit from the guest, hence the large messages.
+func attach(share Share, target, cache string) error {
 	flags := uintptr(unix.MS_NODEV)
 	if share.ReadOnly {
 		flags |= unix.MS_RDONLY
+	}
+	if share.Transport == virtiofs {
+		return mount(share.Tag, target, virtiofs, flags, "")
 	}
 	return mount(share.Tag, target, "9p", flags, "trans=virtio,version=9p2000.L,msize=512000,cache="+cache)
 }
@@ -171,6 +176,28 @@ func makeDirectory(at string) error {
 		return fmt.Errorf("mount point %q is not absolute", at)
 	}
 	return os.MkdirAll(at, 0o755)
+}
+
+// mountFile shows a file of the archive at another place, which may lie in a mount: nothing is written
+// there but, where nothing is, an empty file to mount on. The file's first name is not needed then.
+func mountFile(share Share) error {
+	if err := makeDirectory(path.Dir(share.At)); err != nil {
+		return err
+	}
+	place, err := os.OpenFile(share.At, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err == nil {
+		err = place.Close()
+	}
+	if err != nil && !os.IsExist(err) {
+		return fmt.Errorf("make a place for a file: %w", err)
+	}
+	if err := mount(share.File, share.At, "", unix.MS_BIND, ""); err != nil {
+		return err
+	}
+	if err := mount("", share.At, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NODEV, ""); err != nil {
+		return err
+	}
+	return os.Remove(share.File)
 }
 
 // inOrder sorts mount points so that one inside another comes after it.

@@ -1,38 +1,39 @@
 package process
 
 import (
+	"maps"
 	"sort"
 	"strings"
 
 	"sbx.dev/agent/internal/trust"
 )
 
-// Defaults is what a command's environment holds unless the host says otherwise. Home is where the
-// command starts, too.
-type Defaults struct {
+// Surroundings are what a command finds unless the host says otherwise.
+type Surroundings struct {
+	// Home is root's home directory, where commands start.
 	Home string
-	// Trust is asked at each start, since the machine learns of it only when it is configured. Nil, or
-	// a nil answer: nothing is intercepted.
-	Trust func() *trust.Config
+	// Env is what every environment begins with.
+	Env map[string]string
+	// Trust nil: nothing is intercepted.
+	Trust *trust.Config
 }
 
-const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// environment merges the defaults, the terminal's type and the host's wishes, the last winning.
-func (d Defaults) environment(spec Spec) map[string]string {
-	env := map[string]string{
-		"PATH":    defaultPath,
-		"HOME":    d.Home,
-		"USER":    "root",
-		"LOGNAME": "root",
-		"SHELL":   "/bin/sh",
-		"LANG":    "C.UTF-8",
+// environment merges what every command has, who it is, the terminal's type and the host's wishes, the
+// last winning.
+func (s Surroundings) environment(spec Spec, who account) map[string]string {
+	env := map[string]string{}
+	maps.Copy(env, s.Env)
+	env["HOME"] = who.home
+	if who.name != "" {
+		env["USER"], env["LOGNAME"] = who.name, who.name
 	}
 	if spec.TTY != nil && spec.TTY.Term != "" {
 		env["TERM"] = spec.TTY.Term
 	}
-	for name, value := range spec.Env {
-		env[name] = value
+	for _, entry := range stringsOf(spec.Env) {
+		if name, value, ok := strings.Cut(entry, "="); ok && name != "" {
+			env[name] = value
+		}
 	}
 	return env
 }
@@ -40,8 +41,7 @@ func (d Defaults) environment(spec Spec) map[string]string {
 func list(env map[string]string) []string {
 	lines := make([]string, 0, len(env))
 	for name, value := range env {
-		// execve(2) cannot carry NUL, and ForkExec would refuse the whole command for it.
-		lines = append(lines, strings.ReplaceAll(name+"="+value, "\x00", ""))
+		lines = append(lines, name+"="+value)
 	}
 	sort.Strings(lines)
 	return lines

@@ -7,8 +7,10 @@
 package process
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"os"
 	"sync"
 	"syscall"
 
@@ -17,14 +19,19 @@ import (
 
 // Spec is what a command needs.
 type Spec struct {
-	Argv []string `json:"argv"`
-	// Env is added to the defaults.
-	Env map[string]string `json:"env"`
+	// Argv and Env are strings that end with NUL each, as execve(2) takes them; JSON could not hold
+	// those that are not UTF-8. Env, of the form NAME=VALUE, is added to the defaults.
+	Argv []byte `json:"argv"`
+	Env  []byte `json:"env"`
+	// User is NAME or UID, with :GROUP if wanted; empty means root.
+	User string `json:"user"`
 	// Dir is where the command starts; empty means the home directory.
 	Dir string `json:"cwd"`
 	// Stdin false means an empty input.
 	Stdin bool `json:"stdin"`
-	// TTY gives the command a terminal.
+	// Closed lists standard streams, by number, that are closed for the command.
+	Closed []int `json:"closed"`
+	// TTY gives the command a terminal, which is all three streams.
 	TTY *TTY `json:"tty"`
 }
 
@@ -41,8 +48,9 @@ type Status struct {
 	Signal *int `json:"signal,omitempty"`
 }
 
-// Exec is the method "exec".
-func (r *Reaper) Exec(defaults Defaults) session.Method {
+// Exec is the method "exec". The surroundings are asked for at each start, since the machine learns of
+// them only when it is configured.
+func (r *Reaper) Exec(surroundings func() Surroundings) session.Method {
 	return func(call *session.Call) (any, error) {
 		var spec Spec
 		if err := json.Unmarshal(call.Request, &spec); err != nil {
@@ -51,16 +59,33 @@ func (r *Reaper) Exec(defaults Defaults) session.Method {
 		if len(spec.Argv) == 0 {
 			return nil, errors.New("argv is empty")
 		}
-		return r.run(call, spec, defaults)
+		if !ended(spec.Argv) || !ended(spec.Env) {
+			return nil, errors.New("a list of strings does not end with NUL")
+		}
+		return r.run(call, spec, surroundings())
 	}
 }
 
-func (r *Reaper) run(call *session.Call, spec Spec, defaults Defaults) (*Status, error) {
+// ended reports whether the last string of a list is whole.
+func ended(list []byte) bool { return len(list) == 0 || list[len(list)-1] == 0 }
+
+// stringsOf cuts a list apart.
+func stringsOf(list []byte) []string {
+	var found []string
+	for len(list) > 0 {
+		end := bytes.IndexByte(list, 0)
+		found = append(found, string(list[:end]))
+		list = list[end+1:]
+	}
+	return found
+}
+
+func (r *Reaper) run(call *session.Call, spec Spec, around Surroundings) (*Status, error) {
 	stdio, err := openStdio(spec)
 	if err != nil {
 		return nil, err
 	}
-	pid, ended, err := r.launch(spec, defaults, stdio)
+	pid, ended, err := r.launch(spec, around, stdio)
 	stdio.closeChild()
 	if err != nil {
 		stdio.close()
@@ -75,13 +100,18 @@ func (r *Reaper) run(call *session.Call, spec Spec, defaults Defaults) (*Status,
 	})
 	go stdio.feed(call.Input, spec.TTY != nil)
 	var copying sync.WaitGroup
-	outputs := []*drained{{file: stdio.output}}
-	copying.Go(func() { forward(call.Output, outputs[0]) })
-	if stdio.errors != nil {
-		outputs = append(outputs, &drained{file: stdio.errors})
-		copying.Go(func() { forward(call.Errors, outputs[1]) })
-	} else {
-		call.Errors.Close()
+	var outputs []*drained
+	for _, stream := range []struct {
+		from *os.File
+		to   *session.Outflow
+	}{{stdio.output, call.Output}, {stdio.errors, call.Errors}} {
+		if stream.from == nil {
+			stream.to.Close()
+			continue
+		}
+		output := &drained{file: stream.from}
+		outputs = append(outputs, output)
+		copying.Go(func() { forward(stream.to, output) })
 	}
 	status := <-ended
 	for _, output := range outputs {

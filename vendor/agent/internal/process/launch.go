@@ -3,7 +3,6 @@ package process
 import (
 	"errors"
 	"os"
-	"strings"
 	"syscall"
 
 	"sbx.dev/agent/internal/session"
@@ -11,48 +10,57 @@ import (
 
 // launch starts the command as leader of a session of its own, so that its process group can be
 // signalled and a terminal can be its controlling one.
-func (r *Reaper) launch(spec Spec, defaults Defaults, stdio *stdio) (int, <-chan syscall.WaitStatus, error) {
-	env := defaults.environment(spec)
+func (r *Reaper) launch(spec Spec, around Surroundings, stdio *stdio) (int, <-chan syscall.WaitStatus, error) {
+	who := account{name: "root", home: around.Home}
+	if spec.User != "" {
+		var err error
+		if who, err = resolveUser(spec.User); err != nil {
+			return 0, nil, err
+		}
+		if err := stdio.giveTo(int(who.credential.Uid)); err != nil {
+			return 0, nil, err
+		}
+	}
+	env := around.environment(spec, who)
 	dir := spec.Dir
 	if dir == "" {
 		dir = env["HOME"]
+		// Many users that are no people have a home that is not there.
+		if spec.User != "" && directory(dir) != nil {
+			dir = "/"
+		}
 	}
 	if err := directory(dir); err != nil {
 		return 0, nil, err
 	}
-	if defaults.Trust != nil {
-		defaults.Trust().Apply(env, dir)
-	}
-	for _, argument := range spec.Argv {
-		if strings.Contains(argument, "\x00") {
-			return 0, nil, &session.Failure{Code: notExecutable, Message: "an argument holds a NUL byte"}
-		}
-	}
-	file, err := lookUp(spec.Argv[0], env["PATH"], dir)
+	around.Trust.Apply(env, dir)
+	argv := stringsOf(spec.Argv)
+	file, err := lookUp(argv[0], env["PATH"], dir)
 	if err != nil {
 		return 0, nil, err
 	}
 	attr := &syscall.ProcAttr{
-		Dir:   dir,
-		Env:   list(env),
+		Dir: dir,
+		Env: list(env),
+		// Of these, -1 is closed in the child.
 		Files: []uintptr{uintptr(stdio.child[0]), uintptr(stdio.child[1]), uintptr(stdio.child[2])},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: spec.TTY != nil, Ctty: 0},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: spec.TTY != nil, Ctty: 0, Credential: who.credential},
 	}
-	pid, ended, err := r.start(file, spec.Argv, attr)
+	pid, ended, err := r.start(file, argv, attr)
 	switch {
 	case errors.Is(err, syscall.ENOEXEC):
 		// As execvp(3): a file without a known format is a script for the shell.
-		argv := append([]string{"/bin/sh", file}, spec.Argv[1:]...)
+		argv := append([]string{"/bin/sh", file}, argv[1:]...)
 		pid, ended, err = r.start("/bin/sh", argv, attr)
 	case errors.Is(err, syscall.ENOENT):
 		// The file is there, so what is missing is what its first line, or its ELF header, names.
 		return 0, nil, &session.Failure{
 			Code:    notExecutable,
-			Message: quote(spec.Argv[0]) + ": its interpreter was not found",
+			Message: quote(argv[0]) + ": its interpreter was not found",
 		}
 	}
 	if err != nil {
-		return 0, nil, refusal(spec.Argv[0], err)
+		return 0, nil, refusal(argv[0], err)
 	}
 	return pid, ended, nil
 }

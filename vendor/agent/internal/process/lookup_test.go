@@ -57,11 +57,12 @@ func TestLookUpFindsWhatExecvpWould(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentIsDefaultsThenTerminalThenTheHosts(t *testing.T) {
-	spec := Spec{TTY: &TTY{Term: "vt100"}, Env: map[string]string{"HOME": "/elsewhere", "X": "1=2"}}
-	env := Defaults{Home: "/root"}.environment(spec)
+func TestTheEnvironmentIsTheRootsThenTheUsersThenTheHosts(t *testing.T) {
+	spec := Spec{TTY: &TTY{Term: "vt100"}, Env: []byte("HOME=/elsewhere\x00X=1=2\x00Y=\xff\x00")}
+	around := Surroundings{Env: map[string]string{"PATH": "/bin", "LANG": "C.UTF-8", "HOME": "/nowhere", "X": "0"}}
+	env := around.environment(spec, account{name: "root", home: "/root"})
 	for name, want := range map[string]string{
-		"HOME": "/elsewhere", "X": "1=2", "TERM": "vt100", "PATH": defaultPath, "LANG": "C.UTF-8",
+		"HOME": "/elsewhere", "X": "1=2", "Y": "\xff", "USER": "root", "TERM": "vt100", "PATH": "/bin", "LANG": "C.UTF-8",
 	} {
 		if env[name] != want {
 			t.Errorf("%s is %q, want %q", name, env[name], want)

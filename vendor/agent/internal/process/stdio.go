@@ -2,16 +2,17 @@ package process
 
 import (
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
 // stdio is the two sides of a command's three streams.
 type stdio struct {
-	child  [3]int // descriptors for the command
+	child  [3]int // descriptors for the command; -1 is a closed one
 	input  *os.File
 	output *os.File
-	errors *os.File // nil with a terminal
+	errors *os.File // nil with a terminal, which is all that the command prints to
 	tty    terminal
 }
 
@@ -28,11 +29,15 @@ func openStdio(spec Spec) (*stdio, error) {
 		s.child = [3]int{slave, slave, slave}
 		return s, nil
 	}
-	err := s.openInput(spec.Stdin)
-	if err == nil {
+	closed := func(fd int) bool { return slices.Contains(spec.Closed, fd) }
+	var err error
+	if !closed(0) {
+		err = s.openInput(spec.Stdin)
+	}
+	if err == nil && !closed(1) {
 		s.output, s.child[1], err = outputPipe()
 	}
-	if err == nil {
+	if err == nil && !closed(2) {
 		s.errors, s.child[2], err = outputPipe()
 	}
 	if err != nil {
@@ -69,6 +74,19 @@ func outputPipe() (*os.File, int, error) {
 func unblocked(fd int) *os.File {
 	unix.SetNonblock(fd, true)
 	return os.NewFile(uintptr(fd), "pipe")
+}
+
+// giveTo lets another user than root open its own standard streams again, as /dev/stdout.
+func (s *stdio) giveTo(uid int) error {
+	for i, fd := range s.child {
+		if fd < 0 || i == 0 && s.input == nil { // the null device is everybody's
+			continue
+		}
+		if err := unix.Fchown(fd, uid, -1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // closeChild closes the command's ends, which it has by now or never will.

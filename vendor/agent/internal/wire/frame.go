@@ -32,7 +32,7 @@ const (
 const (
 	HeaderSize = 8
 	MaxData    = 64 << 10  // payload of Data
-	MaxRequest = 1 << 20   // payload of Call
+	MaxRequest = 4 << 20   // payload of Call; the kernel takes 2 MiB of arguments and environment
 	Window     = 256 << 10 // credit that every stream starts with
 )
 

@@ -1,0 +1,37 @@
+/**
+ * Journals as a program reads them.
+ *
+ * @module
+ */
+import { type JournalRecord, parseLine } from "../journal/format.ts";
+import { LineCutter } from "../journal/line_cutter.ts";
+
+export type { JournalRecord };
+
+export interface ReadJournalOptions {
+  /** Goes on with what is added to the file, until the caller asks for no more; false when absent. */
+  readonly follow?: boolean;
+}
+
+/**
+ * The lines of the journal that `SandboxBuilder.journal` or `sbx run --log` wrote, in order; null for
+ * each that is no line of a journal. However large the file is, memory holds a few lines of it.
+ *
+ * @throws SbxError FILE_UNREADABLE
+ */
+export async function* readJournal(
+  path: string,
+  { follow = false }: ReadJournalOptions = {},
+): AsyncGenerator<JournalRecord | null, void> {
+  const { fileBytes } = await import("../host/follow.ts");
+  const cutter = new LineCutter();
+  for await (const bytes of fileBytes(path, { follow })) yield* records(cutter.push(bytes));
+  yield* records(cutter.end());
+}
+
+function* records(lines: Iterable<string | null>): Generator<JournalRecord | null, void> {
+  for (const line of lines) {
+    if (line === null) yield null;
+    else if (line.trim() !== "") yield parseLine(line);
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * Network policies: the presets, policies written in code, and policy files.
+ *
+ * @module
+ */
+import type { TestRow } from "../judge/expectations.ts";
+import type { NameSet } from "../policy/model/name_set.ts";
+import type { Action, DenyWith, Policy, Rule } from "../policy/model/policy.ts";
+import { allowAll, none, PRESET_NAMES, presetNamed, publicOnly } from "../policy/model/presets.ts";
+import type { PolicyFile } from "../policy/model/settings.ts";
+
+/** A policy written in code. Absent defaults deny. */
+export interface CustomPolicy {
+  /** First match wins. */
+  readonly rules?: readonly Rule[];
+  /** What happens to a flow that no rule matches; one word for both directions, or one each. */
+  readonly defaults?: Action | { readonly outbound?: Action; readonly inbound?: Action };
+  readonly denyWith?: DenyWith;
+}
+
+export const NetworkPolicy = Object.freeze({
+  /** Everything, this machine and the networks around it included. */
+  allowAll,
+  /** Nothing passes; the guest has no network device. */
+  none,
+  /** Public addresses only: not this machine, its networks, or metadata services. */
+  publicOnly,
+
+  /** The names that {@link NetworkPolicy.preset} takes. */
+  presetNames: PRESET_NAMES,
+
+  /** A preset by its name; null when there is none of that name. */
+  preset: presetNamed,
+
+  custom({ rules = [], defaults = "deny", denyWith = "drop" }: CustomPolicy): Policy {
+    const { outbound = "deny", inbound = "deny" } = typeof defaults === "string"
+      ? { outbound: defaults, inbound: defaults }
+      : defaults;
+    return Object.freeze({
+      network: true,
+      rules: Object.freeze([...rules]),
+      defaults: Object.freeze({ outbound, inbound }),
+      denyWith,
+    });
+  },
+
+  /**
+   * The policy in a YAML or JSON file, with its DNS settings and limits.
+   *
+   * @throws SbxError `FILE_UNREADABLE`, or `POLICY_INVALID` with file, line and column
+   */
+  async fromFile(path: string): Promise<PolicyFile> {
+    const { readTextFile } = await import("../base/text_file.ts");
+    return await this.parse(await readTextFile("read policy", path), path);
+  },
+
+  /** The same from text; `path` names it in errors. */
+  async parse(text: string, path: string): Promise<PolicyFile> {
+    const { parsePolicyFile } = await import("../policy/file/load.ts");
+    return parsePolicyFile(text, path);
+  },
+
+  /**
+   * The names that never resolve under a policy file, with the lists that it points to.
+   *
+   * @throws SbxError `FILE_UNREADABLE`, or `POLICY_INVALID` with file and line
+   */
+  async blockedNames({ dns }: PolicyFile): Promise<NameSet> {
+    const { readBlockedNames } = await import("../sandbox/blocked_names.ts");
+    return await readBlockedNames(dns);
+  },
+
+  /**
+   * What becomes of the expectations that are written in a policy file: `sbx policy test` as a value.
+   * Nothing is started and nobody is asked.
+   *
+   * @throws SbxError as `blockedNames`
+   */
+  async test(file: PolicyFile): Promise<readonly TestRow[]> {
+    const { runExpectations } = await import("../judge/expectations.ts");
+    return runExpectations(file, await this.blockedNames(file));
+  },
+});

@@ -1,0 +1,17 @@
+/**
+ * Where a sandbox begins.
+ *
+ * @module
+ */
+import type { Sandbox as RunningSandbox } from "../sandbox/sandbox.ts";
+import { SandboxBuilder } from "./sandbox_builder.ts";
+
+/** A running sandbox, as `create` gives it. */
+export type Sandbox = RunningSandbox;
+
+export const Sandbox = Object.freeze({
+  /** A sandbox with nothing but defaults, to be described call by call. */
+  builder(): SandboxBuilder {
+    return new SandboxBuilder();
+  },
+});

@@ -1,0 +1,219 @@
+/**
+ * A sandbox, call by call. Like {@link NetworkBuilder} it is immutable: each call returns a new
+ * builder, so one can be kept as a template for many sandboxes. Nothing happens before `create`.
+ *
+ * @module
+ */
+import { SbxError } from "../base/errors.ts";
+import { quote } from "../base/escape.ts";
+import type { Denial } from "../journal/denials.ts";
+import {
+  DEFAULT_CPUS,
+  DEFAULT_MEMORY_MIB,
+  MIN_MEMORY_MIB,
+  type Mount,
+  type SandboxOptions,
+} from "../sandbox/options.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { StartOptions } from "../sandbox/start.ts";
+import { requireUser } from "../sandbox/user.ts";
+import type { Secret } from "../policy/model/secret.ts";
+import { sourceVariablesOf, variablesOf } from "../policy/model/aws_pair.ts";
+import { misuse } from "./misuse.ts";
+import { NetworkBuilder } from "./network_builder.ts";
+import type { SecretBuilder } from "./secret_builder.ts";
+
+type Calls = Omit<SandboxOptions, "network"> & { readonly network: NetworkBuilder };
+
+export class SandboxBuilder {
+  readonly #calls: Calls;
+
+  constructor(calls: Calls = UNTOUCHED) {
+    this.#calls = calls;
+  }
+
+  /** The guest's host name: letters, digits and hyphens, 63 at most. */
+  name(name: string): SandboxBuilder {
+    if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
+      throw misuse(`name(${quote(name)})`, "not a host name of one label");
+    }
+    return this.#with({ name });
+  }
+
+  /** A host name apart from the name, with several labels if wanted; 64 characters at most. */
+  hostname(hostname: string): SandboxBuilder {
+    const labels = hostname.split(".");
+    const isName = labels.every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(label));
+    if (!isName || hostname.length > 64) {
+      throw misuse(`hostname(${quote(hostname)})`, "not a host name of up to 64 characters");
+    }
+    return this.#with({ hostname });
+  }
+
+  /** Whom commands run as: a name or number of the guest, with `:GROUP` if wanted; root when not called. */
+  user(user: string): SandboxBuilder {
+    requireUser(user, "user");
+    return this.#with({ user });
+  }
+
+  /** Processors of the guest; 1 when not called. */
+  cpus(count: number): SandboxBuilder {
+    if (!Number.isInteger(count) || count < 1 || count > 255) {
+      throw misuse(`cpus(${count})`, "a guest has 1 to 255 processors");
+    }
+    return this.#with({ cpus: count });
+  }
+
+  /** Memory of the guest in MiB; 1024 when not called. The host gives it as the guest touches it. */
+  memory(mib: number): SandboxBuilder {
+    if (!Number.isInteger(mib) || mib < MIN_MEMORY_MIB) {
+      throw misuse(`memory(${mib})`, `a guest needs at least ${MIN_MEMORY_MIB} MiB`);
+    }
+    return this.#with({ memoryMiB: mib });
+  }
+
+  /**
+   * Shows a directory of the host to the guest, writable unless `readOnly`. A single file has to be
+   * `readOnly`: the guest gets a copy.
+   */
+  mount(
+    host: string,
+    guest: string,
+    options: { readonly readOnly?: boolean } = {},
+  ): SandboxBuilder {
+    const call = `mount(${quote(host)}, ${quote(guest)})`;
+    if (host === "") throw misuse(call, "the directory of the host is empty");
+    if (!guest.startsWith("/")) throw misuse(call, "the path in the guest is not absolute");
+    const mount: Mount = { host, guest, readOnly: options.readOnly ?? false };
+    return this.#with({ mounts: [...this.#calls.mounts, mount] });
+  }
+
+  /** An environment variable for every command. */
+  env(key: string, value: string): SandboxBuilder {
+    if (key === "" || /[=\0]/.test(key) || value.includes("\0")) {
+      throw misuse(
+        `env(${quote(key)})`,
+        "not a name and value that an environment can hold",
+      );
+    }
+    return this.#with({ env: { ...this.#calls.env, [key]: value } });
+  }
+
+  /** Where commands start; the guest's home directory when not called. */
+  workdir(path: string): SandboxBuilder {
+    if (!path.startsWith("/")) {
+      const hint =
+        "it is a directory of the guest: mount this one with -v .:/work and start there with -w /work";
+      throw misuse(`workdir(${quote(path)})`, "not absolute", { hint });
+    }
+    return this.#with({ workdir: path });
+  }
+
+  /** Time limit of each command in milliseconds; none when not called. */
+  timeout(ms: number): SandboxBuilder {
+    if (!(ms > 0)) throw misuse(`timeout(${ms})`, "must be more than nothing");
+    return this.#with({ timeoutMs: ms });
+  }
+
+  /** The network: `network((n) => n.policy(NetworkPolicy.none()))`. Later calls build on earlier ones. */
+  network(configure: (network: NetworkBuilder) => NetworkBuilder): SandboxBuilder {
+    return this.#with({ network: configure(this.#calls.network) });
+  }
+
+  /**
+   * A value that requests to its hosts get, and of which the guest has no more than a placeholder, in the
+   * environment variable of this name: {@link NetworkBuilder.secret}.
+   */
+  secret(declaration: Secret | string): SandboxBuilder;
+  secret(name: string, configure: (secret: SecretBuilder) => SecretBuilder): SandboxBuilder;
+  secret(
+    declared: Secret | string,
+    configure?: (secret: SecretBuilder) => SecretBuilder,
+  ): SandboxBuilder {
+    const { network } = this.#calls;
+    return this.#with({
+      network: typeof declared === "string" && configure !== undefined
+        ? network.secret(declared, configure)
+        : network.secret(declared),
+    });
+  }
+
+  /**
+   * Writes what happened on the network to this file: one JSON object a line, appended. `command` is the
+   * program that the sandbox is for, to be named in the first line.
+   */
+  journal(path: string, { command }: { readonly command?: string } = {}): SandboxBuilder {
+    return this.#with({ journal: path, ...(command === undefined ? {} : { command }) });
+  }
+
+  /**
+   * Files that the values of other calls came from, such as a policy. When the guest can write to one,
+   * a notice says so, because the next sandbox would read what this guest made of it. Lists and
+   * certificates that the network names are known without this.
+   */
+  inputs(...paths: readonly string[]): SandboxBuilder {
+    return this.#with({ inputs: [...this.#calls.inputs, ...paths] });
+  }
+
+  /** Called for each refusal, as it happens. */
+  onDenial(listener: (denial: Denial) => void): SandboxBuilder {
+    return this.#with({ onDenial: listener });
+  }
+
+  /** Called with each line worth telling a person; nothing is printed otherwise. */
+  onNotice(listener: (line: string) => void): SandboxBuilder {
+    return this.#with({ onNotice: listener });
+  }
+
+  /** The plain values that `create` starts from. */
+  build(): SandboxOptions {
+    const options = { ...this.#calls, network: this.#calls.network.build() };
+    refuseRevealed(options);
+    return options;
+  }
+
+  /**
+   * Starts the sandbox and resolves when commands can run in it. Aborting `signal` before that
+   * rejects with the signal's reason and leaves nothing behind.
+   *
+   * @throws SbxError `REQUIREMENT_MISSING`, `FILE_UNREADABLE`, `PORT_BUSY`, `GUEST_START`,
+   * `NETSTACK_LOST`
+   */
+  async create(options: StartOptions = {}): Promise<Sandbox> {
+    const values = this.build();
+    const { start } = await import("../sandbox/start.ts");
+    return await start(values, options);
+  }
+
+  #with(calls: Partial<Calls>): SandboxBuilder {
+    return new SandboxBuilder({ ...this.#calls, ...calls });
+  }
+}
+
+/** The environment of commands must neither hide a placeholder nor hold its value. */
+function refuseRevealed({ env, network: { secrets: { secrets } } }: SandboxOptions): void {
+  for (const secret of secrets) {
+    const own = variablesOf(secret);
+    const variable = [...own, ...sourceVariablesOf(secret)]
+      .find((each) => Object.hasOwn(env, each));
+    if (variable === undefined) continue;
+    const name = own.find((each) => each === variable) ?? secret.name;
+    throw new SbxError(
+      "SECRET_INVALID",
+      variable === name
+        ? `Cannot use secret ${name}: commands are given another ${name} in their environment`
+        : `Cannot use secret ${name}: commands are given ${variable}, which has its value`,
+      { hint: `do not set ${variable} for commands; they have a placeholder in ${name}` },
+    );
+  }
+}
+
+const UNTOUCHED: Calls = {
+  name: "sandbox",
+  cpus: DEFAULT_CPUS,
+  memoryMiB: DEFAULT_MEMORY_MIB,
+  mounts: [],
+  env: {},
+  inputs: [],
+  network: new NetworkBuilder(),
+};

@@ -1,0 +1,55 @@
+/**
+ * The values that are kept for the user, which `keychain:NAME` reads.
+ *
+ * @module
+ */
+import { SbxError } from "../base/errors.ts";
+import type { KeptIn, StoredSecret } from "../host/secret_store.ts";
+import { SecretValue } from "../secret/value.ts";
+
+export type { KeptIn, StoredSecret };
+
+/** Loaded when asked for: who only runs a sandbox has no use for it. */
+const store = () => import("../host/secret_store.ts");
+
+export const SecretStore = Object.freeze({
+  /**
+   * Keeps a value under a name, in the place of an earlier one: in the keychain, or in a private file
+   * where there is none, and `fallback` says why there is none. `keptIn` leaves no choice.
+   *
+   * @throws SbxError USAGE, SECRET_INVALID, SECRET_UNAVAILABLE, FILE_UNREADABLE
+   */
+  async set(
+    name: string,
+    value: string,
+    { keptIn }: { readonly keptIn?: KeptIn } = {},
+  ): Promise<StoredSecret & { readonly fallback?: string }> {
+    const { storeSecret } = await named(name);
+    return await storeSecret(name, SecretValue.of(name, value).reveal(), keptIn);
+  },
+
+  /** What is kept, by name; never values. @throws SbxError SECRET_UNAVAILABLE, FILE_UNREADABLE */
+  async list(): Promise<readonly StoredSecret[]> {
+    return await (await store()).storedSecrets();
+  },
+
+  /** False when there was none of that name. @throws SbxError USAGE, SECRET_UNAVAILABLE, FILE_UNREADABLE */
+  async remove(name: string): Promise<boolean> {
+    const { removeStored } = await named(name);
+    return await removeStored(name);
+  },
+
+  /** @throws SbxError USAGE for what is no name, as `set` does; so that nobody types a value in vain */
+  async requireName(name: string): Promise<void> {
+    await named(name);
+  },
+});
+
+/** What stands there may be a value that somebody wrote in the wrong place, so it is not repeated. */
+async function named(name: string): ReturnType<typeof store> {
+  const loaded = await store();
+  if (loaded.isStoredName(name)) return loaded;
+  throw new SbxError("USAGE", "Cannot keep a secret under that name: it is none", {
+    hint: "give letters, digits and ._@- of ASCII, up to 128, like GITHUB_TOKEN",
+  });
+}

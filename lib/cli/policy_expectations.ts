@@ -1,0 +1,37 @@
+/**
+ * `sbx policy test`: the expectations written in a policy file.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { escapeText } from "../base/escape.ts";
+import { testLines } from "../judge/expectations.ts";
+import { NetworkPolicy } from "../mod.ts";
+import { examples } from "./command.ts";
+import { NO, NOTHING_CHECKED, OK } from "./exit.ts";
+import { ui } from "./ui.ts";
+
+export function declare(command: Command): void {
+  command.argument("<file>", "a policy file with `expect`");
+  examples(command, [[
+    "sbx policy test lan.yaml",
+    "a line for each expectation; status 1 when one fails, 5 when there are none",
+  ]]);
+}
+
+export async function run(command: Command): Promise<number> {
+  const [path = ""] = command.args;
+  const file = await NetworkPolicy.fromFile(path);
+  const rows = await NetworkPolicy.test(file);
+  if (rows.length === 0) {
+    ui.error({
+      message: `nothing was checked: ${escapeText(path)} has no expectations`,
+      hint: "add them as `expect:`, like - allow tcp api.example.com:443",
+    });
+    return NOTHING_CHECKED;
+  }
+  const failed = rows.filter(({ passed }) => !passed).length;
+  for (const line of testLines(rows)) ui.line(line);
+  ui.out(`${rows.length - failed} passed, ${failed} failed\n`);
+  return failed > 0 ? NO : OK;
+}

@@ -1,0 +1,124 @@
+/**
+ * What the agent says at the end of a call. The text is the guest's and has no bounds of form; what
+ * leaves here has. Pure.
+ *
+ * @module
+ */
+import { isLoopback, parseAddress } from "../../base/address.ts";
+import { type ErrorCode, SbxError } from "../../base/errors.ts";
+import { escapeText } from "../../base/escape.ts";
+
+/** How a command ended: one of the two. */
+export interface CommandStatus {
+  readonly code?: number;
+  /** The number of the signal that ended it. */
+  readonly signal?: number;
+}
+
+/** What is known of a file in the guest. */
+export interface FileInfo {
+  readonly kind: "file" | "directory" | "other";
+  readonly size: number;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Milliseconds since 1970. */
+  readonly modifiedMs: number;
+}
+
+/** A server that only the guest itself can reach. */
+export interface LoopbackServer {
+  /** Its address: of 127.0.0.0/8, or ::1. */
+  readonly at: string;
+  /** The port of the guest's own address that leads there, when one was asked for. */
+  readonly port?: number;
+}
+
+/** The call did not do what it was for: a code of the protocol and words of the guest. */
+export interface AgentFailure {
+  readonly code: string;
+  readonly message: string;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export type AgentResult = { readonly ok: Fields } | { readonly failure: AgentFailure };
+
+/** @throws SbxError PROTOCOL */
+export function parseResult(payload: Uint8Array): AgentResult {
+  const value = parseObject(payload);
+  if (isObject(value.ok) && value.error === undefined) return { ok: value.ok };
+  const { error } = value;
+  if (value.ok !== undefined || !isObject(error)) throw malformed();
+  const { code, message } = error;
+  if (typeof code !== "string" || typeof message !== "string") throw malformed();
+  return { failure: { code, message: escapeText(message) } };
+}
+
+/** @throws SbxError PROTOCOL */
+export function commandStatus({ code, signal }: Fields): CommandStatus {
+  if (signal === undefined && isWithin(code, 0, 255)) return { code };
+  if (code === undefined && isWithin(signal, 1, 64)) return { signal };
+  throw malformed();
+}
+
+/** @throws SbxError PROTOCOL */
+export function fileInfo({ kind, size, mode, modifiedMs }: Fields): FileInfo {
+  if (
+    (kind !== "file" && kind !== "directory" && kind !== "other") ||
+    !isWithin(size, 0, Number.MAX_SAFE_INTEGER) || !isWithin(mode, 0, 0o777) ||
+    !isWithin(modifiedMs, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+  ) throw malformed();
+  return { kind, size, mode, modifiedMs };
+}
+
+/** Microseconds since 1970. @throws SbxError PROTOCOL */
+export function clockTime({ timeUs }: Fields): number {
+  if (!isWithin(timeUs, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)) throw malformed();
+  return timeUs;
+}
+
+/** A server of the guest that listens on its loopback alone; null for none. @throws SbxError PROTOCOL */
+export function loopbackServer({ at, port }: Fields): LoopbackServer | null {
+  if (at === undefined && port === undefined) return null;
+  const address = typeof at === "string" ? parseAddress(at) : null;
+  if (address === null || !isLoopback(address)) throw malformed();
+  if (port === undefined) return { at: address.text };
+  if (!isWithin(port, 1, 65_535)) throw malformed();
+  return { at: address.text, port };
+}
+
+/** A map, because the code is the guest's word and may be one that every object answers to. */
+const FAILURES: ReadonlyMap<string, ErrorCode> = new Map([
+  ["not-found", "EXEC_NOT_FOUND"],
+  ["not-executable", "EXEC_NOT_EXECUTABLE"],
+  ["no-directory", "EXEC_NOT_EXECUTABLE"],
+  ["no-user", "EXEC_NOT_EXECUTABLE"],
+]);
+
+/** Why a command did not start, as the error for whoever wanted it. */
+export function commandFailure({ code, message }: AgentFailure): SbxError {
+  return new SbxError(FAILURES.get(code) ?? "GUEST_FAILED", `Cannot run the command: ${message}`);
+}
+
+function parseObject(payload: Uint8Array): Fields {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+  } catch {
+    throw malformed();
+  }
+  if (!isObject(value)) throw malformed();
+  return value;
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isWithin(value: unknown, low: number, high: number): value is number {
+  return Number.isInteger(value) && (value as number) >= low && (value as number) <= high;
+}
+
+function malformed(): SbxError {
+  return new SbxError("PROTOCOL", "Cannot follow the guest's agent: it sent a malformed result");
+}

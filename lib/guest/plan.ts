@@ -1,0 +1,78 @@
+/**
+ * What a guest is to be, decided before any machine runs: a value, the same for every provider.
+ *
+ * @module
+ */
+import type { MountedFile } from "./root/mounted_files.ts";
+import type { Root } from "./root/root.ts";
+import type { GuestTrust } from "./root/trust.ts";
+
+/** A directory of this machine that the guest sees as it is. */
+export interface GuestMount {
+  /** Absolute, without links. */
+  readonly host: string;
+  readonly guest: string;
+  readonly readOnly: boolean;
+}
+
+/** The guest's end of its cable. */
+export interface GuestNetwork {
+  readonly mac: string;
+  readonly mtu: number;
+  readonly guest4: string;
+  readonly gateway4: string;
+  readonly guest6: string;
+  readonly gateway6: string;
+  /** Domains to append to bare names, in order. */
+  readonly search: readonly string[];
+}
+
+export interface GuestPlan {
+  readonly hostname: string;
+  /** 32 lower-case hexadecimal digits that no other guest has. */
+  readonly machineId: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly root: Root;
+  readonly mounts: readonly GuestMount[];
+  /** Single files, as copies that the guest cannot change. */
+  readonly files: readonly MountedFile[];
+  /** Absent: no network device. */
+  readonly network?: GuestNetwork;
+  /** Asked once the machine boots, which takes longer than the answer. */
+  readonly trust: () => Promise<GuestTrust>;
+}
+
+/** A directory that the machine offers to the guest by a tag. */
+export interface Share {
+  readonly tag: string;
+  readonly path: string;
+  readonly at: string;
+  readonly readOnly: boolean;
+}
+
+/** How the directories that the user named get into the guest. */
+export type Transport =
+  | { readonly transport: "9p" }
+  /** `files`: how many files a mount's daemon can have open, those that the guest only knows among them. */
+  | { readonly transport: "virtiofs"; readonly files: number };
+
+/** The shares of the root, in its order. They are never written: the guest's layer is in its memory. */
+export function rootShares({ root }: GuestPlan): Share[] {
+  return root.shares.map(({ path, at }, index) => ({
+    tag: `tree${index}`,
+    path,
+    at,
+    readOnly: true,
+  }));
+}
+
+/** The shares that the user named, in the plan's order. */
+export function mountShares({ mounts }: GuestPlan): Share[] {
+  return mounts.map(({ host, guest, readOnly }, index) => ({
+    tag: `mount${index}`,
+    path: host,
+    at: guest,
+    readOnly,
+  }));
+}

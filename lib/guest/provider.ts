@@ -1,0 +1,68 @@
+/**
+ * Who runs guests: the seam between a sandbox and the machine under it.
+ *
+ * @module
+ */
+import type { Guest } from "./guest.ts";
+import type { GuestPlan } from "./plan.ts";
+
+/** The end of the guest's only network, which carries Ethernet frames with their lengths before them. */
+export type Cable =
+  /** A connected socket of this process, which the machine inherits. */
+  | { readonly fd: number }
+  /** The path of a socket that the machine connects to. */
+  | { readonly socket: string };
+
+/** What was found out about running guests here. */
+export interface Probe {
+  /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */
+  readonly accelerator: string;
+  /** Why nothing faster does; empty when there is nothing faster. */
+  readonly reason: string;
+}
+
+export interface CheckResult {
+  /** `note`: works, with a drawback that is worth knowing. */
+  readonly state: "ok" | "note" | "missing";
+  /** In words, for a person. */
+  readonly found: string;
+  /** What to do about it. */
+  readonly fix?: string;
+}
+
+/** One thing that the machine needs of this host; may reject with the SbxError that a start would. */
+export interface Check {
+  readonly name: string;
+  run(): Promise<CheckResult>;
+}
+
+/** Whoever waits for a boot. */
+export interface BootWatcher {
+  /** Lines worth telling a person. */
+  notice(line: string): void;
+  /** Called with the process to end when the guest must, as soon as there is one. */
+  running(pid: number): void;
+  /** A guest that is still starting when this settles is given up. */
+  readonly ended?: Promise<unknown>;
+}
+
+export interface GuestProvider {
+  /** What people call the machine. */
+  readonly name: string;
+  /** For `sbx doctor`. */
+  readonly checks: readonly Check[];
+  /**
+   * Finds out, once, what a boot needs; nothing of it depends on the guest, so it can go on beside other
+   * preparations.
+   *
+   * @throws SbxError REQUIREMENT_MISSING, FILE_UNREADABLE
+   */
+  probe(): Promise<Probe>;
+  /**
+   * Boots and configures; resolves when the first command can run. `cable` and the plan's network are
+   * both there or both absent.
+   *
+   * @throws SbxError GUEST_START with the end of the guest's console, and what `probe` throws
+   */
+  boot(plan: GuestPlan, cable: Cable | undefined, watcher: BootWatcher): Promise<Guest>;
+}

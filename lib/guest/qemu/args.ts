@@ -1,0 +1,210 @@
+/**
+ * QEMU's command line. Pure.
+ *
+ * The recipe is the fastest that boots reliably: no default devices, the virtual machine without
+ * firmware where its one trap can be avoided, and the guest's files by 9p from QEMU's own process, or
+ * from file daemons that share the guest's memory.
+ *
+ * @module
+ */
+import { SbxError } from "../../base/errors.ts";
+import type { Share } from "../plan.ts";
+import type { Cable } from "../provider.ts";
+
+/** Descriptors that QEMU inherits: the agent's port, its end of the virtual cable, and files. */
+export const AGENT_FD = 3;
+export const FRAMES_FD = 4;
+export const FIRST_FILE_FD = 5;
+
+/** What runs the guest's code. */
+export type Accelerator = "kvm" | "hvf" | "tcg";
+
+export type Architecture = "x64" | "arm64";
+
+/** A directory of the host offered to the guest, which mounts it by its tag. */
+export type ExportedShare =
+  | Pick<Share, "tag" | "path" | "readOnly">
+  /** A file daemon serves it, over a connection that QEMU inherits. */
+  | { readonly tag: string; readonly daemonFd: number };
+
+export interface MachineSpec {
+  /** Path of QEMU. Absent: by its name. */
+  readonly program?: string;
+  readonly architecture: Architecture;
+  readonly accelerator: Accelerator;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly kernel: string;
+  readonly initramfs: string;
+  /** The host's time stamp counter, for an emulated x86 guest; 0 when it is not known. */
+  readonly tscKHz: number;
+  readonly agentFd: number;
+  /** Absent: the guest has no network device. */
+  readonly network?: { readonly cable: Cable; readonly mac: string };
+  readonly shares: readonly ExportedShare[];
+}
+
+/**
+ * What a guest that lives for one command can do without: self tests, module signatures and kprobe
+ * set-up are a third of an emulated boot. `reboot=t` with `-no-reboot` ends QEMU at once when the
+ * agent is done or dies.
+ */
+const COMMAND_LINE = [
+  "quiet",
+  "panic=-1",
+  "reboot=t",
+  "cryptomgr.notests",
+  "noreplace-smp",
+  "no_timer_check",
+  "audit=0",
+  "lsm=",
+  "random.trust_cpu=on",
+  "initcall_blacklist=init_kprobe_trace,load_system_certificate_list,ima_init,init_evm,init_encrypted",
+];
+
+/**
+ * Protecting the kernel's code from itself, and checking every page for it, is a fifth of an emulated
+ * boot. Commands are root in the guest anyway.
+ */
+const EMULATED = ["rodata=off"];
+
+/** The program for an architecture. */
+export function qemuProgram(architecture: Architecture): string {
+  return architecture === "arm64" ? "qemu-system-aarch64" : "qemu-system-x86_64";
+}
+
+/**
+ * The whole argument vector, program first.
+ *
+ * @throws SbxError USAGE when a path cannot be handed to QEMU.
+ */
+export function qemuArgv(spec: MachineSpec): string[] {
+  const argv = [
+    spec.program ?? qemuProgram(spec.architecture),
+    "-nodefaults",
+    "-no-user-config",
+    "-no-reboot",
+    "-display",
+    "none",
+    "-sandbox",
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    "-machine",
+    machine(spec),
+    "-accel",
+    spec.accelerator === "tcg" ? "tcg,thread=multi" : spec.accelerator,
+    "-cpu",
+    cpu(spec),
+    "-smp",
+    String(spec.cpus),
+    "-m",
+    `${spec.memoryMiB}M`,
+    ...(memoryIsShared(spec)
+      ? ["-object", `memory-backend-memfd,id=${MEMORY},size=${spec.memoryMiB}M,share=on`]
+      : []),
+    "-kernel",
+    spec.kernel,
+    "-initrd",
+    spec.initramfs,
+    "-append",
+    commandLine(spec),
+    "-serial",
+    "stdio",
+    "-device",
+    "virtio-serial-pci",
+    "-chardev",
+    `socket,id=agent,fd=${spec.agentFd}`,
+    "-device",
+    "virtserialport,chardev=agent,name=sbx",
+  ];
+  if (spec.network !== undefined) {
+    const { cable, mac } = spec.network;
+    argv.push("-netdev", `stream,id=net,server=off,${addressOf(cable)}`);
+    argv.push("-device", `virtio-net-pci,netdev=net,mac=${mac},romfile=`);
+  }
+  for (const [index, share] of spec.shares.entries()) argv.push(...shareArgv(share, index));
+  return argv;
+}
+
+/**
+ * microvm has no timer to measure the time stamp counter with, so under emulation a loaded host makes
+ * its kernel hang; told the frequency it cannot. Told that the counter is reliable, which it is as the
+ * host's own, it does not take timer ticks for the better clock: a loaded host loses those.
+ */
+function isMicrovm({ architecture, accelerator, tscKHz }: MachineSpec): boolean {
+  return architecture === "x64" && (accelerator !== "tcg" || tscKHz > 0);
+}
+
+function machine(spec: MachineSpec): string {
+  const kind = spec.architecture === "arm64" ? "virt" : isMicrovm(spec) ? "microvm,pcie=on" : "q35";
+  return memoryIsShared(spec) ? `${kind},memory-backend=${MEMORY}` : kind;
+}
+
+/** The guest's memory as an object of QEMU's. */
+const MEMORY = "memory";
+
+/** File daemons read requests where the guest wrote them, so its memory has to be theirs, too. */
+function memoryIsShared({ shares }: MachineSpec): boolean {
+  return shares.some((share) => "daemonFd" in share);
+}
+
+/**
+ * `max` announces fast string instructions, which emulation runs byte by byte: file reads are three
+ * times slower with them. Pointer authentication is slow the same way.
+ */
+function cpu({ architecture, accelerator }: MachineSpec): string {
+  if (accelerator !== "tcg") return "host";
+  return architecture === "arm64" ? "max,pauth-impdef=on" : "max,-erms";
+}
+
+function commandLine(spec: MachineSpec): string {
+  const console = spec.architecture === "arm64" ? "console=ttyAMA0" : "console=ttyS0";
+  const emulated = spec.accelerator === "tcg" && spec.architecture === "x64" ? EMULATED : [];
+  const tsc = spec.accelerator === "tcg" && isMicrovm(spec)
+    ? [`tsc_early_khz=${spec.tscKHz}`, "tsc=reliable"]
+    : [];
+  return [console, ...COMMAND_LINE, ...emulated, ...tsc].join(" ");
+}
+
+function addressOf(cable: Cable): string {
+  return "fd" in cable
+    ? `addr.type=fd,addr.str=${cable.fd}`
+    : `addr.type=unix,addr.path=${escaped(cable.socket)}`;
+}
+
+/** A value of one of QEMU's comma-separated options. */
+function escaped(path: string): string {
+  if (/[\0\n]/.test(path)) {
+    throw new SbxError("USAGE", "Cannot hand a path to QEMU: it holds a line break or NUL");
+  }
+  return path.replaceAll(",", ",,"); // QEMU's own escape
+}
+
+/**
+ * `mapped-xattr` would need extended attributes on the user's files and `passthrough` root; with
+ * `none` the guest's files belong to the user that runs QEMU.
+ */
+function shareArgv(share: ExportedShare, index: number): string[] {
+  if ("daemonFd" in share) {
+    return [
+      "-chardev",
+      `socket,id=share${index},fd=${share.daemonFd}`,
+      "-device",
+      `vhost-user-fs-pci,chardev=share${index},tag=${share.tag}`,
+    ];
+  }
+  const { tag, path, readOnly } = share;
+  const options = [
+    "local",
+    `id=share${index}`,
+    `path=${escaped(path)}`,
+    "security_model=none",
+    "multidevs=remap",
+    ...(readOnly ? ["readonly=on"] : []),
+  ];
+  return [
+    "-fsdev",
+    options.join(","),
+    "-device",
+    `virtio-9p-pci,fsdev=share${index},mount_tag=${tag}`,
+  ];
+}

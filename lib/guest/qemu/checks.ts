@@ -1,0 +1,103 @@
+/**
+ * What QEMU needs of this machine, for `sbx doctor`.
+ *
+ * @module
+ */
+import { execFile } from "node:child_process";
+import process from "node:process";
+import { promisify } from "node:util";
+import type { Check, CheckResult } from "../provider.ts";
+import { findAccelerator } from "./accelerator.ts";
+import { mayBecomeNobody } from "./identity.ts";
+import type { QemuHost } from "./launch.ts";
+import { ownArchitecture } from "./machine.ts";
+import { lookForQemu } from "./program.ts";
+import { findTransport } from "./transport.ts";
+
+type Host = Pick<QemuHost, "assetPath" | "cacheDir" | "caller" | "fileLimit" | "greet">;
+
+/** QEMU before 7.2 has no stream network backend, which carries the guest's frames. */
+const OLDEST_QEMU = [7, 2] as const;
+
+const QEMU_PACKAGE = process.arch === "arm64"
+  ? "apt-get install qemu-system-arm"
+  : "apt-get install qemu-system-x86";
+
+export function qemuChecks(host: Host): readonly Check[] {
+  return [
+    { name: "qemu", run: program },
+    { name: "accelerator", run: () => accelerator(host) },
+    { name: "mounts", run: () => mounts(host) },
+    { name: "privileges", run: () => Promise.resolve(privileges(host)) },
+  ];
+}
+
+async function program(): Promise<CheckResult> {
+  const fix = `install QEMU ${OLDEST_QEMU.join(".")} or newer: ${QEMU_PACKAGE}`;
+  const missing = (found: string): CheckResult => ({ state: "missing", found, fix });
+  const qemu = lookForQemu(ownArchitecture());
+  if ("missing" in qemu) return missing(qemu.missing);
+  const text = await promisify(execFile)(qemu.path, ["--version"]).then(
+    ({ stdout }) => stdout,
+    () => "",
+  );
+  const [, major, minor] = /version (\d+)\.(\d+)/.exec(text) ?? [];
+  if (major === undefined) return missing(`${qemu.path} does not run`);
+  const [oldestMajor, oldestMinor] = OLDEST_QEMU;
+  const old = Number(major) < oldestMajor ||
+    (Number(major) === oldestMajor && Number(minor) < oldestMinor);
+  const found = text.split("\n")[0] ?? qemu.path;
+  return old ? missing(found) : { state: "ok", found };
+}
+
+async function accelerator(host: Host): Promise<CheckResult> {
+  const { accelerator: kind, reason } = await findAccelerator(ownArchitecture(), host);
+  if (kind !== "tcg") return { state: "ok", found: kind };
+  return {
+    state: "note",
+    found: `emulation (${reason})`,
+    fix:
+      "guests work but run slower; for KVM use a machine with hardware virtualisation, and be in group kvm",
+  };
+}
+
+/** How directories get into guests. */
+async function mounts(host: Host): Promise<CheckResult> {
+  const by = await findTransport(host, await host.assetPath("netstack"));
+  if (by.transport === "virtiofs") {
+    return { state: "ok", found: `virtiofs, by ${by.daemon.path} (${by.daemon.version})` };
+  }
+  return {
+    state: "note",
+    found: `9p (${by.reason})`,
+    fix:
+      `mounts work, but small files are slower, and open files without a name limited: ${by.fix}`,
+  };
+}
+
+/** Which isolation holds, should a guest break out of its machine into QEMU. */
+function privileges(host: Host): CheckResult {
+  const who = host.caller();
+  const never = "makes no setuid files and no devices";
+  if (who.uid !== 0) {
+    return {
+      state: "ok",
+      found: `called by a user: QEMU runs as the same user, without new privileges, and ${never}`,
+    };
+  }
+  if (mayBecomeNobody(who)) {
+    return {
+      state: "ok",
+      found:
+        "called by root: QEMU becomes nobody; for a writable or private mount what serves the mount " +
+        `stays root, with the capabilities for files alone, and ${never}`,
+    };
+  }
+  return {
+    state: "note",
+    found: "called by root that cannot become nobody, as in a rootless container: QEMU runs as " +
+      `the same user, without capabilities, and ${never}`,
+    fix: "guests work; for QEMU to be a user of its own, call sbx as an ordinary user, or give " +
+      "the container more users (--map-auto, /etc/subuid) and leave setgroups allowed",
+  };
+}

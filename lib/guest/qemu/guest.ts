@@ -1,0 +1,160 @@
+/**
+ * A guest in QEMU, from the moment that QEMU runs.
+ *
+ * ```
+ * booting ── configure() ──► ready ── stop() ──────────────► gone
+ *    └────── late, dead, refused ──┴── QEMU or agent ends ──► gone, with the reason
+ * ```
+ *
+ * @module
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { SbxError } from "../../base/errors.ts";
+import { Agent, type AgentConfig } from "../agent/client.ts";
+import type { Exit, Guest } from "../guest.ts";
+import { GuestClock } from "../guest_clock.ts";
+import type { Accelerator } from "./args.ts";
+import type { QemuProcess } from "./launch.ts";
+
+/** An emulated guest on a loaded machine takes seconds; one that takes this long never comes. */
+const START_LIMIT_MS = 60_000;
+
+/** How long a guest may take to write back what it still holds of writable mounts. */
+const WRITE_BACK_MS = 1_000;
+
+/** How long after its port closed QEMU has to end and say why. */
+const LAST_WORDS_MS = 500;
+
+export class QemuGuest implements Guest {
+  readonly accelerator: Accelerator;
+  readonly exited: Promise<SbxError | undefined>;
+  readonly #qemu: QemuProcess;
+  readonly #agent: Agent;
+  readonly #clock: GuestClock;
+  #stopping = false;
+  /** The guest may hold bytes that belong on the host's disk. */
+  #writesBack = false;
+  readonly #writable: boolean;
+  /** The agent's breach of its protocol, if that is what the guest ends for. */
+  #fault: SbxError | undefined;
+  /** Which file daemon ended, if that is it. */
+  #unserved: string | undefined;
+
+  constructor(qemu: QemuProcess, accelerator: Accelerator, writable: boolean) {
+    this.#qemu = qemu;
+    this.#writable = writable;
+    this.accelerator = accelerator;
+    this.#agent = new Agent(qemu.agent);
+    this.#clock = new GuestClock((correction) => this.#agent.clock(correction));
+    void this.#agent.lost.then((error) => this.#abandon(error));
+    void qemu.unserved.then((state) => this.#giveUp(state));
+    this.exited = qemu.exited.then((exit) => {
+      if (this.#stopping) return undefined;
+      if (this.#fault !== undefined) return this.#fault;
+      const state = this.#unserved ?? `the guest ended (${howEnded(exit)})`;
+      return new SbxError("GUEST_LOST", `Cannot go on: ${state}${this.#console()}`);
+    });
+  }
+
+  /**
+   * Sets the machine up once its agent answers; whatever goes wrong ends it.
+   *
+   * @throws SbxError GUEST_START
+   */
+  async configure(config: AgentConfig, archive: Uint8Array): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(this.#startFailure("its agent did not answer")),
+        START_LIMIT_MS,
+      );
+    });
+    const dead = this.#qemu.exited.then((exit) => {
+      throw this.#startFailure(this.#unserved ?? `QEMU ended (${howEnded(exit)})`);
+    });
+    dead.catch(() => {});
+    try {
+      await Promise.race([
+        this.#setUp(config, archive).catch(async (error) => {
+          // The port closes before the exit is known, and QEMU's own words are the better ones.
+          await Promise.race([dead, delay(LAST_WORDS_MS)]);
+          throw error;
+        }),
+        late,
+        dead,
+      ]);
+      this.#writesBack = this.#writable;
+    } catch (error) {
+      await this.stop();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #setUp(config: AgentConfig, archive: Uint8Array): Promise<void> {
+    const { set } = await this.#clock.begin();
+    await Promise.all([set, this.#agent.configure(config, archive)]);
+    this.#clock.keep();
+  }
+
+  exec(spec: Parameters<Agent["exec"]>[0]) {
+    return this.#agent.exec(spec);
+  }
+
+  reach(question: Parameters<Agent["reach"]>[0]) {
+    return this.#agent.reach(question);
+  }
+
+  /** Kills QEMU. What was written is with the host already, save for what is mapped into memory. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    this.#clock.stop();
+    if (this.#writesBack) {
+      await Promise.race([
+        this.#agent.shutdown().catch(() => {}),
+        delay(WRITE_BACK_MS, undefined, { ref: false }),
+      ]);
+    }
+    this.#qemu.kill();
+    await this.#qemu.exited;
+  }
+
+  /** A machine without its agent serves nobody. One that is ending anyway is left to say why. */
+  async #abandon(error: SbxError): Promise<void> {
+    this.#clock.stop();
+    if (error.code === "PROTOCOL") this.#fault = error;
+    await Promise.race([this.#qemu.exited, delay(LAST_WORDS_MS, undefined, { ref: false })]);
+    this.#qemu.kill();
+  }
+
+  /** Whatever uses the mount would wait for ever. Where the machine goes, its daemons go, too. */
+  async #giveUp(state: string): Promise<void> {
+    const ended = await Promise.race([
+      this.#qemu.exited,
+      delay(LAST_WORDS_MS, undefined, { ref: false }),
+    ]);
+    if (ended !== undefined) return;
+    this.#unserved = state;
+    this.#qemu.kill();
+  }
+
+  #startFailure(state: string): SbxError {
+    return new SbxError("GUEST_START", `Cannot start the guest: ${state}${this.#console()}`, {
+      hint: "see 'sbx doctor'",
+    });
+  }
+
+  #console(): string {
+    const lines = this.#qemu.consoleTail().trim().split("\n").filter((line) => !NOISE.test(line));
+    const last = lines.slice(-3).join(" / ").trim();
+    return last === "" ? "" : `; it last said: ${last.replace(/[^\x20-\x7e]/g, "?")}`;
+  }
+}
+
+/** What the kernel says in every good boot of a microvm, which finds its bus later. */
+const NOISE = /PCI: Fatal: No config space access function found/;
+
+function howEnded({ code, signal }: Exit): string {
+  return signal ?? `status ${code}`;
+}

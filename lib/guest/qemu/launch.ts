@@ -1,0 +1,64 @@
+/**
+ * QEMU as a process, and what it needs of the host for that.
+ *
+ * @module
+ */
+import type { Duplex } from "node:stream";
+import type { Exit } from "../guest.ts";
+import type { MakeDatabase } from "../root/nss_database.ts";
+import type { FileDaemonLaunch } from "./file_daemon.ts";
+import type { Caller, Identity } from "./identity.ts";
+
+/** QEMU as it runs. */
+export interface QemuProcess {
+  readonly pid: number;
+  /** The host's end of the guest's virtio-serial port. */
+  readonly agent: Duplex;
+  /** The last of what the guest's kernel said on its console, and QEMU on stderr. */
+  consoleTail(): string;
+  readonly exited: Promise<Exit>;
+  /** Settles with words for it when a file daemon is gone, as all are once QEMU is. */
+  readonly unserved: Promise<string>;
+  /** Ends QEMU and its file daemons. */
+  kill(): void;
+}
+
+export interface QemuLaunch {
+  /** The netstack binary, whose `launch` gives up privileges and becomes QEMU. */
+  readonly launcher: string;
+  /** QEMU and its arguments. */
+  readonly argv: readonly string[];
+  /**
+   * Opened for reading here and inherited from {@link FIRST_FILE_FD} on: the user that QEMU becomes
+   * need not be able to walk to them.
+   */
+  readonly files: readonly string[];
+  /**
+   * Absolute, without links; opened and inherited behind the files.
+   *
+   * @throws SbxError FILE_UNREADABLE when one is not there any more, or a link leads elsewhere
+   */
+  readonly directories: readonly string[];
+  /** Their connections are inherited behind the files, where no directories are. */
+  readonly daemons: readonly FileDaemonLaunch[];
+  /** Absent: no network device. */
+  readonly framesFd?: number;
+  /** As whom it runs. */
+  readonly identity: Identity;
+}
+
+/** What QEMU needs of the machine that it runs on. */
+export interface QemuHost {
+  /** A path to one of the files sbx carries, unpacked if need be. */
+  assetPath(name: "netstack" | "vmlinux" | "initramfs"): Promise<string>;
+  /** Rejects when what the guest boots from is not what sbx carries. */
+  requireSound(names: readonly ("vmlinux" | "initramfs")[]): Promise<void>;
+  cacheDir(): string;
+  spawn(launch: QemuLaunch): QemuProcess;
+  /** Starts a daemon and answers with what it, or its sandbox, failed at; null: it answered. */
+  greet(launcher: string, daemon: FileDaemonLaunch, limitMs: number): Promise<string | null>;
+  caller(): Caller;
+  /** How many files this process could open after raising its limit as far as anybody may. */
+  fileLimit(): number;
+  readonly makeDatabase: MakeDatabase;
+}

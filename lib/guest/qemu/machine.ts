@@ -1,0 +1,75 @@
+/**
+ * What every guest on this machine starts with: which QEMU, what runs the guest's code, and the files
+ * that it boots from.
+ *
+ * @module
+ */
+import { execFile } from "node:child_process";
+import process from "node:process";
+import { CHILD_ENV } from "../../base/child_env.ts";
+import { type AcceleratorFinding, findAccelerator } from "./accelerator.ts";
+import type { Architecture } from "./args.ts";
+import type { QemuHost } from "./launch.ts";
+import { findQemu } from "./program.ts";
+
+/** What every guest on this machine starts with. */
+export interface Machine {
+  readonly architecture: Architecture;
+  /** Path of QEMU. */
+  readonly program: string;
+  readonly found: AcceleratorFinding;
+  readonly launcher: string;
+  readonly kernel: string;
+  readonly initramfs: string;
+  /** Of the host's time stamp counter, where an emulated guest has to be told; else 0. */
+  readonly tscKHz: number;
+}
+
+/**
+ * Finds out; needs nothing of the guest, so it can go on beside other preparations. QEMU is not taken
+ * from directories that are distrusted, because the guest can write to them.
+ *
+ * @throws SbxError REQUIREMENT_MISSING, FILE_UNREADABLE
+ */
+export async function findMachine(
+  host: Pick<QemuHost, "assetPath" | "cacheDir">,
+  distrusted: readonly string[] = [],
+): Promise<Machine> {
+  const architecture = ownArchitecture();
+  const program = findQemu(architecture, distrusted);
+  const assets = [
+    host.assetPath("netstack"),
+    host.assetPath("vmlinux"),
+    host.assetPath("initramfs"),
+  ] as const;
+  const finding = findAccelerator(architecture, host, program);
+  // The failure of one must not leave another half unpacked.
+  await Promise.allSettled([...assets, finding]);
+  const [launcher, kernel, initramfs, found] = await Promise.all([...assets, finding]);
+  const emulated = found.accelerator === "tcg";
+  return {
+    architecture,
+    program,
+    found,
+    launcher,
+    kernel,
+    initramfs,
+    tscKHz: emulated ? await tscKHz(launcher) : 0,
+  };
+}
+
+/** Guests have the architecture of their host. */
+export function ownArchitecture(): Architecture {
+  return process.arch === "arm64" ? "arm64" : "x64";
+}
+
+function tscKHz(launcher: string): Promise<number> {
+  return new Promise((resolve) => {
+    execFile(
+      launcher,
+      ["tsc"],
+      { env: CHILD_ENV },
+      (error, stdout) => resolve(error === null ? Number(stdout) || 0 : 0),
+    );
+  });
+}

@@ -1,0 +1,89 @@
+/**
+ * Which programs of this machine run: the first on the PATH that no guest can have put there. Scripts and environments put
+ * directories of a project first on the PATH, and projects are what guests are given to write to.
+ *
+ * @module
+ */
+import { accessSync, constants, realpathSync, statSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
+import process from "node:process";
+import { SbxError } from "../../base/errors.ts";
+import { escapeText } from "../../base/escape.ts";
+import { type Architecture, qemuProgram } from "./args.ts";
+
+/** Where it is, or why there is none that may be used. */
+export type ProgramFinding = { readonly path: string } | { readonly missing: string };
+
+/**
+ * Directories of `distrusted`, absolute and without links, and of the working directory are passed
+ * over, with all below them.
+ */
+export function lookForQemu(
+  architecture: Architecture,
+  distrusted: readonly string[] = [],
+  path = process.env["PATH"] ?? "",
+): ProgramFinding {
+  return lookForProgram(qemuProgram(architecture), path.split(":"), distrusted);
+}
+
+/** The same for any program, in directories of which relative ones are passed over. */
+export function lookForProgram(
+  program: string,
+  directories: readonly string[],
+  distrusted: readonly string[],
+): ProgramFinding {
+  const avoided = [...distrusted, ...workingDirectory()];
+  let passedOver: string | undefined;
+  for (const directory of directories) {
+    if (!isAbsolute(directory)) continue;
+    const found = executable(join(directory, program));
+    if (found === null) continue;
+    const real = realpathSync(directory);
+    if (!avoided.some((avoid) => isBelow(real, avoid) || isBelow(found, avoid))) {
+      return { path: join(directory, program) };
+    }
+    passedOver ??= directory;
+  }
+  return {
+    missing: passedOver === undefined
+      ? `${program} is not on the PATH`
+      : `${program} is only in ${escapeText(passedOver)}, where a guest could have put it`,
+  };
+}
+
+/**
+ * The path of QEMU, by the same rules.
+ *
+ * @throws SbxError REQUIREMENT_MISSING
+ */
+export function findQemu(...where: Parameters<typeof lookForQemu>): string {
+  const found = lookForQemu(...where);
+  if ("path" in found) return found.path;
+  throw new SbxError("REQUIREMENT_MISSING", `Cannot start a guest: ${found.missing}`, {
+    hint: "install QEMU, on Debian and Ubuntu with 'apt-get install qemu-system'",
+  });
+}
+
+/** What the path leads to, if that can be executed. */
+function executable(path: string): string | null {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile() ? realpathSync(path) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Below the root and /usr is what the system installed, wherever somebody stands. */
+function workingDirectory(): string[] {
+  try {
+    const directory = process.cwd();
+    return /^\/(?:usr(?:\/|$)|$)/.test(directory) ? [] : [directory];
+  } catch {
+    return []; // it was removed
+  }
+}
+
+function isBelow(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
+}

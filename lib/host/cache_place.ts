@@ -1,0 +1,55 @@
+/**
+ * A directory for files that are executed later: ours, and nobody else's to change.
+ *
+ * @module
+ */
+import { chmod, mkdir, realpath, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import process from "node:process";
+import { SbxError } from "../base/errors.ts";
+import { fileError } from "../base/file_error.ts";
+
+const STICKY = 0o1000;
+
+/**
+ * Makes the directory where it is missing, and takes from others what they could write there.
+ *
+ * @throws SbxError FILE_UNREADABLE when it belongs to another user, or anybody can put another one in
+ * its place
+ */
+export async function requirePrivate(directory: string): Promise<void> {
+  const place = await made(directory);
+  const own = process.geteuid?.();
+  const { uid, mode } = await stat(place);
+  if (own !== undefined && uid !== own && uid !== 0) {
+    throw unsafe(place, `it belongs to user ${uid}`);
+  }
+  if ((mode & 0o022) !== 0) {
+    await chmod(place, mode & 0o7755).catch((cause) => {
+      throw fileError("use the cache", place, cause);
+    });
+  }
+  for (let dir = dirname(place);; dir = dirname(dir)) {
+    const { mode } = await stat(dir);
+    if ((mode & 0o002) !== 0 && (mode & STICKY) === 0) {
+      throw unsafe(place, `anybody can write to ${dir}`);
+    }
+    if (dir === dirname(dir)) return;
+  }
+}
+
+async function made(directory: string): Promise<string> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    return await realpath(directory);
+  } catch (cause) {
+    const hint = "make that directory writable, or point XDG_CACHE_HOME at another one";
+    throw fileError("use the cache", directory, cause, hint);
+  }
+}
+
+function unsafe(place: string, state: string): SbxError {
+  return new SbxError("FILE_UNREADABLE", `Cannot use the cache ${place}: ${state}`, {
+    hint: "point XDG_CACHE_HOME at a directory of your own",
+  });
+}

@@ -1,0 +1,28 @@
+/**
+ * The machine that guests run in here.
+ *
+ * @module
+ */
+import type { GuestProvider } from "../guest/provider.ts";
+import { QemuProvider } from "../guest/qemu/provider.ts";
+import { requireSound } from "./assets.ts";
+import { caller, fileLimit } from "./caller.ts";
+import { cacheDir } from "./paths.ts";
+import { greet, spawnQemu } from "./qemu_process.ts";
+import { makeDatabase } from "./sqlite.ts";
+import { usableAsset } from "./usable_asset.ts";
+
+/**
+ * `notice` hears of files of the cache that had to be replaced. Guests can write to the directories
+ * `distrusted`, so no program is taken from there.
+ */
+export function guestProvider(
+  notice: (line: string) => void = () => {},
+  distrusted: readonly string[] = [],
+): GuestProvider {
+  const assetPath = (name: Parameters<typeof usableAsset>[0]) => usableAsset(name, notice);
+  return new QemuProvider(
+    { assetPath, requireSound, cacheDir, caller, fileLimit, greet, makeDatabase, spawn: spawnQemu },
+    distrusted,
+  );
+}

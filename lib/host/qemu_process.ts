@@ -1,0 +1,155 @@
+/**
+ * QEMU as a process, with its file daemons. The agent's port, the cable and what leads to the daemons
+ * are inherited sockets. It leads a session of its
+ * own, as netstack does, and does not outlive this process: the kernel ends it then.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, constants, openSync, readlinkSync } from "node:fs";
+import process from "node:process";
+import type { Duplex } from "node:stream";
+import { CHILD_ENV } from "../base/child_env.ts";
+import { SbxError } from "../base/errors.ts";
+import { escapeText } from "../base/escape.ts";
+import { fileError } from "../base/file_error.ts";
+import type { Exit } from "../guest/guest.ts";
+import { AGENT_FD, FRAMES_FD } from "../guest/qemu/args.ts";
+import type { FileDaemonLaunch } from "../guest/qemu/file_daemon.ts";
+import type { QemuLaunch, QemuProcess } from "../guest/qemu/launch.ts";
+import {
+  type FileDaemonProcess,
+  greetFileDaemon,
+  identityArgv,
+  spawnFileDaemon,
+} from "./file_daemon.ts";
+import { Tail } from "./socket_channel.ts";
+import { noMoreProcesses } from "./spawn_failure.ts";
+
+/**
+ * Starts QEMU, and its daemons before it.
+ *
+ * @throws SbxError GUEST_START, FILE_UNREADABLE
+ */
+export function spawnQemu(launch: QemuLaunch): QemuProcess {
+  const { launcher, argv, framesFd, identity } = launch;
+  const opened = openAll(launch);
+  const tail = new Tail();
+  const daemons: FileDaemonProcess[] = [];
+  try {
+    for (const daemon of launch.daemons) daemons.push(startDaemon(launcher, daemon, tail));
+  } catch (error) {
+    for (const fd of opened) closeSync(fd);
+    endAll(daemons);
+    throw error;
+  }
+  const connections = daemons.map(({ connectionFd }) => connectionFd);
+  const inherited = [...opened, ...connections];
+  const last = FRAMES_FD + inherited.length;
+  const options = ["--keep", String(last), "--parent", String(process.pid)];
+  const received = connections.map((_, index) => FRAMES_FD + opened.length + 1 + index);
+  if (received.length > 0) options.push("--receive", received.join(","));
+  const child: ChildProcess = spawn(
+    launcher,
+    ["launch", ...identityArgv(identity), ...options, "--", ...argv],
+    {
+      stdio: ["ignore", "pipe", "pipe", "pipe", framesFd ?? "ignore", ...inherited],
+      env: CHILD_ENV,
+      detached: true,
+    },
+  );
+  for (const fd of inherited) closeSync(fd);
+  child.on("error", () => {}); // a child that did not start has no streams, which says it below
+  const agent = child.stdio?.[AGENT_FD];
+  if (agent === undefined || agent === null) {
+    for (const daemon of daemons) daemon.kill();
+    throw noMoreProcesses("QEMU");
+  }
+  child.stdout?.on("data", (bytes: Uint8Array) => tail.push(bytes));
+  child.stderr?.on("data", (bytes: Uint8Array) => tail.push(bytes));
+  const { promise: exited, resolve } = Promise.withResolvers<Exit>();
+  child.once("exit", (code, signal) => resolve({ code, signal }));
+  child.once("error", (error) => {
+    tail.push(new TextEncoder().encode(error.message));
+    resolve({ code: null, signal: null });
+  });
+  const served = launch.daemons.map(async ({ directory }, index) => {
+    await daemons[index]?.exited;
+    return `the file daemon of ${escapeText(directory)} ended`;
+  });
+  return {
+    pid: child.pid ?? -1,
+    agent: agent as Duplex,
+    consoleTail: () => tail.text,
+    exited: exited.then(async (exit) => {
+      await Promise.all(daemons.map((daemon) => (daemon.kill(), daemon.exited)));
+      return exit;
+    }),
+    unserved: Promise.race([...served, new Promise<never>(() => {})]),
+    kill: () => {
+      child.kill("SIGKILL");
+      for (const daemon of daemons) daemon.kill();
+    },
+  };
+}
+
+/** See `QemuHost.greet`. */
+export async function greet(
+  launcher: string,
+  daemon: FileDaemonLaunch,
+  limitMs: number,
+): Promise<string | null> {
+  const directory = openDirectory(daemon.directory);
+  try {
+    return await greetFileDaemon(launcher, daemon, directory, limitMs);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+function startDaemon(launcher: string, daemon: FileDaemonLaunch, tail: Tail): FileDaemonProcess {
+  const directory = openDirectory(daemon.directory);
+  try {
+    return spawnFileDaemon(launcher, daemon, directory, tail);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+function endAll(daemons: readonly FileDaemonProcess[]): void {
+  for (const daemon of daemons) {
+    daemon.kill();
+    closeSync(daemon.connectionFd);
+  }
+}
+
+function openAll({ files, directories }: QemuLaunch): number[] {
+  const opened: number[] = [];
+  try {
+    for (const path of files) opened.push(openSync(path, "r"));
+    for (const path of directories) opened.push(openDirectory(path));
+    return opened;
+  } catch (error) {
+    for (const fd of opened) closeSync(fd);
+    throw error;
+  }
+}
+
+/**
+ * What the user named was looked at before; a directory that another process put in its place since
+ * then, or a link, is not what was meant.
+ */
+function openDirectory(path: string): number {
+  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+  try {
+    const fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (readlinkSync(`/proc/self/fd/${fd}`) === path) return fd;
+    closeSync(fd);
+  } catch (cause) {
+    throw fileError("mount", path, cause);
+  }
+  throw new SbxError(
+    "FILE_UNREADABLE",
+    `Cannot mount ${escapeText(path)}: it was moved while sbx started`,
+  );
+}

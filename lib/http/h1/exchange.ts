@@ -1,0 +1,257 @@
+/**
+ * One request that was sent on, and what has come of its answer: bytes in, the bytes to send out. Pure.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { BodyFlow } from "../body_flow.ts";
+import type { Exchange, HttpLimits, Refusal } from "../exchange.ts";
+import { type Passed, passLate } from "../gate.ts";
+import { MalformedHttp } from "../malformed.ts";
+import type { HttpRequest } from "../request.ts";
+import { acceptsWebsocket } from "../websocket.ts";
+import { type BodyReader, bodyReader, writeContent, writeEnd } from "./body.ts";
+import { type Framing, sentFraming } from "./framing.ts";
+import { type ResponseHead, writeRequestHead, writeResponseHead } from "./head.ts";
+import { type H1Request, sentHead } from "./request.ts";
+import {
+  type H1Response,
+  interimResponse,
+  lateHead,
+  readResponse,
+  switchingResponse,
+} from "./response.ts";
+
+/** Of what waits until its length is known: content as it is. */
+const WHOLE: Framing = { kind: "length", length: 0 };
+
+/** What a piece of a connection means to one body. */
+export interface BodyStep {
+  readonly out: readonly Buffer[];
+  /** Bytes of the piece that belong to the body. */
+  readonly used: number;
+}
+
+export interface H1ExchangeSpec {
+  readonly request: H1Request;
+  readonly passed: Passed;
+  readonly limits: HttpLimits;
+  /** When its head was whole. */
+  readonly since: number;
+}
+
+export class H1Exchange {
+  readonly request: H1Request;
+  /** The request's head for the server; null: it waits until the body is whole. */
+  readonly head: Buffer | null;
+  readonly #spec: H1ExchangeSpec;
+  readonly #requestBody: BodyReader;
+  readonly #requestFraming: Framing;
+  readonly #up: BodyFlow;
+  /** What is sent of the request behind its head, while that waits. */
+  #waiting: Buffer[] | null = null;
+  #down: BodyFlow | null = null;
+  #answer: { readonly head: H1Response; readonly body: BodyReader } | null = null;
+  /** What is sent of an answer behind its head, while that waits. */
+  #late: Buffer[] | null = null;
+  #status: number | undefined;
+  #interim = 0;
+  /** The server asked for the body that was held back. */
+  #continued = false;
+  #unwanted = false;
+  #received = { up: 0, down: 0 };
+
+  constructor(spec: H1ExchangeSpec) {
+    const { request, passed: { request: passed, body, whole, late }, limits } = spec;
+    const { framing } = request;
+    this.#spec = spec;
+    this.request = request;
+    this.#requestBody = bodyReader(framing, limits);
+    const stated = framing.kind === "length" ? framing.length : null;
+    this.#up = new BodyFlow(passed.body, stated, body);
+    const waits = late !== undefined || whole && framing.kind === "length";
+    if (waits && !this.#up.isPlain && !request.expects) this.#waiting = [];
+    this.#requestFraming = this.#waiting === null ? sentFraming(framing, this.#up, true) : WHOLE;
+    this.head = this.#waiting === null ? this.#requestHead(passed, this.#requestFraming) : null;
+  }
+
+  /** The server has part of the request, so that what it says may answer it. */
+  get begun(): boolean {
+    return this.#waiting === null;
+  }
+
+  /** The request has come in full. */
+  get requestDone(): boolean {
+    return this.#requestBody.done;
+  }
+
+  /** The server answered without the body that it was to ask for; it may take that for another request. */
+  get unwanted(): boolean {
+    return this.#unwanted;
+  }
+
+  /** Of the final answer, whose head was sent to the guest; undefined before. */
+  get status(): number | undefined {
+    return this.#status;
+  }
+
+  /** The final answer's head has come. */
+  get answered(): boolean {
+    return this.#answer !== null;
+  }
+
+  get answerDone(): boolean {
+    return this.#answer?.body.done === true;
+  }
+
+  /** Whether both connections can carry another exchange. */
+  get persists(): boolean {
+    return this.#answer?.head.persists === true;
+  }
+
+  /** The end of the connection is how the guest is to know that the answer ends. */
+  get endsSilently(): boolean {
+    return this.#answer?.head.outgoingFraming.kind === "close";
+  }
+
+  /** Content of the guest. @throws GateRefusal, MalformedHttp */
+  sendBody(bytes: Buffer): BodyStep {
+    const body = this.#requestBody;
+    const { content, used } = body.read(bytes);
+    if (this.#unwanted) return { out: [], used };
+    this.#received.up += size(content);
+    const out = sent(this.#up, this.#requestFraming, body, content);
+    return { out: this.#waiting === null ? out : this.#takeWaiting(this.#waiting, out), used };
+  }
+
+  /** A head of the server, as the guest gets it; null where that knows none such, or gets it later. @throws GateRefusal, MalformedHttp */
+  takeHead(head: ResponseHead): Buffer | null {
+    const { request, limits, passed: { answer: gate } } = this.#spec;
+    if (head.status === 101) return this.#switch(head);
+    if (head.status < 200) {
+      this.#continued ||= head.status === 100;
+      if (++this.#interim > limits.interim) throw new MalformedHttp("endless interim responses");
+      if (request.minor === 0) return null; // RFC 9110 15.2: HTTP/1.0 has none
+      return writeResponseHead(interimResponse(head, gate));
+    }
+    this.#unwanted = request.expects && !this.#continued && !this.requestDone;
+    const response = readResponse(head, request, gate, this.#unwanted);
+    this.#answer = { head: response, body: bodyReader(response.framing, limits) };
+    this.#down = response.flow;
+    if (response.late) this.#late = [];
+    else this.#status = head.status;
+    return response.late ? null : writeResponseHead(response.outgoing);
+  }
+
+  /** Content of the server. @throws GateRefusal, MalformedHttp */
+  takeBody(bytes: Buffer): BodyStep {
+    if (this.#answer === null) return { out: [], used: 0 };
+    const { head, body } = this.#answer;
+    const { content, used } = body.read(bytes);
+    this.#received.down += size(content);
+    const out = sent(head.flow, head.outgoingFraming, body, content);
+    return { out: this.#late === null ? out : this.#takeLate(this.#late, out), used };
+  }
+
+  /** The server closed: an answer without a length is whole. @throws GateRefusal, MalformedHttp */
+  takeEnd(): readonly Buffer[] {
+    if (this.#answer === null) return [];
+    const { head, body } = this.#answer;
+    body.close();
+    return sent(head.flow, head.outgoingFraming, body, []);
+  }
+
+  /** Bytes of a tunnel. @throws GateRefusal */
+  carryUp(bytes: Buffer): readonly Buffer[] {
+    this.#received.up += bytes.length;
+    return unlessEmpty(this.#up.push(bytes));
+  }
+
+  /** As {@link carryUp}. */
+  carryDown(bytes: Buffer): readonly Buffer[] {
+    this.#received.down += bytes.length;
+    return unlessEmpty(this.#down?.push(bytes) ?? bytes);
+  }
+
+  /** One direction of a tunnel ended; what was held back. @throws GateRefusal */
+  endTunnel(direction: "up" | "down"): readonly Buffer[] {
+    return unlessEmpty((direction === "up" ? this.#up : this.#down)?.end());
+  }
+
+  /** It is over, whatever became of it. */
+  close(): void {
+    this.#up.close();
+    this.#down?.close();
+  }
+
+  toExchange(now: number, refused?: Refusal, status = this.#status): Exchange {
+    return {
+      request: this.request.line,
+      ...(status === undefined ? {} : { status }),
+      ...this.#received,
+      ms: now - this.#spec.since,
+      ...(refused === undefined ? {} : { refused }),
+    };
+  }
+
+  #takeWaiting(waiting: Buffer[], out: readonly Buffer[]): readonly Buffer[] {
+    waiting.push(...out);
+    if (!this.requestDone) return [];
+    const { passed } = this.#spec;
+    const whole = { kind: "length", length: size(waiting) } as const;
+    const request = passed.late === undefined
+      ? passed.request
+      : passLate(passed, Buffer.concat(waiting));
+    this.#waiting = null;
+    return [this.#requestHead(request, whole), ...waiting];
+  }
+
+  #requestHead(passed: HttpRequest, framing: Framing): Buffer {
+    return writeRequestHead(sentHead(this.#spec.request, passed, framing));
+  }
+
+  #takeLate(late: Buffer[], out: readonly Buffer[]): readonly Buffer[] {
+    late.push(...out);
+    if (!this.answerDone || this.#answer === null) return [];
+    const head = lateHead(this.#answer.head, size(late));
+    this.#status = head.status;
+    this.#late = null;
+    return [writeResponseHead(head), ...late];
+  }
+
+  #switch(head: ResponseHead): Buffer {
+    const key = this.request.websocketKey;
+    if (key === null || !acceptsWebsocket(head, key)) throw new MalformedHttp("an unasked 101");
+    const { outgoing, flow } = switchingResponse(head, this.#spec.passed.answer);
+    this.#status = 101;
+    this.#down = flow;
+    return writeResponseHead(outgoing);
+  }
+}
+
+/** Content as it is framed for the next recipient, with the end of the body when that has come. */
+function sent(
+  flow: BodyFlow,
+  framing: Framing,
+  body: BodyReader,
+  content: readonly Buffer[],
+): readonly Buffer[] {
+  if (flow.isPlain) {
+    const out = writeContent(framing, content);
+    return body.done ? [...out, ...writeEnd(framing, body.trailers)] : out;
+  }
+  const changed = content.map((part) => flow.push(part));
+  if (body.done) changed.push(flow.end());
+  const out = writeContent(framing, changed.filter(({ length }) => length > 0));
+  return body.done ? [...out, ...writeEnd(framing, flow.trailers(body.trailers))] : out;
+}
+
+function unlessEmpty(bytes: Buffer | undefined): readonly Buffer[] {
+  return bytes === undefined || bytes.length === 0 ? [] : [bytes];
+}
+
+function size(parts: readonly Buffer[]): number {
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  return bytes;
+}

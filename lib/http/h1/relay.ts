@@ -1,0 +1,390 @@
+/**
+ * HTTP/1 between one guest connection and one server connection; relay_state.ts has its states.
+ *
+ * The server has one request at a time, so bytes from it always belong to that one; bytes that belong
+ * to none end both connections. A request's body and its answer move at the same time, each as fast as
+ * its recipient. Requests that the guest sends ahead wait, unread beyond one piece, until it is their
+ * turn; so does what follows a head while the gate judges that.
+ *
+ * @module
+ */
+import type { Buffer } from "node:buffer";
+import { isTraced, trace } from "../../base/trace.ts";
+import type { SessionFault } from "../../tls/session/session.ts";
+import { Conduit, type ConduitSink } from "../conduit.ts";
+import {
+  type HttpReason,
+  type Refusal,
+  refusedExchange,
+  type RelayEnd,
+  type RequestLine,
+} from "../exchange.ts";
+import { field } from "../fields.ts";
+import { enter, type Entry, GateRefusal } from "../gate.ts";
+import { MalformedHttp } from "../malformed.ts";
+import { deniedPage, type Page, relayPage } from "../refusal.ts";
+import type { RelayContext } from "../relay_spec.ts";
+import { H1Exchange } from "./exchange.ts";
+import { parseRequestHead, parseResponseHead, writeResponseHead } from "./head.ts";
+import { HeadReader } from "./head_reader.ts";
+import { FIRST, type H1Event, type H1State, next, underway } from "./relay_state.ts";
+import { readRequest } from "./request.ts";
+
+export class H1Relay implements ConduitSink {
+  readonly #context: RelayContext;
+  readonly #conduit: Conduit;
+  readonly #requests: HeadReader;
+  readonly #responses: HeadReader;
+  #state: H1State = FIRST;
+  /** What the guest sent ahead of its turn. While there is any, the guest is not read. */
+  #ahead: Buffer | null = null;
+
+  constructor(context: RelayContext) {
+    const { guest, upstream, clock, limits } = context;
+    this.#context = context;
+    this.#requests = new HeadReader(limits.headBytes, true);
+    this.#responses = new HeadReader(limits.headBytes, false);
+    this.#conduit = new Conduit(
+      guest,
+      upstream.kind === "open" ? upstream.stream : null,
+      clock,
+      this,
+    );
+    this.#conduit.deadline.set(limits.idleMs);
+  }
+
+  /** Resolves when both connections are closed. */
+  get closed(): Promise<void> {
+    return this.#conduit.closed;
+  }
+
+  get busy(): boolean {
+    return this.#state.name !== "idle" && this.#state.name !== "closing";
+  }
+
+  fromGuest(bytes: Buffer): void {
+    if (underway(this.#state) !== null) this.#conduit.deadline.touch();
+    this.#guestStep(() => this.#takeFromGuest(bytes));
+  }
+
+  fromUpstream(bytes: Buffer): void {
+    this.#conduit.deadline.touch();
+    this.#upstreamStep(() => this.#takeFromUpstream(bytes));
+    // Only between pieces from the server: what it sent before a request cannot answer it.
+    if (this.#state.name === "idle") this.#takeAhead();
+  }
+
+  guestEnded(): void {
+    switch (this.#state.name) {
+      case "idle":
+        return this.#conduit.close();
+      case "answering":
+        return this.#become({ kind: "guest ends" });
+      case "tunnel":
+        return this.#guestStep(() => this.#endTunnel("up"));
+      case "reading":
+      case "sending":
+      case "answered":
+      case "judging": // whose guest is not read
+        return this.#conduit.abort("reset-guest");
+    }
+  }
+
+  upstreamEnded(fault: SessionFault | null): void {
+    const current = underway(this.#state);
+    if (current === null) return this.#conduit.close();
+    const { exchange } = current;
+    if (current.name === "tunnel") {
+      if (fault === null) return this.#upstreamStep(() => this.#endTunnel("down"));
+      return this.#conduit[fault === "cut" ? "closeCut" : "abortAfter"]("reset-upstream");
+    }
+    if (!exchange.answered) return this.#unanswered(current.served);
+    if (exchange.answerDone) return this.#abandon(exchange);
+    // RFC 9112 9.8: without close_notify, the end may be somebody else's doing.
+    if (fault !== null) {
+      return this.#fail("upstream-closed", "cut off in the middle of its answer", fault);
+    }
+    this.#upstreamStep(() => {
+      this.#conduit.toGuest(...exchange.takeEnd());
+      this.#report(exchange);
+      this.#become({ kind: "relay closes" });
+      this.#conduit.close();
+    });
+  }
+
+  expired(): void {
+    if (this.#state.name === "idle") return this.#conduit.close("idle");
+    if (this.#state.name !== "reading") return this.#conduit.abort("idle");
+    this.#refuse(relayPage("request-slow"), { reason: "request-slow" });
+  }
+
+  over(end: RelayEnd): void {
+    const state = this.#state;
+    this.#become({ kind: "relay closes" });
+    if (state.name === "judging") {
+      const ms = this.#context.clock.now() - state.since;
+      this.#context.onExchange({ request: state.request.line, up: 0, down: 0, ms });
+    }
+    const current = underway(state);
+    if (current !== null) this.#report(current.exchange);
+    this.#context.onEnd?.(end);
+  }
+
+  #become(event: H1Event): void {
+    const from = this.#state;
+    this.#state = next(from, event);
+    if (this.#state === from || !isTraced("http")) return;
+    const { id = "-" } = this.#context;
+    trace("http", { id, from: from.name, to: this.#state.name, event: event.kind });
+  }
+
+  #guestStep(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (error instanceof GateRefusal) this.#reset(error.refusal);
+      else if (error instanceof MalformedHttp) {
+        const { reason, message: detail, line } = error;
+        this.#refuse(relayPage(reason, detail), { reason, detail }, line);
+      } else throw error;
+    }
+  }
+
+  #upstreamStep(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (error instanceof GateRefusal) {
+        this.#giveUp(deniedPage(error.refusal), error.refusal, "eof");
+      } else if (error instanceof MalformedHttp) this.#fail("upstream-malformed", error.message);
+      else throw error;
+    }
+  }
+
+  #takeFromGuest(bytes: Buffer): void {
+    let rest = bytes;
+    while (rest.length > 0 && !this.#conduit.closing) {
+      const state = this.#state;
+      switch (state.name) {
+        case "idle":
+        case "reading":
+          rest = this.#readRequest(rest);
+          break;
+        case "sending":
+        case "answered":
+          rest = this.#sendBody(state.exchange, rest);
+          break;
+        case "tunnel":
+          return this.#conduit.toUpstream(...state.exchange.carryUp(rest));
+        default:
+          this.#ahead = rest;
+          return this.#conduit.holdGuest();
+      }
+    }
+  }
+
+  /** Takes up what was sent ahead, now that it is read again. */
+  #takeAhead(): void {
+    const ahead = this.#ahead;
+    if (ahead === null || this.#conduit.closing) return;
+    this.#ahead = null;
+    this.#conduit.releaseGuest();
+    this.fromGuest(ahead);
+  }
+
+  #readRequest(bytes: Buffer): Buffer {
+    const { limits, destination, gate, upstream, clock } = this.#context;
+    const head = this.#requests.push(bytes);
+    if (head === null) {
+      const begun = this.#requests.started;
+      if (begun !== (this.#state.name === "reading")) {
+        this.#conduit.deadline.set(begun ? limits.headMs : limits.idleMs);
+        this.#become({ kind: begun ? "head begins" : "head vanishes" });
+      }
+      return bytes.subarray(bytes.length);
+    }
+    const request = readRequest(parseRequestHead(head.text, limits), destination);
+    this.#become({ kind: "head ends", request, since: clock.now() });
+    this.#conduit.deadline.set(limits.silenceMs);
+    const unreachable = upstream.kind === "failed" ? upstream.refusal : null;
+    const entry = enter(request.request, gate, unreachable);
+    if (entry instanceof Promise) this.#wait(entry);
+    else this.#admit(entry);
+    return head.rest;
+  }
+
+  /** What follows the head waits, the guest's end as well. */
+  #wait(entry: Promise<Entry>): void {
+    this.#conduit.holdGuest();
+    entry.then((late) => {
+      if (this.#state.name !== "judging") return;
+      this.#admit(late);
+      if (this.#ahead === null) this.#conduit.releaseGuest();
+      else this.#takeAhead();
+      this.#conduit.flush();
+    }, () => { // a fault of the gate lets nothing pass
+      if (this.#state.name === "judging") this.#conduit.abort("reset-guest");
+    });
+  }
+
+  #admit(entry: Entry): void {
+    if (this.#state.name !== "judging") return;
+    const { request, since } = this.#state;
+    switch (entry.kind) {
+      case "page":
+        return this.#refuse(entry.page, entry.refusal, request.line);
+      case "reset":
+        return this.#reset(entry.refusal, request.line);
+      case "pass": {
+        const { limits } = this.#context;
+        const exchange = new H1Exchange({ request, passed: entry.passed, limits, since });
+        this.#become({ kind: "request passes", exchange });
+        if (exchange.head !== null) this.#conduit.toUpstream(exchange.head);
+      }
+    }
+  }
+
+  #sendBody(exchange: H1Exchange, bytes: Buffer): Buffer {
+    const { out, used } = exchange.sendBody(bytes);
+    this.#conduit.toUpstream(...out);
+    this.#settle(exchange);
+    return bytes.subarray(used);
+  }
+
+  #takeFromUpstream(bytes: Buffer): void {
+    let rest = bytes;
+    while (rest.length > 0 && !this.#conduit.closing) {
+      const current = underway(this.#state);
+      // Bytes that answer nothing. Some servers say farewell to an idle connection this way.
+      if (current === null) return this.#conduit.close();
+      const { exchange } = current;
+      if (!exchange.begun) return this.#unanswered(current.served);
+      if (current.name === "tunnel") return this.#conduit.toGuest(...exchange.carryDown(rest));
+      rest = exchange.answered ? this.#takeBody(exchange, rest) : this.#takeHead(exchange, rest);
+    }
+  }
+
+  #takeHead(exchange: H1Exchange, bytes: Buffer): Buffer {
+    const head = this.#responses.push(bytes);
+    if (head === null) return bytes.subarray(bytes.length);
+    const response = parseResponseHead(head.text, this.#context.limits);
+    const out = exchange.takeHead(response);
+    if (out !== null) this.#conduit.toGuest(out);
+    if (response.status === 101) this.#switch();
+    else this.#settle(exchange);
+    return head.rest;
+  }
+
+  #takeBody(exchange: H1Exchange, bytes: Buffer): Buffer {
+    if (exchange.answerDone) { // what follows answers nothing, and the answer is whole
+      this.#abandon(exchange);
+      return bytes.subarray(bytes.length);
+    }
+    const { out, used } = exchange.takeBody(bytes);
+    this.#conduit.toGuest(...out);
+    this.#settle(exchange);
+    return bytes.subarray(used);
+  }
+
+  /** Ends the exchange when both of its messages are complete, or the rest of one is of no use. */
+  #settle(exchange: H1Exchange): void {
+    const { requestDone, answerDone, persists, unwanted } = exchange;
+    if (requestDone) this.#become({ kind: "request ends" });
+    if (!answerDone) return;
+    if (!requestDone && persists) return this.#become({ kind: "answer ends" });
+    const last = this.#state.name === "half-closed";
+    this.#report(exchange);
+    this.#become({ kind: requestDone ? "answer ends" : "relay closes" });
+    if (!requestDone || unwanted) this.#conduit.closeAbandoningUpstream();
+    else if (!persists || last) this.#conduit.close();
+    else this.#conduit.deadline.set(this.#context.limits.idleMs);
+  }
+
+  /** The answer is whole and the request is not, and nothing more can come of it. */
+  #abandon(exchange: H1Exchange): void {
+    this.#report(exchange);
+    this.#become({ kind: "relay closes" });
+    this.#conduit.closeAbandoningUpstream();
+  }
+
+  #switch(): void {
+    const ended = this.#state.name === "half-closed";
+    this.#become({ kind: "protocol switches" });
+    if (ended) this.#guestStep(() => this.#endTunnel("up"));
+    else this.#takeAhead();
+  }
+
+  #endTunnel(direction: "up" | "down"): void {
+    const rest = underway(this.#state)?.exchange.endTunnel(direction) ?? [];
+    const up = direction === "up";
+    this.#conduit[up ? "toUpstream" : "toGuest"](...rest);
+    this.#conduit[up ? "endUpstream" : "endGuest"]();
+  }
+
+  /** The server left without a word. On a used connection that is how it says "try again". */
+  #unanswered(served: boolean): void {
+    if (!served || this.#responses.started) return this.#fail("upstream-closed");
+    this.#conduit.close("reset-upstream");
+  }
+
+  /** The server cannot be followed any further. `fault`: how its connection broke. */
+  #fail(reason: HttpReason, detail?: string, fault: SessionFault | null = null): void {
+    const refusal = { reason, ...(detail === undefined ? {} : { detail }) };
+    this.#giveUp(relayPage(reason, detail), refusal, "reset-upstream", fault);
+  }
+
+  /**
+   * Answers with the page, or ends an answer that has begun and is not whole, as its server did and after
+   * all that came of it. Where the answer's framing does not tell that it is cut, nor TLS, only a reset does.
+   */
+  #giveUp(page: Page, refusal: Refusal, end: RelayEnd, fault: SessionFault | null = null): void {
+    const exchange = underway(this.#state)?.exchange;
+    if (exchange?.status === undefined) return this.#answer(page, refusal, undefined, end);
+    this.#report(exchange, refusal);
+    this.#become({ kind: "relay closes" });
+    const lost = fault !== null && fault !== "cut";
+    const tells = !exchange.endsSilently || (this.#conduit.guestSeesCuts && !lost);
+    this.#conduit[tells ? "closeCut" : "abortAfter"]("reset-upstream");
+  }
+
+  /** The guest cannot be followed any further: it gets the page, unless an answer has begun. */
+  #refuse(page: Page, refusal: Refusal, line?: RequestLine): void {
+    const exchange = underway(this.#state)?.exchange;
+    if (exchange?.status === undefined) return this.#answer(page, refusal, line, "eof");
+    this.#report(exchange, refusal);
+    this.#become({ kind: "relay closes" });
+    this.#conduit.abort("reset-guest");
+  }
+
+  /** Answers in the server's stead and closes. */
+  #answer(page: Page, refusal: Refusal, line: RequestLine | undefined, end: RelayEnd): void {
+    const exchange = underway(this.#state)?.exchange;
+    this.#become({ kind: "relay closes" });
+    if (exchange === undefined) this.#reportRefused(refusal, line, page.status);
+    else this.#report(exchange, refusal, page.status);
+    const { status, phrase, body } = page;
+    const fields = [...page.fields, field("Connection", "close")];
+    this.#conduit.toGuest(writeResponseHead({ status, reason: phrase, fields }));
+    const method = line?.method ?? exchange?.request.line.method;
+    if (method !== "HEAD") this.#conduit.toGuest(body);
+    this.#conduit.closeAbandoningUpstream(end);
+  }
+
+  /** Lets the guest see a reset, behind what it was sent before. */
+  #reset(refusal: Refusal, line?: RequestLine): void {
+    const exchange = underway(this.#state)?.exchange;
+    this.#become({ kind: "relay closes" });
+    if (exchange !== undefined) this.#report(exchange, refusal);
+    else this.#reportRefused(refusal, line);
+    this.#conduit.abortAfter("reset-guest");
+  }
+
+  #report(exchange: H1Exchange, refused?: Refusal, status?: number): void {
+    exchange.close();
+    this.#context.onExchange(exchange.toExchange(this.#context.clock.now(), refused, status));
+  }
+
+  #reportRefused(refused: Refusal, line?: RequestLine, status?: number): void {
+    this.#context.onExchange(refusedExchange(refused, line, status));
+  }
+}

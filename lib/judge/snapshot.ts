@@ -1,0 +1,85 @@
+/**
+ * What rulings rest on: one generation of policy, settings and this machine's place in its networks. A
+ * running sandbox and a simulation make theirs here, so that both go by the same.
+ *
+ * @module
+ */
+import type { Cidr } from "../base/address.ts";
+import { GATEWAYS } from "../base/link.ts";
+import { dohNames } from "../dns/doh_endpoints.ts";
+import type { NameSnapshot } from "../dns/filter.ts";
+import { KnownNames } from "../dns/known_names.ts";
+import { compilePolicy } from "../policy/decide/compile.ts";
+import { NameSet } from "../policy/model/name_set.ts";
+import type { PinTable, Policy } from "../policy/model/policy.ts";
+import type { Tripwire } from "../secret/tripwire.ts";
+import type { Interception } from "../tls/interception.ts";
+
+/** What every ruling of one generation rests on; readonly, and replaced as a whole. */
+export interface Snapshot extends NameSnapshot {
+  /** Live: what the guest has resolved so far. */
+  readonly pins: PinTable;
+  /** Which flows are opened; null: none. */
+  readonly tls: Interception | null;
+  /** Finds the placeholders of the guest's secrets in what flows say; null: there are none. */
+  readonly tripwire: Tripwire | null;
+  /** The networks that this machine's interfaces are on. */
+  readonly links: readonly Cidr[];
+  /** The gateway's addresses, which stand for this machine's loopback. */
+  readonly gateways: ReadonlySet<string>;
+  /** Counts up with each change; netstack forgets what it was told under another. */
+  readonly generation: number;
+}
+
+/** The settings of a sandbox, as far as they decide about flows. */
+export interface JudgedSettings {
+  readonly policy: Policy;
+  /** Names that nobody may resolve or state, the lists of files among them. Absent: none. */
+  readonly blocked?: NameSet;
+  /** Whether known DNS-over-HTTPS services are refused; false when absent. */
+  readonly blockDoh?: boolean;
+  /** True when absent. */
+  readonly rebindProtection?: boolean;
+  /** Names that no resolver is asked for. Absent: none. */
+  readonly known?: KnownNames;
+  /** Which flows are opened. Absent or null: none. */
+  readonly interception?: Interception | null;
+  /** What the guest has of secrets. Absent: nothing. */
+  readonly vault?: { readonly tripwire: Tripwire };
+}
+
+/** This machine's place in its networks, as `hostNetwork` finds it. */
+export interface Machine {
+  /** Canonical texts of the addresses of every interface. */
+  readonly addresses: readonly string[];
+  readonly links: readonly Cidr[];
+}
+
+/** The first generation. */
+export function snapshotOf(settings: JudgedSettings, machine: Machine, pins: PinTable): Snapshot {
+  return {
+    compiled: compilePolicy(settings.policy),
+    pins,
+    blocked: settings.blocked ?? new NameSet(),
+    doh: settings.blockDoh === true ? dohNames() : null,
+    rebindProtection: settings.rebindProtection ?? true,
+    known: settings.known ?? new KnownNames(),
+    tls: settings.interception ?? null,
+    tripwire: settings.vault?.tripwire ?? null,
+    ...placeOf(machine),
+    gateways: GATEWAYS,
+    generation: 1,
+  };
+}
+
+/** What rulings go by of this machine. */
+export function placeOf({ addresses, links }: Machine): Place {
+  return { hosts: GATEWAYS.union(new Set(addresses)), links };
+}
+
+type Place = Pick<Snapshot, "hosts" | "links">;
+
+export function isSamePlace(one: Place, other: Place): boolean {
+  const texts = ({ hosts, links }: Place) => hosts.union(new Set(links.map(({ text }) => text)));
+  return texts(one).symmetricDifference(texts(other)).size === 0;
+}

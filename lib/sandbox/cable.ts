@@ -1,0 +1,197 @@
+/**
+ * The cable between a guest and its network: netstack, who decides for it, and what the guest has to know
+ * to be plugged in.
+ *
+ * @module
+ */
+import { SbxError } from "../base/errors.ts";
+import { escapeText } from "../base/escape.ts";
+import { LINK, MTU } from "../base/link.ts";
+import { KnownNames } from "../dns/known_names.ts";
+import type { GuestNetwork } from "../guest/plan.ts";
+import { hostNetwork, hostsFileEntries, searchDomains, systemResolvers } from "../host/network.ts";
+import { type NetstackProcess, spawnNetstack } from "../host/processes.ts";
+import type { Denial } from "../journal/denials.ts";
+import type { Journal } from "../journal/journal.ts";
+import type { SecretSettings } from "../policy/model/secret.ts";
+import type { TlsSettings } from "../policy/model/tls_settings.ts";
+import type { Vault } from "../secret/vault.ts";
+import { readBlockedNames } from "./blocked_names.ts";
+import type { Interceptor } from "./interceptor.ts";
+import type { Lifetime, Part } from "./lifetime.ts";
+import { openNetwork } from "./network.ts";
+import type { Network } from "./network_spec.ts";
+import type { NetworkOptions, PublishedPort } from "./options.ts";
+import { resolverAt } from "./resolver_at.ts";
+import type { AskGuest } from "./unheard.ts";
+
+/** How long one question to the resolvers may take when nobody says otherwise. */
+const DNS_TIMEOUT_MS = 5000;
+
+/** netstack ends when its control channel does; one that takes longer than this is stuck. */
+const NETSTACK_GRACE_MS = 1000;
+
+export interface CableSpec {
+  readonly network: NetworkOptions;
+  /** What the guest calls itself. */
+  readonly hostname: string;
+  /** Finds the program. */
+  readonly netstackPath: () => Promise<string>;
+  readonly journal: Journal;
+  /** What dies with the cable, and the cable with it. */
+  readonly lifetime: Lifetime;
+  /** Absent: this guest has no agent to ask. */
+  readonly askGuest?: AskGuest;
+  /** Directories that the guest can write to, absolute and without links. Absent: none. */
+  readonly writable?: readonly string[];
+  readonly onDenial: (denial: Denial) => void;
+  readonly onNotice: (line: string) => void;
+}
+
+/** The network's side of the cable, ready for a guest to be plugged in. */
+export interface Cable {
+  readonly netstack: NetstackProcess;
+  readonly network: Network;
+  /** What to plug into the guest; `netstack.releaseFrames` once it is. */
+  readonly end: GuestNetwork;
+  /** The certificates of whoever answers for intercepted servers. */
+  readonly authority?: readonly string[];
+  readonly published: readonly PublishedPort[];
+  /** What the guest holds of its secrets. Absent: there are none. */
+  readonly vault?: Vault;
+}
+
+/**
+ * Starts netstack and the network that decides for it, and publishes the ports that were asked for.
+ *
+ * @throws SbxError FILE_UNREADABLE, POLICY_INVALID, TLS_INVALID, NETSTACK_LOST, PORT_BUSY,
+ * PORT_UNAVAILABLE, and what `netstackPath` throws
+ */
+export async function openCable(spec: CableSpec): Promise<Cable> {
+  const { hostname, journal, lifetime, askGuest, onDenial, onNotice } = spec;
+  const { policy, dns, tls, secrets, publish, maxConnections, newFlowsPerSecond } = spec.network;
+  const [binary, blocked, interceptor, hosts, vault] = await Promise.all([
+    spec.netstackPath(),
+    readBlockedNames(dns),
+    interceptorFor(tls, secrets, onNotice),
+    hostsFileEntries(),
+    vaultFor(spec),
+  ]);
+  // Another resolver than the host's is no business of the host's domains.
+  const search = dns.servers.length > 0 ? [] : searchDomains();
+  const known = new KnownNames({
+    guest: hostname,
+    user: dns.hosts ?? [],
+    gateway: LINK.gateway.ip4,
+    hosts,
+    search,
+  });
+  const servers = dns.servers.length > 0 ? dns.servers : hostResolvers(onNotice);
+  const netstack = spawnNetstack(binary);
+  const network = await openNetwork({
+    control: netstack.control,
+    flows: netstack.flows,
+    policy,
+    blocked,
+    rebindProtection: dns.rebindProtection,
+    known,
+    blockDoh: dns.blockDoh,
+    resolvers: servers.map(resolverAt),
+    dnsTimeoutMs: dns.timeoutMs ?? DNS_TIMEOUT_MS,
+    ...(interceptor === undefined ? {} : { interceptor }),
+    ...(vault === undefined ? {} : { vault }),
+    ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
+    ...(askGuest === undefined ? {} : { askGuest }),
+    host: hostNetwork,
+    journal,
+    onDenial,
+    onNotice,
+    onTerminate: (error) => void lifetime.end(error),
+  }).catch((error) => {
+    netstack.kill();
+    throw error;
+  });
+  lifetime.add(netstackPart(netstack, network));
+  const published: PublishedPort[] = [];
+  for (const publication of publish) published.push(...await network.publish(publication));
+  return {
+    netstack,
+    network,
+    end: guestEnd(search),
+    published,
+    ...(interceptor === undefined ? {} : { authority: interceptor.authority }),
+    ...(vault === undefined ? {} : { vault }),
+  };
+}
+
+/** `search` has the domains that the guest appends to bare names. */
+function guestEnd(search: readonly string[]): GuestNetwork {
+  const { guest, gateway } = LINK;
+  return {
+    mac: guest.mac,
+    mtu: MTU,
+    guest4: guest.ip4,
+    guest6: guest.ip6,
+    gateway4: gateway.ip4,
+    gateway6: gateway.ip6,
+    search,
+  };
+}
+
+/** Most sandboxes intercept nothing, and load nothing that they would need for it. */
+async function interceptorFor(
+  tls: TlsSettings,
+  secrets: SecretSettings,
+  onNotice: (line: string) => void,
+): Promise<Interceptor | undefined> {
+  if (!tls.intercept && secrets.secrets.length === 0) return undefined;
+  const { openInterceptor } = await import("./interceptor.ts");
+  return await openInterceptor(tls, secrets, onNotice);
+}
+
+/** The sandbox's end is that of whatever is asked for a value. */
+async function vaultFor(
+  { network: { secrets, secretValues }, writable, lifetime, onNotice }: CableSpec,
+): Promise<Vault | undefined> {
+  if (secrets.secrets.length === 0) return undefined;
+  const over = new AbortController();
+  const { promise: gone, resolve } = Promise.withResolvers<undefined>();
+  const stop = () => {
+    over.abort();
+    resolve(undefined);
+  };
+  lifetime.add({ name: "the sources of secrets", gone, stop });
+  const { openVault } = await import("./vault.ts");
+  return await openVault({
+    settings: secrets,
+    signal: over.signal,
+    onNotice,
+    ...(secretValues === undefined ? {} : { values: secretValues }),
+    ...(writable === undefined ? {} : { writable }),
+  });
+}
+
+/** A machine without resolvers can still run guests that name nothing. */
+function hostResolvers(onNotice: (line: string) => void): readonly string[] {
+  try {
+    return systemResolvers();
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error;
+    onNotice(`names will not resolve: ${error.message}; name a resolver with --dns-server`);
+    return [];
+  }
+}
+
+/** netstack and its channel: either one's end is the end of both. */
+function netstackPart(netstack: NetstackProcess, network: Network): Part {
+  const gone = network.closed.then(async (error) => {
+    const timer = setTimeout(() => netstack.kill(), NETSTACK_GRACE_MS);
+    await netstack.exited;
+    clearTimeout(timer);
+    const said = netstack.stderrTail().trim().split("\n")[0] ?? "";
+    if (error === undefined || said === "") return error;
+    return new SbxError(error.code, `${error.message}; it last said: ${escapeText(said)}`);
+  });
+  return { name: "netstack", gone, stop: () => network.close() };
+}

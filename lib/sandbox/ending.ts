@@ -1,0 +1,87 @@
+/**
+ * Brings a command to its end, with the guest's help or without.
+ *
+ * ```
+ * asked ── the agent answers ──► the command may take its time
+ *   └───── it does not ──────────────────────────────────┐
+ * killed ── no status ──► unheard ── no status ──► the sandbox is ended
+ * ```
+ *
+ * A status can be late because nobody reads what the command printed before it; `unheard` is to be
+ * read by nobody, and gets its status through.
+ *
+ * @module
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { SbxError } from "../base/errors.ts";
+import type { GuestProcess } from "../guest/guest.ts";
+import type { Lifetime } from "./lifetime.ts";
+
+const SIGKILL = 9;
+
+/** Signals that ask for an end, save SIGKILL: HUP, INT, QUIT, PIPE, TERM. */
+const REQUESTS: ReadonlySet<number> = new Set([1, 2, 3, 13, 15]);
+
+/** How long the agent may take to say that it lives, when the command was asked to end. */
+export const ANSWER_MS = 5000;
+
+/** How long a killed command's status may take, and how long once its output is dropped. */
+export const OBEY_MS = 2000;
+export const UNHEARD_MS = 1000;
+
+export class Ending {
+  readonly #guest: GuestProcess;
+  readonly #lifetime: Lifetime;
+  #over = false;
+  #killing = false;
+  #forced: number | undefined;
+
+  constructor(guest: GuestProcess, lifetime: Lifetime) {
+    this.#guest = guest;
+    this.#lifetime = lifetime;
+    const over = () => void (this.#over = true);
+    guest.exit.then(over, over);
+  }
+
+  /** The signal in whose place the whole sandbox was ended. */
+  get forced(): number | undefined {
+    return this.#forced;
+  }
+
+  /** Passes a signal on. */
+  send(signal: number): void {
+    if (signal === SIGKILL) void this.#kill();
+    else void this.#ask(signal);
+  }
+
+  async #ask(signal: number): Promise<void> {
+    this.#guest.signal(signal);
+    if (!REQUESTS.has(signal) || this.#over) return;
+    if (!await settles(this.#guest.answers(), ANSWER_MS)) this.#force(signal);
+  }
+
+  async #kill(): Promise<void> {
+    this.#guest.signal(SIGKILL);
+    if (this.#killing) return;
+    this.#killing = true;
+    if (await settles(this.#guest.exit, OBEY_MS)) return;
+    this.#guest.discard();
+    if (!await settles(this.#guest.exit, UNHEARD_MS)) this.#force(SIGKILL);
+  }
+
+  #force(signal: number): void {
+    if (this.#over) return;
+    this.#forced ??= signal;
+    void this.#lifetime.end(
+      new SbxError("GUEST_LOST", "Cannot go on: the guest did not answer, and was ended"),
+    );
+  }
+}
+
+/** Whether something settles, either way, in so many milliseconds. */
+async function settles(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const timer = new AbortController();
+  const done = promise.then(() => true, () => true);
+  const late = delay(ms, false, { signal: timer.signal }).catch(() => true);
+  return await Promise.race([done, late]).finally(() => timer.abort());
+}

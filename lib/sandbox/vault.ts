@@ -1,0 +1,220 @@
+/**
+ * The secrets of one sandbox, from their declarations: placeholders of its own, and values that are
+ * asked of their sources for each request.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { inSentence, SbxError } from "../base/errors.ts";
+import { withoutCoreDumps } from "../host/core_dumps.ts";
+import { openSource, type SourceContext } from "../host/secret_source.ts";
+import { partsOf } from "../policy/model/aws_pair.ts";
+import { isHostOf, type Secret, type SecretSettings } from "../policy/model/secret.ts";
+import { formOf, type PlaceholderForm } from "../secret/aws/forms.ts";
+import type { HeldSecret } from "../secret/grant.ts";
+import { LiveValue, type Values } from "../secret/live_value.ts";
+import { withTokens } from "../secret/minted.ts";
+import { makePlaceholders } from "../secret/placeholder.ts";
+import type { ProgramValues } from "../secret/program_values.ts";
+import { Tripwire } from "../secret/tripwire.ts";
+import type { KeptSecret, Vault } from "../secret/vault.ts";
+
+export interface VaultSpec {
+  readonly settings: SecretSettings;
+  /** Of secrets that the program has itself. Absent: none. */
+  readonly values?: ProgramValues;
+  /** Directories that the guest can write to, absolute and without links. Absent: none. */
+  readonly writable?: readonly string[];
+  /** Aborting it ends every command that is asked; nothing is read any more. */
+  readonly signal: AbortSignal;
+  readonly onNotice: (line: string) => void;
+}
+
+/** A declaration: what the guest has of it, and the values of that. */
+interface LiveSecret {
+  /** One, or each part of a pair of keys; null: its source had none at the start. */
+  readonly parts: readonly (KeptSecret | null)[];
+  readonly live: LiveValue;
+}
+
+/**
+ * Reads each value once, so that one that is missing is told before a guest boots. From then on no core
+ * dump of this process, or of one that it starts, has memory in it.
+ *
+ * @throws SbxError SECRET_INVALID, SECRET_UNAVAILABLE
+ */
+export async function openVault(spec: VaultSpec): Promise<Vault> {
+  const { settings: { secrets, onViolation }, onNotice } = spec;
+  withoutCoreDumps();
+  const lives = openLives(spec);
+  const first = await Promise.all(lives.map((live) => live.current()));
+  const all = placed(secrets, lives, first);
+  const kept = all.flatMap(({ parts }) => parts.flatMap((part) => part === null ? [] : [part]));
+  const homes = new Map<string, Home>();
+  const homeOf = (host: string): Home => {
+    const own = secrets.flatMap((secret, at) => isHostOf(secret, host) ? [at] : []);
+    // Guests can make up names below a suffix without end; the secrets of all of them are few.
+    const key = own.join(" ");
+    const home = homes.get(key) ?? new Home(own.flatMap((at) => all[at] ?? []), onNotice);
+    homes.set(key, home);
+    return home;
+  };
+  return withTokens({
+    kept,
+    onViolation,
+    tripwire: new Tripwire(
+      kept.map(({ secret: { name }, placeholder }) => ({ name, placeholder })),
+    ),
+    heldFor: (host) => homeOf(host).held(),
+    known: (host) => homeOf(host).known(),
+  }, draw);
+}
+
+function draw(count: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(count));
+}
+
+function openLives(
+  { settings: { secrets }, values, signal, writable = [], onNotice }: VaultSpec,
+): readonly LiveValue[] {
+  const lives: LiveValue[] = [];
+  const context: SourceContext = {
+    signal,
+    writable,
+    onNotice,
+    valueOf: (name) => values?.get(name),
+    conceal: (text) => concealed(text, lives),
+  };
+  for (const secret of secrets) {
+    const { read, shares } = openSource(secret, context);
+    const parts = partsOf(secret).map(({ name }) => name);
+    lives.push(new LiveValue({ name: secret.name, parts, read, shares, now: Date.now }));
+  }
+  return lives;
+}
+
+/** Gives each part that there is a placeholder. `first`: the values, as they are at the start. */
+function placed(
+  secrets: readonly Secret[],
+  lives: readonly LiveValue[],
+  first: readonly Values[],
+): readonly LiveSecret[] {
+  const present = secrets.flatMap((secret, at) =>
+    partsOf(secret).flatMap((part, index) => {
+      const value = first[at]?.[index] ?? null;
+      return value === null ? [] : [{ part, form: formFor(part, value.reveal()) }];
+    })
+  );
+  const placeholders = makePlaceholders(
+    present.map(({ part: { name }, form: { format } }) => ({ name, format })),
+    draw,
+    new Map(present.map(({ part: { name }, form: { length } }) => [name, length])),
+  );
+  const byName = new Map(present.map(({ part }, at): [string, KeptSecret | null] => {
+    const placeholder = placeholders[at];
+    return [part.name, placeholder === undefined ? null : { secret: part, placeholder }];
+  }));
+  return secrets.flatMap((secret, at) => {
+    const live = lives[at];
+    const parts = partsOf(secret).map(({ name }) => byName.get(name) ?? null);
+    return live === undefined ? [] : [{ parts, live }];
+  });
+}
+
+function formFor({ aws, format }: Secret, value: string): PlaceholderForm {
+  return aws?.part === undefined
+    ? { format, length: Buffer.byteLength(value) }
+    : formOf(aws.part.kind, value);
+}
+
+/** The hosts that have the same secrets. */
+class Home {
+  readonly #secrets: readonly LiveSecret[];
+  readonly #onNotice: (line: string) => void;
+  #held: readonly HeldSecret[] = [];
+  #known: readonly HeldSecret[] = [];
+  #failing = false;
+
+  constructor(secrets: readonly LiveSecret[], onNotice: (line: string) => void) {
+    this.#secrets = secrets;
+    this.#onNotice = onNotice;
+  }
+
+  held(): readonly HeldSecret[] | Promise<readonly HeldSecret[]> {
+    const all = this.#secrets.map(({ live }) => live.current());
+    const ready = all.flatMap((values) => values instanceof Promise ? [] : [values]);
+    try {
+      if (ready.length === all.length) return this.#holding(ready);
+    } catch (error) {
+      return Promise.reject(this.#failed(error));
+    }
+    return Promise.all(all).then((values) => this.#holding(values)).catch((error) => {
+      throw this.#failed(error);
+    });
+  }
+
+  known(): readonly HeldSecret[] {
+    const all = this.#secrets.flatMap((one) =>
+      one.live.remembered.flatMap((values) => held(one, values))
+    );
+    return this.#known = isSame(all, this.#known) ? this.#known : all;
+  }
+
+  #holding(values: readonly Values[]): readonly HeldSecret[] {
+    const all = this.#secrets.flatMap((one, at) => {
+      requireParts(one, values[at] ?? []);
+      return held(one, values[at] ?? []);
+    });
+    this.#failing = false;
+    return this.#held = isSame(all, this.#held) ? this.#held : all;
+  }
+
+  /** A guest can ask as often as it likes; the host hears of it once until it works again. */
+  #failed(error: unknown): unknown {
+    if (!this.#failing && error instanceof SbxError) {
+      const { hint } = error;
+      this.#onNotice(hint === undefined ? inSentence(error) : `${inSentence(error)}; ${hint}`);
+    }
+    this.#failing = true;
+    return error;
+  }
+}
+
+function held({ parts }: LiveSecret, values: Values): HeldSecret[] {
+  return parts.flatMap((part, at) => {
+    const value = values[at] ?? null;
+    return part === null || value === null ? [] : [{ ...part, value }];
+  });
+}
+
+/** The guest has what there was at the start: keys of a session are not those of a user. */
+function requireParts({ parts }: LiveSecret, values: Values): void {
+  for (const [at, value] of values.entries()) {
+    const part = parts[at] ?? null;
+    if ((part === null) === (value === null)) continue;
+    const name = parts.find((one) => one !== null)?.secret.aws?.part?.of ?? "";
+    throw new SbxError(
+      "SECRET_UNAVAILABLE",
+      `Cannot use secret ${name}: its source has ${
+        value === null ? "no session token any more" : "a session token now, and had none"
+      }`,
+      { hint: "start the sandbox again, so that it gets placeholders for what there is" },
+    );
+  }
+}
+
+function isSame(all: readonly HeldSecret[], before: readonly HeldSecret[]): boolean {
+  return all.length === before.length &&
+    all.every(({ secret, value }, at) =>
+      secret === before[at]?.secret && value === before[at]?.value
+    );
+}
+
+/** Without the values that are known. */
+function concealed(text: string, lives: readonly LiveValue[]): string {
+  let safe = text;
+  for (const value of lives.flatMap(({ remembered }) => remembered.flat())) {
+    if (value !== null) safe = safe.replaceAll(value.reveal(), "[secret]");
+  }
+  return safe;
+}

@@ -1,0 +1,53 @@
+/**
+ * Values that a program gave for the secrets of a sandbox, apart from what may be printed of them.
+ *
+ * @module
+ */
+
+import { inspect } from "node:util";
+
+/** What a source has: a text for each part of a secret, one for all but a pair of keys. */
+export interface SourceReading {
+  /** Null: the source has no such part. */
+  readonly texts: readonly (string | null)[];
+  /** It is asked for again shortly before. Absent: for each request. */
+  readonly expires?: Date;
+}
+
+/** What a program says of a value. */
+export interface SecretReading {
+  readonly value: string;
+  /** It is asked for again shortly before. Absent: for each request. */
+  readonly expires?: Date;
+}
+
+/** A value, or what is called for each request and says it. */
+export type ProgramValue =
+  | string
+  | (() => string | SecretReading | Promise<string | SecretReading>);
+
+/** By the secret's name. Not in JSON, not in what `console.log` or a debugger's inspect prints. */
+export class ProgramValues {
+  readonly #values: ReadonlyMap<string, ProgramValue>;
+
+  constructor(values: Iterable<readonly [name: string, value: ProgramValue]> = []) {
+    this.#values = new Map(values);
+  }
+
+  /** With one more, or another in the place of an earlier one. */
+  with(name: string, value: ProgramValue): ProgramValues {
+    return new ProgramValues([...this.#values, [name, value]]);
+  }
+
+  get(name: string): ProgramValue | undefined {
+    return this.#values.get(name);
+  }
+
+  toJSON(): string {
+    return "[secret values]";
+  }
+
+  [inspect.custom](): string {
+    return "[secret values]";
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * Puts granted values into the head of a request, in the places that their secrets name.
+ *
+ * Works on parsed values, so that a value can end no field and no line, and once: what was put in is
+ * not looked at again. In a target the value is percent-encoded, so that it adds no parameter and no
+ * segment; inside Basic credentials the base64 is opened and closed around it. Method, names of fields
+ * and whatever frames or routes a request are never touched.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { hasScheme, isCredentialField, readBasic, writeBasic } from "./credentials.ts";
+import { percentEncode } from "./encodings.ts";
+import { replacePercentEncoded, replacePlaceholders } from "./find.ts";
+import type { Grant } from "./grant.ts";
+import type { Placeholder } from "./placeholder.ts";
+import type { HeaderSelection, Place } from "../policy/model/secret.ts";
+import { mayHoldValue } from "../policy/model/secret_scope.ts";
+
+/** As `lib/http` has it: one character a byte. */
+export interface HeadField {
+  readonly name: string;
+  readonly key: string;
+  readonly value: string;
+  /** HTTP/2: in no compression table (RFC 7541 7.1.3). */
+  readonly sensitive?: true;
+}
+
+export interface RequestHead<F extends HeadField = HeadField> {
+  readonly method: string;
+  /** Path and query; HTTP/2: `:path`. */
+  readonly target: string;
+  readonly fields: readonly F[];
+}
+
+/** How often a placeholder of the secret stood there. */
+export interface Tally<P = Place> {
+  readonly name: string;
+  readonly place: P;
+  readonly count: number;
+}
+
+export type SubstitutedHead<F extends HeadField = HeadField> =
+  | {
+    readonly kind: "head";
+    /** Fields with a value in them are `sensitive`. */
+    readonly head: RequestHead<F>;
+    /** There is a value in the target, which then belongs into no table and no journal. */
+    readonly sensitiveTarget: boolean;
+    readonly used: readonly Tally[];
+    /** Placeholders that went on as they are, since their secret is not for that place. */
+    readonly inert: readonly Tally<Place | "elsewhere">[];
+  }
+  /** More values than any client sends: to multiply what sbx sends and keeps. */
+  | { readonly kind: "refused"; readonly why: "too-many-values" };
+
+const MOST_USES = 64;
+
+/** `grants`: those of this very request. */
+export function substituteHead<F extends HeadField>(
+  head: RequestHead<F>,
+  grants: readonly Grant[],
+): SubstitutedHead<F> {
+  const work = new Substitution(grants);
+  const target = work.target(head.target);
+  const fields = head.fields.map((field) => work.field(field));
+  work.elsewhere(head.method);
+  if (work.uses > MOST_USES) return { kind: "refused", why: "too-many-values" };
+  return {
+    kind: "head",
+    head: { ...head, target, fields },
+    sensitiveTarget: target !== head.target,
+    used: work.used.all(),
+    inert: work.inert.all(),
+  };
+}
+
+class Substitution {
+  readonly used = new Tallies<Place>();
+  readonly inert = new Tallies<Place | "elsewhere">();
+  uses = 0;
+  readonly #grants: readonly Grant[];
+  readonly #placeholders: readonly Placeholder[];
+
+  constructor(grants: readonly Grant[]) {
+    this.#grants = grants;
+    this.#placeholders = grants.map(({ placeholder }) => placeholder);
+  }
+
+  target(text: string): string {
+    if (!text.startsWith("/")) return this.elsewhere(text);
+    const [, path = "", query = "", fragment = ""] = /^([^?#]*)(\?[^#]*)?(#[^]*)?$/.exec(text) ??
+      [];
+    const into = (place: Place) => this.#into(place, percentEncode);
+    return replacePercentEncoded(path, this.#placeholders, into("path")) +
+      replacePercentEncoded(query, this.#placeholders, into("query")) +
+      this.elsewhere(fragment);
+  }
+
+  field<F extends HeadField>(field: F): F {
+    this.elsewhere(field.name);
+    const value = this.#basic(field) ??
+      replacePlaceholders(field.value, this.#placeholders, this.#intoField(field));
+    return value === field.value ? field : { ...field, value, sensitive: true as const };
+  }
+
+  /** Only counts. */
+  elsewhere(text: string): string {
+    return replacePlaceholders(text, this.#placeholders, (index) => {
+      this.inert.add(this.#grants[index]?.secret.name ?? "", "elsewhere");
+      return null;
+    });
+  }
+
+  /** Null when nothing of it is ours: no Basic credentials, or none with a placeholder inside. */
+  #basic({ key, value }: HeadField): string | null {
+    const credentials = hasScheme(key) ? readBasic(value) : null;
+    if (credentials === null) return null;
+    let found = false;
+    const into = this.#into("basic", (bytes) => bytes.toString("latin1"));
+    const plain = credentials.bytes.toString("latin1");
+    const inside = replacePlaceholders(plain, this.#placeholders, (index) => {
+      found = true;
+      return into(index);
+    });
+    if (!found) return null;
+    const bytes = Buffer.from(inside, "latin1");
+    return bytes.equals(credentials.bytes) ? value : writeBasic({ ...credentials, bytes });
+  }
+
+  #intoField({ key }: HeadField) {
+    return this.#into(
+      "header",
+      (bytes) => bytes.toString("latin1"),
+      ({ secret }) => isSelected(secret.headers, key),
+    );
+  }
+
+  #into(
+    place: Place,
+    encode: (value: Buffer) => string,
+    fits: (grant: Grant) => boolean = () => true,
+  ) {
+    return (index: number): string | null => {
+      const grant = this.#grants[index];
+      if (grant === undefined) return null;
+      if (!grant.secret.places.has(place) || !fits(grant)) {
+        this.inert.add(grant.secret.name, place);
+        return null;
+      }
+      // Beyond the limit nothing is built any more; the whole is refused.
+      if (++this.uses > MOST_USES) return "";
+      this.used.add(grant.secret.name, place);
+      return encode(Buffer.from(grant.reveal(), "utf8"));
+    };
+  }
+}
+
+function isSelected(selection: HeaderSelection, key: string): boolean {
+  if (!mayHoldValue(key)) return false;
+  switch (selection.kind) {
+    case "any":
+      return true;
+    case "credentials":
+      return isCredentialField(key);
+    case "listed":
+      return selection.keys.has(key);
+  }
+}
+
+/** Counts by name and place, in the order of their first. */
+class Tallies<P extends string> {
+  readonly #counts = new Map<string, { name: string; place: P; count: number }>();
+
+  add(name: string, place: P): void {
+    const key = `${place} ${name}`;
+    const tally = this.#counts.get(key) ?? { name, place, count: 0 };
+    tally.count++;
+    this.#counts.set(key, tally);
+  }
+
+  all(): Tally<P>[] {
+    return [...this.#counts.values()];
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * The tripwire: notices placeholders in bytes of any kind, on their way to somewhere.
+ *
+ * It knows placeholders and no values, and decides nothing: what it misses leaves as a placeholder,
+ * which is worth nothing, and the boundary (`grant.ts`) does not ask it. It looks for the random part
+ * alone, as it is, in hexadecimal and in base64 at each offset, in any case, across blanks, line ends
+ * and dots (so that wrapped base64, UTF-16 and the labels of a DNS name are seen as well), and for all
+ * that again behind one and two layers of escapes. A guest that means to can hide it from any search;
+ * what is found is the accident, and the usual ways of being clever.
+ *
+ * @module
+ */
+
+import { Buffer } from "node:buffer";
+import { Automaton, SAME, type Table } from "./automaton.ts";
+import { base64Inside, OFFSETS } from "./encodings.ts";
+import type { Placeholder } from "./placeholder.ts";
+import { beginsEscape, Unescaper } from "./unescape.ts";
+
+export type Disguise = "plain" | "hex" | "base64";
+
+export interface Sighting {
+  /** Of the secret. */
+  readonly name: string;
+  readonly disguise: Disguise;
+  /** Behind so many layers of percent, JSON or HTML escapes. */
+  readonly escapes: number;
+}
+
+/** `%2561` for an `a`, or `\\u0061`: one escape inside another. */
+const LAYERS = 2;
+
+/** One case, one alphabet of base64, and nothing of what lines and names are cut with. */
+const KNOWN = "abcdefghijklmnopqrstuvwxyz0123456789+/";
+const REST = KNOWN.length + 1;
+/** Those of bytes that begin an escape come last. */
+const ESCAPE = REST + 1;
+
+const CLASSES = Uint8Array.from({ length: 256 }, (_, byte) => {
+  if (byte <= 0x20 || byte === 0x2e) return SAME;
+  if (beginsEscape(byte)) return ESCAPE;
+  const character = String.fromCharCode(byte).replace("-", "+").replace("_", "/").toLowerCase();
+  const at = KNOWN.indexOf(character);
+  return at < 0 ? REST : at + 1;
+});
+
+/** A placeholder, and the secret that it is of. */
+export interface Tripping {
+  readonly name: string;
+  readonly placeholder: Placeholder;
+}
+
+/** The placeholders of one sandbox. */
+export class Tripwire {
+  #table: Table;
+  #sightings: readonly Omit<Sighting, "escapes">[];
+
+  constructor(placeholders: Iterable<Tripping>) {
+    const { table, sightings } = tableOf(placeholders);
+    this.#table = table;
+    this.#sightings = sightings;
+  }
+
+  /** From now on it is these; a stream that is watched already goes by those that there were. */
+  set(placeholders: Iterable<Tripping>): void {
+    const { table, sightings } = tableOf(placeholders);
+    this.#table = table;
+    this.#sightings = sightings;
+  }
+
+  /** A whole: a datagram, a name, a first flight, a field. Text is taken as one character a byte. */
+  scan(bytes: Uint8Array | string): readonly Sighting[] {
+    return this.watch().push(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
+  }
+
+  /** A stream of bytes, to be pushed in its order. */
+  watch(): Watch {
+    return new Watch(this.#table, this.#sightings);
+  }
+}
+
+function tableOf(placeholders: Iterable<Tripping>) {
+  const strings: Buffer[] = [];
+  const sightings: Omit<Sighting, "escapes">[] = [];
+  for (const { name, placeholder: { core } } of placeholders) {
+    for (const [disguise, text] of disguises(core)) {
+      strings.push(Buffer.from(folded(text), "latin1"));
+      sightings.push({ name, disguise });
+    }
+  }
+  return { table: new Automaton(strings).table(CLASSES, ESCAPE + 1), sightings };
+}
+
+/** With the last byte of each class for all of it, as {@link Automaton.table} takes them. */
+function folded(text: string): string {
+  return text.toLowerCase().replaceAll("+", "-").replaceAll("/", "_");
+}
+
+function disguises(core: string): [Disguise, string][] {
+  const found: [Disguise, string][] = [["plain", core]];
+  for (const text of [core.toLowerCase(), core.toUpperCase()]) {
+    const bytes = Buffer.from(text, "latin1");
+    found.push(["hex", bytes.toString("hex")]);
+    for (const offset of OFFSETS) found.push(["base64", base64Inside(bytes, offset)]);
+  }
+  return found;
+}
+
+/**
+ * One stream. Nothing is held back: the beginning of a placeholder may have passed before its end is
+ * seen, so that what {@link push} complains about is the piece that must not go on.
+ */
+export class Watch {
+  readonly #table: Table;
+  readonly #sightings: readonly Omit<Sighting, "escapes">[];
+  readonly #layer: Layer;
+  #row = 0;
+  #seen: Map<string, Sighting> = new Map();
+
+  constructor(table: Table, sightings: readonly Omit<Sighting, "escapes">[]) {
+    this.#table = table;
+    this.#sightings = sightings;
+    this.#layer = layered(LAYERS, table, (row, depth) => this.#see(row, depth));
+  }
+
+  /** The placeholders that end in these bytes, each once. */
+  push(bytes: Uint8Array): readonly Sighting[] {
+    this.#seen = new Map();
+    const { classes, rows } = this.#table;
+    let row = this.#row;
+    let quiet = this.#layer.quiet;
+    for (let at = 0; at < bytes.length; at++) {
+      const byte = bytes[at] ?? 0;
+      const kind = classes[byte] ?? SAME;
+      const before = row;
+      row = rows[before + kind] ?? 0;
+      if (row < 0) {
+        row = ~row;
+        this.#see(row, 0);
+      }
+      if (quiet && kind !== ESCAPE) continue;
+      this.#layer.push(byte, before, row);
+      quiet = this.#layer.quiet;
+    }
+    this.#row = row;
+    return [...this.#seen.values()];
+  }
+
+  #see(row: number, escapes: number): void {
+    const sighting = this.#sightings[this.#table.found(row)];
+    if (sighting === undefined || this.#seen.has(sighting.name)) return;
+    this.#seen.set(sighting.name, { ...sighting, escapes });
+  }
+}
+
+type See = (row: number, depth: number) => void;
+
+function layered(count: number, table: Table, see: See): Layer {
+  let inner: Layer | null = null;
+  for (let depth = count; depth > 1; depth--) inner = new Layer(depth, table, see, inner);
+  return new Layer(1, table, see, inner);
+}
+
+/**
+ * The same text without one layer of escapes. As long as there was none lately, it is the text above it
+ * and its search is in the same row, so that there is nothing to do.
+ */
+class Layer {
+  readonly #depth: number;
+  readonly #table: Table;
+  readonly #see: See;
+  readonly #inner: Layer | null;
+  readonly #unescaper = new Unescaper();
+  /** Whether text or row differ from those above; only then is there a row of its own. */
+  #apart = false;
+  #row = 0;
+
+  constructor(depth: number, table: Table, see: See, inner: Layer | null) {
+    this.#depth = depth;
+    this.#table = table;
+    this.#see = see;
+    this.#inner = inner;
+  }
+
+  /** Nothing here or further in needs to be told of a byte that begins no escape. */
+  get quiet(): boolean {
+    return !this.#apart && (this.#inner === null || this.#inner.quiet);
+  }
+
+  /** `before` and `after`: the rows around this byte in the text above. */
+  push(byte: number, before: number, after: number): void {
+    if (!this.#apart) {
+      if (!beginsEscape(byte)) {
+        this.#inner?.push(byte, before, after);
+        return;
+      }
+      this.#apart = true;
+      this.#row = before;
+    }
+    const given = this.#unescaper.push(byte);
+    for (let at = 0; at < given; at++) this.#take(this.#unescaper.out[at] ?? 0);
+    this.#apart = !this.#unescaper.idle || this.#row !== after;
+  }
+
+  #take(byte: number): void {
+    const { classes, rows } = this.#table;
+    const before = this.#row;
+    const row = rows[before + (classes[byte] ?? SAME)] ?? 0;
+    this.#row = row < 0 ? ~row : row;
+    if (row < 0) this.#see(this.#row, this.#depth);
+    this.#inner?.push(byte, before, this.#row);
+  }
+}

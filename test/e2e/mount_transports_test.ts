@@ -1,0 +1,191 @@
+/**
+ * Mounts by either transport, as root and as an ordinary user: what programs expect of a directory, what
+ * the daemon of virtiofs may do, and what dies with what.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { lookForFileDaemon } from "../../lib/guest/qemu/file_daemon.ts";
+import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
+
+const isRoot = process.getuid?.() === 0;
+const daemon = lookForFileDaemon();
+
+let world: World;
+beforeAll(async () => {
+  world = await openWorld({ bare: true });
+  chmodSync(world.scratch, 0o755);
+});
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+/** Runs in a mount namespace of its own, with a small file system in the mount. */
+function inside(work: string, transport: "9p" | "virtiofs", user: number, ...args: string[]) {
+  mkdirSync(join(work, "small"), { recursive: true });
+  mkdirSync(join(work, "crowd"));
+  for (let name = 0; name < 10_000; name++) writeFileSync(join(work, "crowd", String(name)), "");
+  const cache = `${work}.cache`;
+  mkdirSync(cache);
+  if (isRoot) { for (const path of [work, cache]) chownSync(path, user, user); }
+  const hidden = transport === "9p" && "path" in daemon
+    ? `mount --bind /dev/null '${daemon.path}'`
+    : ":";
+  const line = `mount -t tmpfs -o size=1m,mode=777 none '${work}/small' && ${hidden} && exec "$@"`;
+  const become = isRoot && user !== 0
+    ? ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
+    : [];
+  return world.run([
+    ...["unshare", isRoot ? "-m" : "-Urm", "sh", "-c", line, "sh", ...become],
+    ...["env", `XDG_CACHE_HOME=${cache}`, SBX, "run", "-q", "--no-net"],
+    ...["-v", `${work}:/work`, "-v", `${join(ROOT, "test/support")}:/support:ro`, "-w", "/work"],
+    ...args,
+  ], { limit: 280 });
+}
+
+/** What QEMU 7.2 cannot do, as it goes by the name. */
+const BY_NAME = [
+  "truncating an unlinked file",
+  "mode and times of an unlinked file",
+  "an unlinked file is not the one that took its name",
+];
+
+describe.each([["virtiofs", 0], ["virtiofs", 4321], ["9p", 0]] as const)("%s as %d", (by, user) => {
+  test.skipIf(by === "virtiofs" && "missing" in daemon)("a mount is a directory", async () => {
+    const work = join(world.scratch, `${by}-${user}`);
+    const script =
+      "grep -o ' /work [a-z0-9]*' /proc/mounts; exec /usr/bin/python3 /support/files.py";
+    const { status, stdout, stderr } = await inside(
+      work,
+      by,
+      user,
+      "--",
+      "sh",
+      "-c",
+      script,
+    );
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    const [kind, answers = "{}"] = stdout.split("\n");
+    expect(kind).toBe(` /work ${by}`);
+    const found: Record<string, string> = JSON.parse(answers);
+    // Neither has O_TMPFILE, which programs expect of file systems.
+    expect(found["unnamed files"]).toMatch(/^(?:ENOTSUP|EOPNOTSUPP)$/);
+    delete found["unnamed files"];
+    if (by === "9p") { for (const name of [...BY_NAME, "pipes and sockets"]) delete found[name]; }
+    expect(Object.keys(found).length).toBeGreaterThan(18);
+    for (const [name, answer] of Object.entries(found)) {
+      expect([name, answer]).toEqual([name, "ok"]);
+    }
+    expect(readdirSync(join(work, "many")).length).toBe(300);
+    expect(statSync(join(work, "made")).mode & 0o7777).toBe(0o667);
+    if (isRoot) expect(statSync(join(work, "made")).uid).toBe(user);
+  }, 300_000);
+});
+
+/** Processes of a name that descend from one. */
+function descendants(of: number, name: string): number[] {
+  const parents = new Map<number, { parent: number; name: string }>();
+  for (const pid of readdirSync("/proc").map(Number).filter(Boolean)) {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+      const [, comm = "", rest = ""] = /\((.*)\) (.*)/s.exec(stat) ?? [];
+      parents.set(pid, { parent: Number(rest.split(" ")[1]), name: comm });
+    } catch {
+      // it ended meanwhile
+    }
+  }
+  const isBelow = (pid: number): boolean => {
+    const parent = parents.get(pid)?.parent ?? 0;
+    return parent === of || (parent > 1 && isBelow(parent));
+  };
+  return [...parents].filter(([pid, own]) => own.name === name && isBelow(pid)).map(([pid]) => pid);
+}
+
+const field = (pid: number, name: string) =>
+  new RegExp(`^${name}:\\s+(.*)$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+
+describe.skipIf(!isRoot || "missing" in daemon)("by virtiofs", () => {
+  test(
+    "daemons hold what their mounts need, changes are seen, and a daemon's end is the guest's",
+    async () => {
+      const place = join(world.scratch, "lived");
+      for (const name of ["open", "closed", "written"]) {
+        mkdirSync(join(place, name), { recursive: true });
+      }
+      chmodSync(join(place, "closed"), 0o700);
+      writeFileSync(join(place, "open/file"), "before");
+      writeFileSync(join(place, "open/secret"), "root's", { mode: 0o600 });
+      writeFileSync(join(place, "closed/secret"), "root's", { mode: 0o600 });
+      const script = [
+        "cat /open/secret; cat /closed/secret; echo; cd /written",
+        "mount -o remount,rw /open; touch /open/made /closed/made; ls /open /closed",
+        "cat /open/file; mkdir ready; until [ -e go ]; do sleep 0.1; done",
+        "until [ $(cat /open/file) = after! ]; do sleep 0.1; done; cat /open/file go",
+        "mkdir seen; while :; do ls / >/dev/null; sleep 0.1; done",
+      ].join("\n");
+      const mounts = ["open:/open:ro", "closed:/closed:ro", "written:/written"]
+        .flatMap((mount) => ["-v", `${place}/${mount}`]);
+      const running = world.start(["run", "--no-net", ...mounts, "--", "sh", "-c", script]);
+      const reached = async (name: string) => {
+        while (!readdirSync(join(place, "written")).includes(name)) await Bun.sleep(50);
+      };
+      await reached("ready");
+      const [qemu = 0] = descendants(running.pid, readQemuName());
+      expect(field(qemu, "Uid")).toMatch(/^65534\t/);
+      expect(field(qemu, "CapEff")).toBe("0000000000000000");
+      expect(
+        readdirSync(`/proc/${qemu}/fd`).map((fd) => {
+          try {
+            return readlinkSync(`/proc/${qemu}/fd/${fd}`);
+          } catch {
+            return "";
+          }
+        }).filter((path) => path.startsWith(place)),
+      ).toEqual([]);
+      // Of each daemon the process that serves is the one in a namespace of processes of its own.
+      const serving = descendants(running.pid, "virtiofsd").filter((pid) =>
+        field(pid, "NSpid")?.includes("\t")
+      );
+      expect(serving.map((pid) => [field(pid, "Uid")?.split("\t")[0], field(pid, "CapPrm")]).sort())
+        .toEqual([
+          ["0", "0000000000000004"],
+          ["0", "000000000000000b"],
+          ["65534", "0000000000000000"],
+        ]);
+      for (const pid of serving) {
+        expect([field(pid, "NoNewPrivs"), field(pid, "Seccomp"), field(pid, "CapAmb")])
+          .toEqual(["1", "2", "0000000000000000"]);
+        for (const kind of ["net", "mnt", "pid", "ipc"]) {
+          expect(readlinkSync(`/proc/${pid}/ns/${kind}`)).not.toBe(
+            readlinkSync(`/proc/self/ns/${kind}`),
+          );
+        }
+      }
+      // An editor's way to save.
+      writeFileSync(join(place, "open/fresh"), "after!");
+      renameSync(join(place, "open/fresh"), join(place, "open/file"));
+      writeFileSync(join(place, "written/go"), "gone");
+      await reached("seen");
+      process.kill(serving[0] ?? 0, "SIGKILL");
+      const { status, stdout, stderr } = await running.ended;
+      expect(stdout).toBe("root's\n/closed:\nsecret\n\n/open:\nfile\nsecret\nbeforeafter!gone");
+      expect({ status, stderr }).toMatchObject({ status: 125 });
+      expect(stderr).toMatch(/cannot go on: the file daemon of .*\/lived\/\w+ ended/);
+      expect(descendants(running.pid, "virtiofsd")).toEqual([]);
+    },
+    300_000,
+  );
+});
+
+function readQemuName(): string {
+  return (process.arch === "arm64" ? "qemu-system-aarch64" : "qemu-system-x86_64").slice(0, 15);
+}

@@ -1,0 +1,94 @@
+import { expect, test } from "bun:test";
+import type { Machine } from "../../lib/guest/qemu/machine.ts";
+import { launchOf } from "../../lib/guest/qemu/provider.ts";
+import type { TransportFinding } from "../../lib/guest/qemu/transport.ts";
+import { NETWORK, PLAN } from "./plan.ts";
+
+const MACHINE: Machine = {
+  architecture: "x64",
+  program: "/usr/bin/qemu-system-x86_64",
+  found: { accelerator: "tcg", reason: "no reason" },
+  launcher: "/cache/netstack",
+  kernel: "/cache/vmlinux",
+  initramfs: "/cache/initramfs",
+  tscKHz: 1,
+};
+const ROOT = { uid: 0, capabilities: -1n, uidMap: "0 0 4294967295", gidMap: "0 0 4294967295" };
+const CALLER = { ...ROOT, setsGroups: true };
+
+const BY_9P: TransportFinding = { transport: "9p", reason: "no reason", fix: "none" };
+
+const launch = (
+  plan: Partial<typeof PLAN> & { network?: typeof NETWORK } = {},
+  cable?: Parameters<typeof launchOf>[1],
+) => launchOf({ ...PLAN, ...plan }, cable, MACHINE, BY_9P, CALLER, () => "public");
+
+test("the root's shares go by path, the user's by what was opened for them, in the plan's order", () => {
+  const { argv, files, directories } = launch();
+  expect(files).toEqual(["/cache/vmlinux", "/cache/initramfs"]);
+  expect(directories).toEqual(["/data/in", "/data/out"]);
+  const shares = argv.filter((word) => word.startsWith("local,"))
+    .map((word) => /path=([^,]*).*?(readonly=on)?$/.exec(word)?.slice(1).map(String));
+  expect(shares).toEqual([
+    ["/srv/tree/usr", "readonly=on"],
+    ["/srv/tree/opt", "readonly=on"],
+    ["/proc/self/fd/7", "readonly=on"],
+    ["/proc/self/fd/8", "undefined"],
+  ]);
+  const tags = [...argv.join(" ").matchAll(/mount_tag=(\w+)/g)].map(([, tag]) => tag);
+  expect(tags).toEqual(["tree0", "tree1", "mount0", "mount1"]);
+});
+
+test("the cable is a descriptor that is inherited or a socket that is named, and nothing else", () => {
+  const inherited = launch({ network: NETWORK }, { fd: 33 });
+  expect(inherited.framesFd).toBe(33);
+  expect(inherited.argv.join(" ")).toMatch(/addr\.type=fd,addr\.str=4 .*mac=02:00:00:00:00:02/);
+  const named = launch({ network: NETWORK }, { socket: "/run/net,1" });
+  expect(named.framesFd).toBeUndefined();
+  expect(named.argv.join(" ")).toContain("addr.type=unix,addr.path=/run/net,,1 ");
+  for (const none of [launch(), launch({ network: NETWORK })]) {
+    expect(none.framesFd).toBeUndefined();
+    expect(none.argv.join(" ")).not.toContain("-netdev");
+  }
+});
+
+test("size and identity are the plan's and the caller's", () => {
+  const { argv, identity, launcher } = launch();
+  expect(argv[argv.indexOf("-m") + 1]).toBe("512M");
+  expect(argv[argv.indexOf("-smp") + 1]).toBe("2");
+  expect(identity.user).toEqual({ uid: 65534, gid: 65534 });
+  expect(launcher).toBe("/cache/netstack");
+});
+
+test("with a file daemon QEMU has nothing of what the user named, and each daemon what its mount needs", () => {
+  const daemon = { path: "/usr/libexec/virtiofsd", dialect: "rust", version: "" } as const;
+  const { argv, directories, daemons, identity } = launchOf(
+    PLAN,
+    undefined,
+    MACHINE,
+    { transport: "virtiofs", daemon, files: 4096 },
+    CALLER,
+    ([mount]) => mount?.readOnly ? "public" : "writable",
+  );
+  expect(directories).toEqual([]);
+  expect(identity).toEqual({ user: { uid: 65534, gid: 65534 }, capabilities: [] });
+  const line = argv.join(" ");
+  expect(line).not.toMatch(/\/data|fd\/[78]\b/);
+  for (const part of ["=/srv/tree/usr,", "tag=tree1"]) expect(line).toContain(part);
+  expect(line).toContain("-machine microvm,pcie=on,memory-backend=memory ");
+  expect(line).toContain("-object memory-backend-memfd,id=memory,size=512M,share=on ");
+  const served = /socket,id=(\w+),fd=(\d+) -device vhost-user-fs-pci,chardev=(\w+),tag=(\w+)/g;
+  expect([...line.matchAll(served)].map(([, id, fd, chardev, tag]) => [id === chardev, fd, tag]))
+    .toEqual([[true, "7", "mount0"], [true, "8", "mount1"]]);
+  expect(daemons.map(({ directory, readOnly, identity }) => [directory, readOnly, identity]))
+    .toEqual([
+      ["/data/in", true, { user: { uid: 65534, gid: 65534 }, capabilities: [] }],
+      ["/data/out", false, { capabilities: ["chown", "dac_override", "fowner"] }],
+    ]);
+  const kept = daemons.map(({ argv }) => argv.at(-1));
+  expect(kept[0]).toContain("-chown:-dac_override:-fowner:-fsetid:-mknod:-setfcap:");
+  expect(kept[1]).toBe("--modcaps=-fsetid:-mknod:-setfcap:-setgid:-setuid");
+  // Without mounts nothing of the guest's memory is anybody's.
+  const none = launchOf({ ...PLAN, mounts: [] }, undefined, MACHINE, BY_9P, CALLER, () => "public");
+  expect(none.argv.join(" ")).not.toContain("memfd");
+});

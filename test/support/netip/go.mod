@@ -1,0 +1,3 @@
+module sbx/netip
+
+go 1.26.0

@@ -1,0 +1,133 @@
+// Package launch is `netstack launch`: a program that has given up all that it does not need.
+package launch
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Run becomes PROGRAM after giving up everything it does not need: it dies with its parent, gains
+// no privileges, runs as --uid and --gid with none but --capabilities, makes no setuid file or device,
+// and inherits no descriptor above --keep.
+func Run(args []string) error {
+	flags := flag.NewFlagSet("launch", flag.ContinueOnError)
+	uid := flags.Int("uid", -1, "run as this user")
+	gid := flags.Int("gid", -1, "run as this group")
+	names := flags.String("capabilities", "", "what the program keeps of its capabilities, by name")
+	keep := flags.Int("keep", 2, "highest descriptor that the program inherits")
+	handed := flags.String("receive", "", "descriptors through which others are handed over, that take their places")
+	parent := flags.Int("parent", 0, "process whose death ends the program; default the caller")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	argv := flags.Args()
+	if len(argv) == 0 {
+		return errors.New("launch: no program")
+	}
+	kept, err := capabilities(*names)
+	if err != nil {
+		return err
+	}
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		return err
+	}
+	// Credentials, capabilities and the death signal belong to a thread; exec must come from it.
+	runtime.LockOSThread()
+	closeAbove(*keep)
+	if err := receive(*handed); err != nil {
+		return err
+	}
+	boundCapabilities(kept) // while that may be done
+	if err := setIdentity(*uid, *gid); err != nil {
+		return err
+	}
+	if err := confine(kept); err != nil {
+		return err
+	}
+	if err := followParent(*parent); err != nil {
+		return err
+	}
+	return syscall.Exec(path, argv, os.Environ())
+}
+
+// setIdentity makes this thread another user without other groups; -1 leaves what is.
+func setIdentity(uid, gid int) error {
+	if gid >= 0 {
+		if err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(gid, gid, gid)); err != nil {
+			return fmt.Errorf("cannot become group %d: %w", gid, err)
+		}
+	}
+	if uid >= 0 {
+		if err := syscall.Setresuid(uid, uid, uid); err != nil {
+			return fmt.Errorf("cannot become user %d: %w", uid, err)
+		}
+	}
+	return nil
+}
+
+// confine leaves this thread, and what it executes, with those of the kept capabilities that it has,
+// without new privileges, and under filters by which no file becomes what a guest must not make.
+func confine(kept uint64) error {
+	boundCapabilities(kept)
+	if err := limitCapabilities(kept); err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot set no_new_privs: %w", err)
+	}
+	if err := refuseSpecialFiles(); err != nil {
+		return err
+	}
+	if kept&(1<<unix.CAP_CHOWN) == 0 {
+		if err := ignoreCalls(ownerCalls); err != nil {
+			return fmt.Errorf("cannot ignore changes of owners: %w", err)
+		}
+	}
+	// The program is to make files with the modes that the guest asks for: the guest has an umask of
+	// its own.
+	unix.Umask(0)
+	return nil
+}
+
+// followParent has this process, and what it becomes, killed when its parent dies. Changing
+// credentials undoes it.
+func followParent(parent int) error {
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot follow the parent's death: %w", err)
+	}
+	// A parent that died before is noticed here. Process 1 is whoever adopts, unless it is sbx itself, as
+	// in a container.
+	if ppid := os.Getppid(); parent != 0 && ppid != parent || parent == 0 && ppid == 1 {
+		return errors.New("the parent is gone")
+	}
+	return nil
+}
+
+// closeAbove closes descriptors, also on kernels without close_range(2).
+func closeAbove(last int) {
+	if err := unix.CloseRange(uint(last+1), ^uint(0)>>32, 0); err != nil {
+		closeFrom(last + 1)
+	}
+}
+
+// closeFrom closes descriptors on kernels without close_range(2).
+func closeFrom(first int) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, entry := range entries {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd >= first {
+			syscall.CloseOnExec(fd)
+		}
+	}
+}
