@@ -13,8 +13,10 @@ import { table } from "../../lib/cli/table.ts";
 import { parseDuration, parseMemory, parseMount, parsePublication } from "../../lib/cli/values.ts";
 import { MessageReader, parseMessage } from "../../lib/flow/control_codec.ts";
 import { FrameReader, MAX_PAYLOAD } from "../../lib/flow/mux_frame.ts";
-import { AgentFrameReader, MAX_DATA } from "../../lib/guest/agent/frame.ts";
-import { parseResult } from "../../lib/guest/agent/result.ts";
+import { AGENT } from "../../lib/guest/agent/client.ts";
+import { CallFrameReader, MAX_DATA } from "../../lib/wire/call_frame.ts";
+import { SbxError } from "../../lib/base/errors.ts";
+import { parseResult } from "../../lib/wire/call_result.ts";
 import { parseAuthority } from "../../lib/http/authority.ts";
 import { endToEnd, field, listOf, trim } from "../../lib/http/fields.ts";
 import { bodyReader } from "../../lib/http/h1/body.ts";
@@ -136,7 +138,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   "a mistyped word": { read: (text) => nearest(text, ["allow", "deny"]), places: INSIDE },
   "a message of netstack": { read: parseMessage, places: [["", ""], ['{"t":"', '"}']] },
   "the result of the agent": {
-    read: (text) => parseResult(Buffer.from(text)),
+    read: (text) => parseResult(Buffer.from(text), () => new SbxError("PROTOCOL", "malformed")),
     places: [["", ""], ['{"error":{"code":"x","message":"', '"}}']],
   },
   "a rule": {
@@ -246,7 +248,7 @@ test.each<[string, number, () => (piece: Buffer) => unknown, (size: number) => n
     return (piece) => [...reader.push(piece)];
   }, (size) => [2, size >> 16, size >> 8 & 255, size & 255, 0, 0, 0, 1]],
   ["frames of the agent", MAX_DATA, () => {
-    const reader = new AgentFrameReader();
+    const reader = new CallFrameReader(AGENT);
     return (piece) => [...reader.push(piece)];
   }, (size) => [3, size >> 16, size >> 8 & 255, size & 255, 0, 0, 1, 1]],
   ["heads", 1 << 18, () => {

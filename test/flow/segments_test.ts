@@ -14,7 +14,8 @@ import {
   FrameReader,
   FrameType,
 } from "../../lib/flow/mux_frame.ts";
-import { AgentFrameReader, encodeAgentFrame, Kind } from "../../lib/guest/agent/frame.ts";
+import { AGENT as AGENT_PEER } from "../../lib/guest/agent/client.ts";
+import { CallFrameReader, encodeCallFrame, Kind } from "../../lib/wire/call_frame.ts";
 import { damaged } from "../support/mutate.ts";
 import { cuts, readAll } from "../support/segments.ts";
 
@@ -41,10 +42,10 @@ const FLOWS = [
 ];
 
 const AGENT = [
-  Buffer.concat([encodeAgentFrame(Kind.Data, 1, 1, text("out")), encodeAgentFrame(Kind.Eof, 1, 1)]),
-  encodeAgentFrame(Kind.Credit, 1, 0, Uint8Array.of(0, 0, 0, 3)),
-  encodeAgentFrame(Kind.Data, 2, 2, new Uint8Array(900).fill(4)),
-  encodeAgentFrame(Kind.Result, 1, 0, text(`{"ok":{"code":0}}`)),
+  Buffer.concat([encodeCallFrame(Kind.Data, 1, 1, text("out")), encodeCallFrame(Kind.Eof, 1, 1)]),
+  encodeCallFrame(Kind.Credit, 1, 0, Uint8Array.of(0, 0, 0, 3)),
+  encodeCallFrame(Kind.Data, 2, 2, new Uint8Array(900).fill(4)),
+  encodeCallFrame(Kind.Result, 1, 0, text(`{"ok":{"code":0}}`)),
 ];
 
 /** A conversation, half of the time with damage. */
@@ -65,7 +66,7 @@ test.each<[string, () => (piece: Uint8Array) => Iterable<{ payload?: Uint8Array 
     return (piece) => reader.push(piece) as Iterable<Frame>;
   }, FLOWS],
   ["frames of the agent", () => {
-    const reader = new AgentFrameReader();
+    const reader = new CallFrameReader(AGENT_PEER);
     return (piece) => reader.push(piece);
   }, AGENT],
 ])("%s", (_what, reader, frames) => {

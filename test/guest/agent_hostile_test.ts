@@ -8,13 +8,7 @@ import process from "node:process";
 import { Duplex, duplexPair } from "node:stream";
 import { SbxError } from "../../lib/base/errors.ts";
 import { Agent } from "../../lib/guest/agent/client.ts";
-import {
-  encodeAgentFrame,
-  Kind,
-  MAX_DATA,
-  type Stream,
-  WINDOW,
-} from "../../lib/guest/agent/frame.ts";
+import { encodeCallFrame, Kind, MAX_DATA, type Stream, WINDOW } from "../../lib/wire/call_frame.ts";
 
 const COMMANDS = 8;
 const COMMAND = { argv: ["true"], env: {}, stdin: true };
@@ -27,7 +21,7 @@ function hostile() {
   const agent = new Agent(port);
   const send = (kind: Kind, call: number, stream: Stream, payload?: string | Uint8Array) => {
     const bytes = typeof payload === "string" ? new TextEncoder().encode(payload) : payload;
-    theirs.write(encodeAgentFrame(kind, call, stream, bytes));
+    theirs.write(encodeCallFrame(kind, call, stream, bytes));
   };
   return { agent, send, theirs };
 }
@@ -94,7 +88,7 @@ test("a window of single bytes costs little more than a window", async () => {
   const before = process.memoryUsage().rss;
   const one = Uint8Array.of(1);
   const burst = Buffer.concat(
-    Array.from({ length: 4096 }, () => encodeAgentFrame(Kind.Data, 1, 1, one)),
+    Array.from({ length: 4096 }, () => encodeCallFrame(Kind.Data, 1, 1, one)),
   );
   for (const call of commands.keys()) {
     for (let at = 4; at < burst.length; at += 9) burst.writeUInt32BE((call + 1) << 8 | 1, at);
@@ -117,13 +111,13 @@ test("a window of single bytes costs little more than a window", async () => {
 
 test("mutated conversations end in a status or a declared error", async () => {
   const honest = Buffer.concat([
-    encodeAgentFrame(Kind.Data, 1, 1, new TextEncoder().encode("out")),
-    encodeAgentFrame(Kind.Credit, 1, 0, Uint8Array.of(0, 0, 0, 3)),
-    encodeAgentFrame(Kind.Data, 1, 2, new TextEncoder().encode("err")),
-    encodeAgentFrame(Kind.Stop, 1, 0),
-    encodeAgentFrame(Kind.Eof, 1, 1),
-    encodeAgentFrame(Kind.Eof, 1, 2),
-    encodeAgentFrame(Kind.Result, 1, 0, new TextEncoder().encode(RESULT)),
+    encodeCallFrame(Kind.Data, 1, 1, new TextEncoder().encode("out")),
+    encodeCallFrame(Kind.Credit, 1, 0, Uint8Array.of(0, 0, 0, 3)),
+    encodeCallFrame(Kind.Data, 1, 2, new TextEncoder().encode("err")),
+    encodeCallFrame(Kind.Stop, 1, 0),
+    encodeCallFrame(Kind.Eof, 1, 1),
+    encodeCallFrame(Kind.Eof, 1, 2),
+    encodeCallFrame(Kind.Result, 1, 0, new TextEncoder().encode(RESULT)),
   ]);
   let state = 7;
   const random = (below: number) => {

@@ -5,10 +5,8 @@ import {
   commandStatus,
   fileInfo,
   loopbackServer,
-  parseResult,
 } from "../../lib/guest/agent/result.ts";
 
-const encode = (text: string) => new TextEncoder().encode(text);
 const malformed = expect.objectContaining({ code: "PROTOCOL" });
 
 function thrown(run: () => unknown): unknown {
@@ -18,44 +16,6 @@ function thrown(run: () => unknown): unknown {
     return error;
   }
 }
-
-test("parseResult() takes an ok or an error", () => {
-  expect(parseResult(encode('{"ok":{"code":7},"later":1}'))).toEqual({ ok: { code: 7 } });
-  expect(parseResult(encode('{"error":{"code":"failed","message":"no"}}'))).toEqual({
-    failure: { code: "failed", message: "no" },
-  });
-});
-
-test("parseResult() makes the guest's words fit to show", () => {
-  const message = `\x1b[2J\u202e${"x".repeat(5000)}`;
-  const result = parseResult(encode(JSON.stringify({ error: { code: "failed", message } })));
-  if (!("failure" in result)) throw new Error("not a failure");
-  expect(result.failure.message).toStartWith("\\u{1b}[2J\\u{202e}xxx");
-  expect(result.failure.message.length).toBeLessThan(300);
-});
-
-test("parseResult() refuses everything else", () => {
-  for (
-    const text of [
-      "",
-      "null",
-      "[]",
-      "7",
-      "{}",
-      '{"ok":1}',
-      '{"ok":[]}',
-      '{"ok":null}',
-      '{"ok":{},"error":{"code":"a","message":"b"}}',
-      '{"error":"no"}',
-      '{"error":{"code":1,"message":"b"}}',
-      '{"error":{"code":"a"}}',
-      '{"ok":{}',
-    ]
-  ) {
-    expect(thrown(() => parseResult(encode(text))), text).toEqual(malformed);
-  }
-  expect(thrown(() => parseResult(Uint8Array.of(0x7b, 0xff, 0x7d)))).toEqual(malformed);
-});
 
 test("commandStatus() takes exactly one of a code and a signal", () => {
   expect(commandStatus({ code: 0 })).toEqual({ code: 0 });

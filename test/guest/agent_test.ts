@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import type { Agent } from "../../lib/guest/agent/client.ts";
-import { WINDOW } from "../../lib/guest/agent/frame.ts";
+import { WINDOW } from "../../lib/wire/call_frame.ts";
 import { Agents, bytes, feed, outcome, shell, text } from "./agent_process.ts";
 
 let agents: Agents;

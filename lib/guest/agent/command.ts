@@ -6,12 +6,11 @@
 import { Buffer } from "node:buffer";
 import { SbxError } from "../../base/errors.ts";
 import { encodeOsString } from "../../base/os_string.ts";
+import type { CallClient } from "../../wire/call_client.ts";
+import { Kind, type Peer, Stream } from "../../wire/call_frame.ts";
+import { callStreams, type SendFrame } from "../../wire/call_streams.ts";
 import type { ExecSpec, GuestProcess } from "../guest.ts";
-import { type CallSink, callStreams, type SendFrame } from "./call.ts";
-import { Kind, Stream } from "./frame.ts";
 import { commandFailure, type CommandStatus, commandStatus } from "./result.ts";
-
-type OpenCall = (request: Readonly<Record<string, unknown>>, sink: CallSink) => SendFrame;
 
 export class Command implements GuestProcess {
   readonly stdin: WritableStream<Uint8Array>;
@@ -23,13 +22,18 @@ export class Command implements GuestProcess {
   readonly #send: SendFrame;
 
   /** @throws SbxError USAGE for a command that cannot be */
-  constructor(spec: ExecSpec, open: OpenCall, answers: () => Promise<unknown>) {
+  constructor(
+    spec: ExecSpec,
+    calls: Pick<CallClient, "open">,
+    peer: Peer,
+    answers: () => Promise<unknown>,
+  ) {
     refuseNul(spec);
     this.answers = answers;
     const exit = Promise.withResolvers<CommandStatus>();
     this.exit = exit.promise;
     this.exit.catch(() => {}); // whoever reads only the streams need not look at the status
-    const { input, outputs } = callStreams((...frame) => this.#send(...frame));
+    const { input, outputs } = callStreams(peer, (...frame) => this.#send(...frame));
     this.stdin = input.stream;
     this.stdout = outputs[Stream.Output].stream;
     this.stderr = outputs[Stream.Errors].stream;
@@ -37,7 +41,7 @@ export class Command implements GuestProcess {
       outputs[Stream.Output].discard();
       outputs[Stream.Errors].discard();
     };
-    this.#send = open(requestOf(spec), {
+    this.#send = calls.open(requestOf(spec), {
       input,
       outputs,
       lost: exit.reject,

@@ -6,7 +6,7 @@
  */
 import { isLoopback, parseAddress } from "../../base/address.ts";
 import { type ErrorCode, SbxError } from "../../base/errors.ts";
-import { escapeText } from "../../base/escape.ts";
+import type { CallFailure, Fields } from "../../wire/call_result.ts";
 
 /** How a command ended: one of the two. */
 export interface CommandStatus {
@@ -31,27 +31,6 @@ export interface LoopbackServer {
   readonly at: string;
   /** The port of the guest's own address that leads there, when one was asked for. */
   readonly port?: number;
-}
-
-/** The call did not do what it was for: a code of the protocol and words of the guest. */
-export interface AgentFailure {
-  readonly code: string;
-  readonly message: string;
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-export type AgentResult = { readonly ok: Fields } | { readonly failure: AgentFailure };
-
-/** @throws SbxError PROTOCOL */
-export function parseResult(payload: Uint8Array): AgentResult {
-  const value = parseObject(payload);
-  if (isObject(value.ok) && value.error === undefined) return { ok: value.ok };
-  const { error } = value;
-  if (value.ok !== undefined || !isObject(error)) throw malformed();
-  const { code, message } = error;
-  if (typeof code !== "string" || typeof message !== "string") throw malformed();
-  return { failure: { code, message: escapeText(message) } };
 }
 
 /** @throws SbxError PROTOCOL */
@@ -96,23 +75,8 @@ const FAILURES: ReadonlyMap<string, ErrorCode> = new Map([
 ]);
 
 /** Why a command did not start, as the error for whoever wanted it. */
-export function commandFailure({ code, message }: AgentFailure): SbxError {
+export function commandFailure({ code, message }: CallFailure): SbxError {
   return new SbxError(FAILURES.get(code) ?? "GUEST_FAILED", `Cannot run the command: ${message}`);
-}
-
-function parseObject(payload: Uint8Array): Fields {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
-  } catch {
-    throw malformed();
-  }
-  if (!isObject(value)) throw malformed();
-  return value;
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isWithin(value: unknown, low: number, high: number): value is number {

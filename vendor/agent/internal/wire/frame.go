@@ -6,7 +6,7 @@
 //	+--------+-----------------+-----------------+---------+---------
 //
 // All numbers are big endian. docs/agent-protocol.md is the specification; the cases in
-// test/vectors/agent_frames.json hold both implementations to it.
+// test/vectors/call_frames.json hold both implementations to it.
 package wire
 
 import (

@@ -27,7 +27,7 @@ type vector struct {
 
 func vectors(t *testing.T) []vector {
 	t.Helper()
-	text, err := os.ReadFile("../../../../test/vectors/agent_frames.json")
+	text, err := os.ReadFile("../../../../test/vectors/call_frames.json")
 	if err != nil {
 		t.Fatal(err)
 	}

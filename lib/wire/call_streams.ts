@@ -1,20 +1,20 @@
 /**
- * The parts of one call to the agent.
+ * The parts of one call, as its client has them.
  *
  * @module
  */
-import { SbxError } from "../../base/errors.ts";
-import { ReadableEnd } from "../../wire/readable_end.ts";
-import { WritableEnd } from "../../wire/writable_end.ts";
-import { Kind, MAX_DATA, Stream, WINDOW } from "./frame.ts";
-import type { AgentResult } from "./result.ts";
+import { SbxError } from "../base/errors.ts";
+import { Kind, MAX_DATA, type Peer, Stream, uint32, violationOf, WINDOW } from "./call_frame.ts";
+import type { CallResult } from "./call_result.ts";
+import { ReadableEnd } from "./readable_end.ts";
+import { WritableEnd } from "./writable_end.ts";
 
 /** Receives the frames of one call. */
 export interface CallSink {
   readonly input: WritableEnd;
   readonly outputs: CallOutputs;
   /** Called once, and nothing after it. */
-  result(result: AgentResult): void;
+  result(result: CallResult): void;
   /** In place of `result`. */
   lost(error: SbxError): void;
 }
@@ -27,8 +27,12 @@ export interface CallOutputs {
 /** Sends a frame of one call. */
 export type SendFrame = (kind: Kind, stream: Stream, payload?: Uint8Array) => void;
 
-/** The three streams of a call. */
-export function callStreams(send: SendFrame): { input: WritableEnd; outputs: CallOutputs } {
+/** The three streams of a call to this peer. */
+export function callStreams(
+  peer: Peer,
+  send: SendFrame,
+): { input: WritableEnd; outputs: CallOutputs } {
+  const violation = violationOf(peer);
   const input = new WritableEnd({
     window: WINDOW,
     maxPayload: MAX_DATA,
@@ -55,27 +59,17 @@ export function callStreams(send: SendFrame): { input: WritableEnd; outputs: Cal
   };
 }
 
-/** After the result: whatever the agent left open ends. */
+/** After the result: whatever the server left open ends. */
 export function endStreams({ input, outputs }: CallSink): void {
   input.stop();
   outputs[Stream.Output].finish();
   outputs[Stream.Errors].finish();
 }
 
-/** The call's agent is gone. */
+/** The call's server is gone. */
 export function loseCall(sink: CallSink, error: SbxError): void {
   sink.input.stop();
   sink.outputs[Stream.Output].fail(error);
   sink.outputs[Stream.Errors].fail(error);
   sink.lost(error);
-}
-
-function uint32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value);
-  return bytes;
-}
-
-function violation(what: string): SbxError {
-  return new SbxError("PROTOCOL", `Cannot follow the guest's agent: ${what}`);
 }

@@ -2,13 +2,16 @@ import { expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { SbxError } from "../../lib/base/errors.ts";
+import { AGENT } from "../../lib/guest/agent/client.ts";
 import {
-  type AgentFrame,
-  AgentFrameReader,
-  encodeAgentFrame,
+  type CallFrame,
+  CallFrameReader,
+  CLIENT_BOUNDS,
+  encodeCallFrame,
   Kind,
   MAX_DATA,
-} from "../../lib/guest/agent/frame.ts";
+  type Peer,
+} from "../../lib/wire/call_frame.ts";
 
 interface Vector {
   readonly name: string;
@@ -22,23 +25,27 @@ interface Vector {
   };
 }
 
-const FILE = new URL("../vectors/agent_frames.json", import.meta.url).pathname;
+const FILE = new URL("../vectors/call_frames.json", import.meta.url).pathname;
 const VECTORS: readonly Vector[] = JSON.parse(readFileSync(FILE, "utf8")).cases;
 const hex = (text: string) => new Uint8Array(Buffer.from(text, "hex"));
 
-/** The frames in these chunks, their payloads kept. */
-function read(...chunks: Uint8Array[]): AgentFrame[] {
-  const reader = new AgentFrameReader();
+const HOST: Peer = { name: "the host", sends: CLIENT_BOUNDS };
+
+/** The frames of this peer in these chunks, their payloads kept. */
+function readOf(peer: Peer, ...chunks: Uint8Array[]): CallFrame[] {
+  const reader = new CallFrameReader(peer);
   return chunks.flatMap((
     chunk,
   ) => [...reader.push(chunk).map((frame) => ({ ...frame, payload: frame.payload.slice() }))]);
 }
 
+const read = (...chunks: Uint8Array[]) => readOf(AGENT, ...chunks);
+
 const split = (bytes: Uint8Array) => [...bytes].map((byte) => Uint8Array.of(byte));
 
-test("the reader takes the agent's frames and refuses all others", () => {
+test("the reader takes the frames of its peer and refuses all others", () => {
   for (const { name, from, bytes, frame } of VECTORS) {
-    if (from !== "agent") continue;
+    const read = (...chunks: Uint8Array[]) => readOf(from === "agent" ? AGENT : HOST, ...chunks);
     for (const chunks of [[hex(bytes)], split(hex(bytes))]) {
       if (frame === null) {
         expect(() => read(...chunks), name).toThrow(SbxError);
@@ -49,11 +56,11 @@ test("the reader takes the agent's frames and refuses all others", () => {
   }
 });
 
-test("encodeAgentFrame() writes the host's frames", () => {
+test("encodeCallFrame() writes the host's frames", () => {
   for (const { name, from, bytes, frame } of VECTORS) {
     if (from !== "host" || frame === null) continue;
     const { kind, call, stream, payload } = frame;
-    expect(encodeAgentFrame(kind, call, stream, hex(payload)), name).toEqual(hex(bytes));
+    expect(encodeCallFrame(kind, call, stream, hex(payload)), name).toEqual(hex(bytes));
   }
 });
 
@@ -61,8 +68,8 @@ test("frames come out the same however the bytes are cut", () => {
   const stream = Buffer.concat(
     [1, 0, 7, 60_000, MAX_DATA, 3, 0, 20_000].map((length, n) =>
       length === 0
-        ? encodeAgentFrame(Kind.Eof, n + 1, 1)
-        : encodeAgentFrame(Kind.Data, n + 1, 2, new Uint8Array(length).fill(n))
+        ? encodeCallFrame(Kind.Eof, n + 1, 1)
+        : encodeCallFrame(Kind.Data, n + 1, 2, new Uint8Array(length).fill(n))
     ),
   );
   const whole = read(stream);
