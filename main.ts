@@ -11,9 +11,11 @@ import { ownArguments, ownEnvironment } from "./lib/host/own_strings.ts";
 for (const event of ["uncaughtException", "unhandledRejection"] as const) {
   process.on(event, (error) => process.exit(fault(error)));
 }
+const argv = ownArguments(process.argv.slice(2));
+if (argv[0] === "__supervise") {
+  const { superviseHere } = await import("./lib/supervise/process.ts");
+  process.exit(await superviseHere(argv[1] ?? ""));
+}
 process.exit(
-  await main(ownArguments(process.argv.slice(2)), {
-    environment: ownEnvironment,
-    closedStreams: closedStreams(),
-  }),
+  await main(argv, { environment: ownEnvironment, closedStreams: closedStreams() }),
 );

@@ -34,7 +34,13 @@ export type ErrorCode =
   | "SECRET_INVALID" // the declaration or the value of a secret cannot be used
   | "SECRET_UNAVAILABLE" // the source of a secret gives no value
   | "SECRET_VIOLATION" // a placeholder went astray, which was to end the sandbox
-  | "STOPPED"; // the sandbox was already stopped
+  | "SANDBOX_EXISTS" // the name is taken
+  | "SANDBOX_MISSING" // there is no sandbox of that name
+  | "SANDBOX_RUNNING" // what was asked for needs a sandbox that is stopped
+  | "SUPERVISOR_LOST" // the process that owns a named sandbox ended
+  | "STATE_UNUSABLE" // what is kept of sandboxes is damaged, or somebody else's
+  | "JOB_MISSING" // there is no job of that number
+  | "STOPPED"; // the sandbox is not running
 
 /** One thing that is wrong, and what to do about it. */
 export interface Complaint {

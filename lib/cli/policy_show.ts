@@ -8,7 +8,7 @@ import { escapeJson, isShowable } from "../base/escape.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
 import { resolvePolicyFile } from "./policy_argument.ts";
-import { policyValue } from "./policy_value.ts";
+import { policyValue } from "../policy/file/spell_file.ts";
 import { ui } from "./ui.ts";
 
 export function declare(command: Command): void {

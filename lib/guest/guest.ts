@@ -24,13 +24,21 @@ export interface ExecSpec {
   readonly closed?: readonly (0 | 1 | 2)[];
 }
 
+/** How a command ended: with a code, or by the number of a signal. */
+export interface CommandExit {
+  readonly code?: number;
+  readonly signal?: number;
+  /** A time limit ended it, which whoever runs it kept. */
+  readonly timedOut?: boolean;
+}
+
 export interface GuestProcess {
   readonly stdin: WritableStream<Uint8Array>;
   readonly stdout: ReadableStream<Uint8Array>;
   /** Empty with a terminal. */
   readonly stderr: ReadableStream<Uint8Array>;
   /** Rejects with EXEC_NOT_FOUND, EXEC_NOT_EXECUTABLE, or what ended the guest. */
-  readonly exit: Promise<{ readonly code?: number; readonly signal?: number }>;
+  readonly exit: Promise<CommandExit>;
   signal(number: number): void;
   /** Resolves when the agent, which answers in any order, has answered; rejects when it is lost. */
   answers(): Promise<unknown>;

@@ -27,3 +27,8 @@ export function cacheDir(): string {
 export function dataDir(): string {
   return join(base("XDG_DATA_HOME", ".local/share"), "sbx");
 }
+
+/** What outlives a command and cannot be made again: named sandboxes, their disks and logs. */
+export function stateDir(): string {
+  return join(base("XDG_STATE_HOME", ".local/state"), "sbx");
+}

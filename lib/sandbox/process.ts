@@ -122,7 +122,8 @@ export class SandboxProcess {
     };
     if (limit !== undefined) wait(limit.ms);
     try {
-      return { ...await lifetime.until(this.#guest.exit, "wait for the command"), timedOut };
+      const exit = await lifetime.until(this.#guest.exit, "wait for the command");
+      return { ...exit, timedOut: timedOut || exit.timedOut === true };
     } catch (error) {
       const reason = isLoss(error) || !lifetime.open ? await lifetime.ending : undefined;
       const { forced } = this.#ending;

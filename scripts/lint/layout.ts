@@ -23,6 +23,7 @@ export const FOLDERS = [
   "journal",
   "sandbox",
   "supervise",
+  "supervise",
   "api",
   "cli",
 ] as const;

@@ -12,9 +12,11 @@ import type { CallFailure } from "../../wire/call_result.ts";
 import type { ExecSpec, GuestProcess, ReachQuestion } from "../guest.ts";
 import type { Correction } from "../guest_clock.ts";
 import type { Transport } from "../plan.ts";
-import { Command } from "./command.ts";
+import { Command, commandRequest } from "./command.ts";
 import {
   clockTime,
+  commandFailure,
+  commandStatus,
   type FileInfo,
   fileInfo,
   type LoopbackServer,
@@ -98,7 +100,13 @@ export class Agent {
    * @throws SbxError USAGE for arguments or an environment that no command can have.
    */
   exec(spec: ExecSpec): GuestProcess {
-    return new Command(spec, this.#calls, AGENT, () => this.stat("/"));
+    return new Command(commandRequest("exec", spec), {
+      calls: this.#calls,
+      peer: AGENT,
+      answers: () => this.stat("/"),
+      exit: commandStatus,
+      failure: commandFailure,
+    });
   }
 
   /**

@@ -1,5 +1,5 @@
 /**
- * One command in the guest, as a call of the agent.
+ * One command in a guest, as a call of whoever runs it.
  *
  * @module
  */
@@ -8,29 +8,35 @@ import { SbxError } from "../../base/errors.ts";
 import { encodeOsString } from "../../base/os_string.ts";
 import type { CallClient } from "../../wire/call_client.ts";
 import { Kind, type Peer, Stream } from "../../wire/call_frame.ts";
+import type { CallFailure, Fields } from "../../wire/call_result.ts";
 import { callStreams, type SendFrame } from "../../wire/call_streams.ts";
-import type { ExecSpec, GuestProcess } from "../guest.ts";
-import { commandFailure, type CommandStatus, commandStatus } from "./result.ts";
+import type { CommandExit, ExecSpec, GuestProcess } from "../guest.ts";
+
+/** Who runs commands when he is called. */
+export interface CommandServer {
+  readonly calls: Pick<CallClient, "open">;
+  readonly peer: Peer;
+  /** Resolves when he has answered; rejects when he is lost. */
+  readonly answers: () => Promise<unknown>;
+  /** How a command ended, in his words. @throws SbxError PROTOCOL */
+  readonly exit: (ok: Fields) => CommandExit | Promise<CommandExit>;
+  /** Why it was not started, in his words. */
+  readonly failure: (failure: CallFailure) => SbxError;
+}
 
 export class Command implements GuestProcess {
   readonly stdin: WritableStream<Uint8Array>;
   readonly stdout: ReadableStream<Uint8Array>;
   readonly stderr: ReadableStream<Uint8Array>;
-  readonly exit: Promise<CommandStatus>;
+  readonly exit: Promise<CommandExit>;
   readonly answers: () => Promise<unknown>;
   readonly discard: () => void;
   readonly #send: SendFrame;
 
-  /** @throws SbxError USAGE for a command that cannot be */
-  constructor(
-    spec: ExecSpec,
-    calls: Pick<CallClient, "open">,
-    peer: Peer,
-    answers: () => Promise<unknown>,
-  ) {
-    refuseNul(spec);
+  /** `request`: see {@link commandRequest}. */
+  constructor(request: Fields, { calls, peer, answers, ...words }: CommandServer) {
     this.answers = answers;
-    const exit = Promise.withResolvers<CommandStatus>();
+    const exit = Promise.withResolvers<CommandExit>();
     this.exit = exit.promise;
     this.exit.catch(() => {}); // whoever reads only the streams need not look at the status
     const { input, outputs } = callStreams(peer, (...frame) => this.#send(...frame));
@@ -41,13 +47,13 @@ export class Command implements GuestProcess {
       outputs[Stream.Output].discard();
       outputs[Stream.Errors].discard();
     };
-    this.#send = calls.open(requestOf(spec), {
+    this.#send = calls.open(request, {
       input,
       outputs,
       lost: exit.reject,
       result: (result) => {
-        if ("ok" in result) exit.resolve(commandStatus(result.ok));
-        else exit.reject(commandFailure(result.failure));
+        if ("ok" in result) exit.resolve(words.exit(result.ok));
+        else exit.reject(words.failure(result.failure));
       },
     });
   }
@@ -61,10 +67,16 @@ export class Command implements GuestProcess {
   }
 }
 
-/** As the agent's `exec` takes it: strings are bytes, each with its NUL. */
-function requestOf({ argv, env, ...rest }: ExecSpec): Readonly<Record<string, unknown>> {
+/**
+ * A command as servers take it: strings are bytes, each with its NUL.
+ *
+ * @throws SbxError USAGE for a command that cannot be
+ */
+export function commandRequest(method: string, spec: ExecSpec): Fields {
+  refuseNul(spec);
+  const { argv, env, ...rest } = spec;
   const assignments = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  return { method: "exec", ...rest, argv: block(argv), env: block(assignments) };
+  return { method, ...rest, argv: block(argv), env: block(assignments) };
 }
 
 function block(texts: readonly string[]): string {

@@ -5,11 +5,11 @@
  * @module
  */
 import { isDeepStrictEqual } from "node:util";
-import { spellSecret } from "../policy/file/secret_entry.ts";
-import { NO_SECRETS, type SecretSettings } from "../policy/model/secret.ts";
-import { DEFAULT_DNS, type DnsSettings, type PolicyFile } from "../policy/model/settings.ts";
-import { DEFAULT_TLS, type TlsSettings } from "../policy/model/tls_settings.ts";
-import { spellPolicy } from "../policy/text/spell.ts";
+import { spellSecret } from "./secret_entry.ts";
+import { NO_SECRETS, type SecretSettings } from "../model/secret.ts";
+import { DEFAULT_DNS, type DnsSettings, type PolicyFile } from "../model/settings.ts";
+import { DEFAULT_TLS, type TlsSettings } from "../model/tls_settings.ts";
+import { spellPolicy } from "../text/spell.ts";
 
 /** Rules as lines of the rule grammar, or spelled out as objects. */
 export function policyValue(file: PolicyFile, rules: "lines" | "objects"): object {

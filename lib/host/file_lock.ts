@@ -1,0 +1,35 @@
+/**
+ * A lock that is held for as long as its holder lives: the kernel lets go of it, whatever ended him.
+ *
+ * @module
+ */
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { systemCode } from "../base/file_error.ts";
+import { tryLock } from "./system_calls.ts";
+
+export interface FileLock {
+  release(): void;
+}
+
+/**
+ * The lock at a path, which is made there; null while somebody else holds it, or when its directory was
+ * removed meanwhile.
+ */
+export function lockFile(path: string): FileLock | null {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+  if (tryLock(fd) && isAt(path, fd)) return { release: () => closeSync(fd) };
+  closeSync(fd);
+  return null;
+}
+
+/** A lock on a file that was removed keeps nobody out of the one that took its place. */
+function isAt(path: string, fd: number): boolean {
+  try {
+    const [held, there] = [fstatSync(fd), statSync(path)];
+    return held.ino === there.ino && held.dev === there.dev;
+  } catch (cause) {
+    if (systemCode(cause) === "ENOENT") return false;
+    throw cause;
+  }
+}

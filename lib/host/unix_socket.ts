@@ -1,0 +1,71 @@
+/**
+ * A socket on the file system that only its owner reaches.
+ *
+ * @module
+ */
+import { chmodSync, closeSync, constants, openSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { Buffer } from "node:buffer";
+import { basename, dirname } from "node:path";
+import process from "node:process";
+import type { Duplex } from "node:stream";
+import { peerUser } from "./system_calls.ts";
+
+/** What struct sockaddr_un takes on all systems, less its NUL. */
+const LONGEST = 103;
+
+/**
+ * Listens there, in the place of what an earlier listener left. Who connects is the user himself or root,
+ * or hears nothing. Whoever calls holds the lock of the place.
+ */
+export async function listenAt(
+  path: string,
+  take: (port: Duplex) => void,
+): Promise<{ close(): void }> {
+  rmSync(path, { force: true });
+  const server: Server = createServer({ allowHalfOpen: false }, (socket) => {
+    socket.on("error", () => {}); // its close says it
+    if (mayTalk(socket)) take(socket);
+    else socket.destroy();
+  });
+  const short = shortened(path);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(short.path, () => resolve());
+  await promise.finally(short.close);
+  chmodSync(path, 0o600);
+  return {
+    close() {
+      server.close();
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+/** A connection to whoever listens there; rejects with the system's error. */
+export async function connectTo(path: string): Promise<Duplex> {
+  const short = shortened(path);
+  const socket = connect(short.path);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  socket.once("connect", resolve);
+  socket.once("error", reject);
+  await promise.finally(short.close);
+  socket.off("error", reject);
+  socket.on("error", () => {}); // its close says it
+  return socket;
+}
+
+function mayTalk(socket: Socket): boolean {
+  const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
+  const user = fd === undefined || fd < 0 ? undefined : peerUser(fd);
+  return user !== undefined && (user === 0 || user === process.geteuid?.());
+}
+
+/** Addresses of sockets are short; where the path is not, its directory is reached by a descriptor. */
+function shortened(path: string): { readonly path: string; close(): void } {
+  if (Buffer.byteLength(path) <= LONGEST || process.platform !== "linux") {
+    return { path, close: () => {} };
+  }
+  const fd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  return { path: `/proc/self/fd/${fd}/${basename(path)}`, close: () => closeSync(fd) };
+}

@@ -1,0 +1,177 @@
+/**
+ * A running sandbox as its supervisor shows it to others.
+ *
+ * @module
+ */
+import type { Duplex } from "node:stream";
+import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { systemCode } from "../base/file_error.ts";
+import { Command, commandRequest, type CommandServer } from "../guest/agent/command.ts";
+import { commandStatus } from "../guest/agent/result.ts";
+import type { CommandExit, ExecSpec } from "../guest/guest.ts";
+import { buildInfo } from "../host/build_info.ts";
+import { connectTo } from "../host/unix_socket.ts";
+import { Lifetime } from "../sandbox/lifetime.ts";
+import { SandboxProcess } from "../sandbox/process.ts";
+import type { ExecOptions } from "../sandbox/sandbox.ts";
+import { CallClient } from "../wire/call_client.ts";
+import { type Peer, serverBounds } from "../wire/call_frame.ts";
+import type { CallFailure, Fields } from "../wire/call_result.ts";
+import type { JobInfo } from "./jobs.ts";
+import { MAX_RESULT, PROTOCOL } from "./protocol.ts";
+import type { KeptSandbox } from "./registry.ts";
+import type { SandboxState } from "./state.ts";
+
+export class SupervisorClient implements Disposable {
+  readonly #name: string;
+  readonly #peer: Peer;
+  readonly #calls: CallClient;
+  readonly #lifetime = new Lifetime();
+
+  private constructor(name: string, port: Duplex) {
+    this.#name = name;
+    this.#peer = { name: `the supervisor of ${name}`, sends: serverBounds(MAX_RESULT) };
+    const gone = () =>
+      new SbxError("SUPERVISOR_LOST", `Cannot go on with sandbox ${name}: its supervisor is gone`, {
+        hint: `see what became of it with 'sbx inspect ${name}'`,
+      });
+    this.#calls = new CallClient(port, { peer: this.#peer, traced: "agent", gone });
+    this.#lifetime.add({
+      name: this.#peer.name,
+      gone: this.#calls.lost,
+      stop: () => this.#calls.close(),
+    });
+  }
+
+  /** @throws SbxError STOPPED when it does not run, PROTOCOL for a supervisor that speaks otherwise */
+  static async connect({ name, home, status }: KeptSandbox): Promise<SupervisorClient> {
+    let port: Duplex;
+    try {
+      port = await connectTo(home.control);
+    } catch (cause) {
+      if (!["ENOENT", "ECONNREFUSED"].includes(systemCode(cause) ?? "")) throw cause;
+      throw notRunning(name, status);
+    }
+    const client = new SupervisorClient(name, port);
+    try {
+      const { protocol, sbx } = await client.#ask({
+        method: "hello",
+        protocol: PROTOCOL,
+        sbx: buildInfo()["sbx"] ?? "",
+      });
+      if (protocol === PROTOCOL) return client;
+      throw new SbxError(
+        "PROTOCOL",
+        `Cannot use sandbox ${name}: its supervisor is sbx ${String(sbx)}, which speaks otherwise`,
+        { hint: "stop it with that version, or end its process, and start it again" },
+      );
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  /** As of a sandbox of this process's own. The command does not outlive this connection. @throws SbxError USAGE */
+  exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): SandboxProcess {
+    return this.#command(commandRequest("exec", specOf([command, ...args], options)), exitOf);
+  }
+
+  /** Starts a command that goes on without anybody. @throws SbxError as `exec` */
+  async startJob(argv: readonly string[], options: ExecOptions = {}): Promise<JobInfo> {
+    const { job } = await this.#ask(commandRequest("start-job", specOf(argv, options)));
+    return job as JobInfo;
+  }
+
+  /** Those that run, and those that ended lately. */
+  async jobs(): Promise<readonly JobInfo[]> {
+    return (await this.#ask({ method: "jobs" })).jobs as JobInfo[];
+  }
+
+  /** Resolves at the job's end. @throws SbxError JOB_MISSING */
+  async wait(job: string): Promise<JobInfo> {
+    return (await this.#ask({ method: "wait", job })).job as JobInfo;
+  }
+
+  /** @throws SbxError JOB_MISSING */
+  async signal(job: string, signal: number): Promise<void> {
+    await this.#ask({ method: "signal", job, signal });
+  }
+
+  /**
+   * What a job prints, from an offset on, and its input. Its streams end when this connection does; the job
+   * goes on.
+   */
+  attach(job: string, { from = 0 }: { readonly from?: number } = {}): SandboxProcess {
+    return this.#command({ method: "attach", job, from }, async (ok) => {
+      const { exit, error } = await Promise.resolve(ok.job as JobInfo);
+      if (exit !== undefined) return exit;
+      throw errorOf({
+        code: error?.code ?? "GUEST_LOST",
+        message: error?.message ?? `Cannot say how job ${job} ended: it has not`,
+      });
+    });
+  }
+
+  async state(): Promise<SandboxState> {
+    return (await this.#ask({ method: "status" })).state as SandboxState;
+  }
+
+  /** Ends the sandbox; resolves when nothing of it is left. */
+  async stop(): Promise<void> {
+    await this.#ask({ method: "stop" });
+    await this.#calls.lost;
+  }
+
+  close(): void {
+    this.#calls.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #command(request: Fields, exit: CommandServer["exit"]): SandboxProcess {
+    const command = new Command(request, {
+      calls: this.#calls,
+      peer: this.#peer,
+      answers: () => this.#ask({ method: "ping" }),
+      exit,
+      failure: errorOf,
+    });
+    return new SandboxProcess(command, this.#lifetime);
+  }
+
+  async #ask(request: Fields): Promise<Fields> {
+    return await this.#calls.plain(request, errorOf).ok;
+  }
+}
+
+function specOf(argv: readonly string[], options: ExecOptions): ExecSpec & { timeoutMs?: number } {
+  const { env = {}, workdir, user, tty, stdin = true, closed, timeoutMs } = options;
+  return {
+    argv,
+    env,
+    stdin,
+    ...(workdir === undefined ? {} : { cwd: workdir }),
+    ...(user === undefined ? {} : { user }),
+    ...(tty === undefined ? {} : { tty: { cols: tty.columns, rows: tty.rows, term: tty.term } }),
+    ...(closed === undefined ? {} : { closed }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+}
+
+function exitOf(ok: Fields): CommandExit {
+  return { ...commandStatus(ok), timedOut: ok.timedOut === true };
+}
+
+/** Its errors are ours: it is the same program. */
+function errorOf({ code, message, hint }: CallFailure): SbxError {
+  return new SbxError(code as ErrorCode, message, hint === undefined ? {} : { hint });
+}
+
+function notRunning(name: string, status: KeptSandbox["status"]): SbxError {
+  const state = status === "lost" ? "its supervisor was ended" : "it is not running";
+  return new SbxError("STOPPED", `Cannot use sandbox ${name}: ${state}`, {
+    hint: `start it with 'sbx start ${name}'`,
+  });
+}

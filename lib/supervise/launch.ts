@@ -1,0 +1,95 @@
+/**
+ * Starts the supervisor of a named sandbox and waits until the sandbox runs.
+ *
+ * @module
+ */
+import { createInterface } from "node:readline";
+import { existsSync } from "node:fs";
+import { z } from "zod";
+import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { escapeText } from "../base/escape.ts";
+import { systemWords } from "../base/file_error.ts";
+import { type SpawnedSupervisor, spawnSupervisor } from "../host/spawn_supervisor.ts";
+import { sourceVariablesOf } from "../policy/model/aws_pair.ts";
+import { jsonOf, networkOf } from "./record.ts";
+import { type KeptSandbox, usableRecord } from "./registry.ts";
+
+export interface LaunchOptions {
+  /** Called with what a person should know of the start. */
+  readonly onNotice?: (line: string) => void;
+  /** Aborting it gives the start up. */
+  readonly signal?: AbortSignal;
+}
+
+/** A line of a supervisor's report. */
+const report = z.union([
+  z.object({ notice: z.string() }),
+  z.object({ ready: z.literal(true) }),
+  z.object({
+    error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }),
+  }),
+]);
+
+export type Report = z.input<typeof report>;
+
+/** @throws SbxError what the start failed of; SUPERVISOR_LOST when it does not say */
+export async function launch(
+  kept: KeptSandbox,
+  { onNotice = () => {}, signal }: LaunchOptions = {},
+): Promise<void> {
+  signal?.throwIfAborted();
+  const supervisor = spawnFor(kept);
+  const giveUp = () => supervisor.leave();
+  signal?.addEventListener("abort", giveUp);
+  try {
+    for await (const line of createInterface({ input: supervisor.report })) {
+      const said = report.safeParse(jsonOf(line)).data;
+      if (said === undefined) continue;
+      if ("notice" in said) onNotice(said.notice);
+      else if ("ready" in said) return;
+      else throw errorOf(said.error);
+    }
+    await supervisor.exited;
+    signal?.throwIfAborted();
+    throw new SbxError(
+      "SUPERVISOR_LOST",
+      `Cannot start sandbox ${kept.name}: its supervisor ended`,
+      {
+        hint: `see what it said in ${kept.home.faults}`,
+      },
+    );
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
+    supervisor.report.destroy();
+    supervisor.leave();
+  }
+}
+
+function spawnFor(kept: KeptSandbox): SpawnedSupervisor {
+  const { name, home } = kept;
+  const { directory, spec } = usableRecord(kept);
+  const { secrets } = networkOf(name, spec.policy);
+  if (!existsSync(directory)) {
+    throw new SbxError(
+      "FILE_UNREADABLE",
+      `Cannot start sandbox ${name}: ${escapeText(directory)}, where it was created, is gone`,
+      { hint: "its relative paths are found from there: make the directory again" },
+    );
+  }
+  try {
+    const variables = secrets.secrets.flatMap(sourceVariablesOf);
+    return spawnSupervisor({ name, directory, faults: home.faults, variables });
+  } catch (cause) {
+    throw new SbxError(
+      "SUPERVISOR_LOST",
+      `Cannot start sandbox ${name}: ${systemWords(cause)}`,
+      { cause },
+    );
+  }
+}
+
+function errorOf(
+  { code, message, hint }: { code: string; message: string; hint?: string | undefined },
+) {
+  return new SbxError(code as ErrorCode, message, hint === undefined ? {} : { hint });
+}

@@ -1,0 +1,88 @@
+/**
+ * What clients ask of a supervisor; docs/supervisor-protocol.md is the specification. Calls are those of
+ * lib/wire, and each request is one of these.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { z } from "zod";
+import { SbxError } from "../base/errors.ts";
+import { decodeOsString } from "../base/os_string.ts";
+import type { Fields } from "../wire/call_result.ts";
+
+/** Raised when what an older peer says means something else. New methods and fields do not raise it. */
+export const PROTOCOL = 1;
+
+/** Results may list many jobs or flows. */
+export const MAX_RESULT = 8 << 20;
+
+const signal = z.number().int().min(1).max(64);
+const job = z.string().max(32);
+
+/** Strings that end with NUL each, in base64, as the guest's agent takes them. */
+const block = z.string().transform((text, context) => {
+  const strings = decodeBlock(text);
+  if (strings !== null) return strings;
+  context.addIssue({ code: "custom", message: "not a block of strings" });
+  return z.NEVER;
+});
+
+const command = {
+  argv: block,
+  env: block,
+  cwd: z.string().optional(),
+  user: z.string().optional(),
+  tty: z.object({
+    cols: z.number().int().min(0).max(65_535),
+    rows: z.number().int().min(0).max(65_535),
+    term: z.string(),
+  }).optional(),
+  stdin: z.boolean(),
+  closed: z.array(z.union([z.literal(0), z.literal(1), z.literal(2)])).optional(),
+  timeoutMs: z.number().positive().optional(),
+};
+
+const request = z.discriminatedUnion("method", [
+  z.object({ method: z.literal("hello"), protocol: z.number().int(), sbx: z.string() }),
+  z.object({ method: z.literal("ping") }),
+  z.object({ method: z.literal("status") }),
+  z.object({ method: z.literal("exec"), ...command }),
+  z.object({ method: z.literal("start-job"), ...command }),
+  z.object({ method: z.literal("jobs") }),
+  z.object({ method: z.literal("wait"), job }),
+  z.object({ method: z.literal("attach"), job, from: z.number().int().nonnegative() }),
+  z.object({ method: z.literal("signal"), job, signal }),
+  z.object({ method: z.literal("stop") }),
+]);
+
+export type Request = Readonly<z.output<typeof request>>;
+export type CommandRequest = Extract<Request, { readonly method: "exec" | "start-job" }>;
+
+const METHODS: ReadonlySet<unknown> = new Set(
+  request.options.map((option) => option.shape.method.value),
+);
+
+/** @throws SbxError PROTOCOL for what no client of this version asks */
+export function parseRequest(fields: Fields): Request {
+  const read = request.safeParse(fields);
+  if (read.success) return read.data;
+  if (METHODS.has(fields.method)) {
+    throw new SbxError("PROTOCOL", "Cannot do what was asked: the request is malformed");
+  }
+  throw new SbxError("PROTOCOL", "Cannot do what was asked: this sandbox's supervisor is older", {
+    hint: "stop the sandbox and start it again, and it runs with this version of sbx",
+  });
+}
+
+function decodeBlock(text: string): string[] | null {
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.length === 0) return [];
+  if (bytes[bytes.length - 1] !== 0) return null;
+  const strings: string[] = [];
+  for (let from = 0; from < bytes.length;) {
+    const end = bytes.indexOf(0, from);
+    strings.push(decodeOsString(bytes.subarray(from, end)));
+    from = end + 1;
+  }
+  return strings;
+}

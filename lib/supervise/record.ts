@@ -1,0 +1,167 @@
+/**
+ * What a named sandbox is, as it is written down: everything that its next start needs, and no value of a
+ * secret. Pure.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { SbxError } from "../base/errors.ts";
+import { parsePolicyFile } from "../policy/file/load.ts";
+import { policyValue } from "../policy/file/spell_file.ts";
+import type { NetworkOptions, SandboxOptions } from "../sandbox/options.ts";
+
+/** Raised when an older sbx could not read a record any more. */
+const FORMAT = 1;
+
+const count = z.number().int().nonnegative();
+
+const command = z.strictObject({
+  /** Arguments as lib/base/os_string.ts has them. */
+  argv: z.array(z.string()).min(1),
+  tty: z.boolean(),
+  /** Whether its input stays open for who attaches. */
+  stdin: z.boolean(),
+});
+
+/** The command that a sandbox is there for: it begins and ends with it. */
+export type MainCommand = Readonly<z.output<typeof command>>;
+
+const life = z.strictObject({
+  /** Absent: the sandbox runs until it is stopped. */
+  main: command.optional(),
+  /** What happens when the main command, or the machine, ends by itself. */
+  restart: z.enum(["no", "on-failure", "always"]),
+  /** Removed at its end. */
+  remove: z.boolean(),
+  /** Stopped when nobody has used it for so long. Absent: never. */
+  idleTimeoutMs: count.optional(),
+});
+
+/** How long a sandbox is there. */
+export type Life = Readonly<z.output<typeof life>>;
+
+export const FOREVER: Life = { restart: "no", remove: false };
+
+const spec = z.strictObject({
+  hostname: z.string(),
+  user: z.string().optional(),
+  cpus: count,
+  memoryMiB: count,
+  mounts: z.array(
+    z.strictObject({ host: z.string(), guest: z.string(), readOnly: z.boolean() }),
+  ),
+  env: z.record(z.string(), z.string()),
+  workdir: z.string().optional(),
+  timeoutMs: count.optional(),
+  /** As a policy file would have it. */
+  policy: z.record(z.string(), z.unknown()),
+  publish: z.array(z.strictObject({
+    bind: z.string().optional(),
+    hostPort: count,
+    guestPort: count,
+    protocol: z.enum(["tcp", "udp"]),
+  })),
+  journal: z.string().optional(),
+  command: z.string().optional(),
+  inputs: z.array(z.string()),
+});
+
+export type SandboxSpec = Readonly<z.output<typeof spec>>;
+
+const record = z.strictObject({
+  format: z.literal(FORMAT),
+  /** The sbx that wrote it. */
+  sbx: z.string(),
+  name: z.string(),
+  createdMs: count,
+  /** What relative paths are relative to. */
+  directory: z.string(),
+  life,
+  spec,
+});
+
+export type SandboxRecord = Readonly<z.output<typeof record>>;
+
+/** @throws SbxError STATE_UNUSABLE */
+export function parseRecord(name: string, text: string): SandboxRecord {
+  const read = record.safeParse(jsonOf(text));
+  if (read.success && read.data.name === name) return read.data;
+  throw new SbxError("STATE_UNUSABLE", `Cannot use sandbox ${name}: its record is damaged`, {
+    hint: `it was written by another version of sbx, or changed: remove it with 'sbx rm ${name}'`,
+  });
+}
+
+export function formatRecord(value: Omit<SandboxRecord, "format">): string {
+  return `${JSON.stringify({ format: FORMAT, ...value }, null, 1)}\n`;
+}
+
+/** @throws SbxError USAGE for what only the program that made them could start again */
+export function specOf(options: SandboxOptions): SandboxSpec {
+  const { network, name, hostname, onDenial: _, onNotice: __, disk: ___, ...rest } = options as
+    & SandboxOptions
+    & { readonly disk?: unknown };
+  const program = network.secrets.secrets.find(({ source }) => source.kind === "program");
+  if (program !== undefined) {
+    throw new SbxError(
+      "USAGE",
+      `Cannot keep secret ${program.name} for a named sandbox: its value is this program's`,
+      { hint: "name a source that sbx can read again: env, file, cmd or keychain" },
+    );
+  }
+  return {
+    ...rest,
+    hostname: hostname ?? name,
+    mounts: [...rest.mounts],
+    inputs: [...rest.inputs],
+    env: { ...rest.env },
+    publish: network.publish.map((each) => ({ ...each })),
+    policy: policyOf(network),
+  };
+}
+
+/** The options that a start takes. @throws SbxError POLICY_INVALID for a policy that a newer sbx wrote */
+export function optionsOf({ name, spec }: SandboxRecord): SandboxOptions {
+  const { policy, publish, ...rest } = spec as Defined<SandboxSpec>;
+  const { maxConnections, newFlowsPerSecond, ...network } = networkOf(name, policy);
+  return {
+    ...rest,
+    name: rest.hostname,
+    network: {
+      ...network,
+      publish: publish as NetworkOptions["publish"],
+      ...(maxConnections === undefined ? {} : { maxConnections }),
+      ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
+    },
+  };
+}
+
+/** JSON has no undefined: what is there has a value. */
+type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
+
+/** The settings of a network as the value that a policy file would hold. */
+export function policyOf(network: NetworkOptions): Record<string, unknown> {
+  const { policy, dns, tls, secrets, maxConnections, newFlowsPerSecond } = network;
+  const limits = {
+    ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
+  };
+  return { ...policyValue({ policy, dns, tls, limits, secrets, expect: [] }, "lines") };
+}
+
+/** The reverse, without what is published. @throws SbxError POLICY_INVALID */
+export function networkOf(
+  name: string,
+  value: Readonly<Record<string, unknown>>,
+): Omit<NetworkOptions, "publish"> {
+  const file = parsePolicyFile(JSON.stringify(value), `policy of ${name}.json`);
+  const { policy, dns, tls, secrets, limits } = file;
+  return { policy, dns, tls, secrets, ...limits };
+}
+
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

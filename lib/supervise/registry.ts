@@ -1,0 +1,156 @@
+/**
+ * The named sandboxes of a user: what there is, what has become of each, and how one is made and removed.
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { SbxError } from "../base/errors.ts";
+import { fileError, systemCode } from "../base/file_error.ts";
+import { nearest } from "../base/nearest.ts";
+import { readPrivate, writePrivate } from "../base/private_file.ts";
+import { type FileLock, lockFile } from "../host/file_lock.ts";
+import { type Home, homeOf, isOwnDirectory, makeSandboxesDir, sandboxesDir } from "./home.ts";
+import { formatRecord, parseRecord, type SandboxRecord } from "./record.ts";
+import { requireName } from "./sandbox_name.ts";
+import {
+  formatState,
+  parseState,
+  type SandboxState,
+  type SandboxStatus,
+  statusOf,
+} from "./state.ts";
+
+export interface KeptSandbox {
+  readonly name: string;
+  readonly home: Home;
+  readonly status: SandboxStatus;
+  readonly state: SandboxState;
+  /** Or why it cannot be used. */
+  readonly record: SandboxRecord | SbxError;
+}
+
+/** Names in order. @throws SbxError STATE_UNUSABLE, FILE_UNREADABLE */
+export async function sandboxNames(): Promise<string[]> {
+  const directory = sandboxesDir();
+  if (!await isOwnDirectory(directory)) return [];
+  const names = await readdir(directory).catch((cause) => {
+    throw fileError("list sandboxes in", directory, cause);
+  });
+  return names.filter((name) => !name.startsWith(".")).toSorted();
+}
+
+/** All of them, by name. @throws SbxError STATE_UNUSABLE, FILE_UNREADABLE */
+export async function keptSandboxes(): Promise<KeptSandbox[]> {
+  const found = await Promise.all((await sandboxNames()).map((name) => look(homeOf(name))));
+  return found.filter((each) => each !== null);
+}
+
+/** The one of that name. @throws SbxError SANDBOX_MISSING, STATE_UNUSABLE, USAGE */
+export async function keptSandbox(name: string): Promise<KeptSandbox> {
+  const found = await look(homeOf(requireName(name)));
+  if (found !== null) return found;
+  const near = nearest(name, await sandboxNames(), 2);
+  throw new SbxError("SANDBOX_MISSING", `Cannot find sandbox ${name}: there is none`, {
+    hint: near === null ? "see what there is with 'sbx ls -a'" : `did you mean ${near}?`,
+  });
+}
+
+/** Its record, where that can be used. @throws SbxError STATE_UNUSABLE */
+export function usableRecord({ record }: KeptSandbox): SandboxRecord {
+  if (record instanceof SbxError) throw record;
+  return record;
+}
+
+/** Writes a new one down. @throws SbxError SANDBOX_EXISTS, STATE_UNUSABLE, FILE_UNREADABLE */
+export async function keepSandbox(record: Omit<SandboxRecord, "format">): Promise<Home> {
+  const all = await makeSandboxesDir();
+  const home = homeOf(requireName(record.name));
+  const fresh = homeOf(record.name, join(all, `.new-${randomBytes(8).toString("hex")}`));
+  try {
+    await mkdir(fresh.directory, { mode: 0o700 });
+    await writePrivate(fresh.record, formatRecord(record), false);
+    await writeState(fresh, { kind: "created", at: record.createdMs });
+    await rename(fresh.directory, home.directory);
+    return home;
+  } catch (cause) {
+    await rm(fresh.directory, { recursive: true, force: true });
+    if (["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(systemCode(cause) ?? "")) {
+      throw taken(home.name);
+    }
+    throw cause instanceof SbxError ? cause : fileError("keep a sandbox in", home.directory, cause);
+  }
+}
+
+/** Changes what its next start goes by. @throws SbxError FILE_UNREADABLE */
+export async function rewriteRecord(home: Home, record: SandboxRecord): Promise<void> {
+  await writePrivate(home.record, formatRecord(record), true);
+}
+
+/** @throws SbxError FILE_UNREADABLE */
+export async function writeState(home: Home, state: SandboxState): Promise<void> {
+  await writePrivate(home.state, formatState(state), true);
+}
+
+/** Forgets it and all that is kept of it; whoever calls holds its lock. @throws SbxError FILE_UNREADABLE */
+export async function forgetSandbox({ directory }: Home): Promise<void> {
+  const away = join(sandboxesDir(), `.gone-${randomBytes(8).toString("hex")}`);
+  try {
+    await rename(directory, away); // from here on its name is free, whatever happens
+    await rm(away, { recursive: true, force: true });
+  } catch (cause) {
+    if (systemCode(cause) !== "ENOENT") throw fileError("remove", directory, cause);
+  }
+}
+
+/** Its lock; null while its supervisor, or whoever else changes it, has it. @throws SbxError SANDBOX_MISSING */
+export function lockSandbox({ name, lock }: Home): FileLock | null {
+  try {
+    return lockFile(lock);
+  } catch (cause) {
+    if (systemCode(cause) !== "ENOENT") throw fileError("lock", lock, cause);
+    throw new SbxError("SANDBOX_MISSING", `Cannot find sandbox ${name}: there is none`);
+  }
+}
+
+async function look(home: Home): Promise<KeptSandbox | null> {
+  if (!await isOwnDirectory(home.directory)) return null;
+  const [record, state] = await Promise.all([readRecord(home), readState(home)]);
+  return { name: home.name, home, state, record, status: statusOf(state, isHeld(home)) };
+}
+
+async function readRecord(home: Home): Promise<SandboxRecord | SbxError> {
+  try {
+    const text = await readPrivate(home.record);
+    return parseRecord(home.name, text ?? "");
+  } catch (error) {
+    if (error instanceof SbxError) return error;
+    throw error;
+  }
+}
+
+async function readState(home: Home): Promise<SandboxState> {
+  try {
+    return parseState(await readPrivate(home.state));
+  } catch (error) {
+    if (error instanceof SbxError) return parseState(null);
+    throw error;
+  }
+}
+
+function isHeld(home: Home): boolean {
+  try {
+    const lock = lockFile(home.lock);
+    lock?.release();
+    return lock === null;
+  } catch {
+    return false; // it is being removed
+  }
+}
+
+function taken(name: string): SbxError {
+  return new SbxError("SANDBOX_EXISTS", `Cannot create sandbox ${name}: there is one`, {
+    hint: `take another name, or remove it with 'sbx rm ${name}'`,
+  });
+}

@@ -1,0 +1,117 @@
+/**
+ * Answers what clients ask about one running sandbox.
+ *
+ * @module
+ */
+import { SbxError } from "../base/errors.ts";
+import type { SandboxProcess } from "../sandbox/process.ts";
+import type { ExecOptions, Sandbox } from "../sandbox/sandbox.ts";
+import type { Fields } from "../wire/call_result.ts";
+import type { ServedCall } from "../wire/call_server.ts";
+import type { Jobs } from "./jobs.ts";
+import { type CommandRequest, parseRequest, PROTOCOL } from "./protocol.ts";
+import type { SandboxState } from "./state.ts";
+
+/** What there is to ask about. */
+export interface Supervised {
+  readonly name: string;
+  /** The version of the supervisor. */
+  readonly sbx: string;
+  /** Undefined while the machine is started again. */
+  readonly sandbox: Sandbox | undefined;
+  readonly jobs: Jobs;
+  readonly state: SandboxState;
+  /** Ends the sandbox; resolves when nothing of it is left. */
+  stop(): Promise<void>;
+}
+
+/** A command whose caller is gone: how long it may take to leave when it was hung up on. */
+const HANG_UP_MS = 5_000;
+const SIGHUP = 1;
+const SIGKILL = 9;
+
+/** @throws SbxError */
+export async function answer(supervised: Supervised, call: ServedCall): Promise<Fields> {
+  const request = parseRequest(call.request);
+  const { jobs } = supervised;
+  switch (request.method) {
+    case "hello":
+      return { protocol: PROTOCOL, sbx: supervised.sbx, name: supervised.name };
+    case "ping":
+      return {};
+    case "status":
+      return { state: supervised.state };
+    case "exec":
+      return await converse(start(supervised, request), call);
+    case "start-job":
+      return { job: jobs.start(request.argv, optionsOf(request)) };
+    case "jobs":
+      return { jobs: jobs.list() };
+    case "wait":
+      return { job: await jobs.wait(request.job) };
+    case "attach":
+      return { job: await jobs.attach(request.job, request.from, call) };
+    case "signal":
+      jobs.signal(request.job, request.signal);
+      return {};
+    case "stop":
+      await supervised.stop();
+      return {};
+  }
+}
+
+function start(supervised: Supervised, request: CommandRequest): SandboxProcess {
+  const [command = "", ...args] = request.argv;
+  return running(supervised).exec(command, args, optionsOf(request));
+}
+
+function running({ name, sandbox }: Supervised): Sandbox {
+  if (sandbox !== undefined) return sandbox;
+  throw new SbxError("STOPPED", `Cannot use sandbox ${name}: it is being started again`, {
+    hint: "try again in a moment",
+  });
+}
+
+function optionsOf({ env, cwd, user, tty, stdin, closed, timeoutMs }: CommandRequest): ExecOptions {
+  return {
+    env: Object.fromEntries(env.map(assignment)),
+    stdin,
+    ...(cwd === undefined ? {} : { workdir: cwd }),
+    ...(user === undefined ? {} : { user }),
+    ...(tty === undefined ? {} : { tty: { columns: tty.cols, rows: tty.rows, term: tty.term } }),
+    ...(closed === undefined ? {} : { closed }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+}
+
+function assignment(text: string): [name: string, value: string] {
+  const at = text.indexOf("=");
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Joins a command's streams with its caller's; it does not outlive him. */
+async function converse(child: SandboxProcess, call: ServedCall): Promise<Fields> {
+  call.onSignal = (signal) => child.kill(signal);
+  call.onResize = (columns, rows) => child.resize(columns, rows);
+  call.gone.addEventListener("abort", () => void hangUp(child));
+  if (call.gone.aborted) void hangUp(child);
+  void call.input.pipeTo(child.stdin).catch(() => {}); // it reads no more, or he is gone
+  await Promise.all([carry(child.stdout, call.output), carry(child.stderr, call.errors)]);
+  const { code, signal, timedOut } = await child.exit;
+  return { ...(signal === undefined ? { code } : { signal }), timedOut };
+}
+
+/** What the other end does not read, ends the command like a pipe that nobody reads. */
+async function carry(from: ReadableStream<Uint8Array>, to: WritableStream<Uint8Array>) {
+  await from.pipeTo(to).catch((error) => {
+    // Of a lost guest the exit says more; of a caller that reads no more there is nothing to say.
+    if (!(error instanceof SbxError)) throw error;
+  });
+}
+
+async function hangUp(child: SandboxProcess): Promise<void> {
+  child.kill(SIGHUP);
+  const timer = setTimeout(() => child.kill(SIGKILL), HANG_UP_MS);
+  await child.exit.catch(() => {});
+  clearTimeout(timer);
+}
