@@ -11,6 +11,7 @@ const TABLE: Readonly<Record<string, string>> = {
   "--cidfile": "nothing of a guest is left to be named",
   "--cpu-shares": "give the guest fewer processors: -c 1",
   "--detach": "a guest ends with its command: start it with & or under a service manager",
+  "--detach-keys": "Enter and ~. end a guest; another key for it is --escape-char",
   "--device": "a guest sees no device of this machine",
   "--dns": "name a resolver with --dns-server ADDR",
   "--dns-search": "the guest has the search domains of this machine, unless --dns-server is given",

@@ -8,7 +8,14 @@ import type { Mount, Publication, Secret } from "../mod.ts";
 import type { SecretDetail } from "../policy/text/secret_declaration.ts";
 import { type SecretFlags, secretRows } from "./secret_flags.ts";
 import { givenTls, type TlsFlags, tlsRows } from "./tls_flags.ts";
-import { parseCount, parseDuration, parseMemory, parseMount, parsePublication } from "./values.ts";
+import {
+  parseCount,
+  parseDuration,
+  parseKey,
+  parseMemory,
+  parseMount,
+  parsePublication,
+} from "./values.ts";
 
 /** What was given, parsed; absent fields were not. */
 export interface RunFlags extends TlsFlags, SecretFlags {
@@ -40,6 +47,8 @@ export interface RunFlags extends TlsFlags, SecretFlags {
   readonly memory?: number;
   readonly timeout?: number;
   readonly tty?: boolean;
+  /** A byte of ASCII; null for none. */
+  readonly escapeChar?: number | null;
   readonly quiet?: true;
   readonly log?: string;
 }
@@ -161,6 +170,11 @@ export function declareRunFlags(command: Command): void {
     ],
     ["-t, --tty", "give the command a terminal; done anyway where input and output are one"],
     ["--no-tty", "do not"],
+    [
+      "--escape-char <key>",
+      "at a terminal, Enter, this key (~) and a full stop end the command; ^X for Ctrl-X, or none",
+      (text) => parseKey("--escape-char", text),
+    ],
     ["-i, --interactive", "accepted for habit: input is always passed on"],
     ["--rm", "accepted for habit: nothing of a guest is ever left"],
     ["-q, --quiet", "print nothing but the command's output and errors"],

@@ -80,10 +80,13 @@ export class Signals {
     if (this.#unanswered === undefined) {
       this.#unanswered = now;
       target.answers().then(() => this.#unanswered = undefined, () => {});
-    } else if (now - this.#unanswered > HANGS_MS) {
-      target.kill(constants.signals.SIGKILL);
-      this.#ending.resolve();
-    }
+    } else if (now - this.#unanswered > HANGS_MS) this.end();
+  }
+
+  /** Kills the command; a guest that does not even obey that is ended. */
+  end(): void {
+    this.#process?.kill(constants.signals.SIGKILL);
+    this.#ending.resolve();
   }
 
   release(): void {

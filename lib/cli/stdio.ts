@@ -15,15 +15,13 @@ const STUCK_MS = 2000;
 
 /**
  * Copies `source` to the command's input until its end. When the command closes its input first,
- * `source` is closed as well, so that whoever writes to us learns it the usual way. `see` is shown
- * every chunk as it comes, whether the command takes it or not.
+ * `source` is closed as well, so that whoever writes to us learns it the usual way.
  *
  * @throws what the system said when `source` cannot be read, after closing the command's input
  */
 export async function pumpIn(
   source: ReadStream,
   sink: WritableStream<Uint8Array>,
-  see: (chunk: Uint8Array) => void = () => {},
 ): Promise<void> {
   const writer = sink.getWriter();
   let taken = true;
@@ -33,7 +31,6 @@ export async function pumpIn(
   });
   try {
     for await (const chunk of source) {
-      see(chunk);
       await writer.ready;
       writer.write(chunk).catch(() => {});
     }
@@ -47,7 +44,7 @@ export async function pumpIn(
 /**
  * Copies what the command prints to `sink`. Resolves to false when nobody reads `sink` any more;
  * the command's stream is then cancelled. Once `ending` has resolved, a reader that is stuck counts
- * as nobody: an end that was asked for does not wait for it.
+ * as nobody: an end that was asked for does not wait for it. `see` is shown every chunk.
  *
  * @throws SbxError FILE_UNREADABLE when `sink` fails otherwise
  */
@@ -55,11 +52,13 @@ export async function pumpOut(
   source: ReadableStream<Uint8Array>,
   sink: Writable,
   ending: Promise<unknown> = new Promise(() => {}),
+  see: (chunk: Uint8Array) => void = () => {},
 ): Promise<boolean> {
   const broken = new Promise<Error>((resolve) => sink.once("error", resolve));
   let failure: Error | undefined;
   void broken.then((error) => failure = error);
   for await (const chunk of source) {
+    see(chunk);
     if (!sink.write(chunk)) {
       const drained = new Promise((resolve) => sink.once("drain", resolve));
       if (await isStuck(Promise.race([drained, broken]), ending)) return abandon(sink);

@@ -15,7 +15,7 @@ import { ui } from "./ui.ts";
  */
 export function traceAsked(wanted: string | undefined): void {
   const parts = (wanted ?? "").split(",").map((part) => part.trim()).filter((part) => part !== "");
-  if (parts.length > 0) traceTo((line) => ui.trace(line), parts.flatMap(partsOf));
+  if (parts.length > 0) traceTo((line) => ui.asked(line), parts.flatMap(partsOf));
 }
 
 function partsOf(name: string): readonly TracePart[] {

@@ -79,8 +79,8 @@ class Ui {
     if (!this.#quiet) this.#err(`${this.#paint("dim", "sbx:")} ${escapeMessage(line)}`);
   }
 
-  /** A change of state that somebody asked to see, `--quiet` or not. */
-  trace(line: string): void {
+  /** A line that somebody asked to see, `--quiet` or not. */
+  asked(line: string): void {
     this.#err(`${this.#paint("dim", "sbx:")} ${escapeMessage(line)}`);
   }
 

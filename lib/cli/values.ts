@@ -59,6 +59,24 @@ export function parseCount(option: string, text: string): number {
   return count;
 }
 
+/** Enter, Ctrl-C and Escape begin or end something else already; `.` and `?` come after the key. */
+const TAKEN_KEYS = new Set(["^M", "^J", "^C", "^[", ".", "?"]);
+
+/** One printable character of ASCII, or `^X` for Ctrl-X, as its byte; `none` is null. */
+export function parseKey(option: string, text: string): number | null {
+  if (text === "none") return null;
+  const hint = "write one character like ~, ^] for Ctrl-], or none";
+  if (!/^(?:[!-~]|\^[A-Z[\\\]^_])$/i.test(text)) throw usage(option, text, "not a key", hint);
+  const key = text.toUpperCase();
+  if (TAKEN_KEYS.has(key)) throw usage(option, text, "that key means something else", hint);
+  return text.length === 1 ? text.charCodeAt(0) : key.charCodeAt(1) & 0x1f;
+}
+
+/** As {@link parseKey} reads it. */
+export function formatKey(key: number): string {
+  return key < 0x20 ? `^${String.fromCharCode(key | 0x40)}` : String.fromCharCode(key);
+}
+
 /** `[[BIND:][HOST]:]GUEST[/tcp|udp]`; IPv6 binds in brackets. Without HOST the system chooses a port. */
 export function parsePublication(text: string): Publication {
   const hint = "write it like 8080:80, 80, 0.0.0.0:8080:80, [::1]:8080:80 or 5353:53/udp";

@@ -2,9 +2,11 @@ import { expect, test } from "bun:test";
 import { SbxError } from "../../lib/base/errors.ts";
 import { parseEnvFile } from "../../lib/cli/env_file.ts";
 import {
+  formatKey,
   parseAssignment,
   parseCount,
   parseDuration,
+  parseKey,
   parseMemory,
   parseMount,
   parsePublication,
@@ -22,6 +24,21 @@ test("sizes are MiB, whatever unit they were typed in", () => {
 test("durations add up, and a plain number is seconds", () => {
   const durations = { "30s": 30e3, "5m": 3e5, "1h30m": 54e5, "250ms": 250, "7": 7e3, "1.5s": 1500 };
   for (const [text, ms] of Object.entries(durations)) expect(duration(text)).toBe(ms);
+});
+
+test("keys are a character or a control key, and some are taken", () => {
+  const keys = { "~": 0x7e, "%": 0x25, "^": 0x5e, "^]": 0x1d, "^a": 1, "^P": 16 };
+  for (const [text, key] of Object.entries(keys)) {
+    expect(parseKey("--escape-char", text)).toBe(key);
+    expect(formatKey(key)).toBe(text.toUpperCase());
+  }
+  expect(parseKey("--escape-char", "none")).toBe(null);
+  for (const text of ["", "é", "ab", "^1", "^^^", "\x1d", " "]) {
+    expect(() => parseKey("--escape-char", text)).toThrow("not a key");
+  }
+  for (const text of [".", "?", "^M", "^j", "^C", "^["]) {
+    expect(() => parseKey("--escape-char", text)).toThrow("means something else");
+  }
 });
 
 test("publications name host, guest, protocol and where to listen", () => {
