@@ -55,6 +55,7 @@ export { type KeptIn, SecretStore, type StoredSecret } from "./api/secret_store.
 export { type JournalRecord, readJournal, type ReadJournalOptions } from "./api/journal.ts";
 export { type BuildInfo, licences, versions } from "./api/versions.ts";
 export { doctor, type Finding } from "./api/doctor.ts";
+export type { NoticeTopic } from "./guest/provider.ts";
 export type { Denial } from "./journal/denials.ts";
 export type { NetworkSummary } from "./journal/summary.ts";
 export type { NetworkBuilder } from "./api/network_builder.ts";

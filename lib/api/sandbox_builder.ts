@@ -6,6 +6,7 @@
  */
 import { SbxError } from "../base/errors.ts";
 import { quote } from "../base/escape.ts";
+import type { NoticeTopic } from "../guest/provider.ts";
 import type { Denial } from "../journal/denials.ts";
 import {
   DEFAULT_CPUS,
@@ -160,8 +161,11 @@ export class SandboxBuilder {
     return this.#with({ onDenial: listener });
   }
 
-  /** Called with each line worth telling a person; nothing is printed otherwise. */
-  onNotice(listener: (line: string) => void): SandboxBuilder {
+  /**
+   * Called with each line worth telling a person; nothing is printed otherwise. The topic `emulation` is that
+   * of the line which every start has where no hardware runs the guest; other lines have none.
+   */
+  onNotice(listener: (line: string, topic?: NoticeTopic) => void): SandboxBuilder {
     return this.#with({ onNotice: listener });
   }
 

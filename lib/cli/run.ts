@@ -5,11 +5,13 @@
  */
 import type { Command } from "commander";
 import process from "node:process";
-import { SbxError } from "../mod.ts";
+import { isFirstTelling } from "../api/told_once.ts";
+import { plural } from "../base/plural.ts";
+import { type NetworkSummary, SbxError } from "../mod.ts";
 import { type CommandHost, examples } from "./command.ts";
 import { converse } from "./converse.ts";
 import { OK, RUN_STATUSES, statusOfSignal, TIMED_OUT } from "./exit.ts";
-import { declareRunFlags, type RunFlags, runFlags } from "./run_flags.ts";
+import { declareRunFlags, type DenialLevel, type RunFlags, runFlags } from "./run_flags.ts";
 import { sandboxOf } from "./run_setup.ts";
 import { Signals } from "./signals.ts";
 import { absentHint, type Attempt, unseenHint } from "./unseen.ts";
@@ -41,10 +43,16 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
       hint: "put it after the options: sbx run -- uname -a",
     });
   }
+  const { denials = "all" } = flags;
   if (flags.quiet) ui.quiet();
   const builder = (await sandboxOf(flags, host, program))
-    .onNotice((line) => ui.notice(line))
-    .onDenial((denial) => ui.notice(denial.line));
+    .onNotice((line, topic) => {
+      if (topic === undefined) ui.notice(line);
+      else if (flags.notices && !ui.isQuiet && isFirstTelling(line)) {
+        ui.notice(`${line}; this is said once, and 'sbx doctor' says it again`);
+      }
+    })
+    .onDenial(({ line }) => denials === "all" ? ui.notice(line) : undefined);
   const signals = new Signals();
   try {
     await using sandbox = await builder.create({ signal: signals.early, endsProcess: true });
@@ -62,7 +70,8 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
     const lost = await sandbox.ended;
     if (lost !== undefined) ui.error(lost);
     const summary = sandbox.summary();
-    if (summary !== undefined && summary.flows + summary.denied > 0) ui.notice(summary.line);
+    const last = summary === undefined ? undefined : lastLine(summary, denials);
+    if (last !== undefined) ui.notice(last);
     return status;
   } catch (error) {
     if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
@@ -70,6 +79,13 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   } finally {
     signals.release();
   }
+}
+
+/** What went through and, if wanted, what did not; undefined when there is nothing to tell. */
+function lastLine(summary: NetworkSummary, denials: DenialLevel): string | undefined {
+  const { flows, denied, line } = summary;
+  if (denials !== "none") return flows + denied > 0 ? line : undefined;
+  return flows > 0 ? `${plural(flows, "flow")} opened` : undefined;
 }
 
 function attemptOf(argv: readonly string[], { volume, workdir }: RunFlags): Attempt {

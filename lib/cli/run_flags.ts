@@ -9,6 +9,7 @@ import type { SecretDetail } from "../policy/text/secret_declaration.ts";
 import { type SecretFlags, secretRows } from "./secret_flags.ts";
 import { givenTls, type TlsFlags, tlsRows } from "./tls_flags.ts";
 import {
+  oneOf,
   parseCount,
   parseDuration,
   parseKey,
@@ -50,8 +51,16 @@ export interface RunFlags extends TlsFlags, SecretFlags {
   /** A byte of ASCII; null for none. */
   readonly escapeChar?: number | null;
   readonly quiet?: true;
+  /** False for `--no-notices`. */
+  readonly notices: boolean;
+  readonly denials?: DenialLevel;
   readonly log?: string;
 }
+
+/** What is told of denials: each kind and the summary, the summary alone, or nothing. */
+export type DenialLevel = "all" | "summary" | "none";
+
+const DENIAL_LEVELS: readonly DenialLevel[] = ["all", "summary", "none"];
 
 export interface RuleFlag {
   readonly form: "allow" | "deny" | "rule";
@@ -178,6 +187,12 @@ export function declareRunFlags(command: Command): void {
     ["-i, --interactive", "accepted for habit: input is always passed on"],
     ["--rm", "accepted for habit: nothing of a guest is ever left"],
     ["-q, --quiet", "print nothing but the command's output and errors"],
+    ["--no-notices", "leave out the line about emulation, which is told once on a machine"],
+    [
+      "--denials <what>",
+      "what is told of denials: all (default), summary (the last line) or none",
+      (text) => oneOf("--denials", text, DENIAL_LEVELS),
+    ],
     ["--log <file>", "append what happened on the network, one JSON object a line; - prints it"],
   ];
   const groups = {

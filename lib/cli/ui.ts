@@ -49,6 +49,10 @@ class Ui {
     this.#quiet = true;
   }
 
+  get isQuiet(): boolean {
+    return this.#quiet;
+  }
+
   /** Says whether the terminal is in raw mode from here on. */
   raw(on: boolean): void {
     this.#newline = on ? "\r\n" : "\n";

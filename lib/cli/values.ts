@@ -6,6 +6,7 @@
  */
 import { parseAddress } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
+import { nearest } from "../base/nearest.ts";
 import { escapeText, quote } from "../base/escape.ts";
 import type { Mount, Publication } from "../mod.ts";
 
@@ -50,6 +51,15 @@ export function formatDuration(ms: number): string {
 function positive(option: string, text: string, value: number, hint: string): number {
   if (value > 0) return value;
   throw usage(option, text, "must be more than nothing", hint);
+}
+
+/** One of some words. */
+export function oneOf<T extends string>(option: string, text: string, words: readonly T[]): T {
+  const word = words.find((each) => each === text);
+  if (word !== undefined) return word;
+  const near = nearest(text, words, 2);
+  const hint = near === null ? `write ${words.join(", ")}` : `did you mean ${near}?`;
+  throw usage(option, text, "no such choice", hint);
 }
 
 /** A whole number of at least one. */

@@ -36,10 +36,13 @@ export interface Check {
   run(): Promise<CheckResult>;
 }
 
+/** What a notice is about, for whoever tells some of them and not others: that no hardware runs the guest. */
+export type NoticeTopic = "emulation";
+
 /** Whoever waits for a boot. */
 export interface BootWatcher {
   /** Lines worth telling a person. */
-  notice(line: string): void;
+  notice(line: string, topic?: NoticeTopic): void;
   /** Called with the process to end when the guest must, as soon as there is one. */
   running(pid: number): void;
   /** A guest that is still starting when this settles is given up. */

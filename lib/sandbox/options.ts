@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { NoticeTopic } from "../guest/provider.ts";
 import type { Denial } from "../journal/denials.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import type { SecretSettings } from "../policy/model/secret.ts";
@@ -77,7 +78,7 @@ export interface SandboxOptions {
   readonly inputs: readonly string[];
   readonly onDenial?: (denial: Denial) => void;
   /** Lines worth telling a person: emulation instead of KVM, a policy that shadows itself, … */
-  readonly onNotice?: (line: string) => void;
+  readonly onNotice?: (line: string, topic?: NoticeTopic) => void;
 }
 
 export const DEFAULT_CPUS = 1;

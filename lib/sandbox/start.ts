@@ -11,6 +11,7 @@ import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { plural } from "../base/plural.ts";
 import type { Guest } from "../guest/guest.ts";
+import type { NoticeTopic } from "../guest/provider.ts";
 import { hostRoot } from "../guest/root/host_root.ts";
 import { mountedFiles } from "../guest/root/mounted_files.ts";
 import { buildInfo } from "../host/build_info.ts";
@@ -88,7 +89,7 @@ async function compose(
   await guard(mounts, options);
   await refuseUselessSecrets(options.network);
   for (const line of policyNotices(options.network)) options.onNotice?.(line);
-  const notice = (line: string) => options.onNotice?.(line);
+  const notice = (line: string, topic?: NoticeTopic) => options.onNotice?.(line, topic);
   const writable = mounts.filter(({ readOnly }) => !readOnly).map(({ host }) => host);
   const provider = guestProvider(notice, writable);
   const probing = provider.probe();

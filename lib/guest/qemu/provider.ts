@@ -54,7 +54,7 @@ export class QemuProvider implements GuestProvider {
     const machine = await this.#machine();
     const { accelerator, reason } = machine.found;
     if (accelerator === "tcg") {
-      watcher.notice(`the guest is emulated, which is slower: ${reason}`);
+      watcher.notice(`the guest is emulated, which is slower: ${reason}`, "emulation");
     }
     const by = await this.#transport(plan, machine);
     const qemu = this.#host.spawn(
