@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { escapeJson, escapeMessage, escapeText } from "../base/escape.ts";
+import { escapeMessage, escapeText } from "../base/escape.ts";
 import type { KeptAuthority } from "../mod.ts";
+import { jsonText } from "./json.ts";
 import { table } from "./table.ts";
 
 export function factsText(authority: KeptAuthority): string {
@@ -19,8 +20,7 @@ export function factsText(authority: KeptAuthority): string {
 export function factsJson(
   { subject, fingerprint, notBefore, notAfter, path }: KeptAuthority,
 ): string {
-  return escapeJson(JSON.stringify({ subject, fingerprint, notBefore, notAfter, path }, null, 2)) +
-    "\n";
+  return jsonText({ subject, fingerprint, notBefore, notAfter, path });
 }
 
 function date(at: Date): string {

@@ -4,11 +4,12 @@
  * @module
  */
 import type { Command } from "commander";
-import { escapeJson, escapeMessage } from "../base/escape.ts";
+import { escapeMessage } from "../base/escape.ts";
 import { doctor, type Finding, versions } from "../mod.ts";
 import { examples } from "./command.ts";
 import { reportLines } from "./doctor_report.ts";
 import { NO, OK } from "./exit.ts";
+import { jsonText } from "./json.ts";
 import { table } from "./table.ts";
 import { ui } from "./ui.ts";
 
@@ -27,7 +28,7 @@ export async function run(command: Command): Promise<number> {
   if (report) {
     for (const line of reportLines(findings, versions())) ui.out(`${line}\n`);
   } else if (json) {
-    ui.out(escapeJson(JSON.stringify({ findings }, null, 2)) + "\n");
+    ui.out(jsonText({ findings }));
   } else {
     ui.out(table(findings.map(row)));
     for (const { name, fix } of findings) {

@@ -5,20 +5,23 @@
  */
 import type { Command } from "commander";
 import { snapshotHere } from "../api/snapshot.ts";
+import { type Complaint, inSentence } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { plural } from "../base/plural.ts";
-import { NetworkPolicy } from "../mod.ts";
-import { secretFaults } from "../judge/secret_faults.ts";
-import { warnings } from "../policy/decide/warnings.ts";
+import { NetworkPolicy, type PolicyFile, SbxError } from "../mod.ts";
+import { type SecretFault, secretFaults } from "../judge/secret_faults.ts";
+import { type Warning, warnings } from "../policy/decide/warnings.ts";
 import { examples } from "./command.ts";
-import { NO, OK } from "./exit.ts";
+import { NO, OK, statusOf } from "./exit.ts";
+import { jsonText } from "./json.ts";
 import { resolvePolicyFile } from "./policy_argument.ts";
 import { ui } from "./ui.ts";
 
 export function declare(command: Command): void {
   command
     .argument("<policy>", "public-only, allow-all, none, or a policy file")
-    .option("--strict", "status 1 when there are warnings");
+    .option("--strict", "status 1 when there are warnings")
+    .option("--json", "print one JSON object instead of lines, for a policy with errors as well");
   examples(command, [
     ["sbx policy check lan.yaml", "errors with line and column; warnings about shadowed rules"],
     ["sbx policy check --strict lan.yaml", "the same as a gate in continuous integration"],
@@ -27,22 +30,72 @@ export function declare(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const argument = command.args[0] ?? "";
-  const file = await resolvePolicyFile(argument);
+  const { strict, json } = command.opts<{ strict?: true; json?: true }>();
+  try {
+    const checked = await check(await resolvePolicyFile(argument));
+    if (json) ui.out(jsonText({ policy: argument, valid: true, ...checked }));
+    else for (const line of linesOf(argument, checked)) ui.line(line);
+    return strict && checked.warnings.length > 0 ? NO : OK;
+  } catch (error) {
+    if (!json || !(error instanceof SbxError) || !IN_POLICY.has(error.code)) throw error;
+    const errors = [error, ...error.others].map(complaintOf);
+    ui.out(jsonText({ policy: argument, valid: false, errors }));
+    return statusOf(error);
+  }
+}
+
+/** Faults of the policy itself; whoever names a file that there is not has no answer coming. */
+const IN_POLICY: ReadonlySet<string> = new Set(["POLICY_INVALID", "SECRET_INVALID"]);
+
+interface Checked {
+  readonly rules: number;
+  readonly blockedNames: number;
+  readonly secrets: number;
+  readonly expectations: number;
+  readonly warnings: readonly Found[];
+}
+
+/** A warning of the policy's, or a secret that would never get to a host. */
+type Found = Warning | {
+  readonly code: "secret-unreachable";
+  readonly secret: string;
+  readonly host: string;
+  readonly message: string;
+};
+
+async function check(file: PolicyFile): Promise<Checked> {
   const { secrets } = file.secrets;
   const blocked = await NetworkPolicy.blockedNames(file);
   const faults = secrets.length === 0 ? [] : secretFaults(file, await snapshotHere(file));
-  const found = [
-    ...warnings(file.policy).map(({ message }) => message),
-    ...faults.map(({ name, host, state }) => `secret ${name} cannot be given to ${host}: ${state}`),
-  ];
-  for (const message of found) ui.line(`warning: ${message}`);
+  return {
+    rules: file.policy.rules.length,
+    blockedNames: blocked.size,
+    secrets: secrets.length,
+    expectations: file.expect.length,
+    warnings: [...warnings(file.policy), ...faults.map(unreachable)],
+  };
+}
+
+function unreachable({ name, host, state }: SecretFault): Found {
+  const message = `secret ${name} cannot be given to ${host}: ${state}`;
+  return { code: "secret-unreachable", secret: name, host, message };
+}
+
+function linesOf(argument: string, checked: Checked): string[] {
+  const { rules, blockedNames, secrets, expectations, warnings } = checked;
   const parts = [
-    plural(file.policy.rules.length, "rule"),
-    ...(blocked.size > 0 ? [plural(blocked.size, "blocked name")] : []),
-    ...(secrets.length > 0 ? [plural(secrets.length, "secret")] : []),
-    ...(file.expect.length > 0 ? [plural(file.expect.length, "expectation")] : []),
-    plural(found.length, "warning"),
+    plural(rules, "rule"),
+    ...(blockedNames > 0 ? [plural(blockedNames, "blocked name")] : []),
+    ...(secrets > 0 ? [plural(secrets, "secret")] : []),
+    ...(expectations > 0 ? [plural(expectations, "expectation")] : []),
+    plural(warnings.length, "warning"),
   ];
-  ui.line(`${escapeText(argument)} is valid: ${parts.join(", ")}`);
-  return command.opts<{ strict?: true }>().strict && found.length > 0 ? NO : OK;
+  return [
+    ...warnings.map(({ message }) => `warning: ${message}`),
+    `${escapeText(argument)} is valid: ${parts.join(", ")}`,
+  ];
+}
+
+function complaintOf({ message, hint }: Complaint | SbxError): Complaint {
+  return { message: inSentence({ message }), ...(hint === undefined ? {} : { hint }) };
 }

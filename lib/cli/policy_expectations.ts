@@ -9,10 +9,12 @@ import { testLines } from "../judge/expectations.ts";
 import { NetworkPolicy } from "../mod.ts";
 import { examples } from "./command.ts";
 import { NO, NOTHING_CHECKED, OK } from "./exit.ts";
+import { jsonText } from "./json.ts";
 import { ui } from "./ui.ts";
 
 export function declare(command: Command): void {
-  command.argument("<file>", "a policy file with `expect`");
+  command.argument("<file>", "a policy file with `expect`")
+    .option("--json", "print one JSON object instead of lines");
   examples(command, [[
     "sbx policy test lan.yaml",
     "a line for each expectation; status 1 when one fails, 5 when there are none",
@@ -23,6 +25,10 @@ export async function run(command: Command): Promise<number> {
   const [path = ""] = command.args;
   const file = await NetworkPolicy.fromFile(path);
   const rows = await NetworkPolicy.test(file);
+  const failed = rows.filter(({ passed }) => !passed).length;
+  const passed = rows.length - failed;
+  const { json } = command.opts<{ json?: true }>();
+  if (json) ui.out(jsonText({ policy: path, passed, failed, expectations: rows }));
   if (rows.length === 0) {
     ui.error({
       message: `nothing was checked: ${escapeText(path)} has no expectations`,
@@ -30,8 +36,9 @@ export async function run(command: Command): Promise<number> {
     });
     return NOTHING_CHECKED;
   }
-  const failed = rows.filter(({ passed }) => !passed).length;
-  for (const line of testLines(rows)) ui.line(line);
-  ui.out(`${rows.length - failed} passed, ${failed} failed\n`);
+  if (!json) {
+    for (const line of testLines(rows)) ui.line(line);
+    ui.out(`${passed} passed, ${failed} failed\n`);
+  }
   return failed > 0 ? NO : OK;
 }

@@ -19,7 +19,10 @@ import type { PolicyFile } from "../policy/model/settings.ts";
 import { type FlowTarget, parseFlow } from "../policy/text/flow_text.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
-import { flowLines, outcomeLine, resolutionLines } from "./flow_lines.ts";
+import { type Explained, explainedFlow, explainedName } from "./explained.ts";
+import { explainedLines } from "./explained_lines.ts";
+import { explainedValue } from "./explained_value.ts";
+import { jsonText } from "./json.ts";
 import { resolvePolicyFile } from "./policy_argument.ts";
 import { ui } from "./ui.ts";
 import { usage } from "./values.ts";
@@ -29,6 +32,7 @@ interface Flags {
   /** False for `--no-sni`. */
   readonly sni?: string | false;
   readonly inbound?: true;
+  readonly json?: true;
 }
 
 export function declare(command: Command): void {
@@ -48,7 +52,8 @@ export function declare(command: Command): void {
     )
     .option("--sni <name>", "the name that the flow states (TLS SNI, HTTP Host)")
     .addOption(new Option("--no-sni", "the flow states no name"))
-    .option("--inbound", "the address is a peer that connects to this port of the guest");
+    .option("--inbound", "the address is a peer that connects to this port of the guest")
+    .option("--json", "print one JSON object instead of lines");
   examples(command, [
     ["sbx policy explain public-only tcp://10.0.0.5:5432", "the walk through the rules"],
     [
@@ -65,6 +70,7 @@ export function declare(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const [subject = "", flowText] = command.args;
+  const flags = command.opts<Flags>();
   if (flowText === undefined) {
     if (!Object.hasOwn(REASONS, subject)) {
       throw new SbxError(
@@ -76,12 +82,15 @@ export async function run(command: Command): Promise<number> {
         },
       );
     }
-    ui.out(`${REASONS[subject as ReasonId].explanation}\n`);
+    const { explanation } = REASONS[subject as ReasonId];
+    ui.out(flags.json ? jsonText({ reason: subject, explanation }) : `${explanation}\n`);
     return OK;
   }
   const file = await resolvePolicyFile(subject);
   const flow = readFlow(flowText);
-  for (const line of await explanation(file, flow, command.opts<Flags>())) ui.line(line);
+  const explained = await explainAll(file, flow, flags);
+  if (flags.json) ui.out(jsonText({ policy: subject, ...explainedValue(explained) }));
+  else for (const line of explained.flatMap(explainedLines)) ui.line(line);
   return OK;
 }
 
@@ -99,7 +108,11 @@ function readFlow(text: string): FlowTarget {
   }
 }
 
-async function explanation(file: PolicyFile, flow: FlowTarget, flags: Flags): Promise<string[]> {
+async function explainAll(
+  file: PolicyFile,
+  flow: FlowTarget,
+  flags: Flags,
+): Promise<readonly Explained[]> {
   const { host, protocol, port } = flow;
   const direction = flags.inbound ? "inbound" : "outbound";
   if (host.kind === "name" && flags.inbound) {
@@ -116,20 +129,21 @@ async function explanation(file: PolicyFile, flow: FlowTarget, flags: Flags): Pr
     ...(port === undefined ? {} : { port }),
     ...stated,
   });
-  if (host.kind === "address") return flowLines(given, at(host.address), file.secrets);
-  const lines = resolutionLines(fresh, host.name);
+  if (host.kind === "address") return [explainedFlow(given, at(host.address), file.secrets)];
+  const explained: Explained[] = [explainedName(fresh, host.name)];
   for (const text of await answersFor(fresh, host.name, flags)) {
     const resolution = simulateName(fresh, host.name, [text]);
     if (resolution.kind === "answered") {
       const snapshot = withPins(given, resolution.pins);
-      lines.push(
-        ...resolution.pins.flatMap(({ address }) => flowLines(snapshot, at(address), file.secrets)),
-      );
+      for (const { address } of resolution.pins) {
+        explained.push(explainedFlow(snapshot, at(address), file.secrets));
+      }
     } else if (resolution.outcome.stage === "answer") {
-      lines.push(`answer ${text}`, outcomeLine(fresh, resolution.outcome));
+      const { policy } = fresh.compiled;
+      explained.push({ kind: "answer", policy, address: text, outcome: resolution.outcome });
     }
   }
-  return lines;
+  return explained;
 }
 
 /** What the name resolves to: as was said, or else as this machine finds it. None where nobody is asked. */

@@ -4,9 +4,10 @@
  * @module
  */
 import type { Command } from "commander";
-import { escapeJson, isShowable } from "../base/escape.ts";
+import { isShowable } from "../base/escape.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
+import { jsonText } from "./json.ts";
 import { resolvePolicyFile } from "./policy_argument.ts";
 import { policyValue } from "../policy/file/spell_file.ts";
 import { ui } from "./ui.ts";
@@ -29,7 +30,7 @@ export async function run(command: Command): Promise<number> {
   const text = json ? null : await yaml(value);
   // JSON is YAML, too, and has a spelling for what a terminal must not see.
   ui.out(
-    text !== null && isShowable(text) ? text : escapeJson(JSON.stringify(value, null, 2)) + "\n",
+    text !== null && isShowable(text) ? text : jsonText(value),
   );
   return OK;
 }

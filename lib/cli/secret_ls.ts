@@ -4,11 +4,12 @@
  * @module
  */
 import type { Command } from "commander";
-import { escapeJson, escapeMessage } from "../base/escape.ts";
+import { escapeMessage } from "../base/escape.ts";
 import { SecretStore, type StoredSecret } from "../mod.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
 import { table } from "./table.ts";
+import { jsonText } from "./json.ts";
 import { ui } from "./ui.ts";
 
 export function declare(command: Command): void {
@@ -25,7 +26,7 @@ export async function run(command: Command): Promise<number> {
   const { json, quiet } = command.opts<{ json?: true; quiet?: true }>();
   if (quiet) ui.quiet();
   const secrets = await SecretStore.list();
-  if (json) ui.out(`${escapeJson(JSON.stringify(secrets.map(valueOf), null, 2))}\n`);
+  if (json) ui.out(jsonText(secrets.map(valueOf)));
   else if (quiet) { for (const { name } of secrets) ui.line(name); }
   else if (secrets.length > 0) ui.out(table([["name", "kept in", "since"], ...secrets.map(rowOf)]));
   else ui.notice("no secret is kept: keep one with 'sbx secret set NAME'");
