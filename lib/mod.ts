@@ -45,13 +45,19 @@ export {
 } from "./policy/model/secret.ts";
 export type { BlockList, DnsSettings, Limits, PolicyFile } from "./policy/model/settings.ts";
 export type { AuthorityFiles, TlsSettings } from "./policy/model/tls_settings.ts";
-export type { SandboxBuilder } from "./api/sandbox_builder.ts";
+export type { JournalOptions, MountOptions, SandboxBuilder } from "./api/sandbox_builder.ts";
 export {
   type AuthorityOptions,
   CertificateAuthority,
+  type InitOptions,
   type KeptAuthority,
 } from "./api/certificate_authority.ts";
-export { type KeptIn, SecretStore, type StoredSecret } from "./api/secret_store.ts";
+export {
+  type KeptIn,
+  SecretStore,
+  type SetSecretOptions,
+  type StoredSecret,
+} from "./api/secret_store.ts";
 export { type JournalRecord, readJournal, type ReadJournalOptions } from "./api/journal.ts";
 export { type BuildInfo, licences, versions } from "./api/versions.ts";
 export { doctor, type Finding } from "./api/doctor.ts";
@@ -71,6 +77,7 @@ export type { AwsOptions, SecretBuilder } from "./api/secret_builder.ts";
 export type { TlsBuilder } from "./api/tls_builder.ts";
 export type { ProgramValue, ProgramValues, SecretReading } from "./secret/program_values.ts";
 export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
+export type { SignalName } from "./sandbox/signal.ts";
 export { Sandbox } from "./api/sandbox.ts";
-export type { ExecOptions } from "./sandbox/sandbox.ts";
+export type { ExecOptions, TerminalOptions } from "./sandbox/exec_options.ts";
 export type { StartOptions } from "./sandbox/start.ts";

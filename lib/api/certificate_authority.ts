@@ -6,6 +6,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import { SbxError } from "../base/errors.ts";
+import { flag, optionsOf } from "../base/misuse.ts";
 import { dataDir } from "../host/paths.ts";
 import { quote } from "../policy/text/fault.ts";
 import type { Authority } from "../tls/authority/authority.ts";
@@ -32,6 +33,12 @@ export interface KeptAuthority {
 
 export type { AuthorityOptions };
 
+/** What a new authority is to be, and whether it may take the place of one. */
+export interface InitOptions extends AuthorityOptions {
+  /** Replaces the one that is kept; false when absent. */
+  readonly force?: boolean;
+}
+
 /** Longer than any client minds in a root, and short enough to be a mistake's end. */
 const MAX_DAYS = 3650;
 
@@ -56,15 +63,17 @@ export const CertificateAuthority = Object.freeze({
    * @throws SbxError CA_EXISTS, FILE_UNREADABLE, USAGE
    */
   async init(
-    options: AuthorityOptions & { readonly force?: boolean } = {},
+    options: InitOptions = {},
   ): Promise<KeptAuthority> {
+    optionsOf("init(…)", options, { name: true, days: true, force: true });
+    const force = flag("init(…)", options.force ?? false);
     const wanted = checked(options);
     const [{ makeAuthority }, { keepAuthority }] = await Promise.all([
       import("../tls/authority/authority.ts"),
       store(),
     ]);
     const fresh = await makeAuthority(wanted);
-    await keepAuthority(this.path(), fresh, options.force ?? false);
+    await keepAuthority(this.path(), fresh, force);
     return described(this.path(), fresh.authority);
   },
 
@@ -75,6 +84,7 @@ export const CertificateAuthority = Object.freeze({
    * @throws SbxError CA_MISSING, FILE_UNREADABLE, USAGE
    */
   async rotate(options: AuthorityOptions = {}): Promise<KeptAuthority> {
+    optionsOf("rotate(…)", options, { name: true, days: true });
     const { keptAuthority } = await store();
     const before = await keptAuthority(this.path()).catch((error) => {
       // One that cannot be used is what rotating is for.

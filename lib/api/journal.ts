@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { optionsOf } from "../base/misuse.ts";
 import { type JournalRecord, parseLine } from "../journal/format.ts";
 import { LineCutter } from "../journal/line_cutter.ts";
 
@@ -17,12 +18,13 @@ export interface ReadJournalOptions {
  * The lines of the journal that `SandboxBuilder.journal` or `sbx run --log` wrote, in order; null for
  * each that is no line of a journal. However large the file is, memory holds a few lines of it.
  *
- * @throws SbxError FILE_UNREADABLE
+ * @throws SbxError FILE_UNREADABLE, USAGE
  */
 export async function* readJournal(
   path: string,
-  { follow = false }: ReadJournalOptions = {},
+  options: ReadJournalOptions = {},
 ): AsyncGenerator<JournalRecord | null, void> {
+  const { follow = false } = optionsOf("readJournal(…)", options, { follow: true });
   const { fileBytes } = await import("../host/follow.ts");
   const cutter = new LineCutter();
   for await (const bytes of fileBytes(path, { follow })) yield* records(cutter.push(bytes));

@@ -6,9 +6,11 @@
  */
 import { parseAddress } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
+import { callable, flag, kindOf, misuse, optionsOf, text } from "../base/misuse.ts";
 import { canonicalName, canonicalSuffix } from "../base/name.ts";
 import type { DenyWith, Policy, Rule } from "../policy/model/policy.ts";
-import { publicOnly } from "../policy/model/presets.ts";
+import { PRESET_NAMES, publicOnly } from "../policy/model/presets.ts";
+import { requirePolicy, requireRule } from "../policy/model/require_rule.ts";
 import { type Secret, VIOLATION_ACTIONS, type ViolationAction } from "../policy/model/secret.ts";
 import {
   type BlockList,
@@ -23,7 +25,7 @@ import { parseRule, parseShortRule } from "../policy/text/grammar.ts";
 import { gatherSecrets, parseSecret } from "../policy/text/secret_declaration.ts";
 import type { NetworkOptions, Publication } from "../sandbox/options.ts";
 import { ProgramValues } from "../secret/program_values.ts";
-import { argument, misuse } from "./misuse.ts";
+import { argument } from "./argument.ts";
 import { SecretBuilder } from "./secret_builder.ts";
 import { TlsBuilder } from "./tls_builder.ts";
 
@@ -57,7 +59,7 @@ export class NetworkBuilder {
 
   /** The policy that decides; `public-only` when not called. A policy file brings its other settings. */
   policy(policy: Policy | PolicyFile): NetworkBuilder {
-    return this.#with({ base: "policy" in policy ? policy : plainPolicyFile(policy) });
+    return this.#with({ base: policyFileOf(policy) });
   }
 
   /**
@@ -65,7 +67,7 @@ export class NetworkBuilder {
    * those of the policy, and the first match wins.
    */
   rule(rule: Rule | string): NetworkBuilder {
-    const value = typeof rule === "string" ? parseRule(rule) : rule;
+    const value = typeof rule === "string" ? parseRule(rule) : requireRule("rule(…)", rule);
     return this.#with({ rules: [...this.#calls.rules, value] });
   }
 
@@ -101,7 +103,10 @@ export class NetworkBuilder {
    * read when the sandbox starts.
    */
   blockList(path: string, as: BlockList["as"] = "name"): NetworkBuilder {
-    const list = { path, as: oneOf("blockList", as, ["name", "suffix"]) };
+    const list = {
+      path: text("blockList(…)", path),
+      as: oneOf("blockList", as, ["name", "suffix"]),
+    };
     return this.#with({ blockLists: [...this.#calls.blockLists, list] });
   }
 
@@ -117,7 +122,8 @@ export class NetworkBuilder {
 
   /** Refuses answers that point a public name into private addresses; on when not called. */
   dnsRebindProtection(on: boolean): NetworkBuilder {
-    return this.#with({ dns: { ...this.#calls.dns, rebindProtection: on } });
+    const rebindProtection = flag("dnsRebindProtection(…)", on);
+    return this.#with({ dns: { ...this.#calls.dns, rebindProtection } });
   }
 
   /** Resolvers as `ADDRESS` or `ADDRESS:PORT`, tried in order; the host's own when not called. */
@@ -132,7 +138,7 @@ export class NetworkBuilder {
 
   /** Refuses the known public DNS-over-HTTPS services, by name and by address. */
   blockDoh(on = true): NetworkBuilder {
-    return this.#with({ dns: { ...this.#calls.dns, blockDoh: on } });
+    return this.#with({ dns: { ...this.#calls.dns, blockDoh: flag("blockDoh(…)", on) } });
   }
 
   /**
@@ -152,12 +158,16 @@ export class NetworkBuilder {
    * `tls((t) => t.bypass("*.example.com"))`. Later calls build on earlier ones.
    */
   tls(configure: (tls: TlsBuilder) => TlsBuilder): NetworkBuilder {
-    return this.#with({ tls: configure(this.#calls.tls ?? new TlsBuilder()) });
+    const tls = callable("tls(…)", configure)(this.#calls.tls ?? new TlsBuilder());
+    if (tls instanceof TlsBuilder) return this.#with({ tls });
+    throw misuse("tls(…)", "the function gives no builder back", {
+      hint: "return what the last call gave: tls((t) => t.opaque())",
+    });
   }
 
   /** The guest, and sbx for it, trust what this machine trusts, beside the public authorities. */
   trustHostCas(on = true): NetworkBuilder {
-    return this.#with({ trustHostCas: on });
+    return this.#with({ trustHostCas: flag("trustHostCas(…)", on) });
   }
 
   /**
@@ -174,9 +184,18 @@ export class NetworkBuilder {
     configure?: (secret: SecretBuilder) => SecretBuilder,
   ): NetworkBuilder {
     const { secrets, secretValues = new ProgramValues() } = this.#calls;
-    if (typeof declared !== "string") return this.#with({ secrets: [...secrets, declared] });
+    if (typeof declared === "object" && declared !== null) {
+      return this.#with({ secrets: [...secrets, declared] });
+    }
+    text("secret(…)", declared);
     if (configure === undefined) return this.secret(parseSecret(declared));
-    const { secret, value } = configure(new SecretBuilder()).build(declared);
+    const builder = callable("secret(…)", configure)(new SecretBuilder());
+    if (!(builder instanceof SecretBuilder)) {
+      throw misuse("secret(…)", "the function gives no builder back", {
+        hint: 'return what the last call gave: secret("KEY", (s) => s.hosts("api.example.com"))',
+      });
+    }
+    const { secret, value } = builder.build(declared);
     return this.#with({
       secrets: [...secrets, secret],
       ...(value === undefined ? {} : { secretValues: secretValues.with(secret.name, value) }),
@@ -191,7 +210,12 @@ export class NetworkBuilder {
 
   /** Leads a port of this machine to one of the guest. */
   publish(publication: Publication): NetworkBuilder {
-    const { hostPort, guestPort, bind } = publication;
+    const { hostPort, guestPort, bind } = optionsOf("publish(…)", publication, {
+      bind: true,
+      hostPort: true,
+      guestPort: true,
+      protocol: true,
+    });
     const shown = `publish(${hostPort} to ${guestPort})`;
     if (!isPort(hostPort) || !isPort(guestPort) || guestPort === 0) {
       throw misuse(shown, "ports are 1 to 65535, and 0 on the host lets the system choose");
@@ -264,6 +288,19 @@ const EMPTY: Calls = {
   publish: [],
   secrets: [],
 };
+
+function policyFileOf(policy: Policy | PolicyFile): PolicyFile {
+  if (typeof policy === "object" && policy !== null) {
+    if ("policy" in policy) return policy;
+    if ("rules" in policy) return plainPolicyFile(requirePolicy("policy(…)", policy));
+  }
+  const known = typeof policy === "string" && PRESET_NAMES.find((name) => name === policy);
+  throw misuse("policy(…)", `${kindOf(policy)} is no policy`, {
+    hint: known
+      ? `write policy(NetworkPolicy.preset(${quote(known)}))`
+      : "give what NetworkPolicy.publicOnly() or await NetworkPolicy.fromFile(…) gives",
+  });
+}
 
 function canonical(call: string, text: string, read: (text: string) => string | null): string {
   const name = read(text);

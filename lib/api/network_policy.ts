@@ -3,10 +3,13 @@
  *
  * @module
  */
+import { quote } from "../base/escape.ts";
+import { kindOf, misuse, optionsOf } from "../base/misuse.ts";
 import type { TestRow } from "../judge/expectations.ts";
 import type { NameSet } from "../policy/model/name_set.ts";
 import type { Action, DenyWith, Policy, Rule } from "../policy/model/policy.ts";
 import { allowAll, none, PRESET_NAMES, presetNamed, publicOnly } from "../policy/model/presets.ts";
+import { requirePolicy } from "../policy/model/require_rule.ts";
 import type { PolicyFile } from "../policy/model/settings.ts";
 
 /** A policy written in code. Absent defaults deny. */
@@ -29,19 +32,43 @@ export const NetworkPolicy = Object.freeze({
   /** The names that {@link NetworkPolicy.preset} takes. */
   presetNames: PRESET_NAMES,
 
-  /** A preset by its name; null when there is none of that name. */
-  preset: presetNamed,
+  /**
+   * A preset by its name, for a name that somebody else chose.
+   *
+   * @throws SbxError USAGE when there is none of that name
+   */
+  preset(name: string): Policy {
+    const preset = presetNamed(name);
+    if (preset !== null) return preset;
+    const shown = typeof name === "string" ? quote(name) : "…";
+    throw misuse(`NetworkPolicy.preset(${shown})`, "there is no preset of that name", {
+      hint: `the presets are ${PRESET_NAMES.join(", ")}`,
+    });
+  },
 
-  custom({ rules = [], defaults = "deny", denyWith = "drop" }: CustomPolicy): Policy {
+  /**
+   * A policy of your own rules. What none of them matches is denied, unless `defaults` says otherwise.
+   *
+   * @throws SbxError USAGE, POLICY_INVALID
+   */
+  custom(options: CustomPolicy): Policy {
+    const call = "NetworkPolicy.custom(…)";
+    const { rules = [], defaults = "deny", denyWith = "drop" } = optionsOf(call, options, {
+      rules: true,
+      defaults: true,
+      denyWith: true,
+    });
     const { outbound = "deny", inbound = "deny" } = typeof defaults === "string"
       ? { outbound: defaults, inbound: defaults }
-      : defaults;
-    return Object.freeze({
+      : optionsOf(call, defaults, { outbound: true, inbound: true });
+    if (!Array.isArray(rules)) throw misuse(call, `${kindOf(rules)} is no list of rules`);
+    const policy: Policy = Object.freeze({
       network: true,
       rules: Object.freeze([...rules]),
       defaults: Object.freeze({ outbound, inbound }),
       denyWith,
     });
+    return requirePolicy(call, policy);
   },
 
   /**

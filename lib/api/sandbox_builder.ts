@@ -6,8 +6,10 @@
  */
 import { SbxError } from "../base/errors.ts";
 import { quote } from "../base/escape.ts";
+import { callable, flag, misuse, optionsOf, text } from "../base/misuse.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 import type { Denial } from "../journal/denials.ts";
+import { requireTimeLimit, requireVariable } from "../sandbox/exec_options.ts";
 import {
   DEFAULT_CPUS,
   DEFAULT_MEMORY_MIB,
@@ -20,9 +22,20 @@ import type { StartOptions } from "../sandbox/start.ts";
 import { requireUser } from "../sandbox/user.ts";
 import type { Secret } from "../policy/model/secret.ts";
 import { sourceVariablesOf, variablesOf } from "../policy/model/aws_pair.ts";
-import { misuse } from "./misuse.ts";
 import { NetworkBuilder } from "./network_builder.ts";
 import type { SecretBuilder } from "./secret_builder.ts";
+
+/** How a mount is shown. */
+export interface MountOptions {
+  /** The guest cannot write there; false when absent. */
+  readonly readOnly?: boolean;
+}
+
+/** What a journal says beside what happened. */
+export interface JournalOptions {
+  /** The program that the sandbox is for, as the first line names it. Absent: none is named. */
+  readonly command?: string;
+}
 
 type Calls = Omit<SandboxOptions, "network"> & { readonly network: NetworkBuilder };
 
@@ -35,7 +48,7 @@ export class SandboxBuilder {
 
   /** The guest's host name: letters, digits and hyphens, 63 at most. */
   name(name: string): SandboxBuilder {
-    if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(name)) {
+    if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(text("name(…)", name))) {
       throw misuse(`name(${quote(name)})`, "not a host name of one label");
     }
     return this.#with({ name });
@@ -43,7 +56,7 @@ export class SandboxBuilder {
 
   /** A host name apart from the name, with several labels if wanted; 64 characters at most. */
   hostname(hostname: string): SandboxBuilder {
-    const labels = hostname.split(".");
+    const labels = text("hostname(…)", hostname).split(".");
     const isName = labels.every((label) => /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(label));
     if (!isName || hostname.length > 64) {
       throw misuse(`hostname(${quote(hostname)})`, "not a host name of up to 64 characters");
@@ -80,29 +93,27 @@ export class SandboxBuilder {
   mount(
     host: string,
     guest: string,
-    options: { readonly readOnly?: boolean } = {},
+    options: MountOptions = {},
   ): SandboxBuilder {
+    for (const path of [host, guest]) text("mount(…)", path);
     const call = `mount(${quote(host)}, ${quote(guest)})`;
+    const { readOnly = false } = optionsOf(call, options, { readOnly: true });
+    flag(call, readOnly);
     if (host === "") throw misuse(call, "the directory of the host is empty");
     if (!guest.startsWith("/")) throw misuse(call, "the path in the guest is not absolute");
-    const mount: Mount = { host, guest, readOnly: options.readOnly ?? false };
+    const mount: Mount = { host, guest, readOnly };
     return this.#with({ mounts: [...this.#calls.mounts, mount] });
   }
 
   /** An environment variable for every command. */
   env(key: string, value: string): SandboxBuilder {
-    if (key === "" || /[=\0]/.test(key) || value.includes("\0")) {
-      throw misuse(
-        `env(${quote(key)})`,
-        "not a name and value that an environment can hold",
-      );
-    }
+    requireVariable(`env(${quote(text("env(…)", key))})`, key, value);
     return this.#with({ env: { ...this.#calls.env, [key]: value } });
   }
 
   /** Where commands start; the guest's home directory when not called. */
   workdir(path: string): SandboxBuilder {
-    if (!path.startsWith("/")) {
+    if (!text("workdir(…)", path).startsWith("/")) {
       const hint =
         "it is a directory of the guest: mount this one with -v .:/work and start there with -w /work";
       throw misuse(`workdir(${quote(path)})`, "not absolute", { hint });
@@ -112,13 +123,17 @@ export class SandboxBuilder {
 
   /** Time limit of each command in milliseconds; none when not called. */
   timeout(ms: number): SandboxBuilder {
-    if (!(ms > 0)) throw misuse(`timeout(${ms})`, "must be more than nothing");
+    requireTimeLimit(`timeout(${ms})`, ms);
     return this.#with({ timeoutMs: ms });
   }
 
   /** The network: `network((n) => n.policy(NetworkPolicy.none()))`. Later calls build on earlier ones. */
   network(configure: (network: NetworkBuilder) => NetworkBuilder): SandboxBuilder {
-    return this.#with({ network: configure(this.#calls.network) });
+    const network = callable("network(…)", configure)(this.#calls.network);
+    if (network instanceof NetworkBuilder) return this.#with({ network });
+    throw misuse("network(…)", "the function gives no builder back", {
+      hint: "return what the last call gave: network((n) => n.blockDoh())",
+    });
   }
 
   /**
@@ -143,8 +158,12 @@ export class SandboxBuilder {
    * Writes what happened on the network to this file: one JSON object a line, appended. `command` is the
    * program that the sandbox is for, to be named in the first line.
    */
-  journal(path: string, { command }: { readonly command?: string } = {}): SandboxBuilder {
-    return this.#with({ journal: path, ...(command === undefined ? {} : { command }) });
+  journal(path: string, options: JournalOptions = {}): SandboxBuilder {
+    const { command } = optionsOf("journal(…)", options, { command: true });
+    return this.#with({
+      journal: text("journal(…)", path),
+      ...(command === undefined ? {} : { command: text("journal(…)", command) }),
+    });
   }
 
   /**
@@ -153,12 +172,13 @@ export class SandboxBuilder {
    * certificates that the network names are known without this.
    */
   inputs(...paths: readonly string[]): SandboxBuilder {
-    return this.#with({ inputs: [...this.#calls.inputs, ...paths] });
+    const read = paths.map((path) => text("inputs(…)", path));
+    return this.#with({ inputs: [...this.#calls.inputs, ...read] });
   }
 
   /** Called for each refusal, as it happens. */
   onDenial(listener: (denial: Denial) => void): SandboxBuilder {
-    return this.#with({ onDenial: listener });
+    return this.#with({ onDenial: callable("onDenial(…)", listener) });
   }
 
   /**
@@ -166,7 +186,7 @@ export class SandboxBuilder {
    * of the line which every start has where no hardware runs the guest; other lines have none.
    */
   onNotice(listener: (line: string, topic?: NoticeTopic) => void): SandboxBuilder {
-    return this.#with({ onNotice: listener });
+    return this.#with({ onNotice: callable("onNotice(…)", listener) });
   }
 
   /** The plain values that `create` starts from. */
@@ -185,6 +205,7 @@ export class SandboxBuilder {
    */
   async create(options: StartOptions = {}): Promise<Sandbox> {
     const values = this.build();
+    optionsOf("create(…)", options, { signal: true, endsProcess: true });
     const { start } = await import("../sandbox/start.ts");
     return await start(values, options);
   }

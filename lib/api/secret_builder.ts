@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { flag, misuse, optionsOf, text } from "../base/misuse.ts";
 import {
   readHeaders,
   readMethod,
@@ -16,7 +17,7 @@ import { quote } from "../policy/text/fault.ts";
 import { readFormat, readHost, readPlace } from "../policy/text/secret_declaration.ts";
 import { readSource } from "../policy/text/secret_source.ts";
 import type { ProgramValue } from "../secret/program_values.ts";
-import { argument as argumentOf, misuse } from "./misuse.ts";
+import { argument as argumentOf } from "./argument.ts";
 
 /** What was called so far; absent fields have the defaults of a declaration. */
 interface Calls {
@@ -125,12 +126,12 @@ export class SecretBuilder {
 
   /** Refuses requests to these hosts with a credential of the guest's own; on when not called. */
   exclusive(on: boolean): SecretBuilder {
-    return this.#with({ exclusive: on });
+    return this.#with({ exclusive: flag("exclusive(…)", on) });
   }
 
   /** Replaces the value by the placeholder in what these hosts answer; on when not called. */
   mask(on: boolean): SecretBuilder {
-    return this.#with({ mask: on });
+    return this.#with({ mask: flag("mask(…)", on) });
   }
 
   /** The form of the placeholder, for clients that check it: `sk-ant-*`. */
@@ -157,7 +158,8 @@ export class SecretBuilder {
    * shared credentials, or prints what a `credential_process` prints.
    */
   aws(options: AwsOptions = {}): SecretBuilder {
-    return this.#with({ aws: options });
+    const aws = optionsOf("aws(…)", options, { profile: true, regions: true, services: true });
+    return this.#with({ aws });
   }
 
   /** The secret of this name. */
@@ -192,7 +194,7 @@ export class SecretBuilder {
 
   #source(kind: SourceKind, rest: string): SecretBuilder {
     const call = { env: "env", file: "file", cmd: "command", keychain: "keychain" }[kind];
-    const source = argument(`${call}(…)`, () => readSource(`${kind}:${rest}`));
+    const source = argument(`${call}(…)`, () => readSource(`${kind}:${text(`${call}(…)`, rest)}`));
     const { value: _, ...calls } = this.#calls;
     return new SecretBuilder({ ...calls, source });
   }

@@ -4,10 +4,19 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
+import { misuse, optionsOf } from "../base/misuse.ts";
 import type { KeptIn, StoredSecret } from "../host/secret_store.ts";
 import { SecretValue } from "../secret/value.ts";
 
 export type { KeptIn, StoredSecret };
+
+/** How a value is kept. */
+export interface SetSecretOptions {
+  /** Where, with no choice left. Absent: in the keychain, or in a file where there is none. */
+  readonly keptIn?: KeptIn;
+}
+
+const KEPT_IN: readonly KeptIn[] = ["keychain", "file"];
 
 /** Loaded when asked for: who only runs a sandbox has no use for it. */
 const store = () => import("../host/secret_store.ts");
@@ -22,8 +31,12 @@ export const SecretStore = Object.freeze({
   async set(
     name: string,
     value: string,
-    { keptIn }: { readonly keptIn?: KeptIn } = {},
+    options: SetSecretOptions = {},
   ): Promise<StoredSecret & { readonly fallback?: string }> {
+    const { keptIn } = optionsOf("set(…)", options, { keptIn: true });
+    if (keptIn !== undefined && !KEPT_IN.includes(keptIn)) {
+      throw misuse("set(…)", "keptIn is neither keychain nor file");
+    }
     const { storeSecret } = await named(name);
     return await storeSecret(name, SecretValue.of(name, value).reveal(), keptIn);
   },

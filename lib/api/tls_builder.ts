@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { flag, misuse, text } from "../base/misuse.ts";
 import {
   DEFAULT_TLS,
   readBypass,
@@ -12,7 +13,7 @@ import {
   type TlsSettings,
 } from "../policy/model/tls_settings.ts";
 import { quote } from "../policy/text/fault.ts";
-import { argument, misuse } from "./misuse.ts";
+import { argument } from "./argument.ts";
 
 /** What was called so far; absent fields leave it to the policy file. */
 interface Calls {
@@ -41,7 +42,7 @@ export class TlsBuilder {
    * configuration without using it.
    */
   intercept(on = true): TlsBuilder {
-    return this.#with({ intercept: on });
+    return this.#with({ intercept: flag("intercept(…)", on) });
   }
 
   /** TCP ports whose flows must be TLS and are opened; 443 alone when not called. */
@@ -62,22 +63,23 @@ export class TlsBuilder {
 
   /** Refuses QUIC on the intercepted ports, so that clients fall back; on when not called. */
   blockQuic(on: boolean): TlsBuilder {
-    return this.#with({ blockQuic: on });
+    return this.#with({ blockQuic: flag("blockQuic(…)", on) });
   }
 
   /** PEM file of your own authority: its certificate, then those above it, if any. */
   interceptCaCert(path: string): TlsBuilder {
-    return this.#with({ cert: path });
+    return this.#with({ cert: text("interceptCaCert(…)", path) });
   }
 
   /** PEM file of the private key to it: PKCS #8, SEC 1 or PKCS #1, not encrypted. */
   interceptCaKey(path: string): TlsBuilder {
-    return this.#with({ key: path });
+    return this.#with({ key: text("interceptCaKey(…)", path) });
   }
 
   /** PEM files of authorities that upstream servers may have, beside the public ones. */
   upstreamCaCert(...paths: readonly string[]): TlsBuilder {
-    return this.#with({ upstreamCa: [...this.#calls.upstreamCa, ...paths] });
+    const read = paths.map((path) => text("upstreamCaCert(…)", path));
+    return this.#with({ upstreamCa: [...this.#calls.upstreamCa, ...read] });
   }
 
   /**
@@ -85,7 +87,7 @@ export class TlsBuilder {
    * every intercepted connection readable for whoever sits between.
    */
   verifyUpstream(on: boolean): TlsBuilder {
-    return this.#with({ verifyUpstream: on });
+    return this.#with({ verifyUpstream: flag("verifyUpstream(…)", on) });
   }
 
   /** Names, `*.suffixes` and addresses whose certificates are not verified. */
@@ -96,7 +98,7 @@ export class TlsBuilder {
 
   /** Relays what is not HTTP inside TLS as it is; refused when not called. */
   opaque(on = true): TlsBuilder {
-    return this.#with({ opaque: on });
+    return this.#with({ opaque: flag("opaque(…)", on) });
   }
 
   /**

@@ -8,6 +8,7 @@ import { basename, dirname, join, parse } from "node:path";
 import { escapeText, quote } from "../base/escape.ts";
 import { nearest } from "../base/nearest.ts";
 import { NetworkPolicy, type Policy, type PolicyFile, SbxError } from "../mod.ts";
+import { presetNamed } from "../policy/model/presets.ts";
 import { plainPolicyFile } from "../policy/model/settings.ts";
 
 /**
@@ -15,7 +16,7 @@ import { plainPolicyFile } from "../policy/model/settings.ts";
  * mistyped, which must not read as "no such file".
  */
 export async function resolvePolicy(text: string): Promise<Policy | PolicyFile> {
-  const preset = NetworkPolicy.preset(text);
+  const preset = presetNamed(text);
   if (preset !== null) return preset;
   if (/[/.]/.test(text) || existsSync(text)) return await readPolicyFile(text);
   const names = NetworkPolicy.presetNames;

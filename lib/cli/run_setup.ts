@@ -10,6 +10,7 @@ import {
   type SandboxBuilder,
   SbxError,
 } from "../mod.ts";
+import { presetNamed } from "../policy/model/presets.ts";
 import type { CommandHost } from "./command.ts";
 import { readEnvFile } from "./env_file.ts";
 import { resolvePolicy } from "./policy_argument.ts";
@@ -52,7 +53,7 @@ export async function sandboxOf(
   for (const { host, guest, readOnly } of flags.volume) {
     builder = builder.mount(host, guest, { readOnly });
   }
-  if (flags.net && flags.policy !== undefined && NetworkPolicy.preset(flags.policy) === null) {
+  if (flags.net && flags.policy !== undefined && presetNamed(flags.policy) === null) {
     builder = builder.inputs(flags.policy);
   }
   for (const flag of flags.environment) {

@@ -136,8 +136,8 @@ async function bounded(
   signal.addEventListener("abort", stop, { once: true });
   try {
     const answer = await Promise.race([Promise.resolve().then(ask), over.promise]);
-    if (typeof answer === "string") return { value: answer };
-    if (typeof answer?.value === "string") return answer;
+    const reading = typeof answer === "string" ? { value: answer } : answer;
+    if (isReading(reading)) return reading;
   } catch (cause) {
     if (cause instanceof SbxError) throw cause;
     // What a program throws can have the value in it, so it is only its cause.
@@ -146,7 +146,18 @@ async function bounded(
     clearTimeout(timer);
     signal.removeEventListener("abort", stop);
   }
-  throw unavailable(name, "the program's function gave no text");
+  throw unavailable(
+    name,
+    "the program's function gave neither a text nor { value, expires: new Date(…) }",
+  );
+}
+
+/** What is misspelt here would be a value that is good for ever, or none. */
+function isReading(answer: SecretReading): boolean {
+  if (typeof answer !== "object" || answer === null) return false;
+  const { value, expires, ...others } = answer;
+  return typeof value === "string" && Object.keys(others).length === 0 &&
+    (expires === undefined || (expires instanceof Date && !Number.isNaN(expires.getTime())));
 }
 
 function unavailable(name: string, state: string, cause?: unknown): SbxError {

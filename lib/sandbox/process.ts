@@ -6,7 +6,9 @@
 import { SbxError } from "../base/errors.ts";
 import type { GuestProcess } from "../guest/guest.ts";
 import { ANSWER_MS, Ending, OBEY_MS, UNHEARD_MS } from "./ending.ts";
+import { requireTerminalSize } from "./exec_options.ts";
 import type { Lifetime } from "./lifetime.ts";
+import { type SignalName, signalNumber } from "./signal.ts";
 
 /** How a command ended: with a code, or by a signal. */
 export interface ExitStatus {
@@ -74,12 +76,15 @@ export class SandboxProcess {
   }
 
   /**
-   * Sends a signal, by number, to the command and what it started in its process group. After a
-   * signal that asks for an end, a guest that does not even answer within five seconds is ended with
-   * its sandbox; after SIGKILL, one whose command is not gone within three.
+   * Sends a signal, by name or by Linux's number, to the command and what it started in its process
+   * group; SIGTERM when called without one. After a signal that asks for an end, a guest that does not
+   * even answer within five seconds is ended with its sandbox; after SIGKILL, one whose command is not
+   * gone within three. To a command that has ended nothing happens.
+   *
+   * @throws SbxError USAGE
    */
-  kill(signal: number = SIGTERM): void {
-    this.#ending.send(signal);
+  kill(signal: SignalName | number = SIGTERM): void {
+    this.#ending.send(signalNumber(signal));
   }
 
   /** Resolves when the guest has shown that it can still be reached; rejects when it is lost. */
@@ -87,8 +92,13 @@ export class SandboxProcess {
     await this.#guest.answers();
   }
 
-  /** Tells a command with a terminal its new size. */
+  /**
+   * Tells a command with a terminal its new size, in characters.
+   *
+   * @throws SbxError USAGE
+   */
   resize(columns: number, rows: number): void {
+    requireTerminalSize(`resize(${columns}, ${rows})`, columns, rows);
     this.#guest.resize(columns, rows);
   }
 

@@ -8,35 +8,12 @@ import { escapeText } from "../base/escape.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Vault } from "../secret/vault.ts";
+import { type ExecOptions, requireExec } from "./exec_options.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { Network } from "./network_spec.ts";
 import type { PublishedPort, SandboxOptions } from "./options.ts";
 import { SandboxProcess } from "./process.ts";
 import { requireNoValue } from "./revealed.ts";
-import { requireUser } from "./user.ts";
-
-/** How one command runs; absent fields come from the sandbox. */
-export interface ExecOptions {
-  /** Added to the sandbox's own variables. */
-  readonly env?: Readonly<Record<string, string>>;
-  readonly workdir?: string;
-  /** `NAME` or `UID` of the guest, with `:GROUP` if wanted. */
-  readonly user?: string;
-  /** Gives the command a terminal of this size. */
-  readonly tty?: { readonly columns: number; readonly rows: number; readonly term: string };
-  /** False gives the command an empty input. */
-  readonly stdin?: boolean;
-  /**
-   * Standard streams, by number, that the command starts without, as a shell's `>&-` has it: reading or
-   * writing there fails. None when absent, and with a terminal.
-   */
-  readonly closed?: readonly (0 | 1 | 2)[];
-  /**
-   * At the limit the command is asked to end, and killed two seconds later; a guest that does not
-   * even obey that is ended with its sandbox.
-   */
-  readonly timeoutMs?: number;
-}
 
 /** The parts that a start put together. */
 export interface SandboxParts {
@@ -80,17 +57,18 @@ export class Sandbox implements AsyncDisposable {
   /**
    * Starts a command. The streams are ready at once; failures to start come out of `exit`.
    *
-   * @throws SbxError STOPPED, USAGE, also for arguments and variables with the value of a secret
+   * @throws SbxError STOPPED, or USAGE for wrong options and for arguments and variables with the value of
+   * a secret
    */
   exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): SandboxProcess {
     const { guest, lifetime, options: own, placeholders } = this.#parts;
+    requireExec(command, args, options);
     if (!lifetime.open) {
       throw new SbxError("STOPPED", `Cannot run ${escapeText(command)}: the sandbox was stopped`);
     }
     const { tty } = options;
     const cwd = options.workdir ?? own.workdir;
     const user = options.user ?? own.user;
-    if (user !== undefined) requireUser(user, "exec");
     this.#requireNoValue([command, ...args], { ...own.env, ...options.env });
     const process = guest.exec({
       argv: [command, ...args],

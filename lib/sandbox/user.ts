@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { SbxError } from "../base/errors.ts";
 import { quote } from "../base/escape.ts";
+import { misuse, text } from "../base/misuse.ts";
 
 /** @throws SbxError USAGE */
 export function requireUser(user: string, call: string): void {
-  if (/^[^:\s\0]{1,64}(?::[^:\s\0]{1,64})?$/.test(user)) return;
-  const [shown, state] = [`${call}(${quote(user)})`, "not a user, or USER:GROUP"];
-  throw new SbxError("USAGE", `Cannot use ${shown}: ${state}`, { call: shown, state });
+  if (/^[^:\s\0]{1,64}(?::[^:\s\0]{1,64})?$/.test(text(`${call}(…)`, user))) return;
+  throw misuse(`${call}(${quote(user)})`, "not a user, or USER:GROUP");
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { SbxError } from "../../base/errors.ts";
+import { optionsOf } from "../../base/misuse.ts";
 import { orError } from "../text/fault.ts";
 import type {
   Action as ActionValue,
@@ -13,7 +14,8 @@ import type {
   Protocol as ProtocolValue,
   Rule as RuleValue,
 } from "./policy.ts";
-import { checkScope, portRange, readProtocol } from "./ports.ts";
+import { portRange, readProtocol } from "./ports.ts";
+import { requireRule } from "./require_rule.ts";
 
 export const Action = Object.freeze({ Allow: "allow", Deny: "deny" });
 export type Action = ActionValue;
@@ -70,8 +72,8 @@ function rule(
   destination: Destination,
   scope: RuleScope = {},
 ): Rule {
-  const { protocols = [], ports = [] } = scope;
   const call = `Rule.${action}${direction === "inbound" ? "Inbound" : "Outbound"}`;
+  const { protocols = [], ports = [] } = optionsOf(call, scope, { protocols: true, ports: true });
   // An empty list reads as "none" to some and "all" to others; refusing it settles the question.
   if (scope.protocols?.length === 0 || scope.ports?.length === 0) {
     throw new SbxError(
@@ -91,6 +93,5 @@ function rule(
       ),
     ),
   };
-  orError(`use ${call}`, () => checkScope(action, destination, checked));
-  return Object.freeze({ action, direction, destination, ...checked });
+  return requireRule(call, Object.freeze({ action, direction, destination, ...checked }));
 }

@@ -1,0 +1,65 @@
+/**
+ * Signals by name and number, as Linux has them on every machine that a guest can be.
+ *
+ * @module
+ */
+import { quote } from "../base/escape.ts";
+import { kindOf, misuse } from "../base/misuse.ts";
+import { nearest } from "../base/nearest.ts";
+
+const NUMBERS = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGCHLD: 17,
+  SIGCONT: 18,
+  SIGSTOP: 19,
+  SIGTSTP: 20,
+  SIGTTIN: 21,
+  SIGTTOU: 22,
+  SIGURG: 23,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+  SIGVTALRM: 26,
+  SIGPROF: 27,
+  SIGWINCH: 28,
+  SIGIO: 29,
+  SIGPWR: 30,
+  SIGSYS: 31,
+} as const;
+
+/** The name of a signal: `SIGTERM`, `SIGKILL` and the others of signal(7). */
+export type SignalName = keyof typeof NUMBERS;
+
+/** The last of the real-time signals, which have no names. */
+const LAST = 64;
+
+/**
+ * The number of a signal that is given by name or number.
+ *
+ * @throws SbxError USAGE
+ */
+export function signalNumber(signal: SignalName | number): number {
+  if (typeof signal === "number") {
+    if (Number.isInteger(signal) && signal >= 1 && signal <= LAST) return signal;
+    throw misuse(`kill(${signal})`, `not a signal: they are 1 to ${LAST}`);
+  }
+  if (typeof signal !== "string") throw misuse("kill(…)", `${kindOf(signal)} is no signal`);
+  if (Object.hasOwn(NUMBERS, signal)) return NUMBERS[signal];
+  const close = nearest(`SIG${String(signal).replace(/^sig/i, "")}`, Object.keys(NUMBERS));
+  throw misuse(`kill(${quote(signal)})`, "unknown signal", {
+    hint: close === null ? "use a name like SIGTERM, or a number" : `did you mean ${close}?`,
+  });
+}
