@@ -22,25 +22,47 @@
  *
  * @module
  */
-export { type ErrorCode, SbxError } from "./base/errors.ts";
+export { type Complaint, type ErrorCode, SbxError } from "./base/errors.ts";
 export type { TestRow } from "./judge/expectations.ts";
-export { Destination, DestinationGroup } from "./policy/model/destination.ts";
+export {
+  Destination,
+  type DestinationConstructor,
+  DestinationGroup,
+} from "./policy/model/destination.ts";
 export type { NameSet } from "./policy/model/name_set.ts";
-export type { DenyWith, Policy } from "./policy/model/policy.ts";
 export {
   Action,
+  type DenyWith,
+  type Destination as DestinationValue,
   Direction,
-  PortRange,
+  type Group,
+  type Pin,
+  type Policy,
+  type PortRange as PortRangeValue,
   Protocol,
+  type ReasonId,
+  type Rule as RuleValue,
+} from "./policy/model/policy.ts";
+export {
+  PortRange,
+  type PortRangeConstructor,
   Rule,
+  type RuleConstructor,
   type RuleScope,
 } from "./policy/model/rule.ts";
+export type { PresetName } from "./policy/model/presets.ts";
+export type { Expectation } from "./policy/file/expectation.ts";
+export type { AddedHost } from "./policy/text/added_host.ts";
+export type { FlowTarget } from "./policy/text/flow_text.ts";
 export {
+  type AwsPair,
+  type AwsPart,
   type HeaderSelection,
   type Place,
   type Secret,
   type SecretSettings,
   type Source as SecretSource,
+  type TokenEndpoint,
   ViolationAction,
 } from "./policy/model/secret.ts";
 export type { BlockList, DnsSettings, Limits, PolicyFile } from "./policy/model/settings.ts";
@@ -54,18 +76,23 @@ export {
 } from "./api/certificate_authority.ts";
 export {
   type KeptIn,
+  type KeptSecret,
   SecretStore,
   type SetSecretOptions,
   type StoredSecret,
 } from "./api/secret_store.ts";
 export { type JournalRecord, readJournal, type ReadJournalOptions } from "./api/journal.ts";
 export { type BuildInfo, licences, versions } from "./api/versions.ts";
-export { doctor, type Finding } from "./api/doctor.ts";
 export type { NoticeTopic } from "./guest/provider.ts";
-export type { Denial } from "./journal/denials.ts";
+export { type CheckResult, doctor, type Finding } from "./api/doctor.ts";
+export type { Denial, DenialCount } from "./journal/denials.ts";
 export type { NetworkSummary } from "./journal/summary.ts";
 export type { NetworkBuilder } from "./api/network_builder.ts";
-export { type CustomPolicy, NetworkPolicy } from "./api/network_policy.ts";
+export {
+  type CustomPolicy,
+  NetworkPolicy,
+  type NetworkPolicyConstructor,
+} from "./api/network_policy.ts";
 export type {
   Mount,
   NetworkOptions,
@@ -73,11 +100,12 @@ export type {
   PublishedPort,
   SandboxOptions,
 } from "./sandbox/options.ts";
-export type { AwsOptions, SecretBuilder } from "./api/secret_builder.ts";
+export type { AwsOptions, BuiltSecret, SecretBuilder } from "./api/secret_builder.ts";
 export type { TlsBuilder } from "./api/tls_builder.ts";
 export type { ProgramValue, ProgramValues, SecretReading } from "./secret/program_values.ts";
 export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
 export type { SignalName } from "./sandbox/signal.ts";
-export { Sandbox } from "./api/sandbox.ts";
+export { Sandbox, type SandboxConstructor } from "./api/sandbox.ts";
+export type { Sandbox as RunningSandbox } from "./sandbox/sandbox.ts";
 export type { ExecOptions, TerminalOptions } from "./sandbox/exec_options.ts";
 export type { StartOptions } from "./sandbox/start.ts";

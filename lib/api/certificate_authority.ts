@@ -22,12 +22,17 @@ import {
 export interface KeptAuthority {
   /** The file that holds certificate and key. */
   readonly path: string;
+  /** Its distinguished name. */
   readonly subject: string;
   /** SHA-256 of the certificate, as `AB:CD:…`. */
   readonly fingerprint: string;
+  /** From when it is valid. */
   readonly notBefore: Date;
+  /** Until when it is. */
   readonly notAfter: Date;
+  /** The certificate as text. */
   readonly certificatePem: string;
+  /** The certificate as bytes. */
   readonly certificateDer: Uint8Array;
 }
 
@@ -45,23 +50,44 @@ const MAX_DAYS = 3650;
 /** Loaded when asked for: who only runs a sandbox has no use for it. */
 const store = () => import("../tls/authority/store.ts");
 
-export const CertificateAuthority = Object.freeze({
+/** The authority kept for the user: `sbx ca` as an object. */
+export interface CertificateAuthority {
   /** Where it is kept, whether there is one or not. */
-  path(): string {
-    return authorityPath(dataDir());
-  },
-
-  /** @throws SbxError TLS_INVALID when there is one that cannot be used, FILE_UNREADABLE */
-  async load(): Promise<KeptAuthority | null> {
-    const authority = await (await store()).keptAuthority(this.path());
-    return authority === null ? null : described(this.path(), authority);
-  },
-
+  path(): string;
+  /**
+   * The one that is kept, or null.
+   *
+   * @throws SbxError TLS_INVALID when there is one that cannot be used, FILE_UNREADABLE
+   */
+  load(): Promise<KeptAuthority | null>;
   /**
    * Makes one and keeps it. `force` replaces the one that is there.
    *
    * @throws SbxError CA_EXISTS, FILE_UNREADABLE, USAGE
    */
+  init(options?: InitOptions): Promise<KeptAuthority>;
+  /**
+   * Replaces the one that is kept, under its name and for as long unless told otherwise. Guests that
+   * run keep trusting the old one and being answered by it until they end.
+   *
+   * @throws SbxError CA_MISSING, FILE_UNREADABLE, USAGE
+   */
+  rotate(options?: AuthorityOptions): Promise<KeptAuthority>;
+  /** False when there was none. @throws SbxError FILE_UNREADABLE */
+  remove(): Promise<boolean>;
+}
+
+/** The authority kept for the user. */
+export const CertificateAuthority: CertificateAuthority = Object.freeze({
+  path(): string {
+    return authorityPath(dataDir());
+  },
+
+  async load(): Promise<KeptAuthority | null> {
+    const authority = await (await store()).keptAuthority(CertificateAuthority.path());
+    return authority === null ? null : described(CertificateAuthority.path(), authority);
+  },
+
   async init(
     options: InitOptions = {},
   ): Promise<KeptAuthority> {
@@ -73,20 +99,14 @@ export const CertificateAuthority = Object.freeze({
       store(),
     ]);
     const fresh = await makeAuthority(wanted);
-    await keepAuthority(this.path(), fresh, force);
-    return described(this.path(), fresh.authority);
+    await keepAuthority(CertificateAuthority.path(), fresh, force);
+    return described(CertificateAuthority.path(), fresh.authority);
   },
 
-  /**
-   * Replaces the one that is kept, under its name and for as long unless told otherwise. Guests that
-   * run keep trusting the old one and being answered by it until they end.
-   *
-   * @throws SbxError CA_MISSING, FILE_UNREADABLE, USAGE
-   */
   async rotate(options: AuthorityOptions = {}): Promise<KeptAuthority> {
     optionsOf("rotate(…)", options, { name: true, days: true });
     const { keptAuthority } = await store();
-    const before = await keptAuthority(this.path()).catch((error) => {
+    const before = await keptAuthority(CertificateAuthority.path()).catch((error) => {
       // One that cannot be used is what rotating is for.
       if (error instanceof SbxError && error.code === "TLS_INVALID") return undefined;
       throw error;
@@ -96,12 +116,11 @@ export const CertificateAuthority = Object.freeze({
         hint: "make one with 'sbx ca init'",
       });
     }
-    return await this.init({ ...asBefore(before), ...options, force: true });
+    return await CertificateAuthority.init({ ...asBefore(before), ...options, force: true });
   },
 
-  /** False when there was none. @throws SbxError FILE_UNREADABLE */
   async remove(): Promise<boolean> {
-    return await (await store()).removeAuthority(this.path());
+    return await (await store()).removeAuthority(CertificateAuthority.path());
   },
 });
 

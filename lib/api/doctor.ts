@@ -3,9 +3,10 @@
  *
  * @module
  */
+import type { CheckResult } from "../guest/provider.ts";
 import type { Finding } from "./doctor_checks.ts";
 
-export type { Finding };
+export type { CheckResult, Finding };
 
 /**
  * Looks for everything that a sandbox needs. Each check answers on its own, so that one missing thing

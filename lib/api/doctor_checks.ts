@@ -19,6 +19,7 @@ import { CertificateAuthority } from "./certificate_authority.ts";
 
 /** What one check found. */
 export interface Finding extends CheckResult {
+  /** What was looked for: `qemu`, `cache`. */
   readonly name: string;
 }
 

@@ -9,6 +9,7 @@ import { LineCutter } from "../journal/line_cutter.ts";
 
 export type { JournalRecord };
 
+/** How a journal is read. */
 export interface ReadJournalOptions {
   /** Goes on with what is added to the file, until the caller asks for no more; false when absent. */
   readonly follow?: boolean;

@@ -50,9 +50,11 @@ interface Calls {
   readonly onSecretViolation?: ViolationAction;
 }
 
+/** Describes the network of a sandbox; each call gives a new builder. */
 export class NetworkBuilder {
   readonly #calls: Calls;
 
+  /** @internal It is given to the function that `SandboxBuilder.network` takes. */
   constructor(calls: Calls = EMPTY) {
     this.#calls = calls;
   }
@@ -149,6 +151,7 @@ export class NetworkBuilder {
     return this.#with({ maxConnections: atLeastOne("maxConnections", count) });
   }
 
+  /** New flows a second; those beyond are refused. No limit when not called. */
   newFlowsPerSecond(count: number): NetworkBuilder {
     return this.#with({ newFlowsPerSecond: atLeastOne("newFlowsPerSecond", count) });
   }
@@ -178,6 +181,7 @@ export class NetworkBuilder {
    * `secret("API_KEY=env:KEY@api.example.com")`.
    */
   secret(declaration: Secret | string): NetworkBuilder;
+  /** The same, call by call. */
   secret(name: string, configure: (secret: SecretBuilder) => SecretBuilder): NetworkBuilder;
   secret(
     declared: Secret | string,

@@ -8,7 +8,14 @@ import { kindOf, misuse, optionsOf } from "../base/misuse.ts";
 import type { TestRow } from "../judge/expectations.ts";
 import type { NameSet } from "../policy/model/name_set.ts";
 import type { Action, DenyWith, Policy, Rule } from "../policy/model/policy.ts";
-import { allowAll, none, PRESET_NAMES, presetNamed, publicOnly } from "../policy/model/presets.ts";
+import {
+  allowAll,
+  none,
+  PRESET_NAMES,
+  type PresetName,
+  presetNamed,
+  publicOnly,
+} from "../policy/model/presets.ts";
 import { requirePolicy } from "../policy/model/require_rule.ts";
 import type { PolicyFile } from "../policy/model/settings.ts";
 
@@ -18,25 +25,62 @@ export interface CustomPolicy {
   readonly rules?: readonly Rule[];
   /** What happens to a flow that no rule matches; one word for both directions, or one each. */
   readonly defaults?: Action | { readonly outbound?: Action; readonly inbound?: Action };
+  /** How a denied flow looks to the guest: `drop` when absent. */
   readonly denyWith?: DenyWith;
 }
 
-export const NetworkPolicy = Object.freeze({
+/** Where policies come from. */
+export interface NetworkPolicyConstructor {
   /** Everything, this machine and the networks around it included. */
-  allowAll,
+  allowAll(): Policy;
   /** Nothing passes; the guest has no network device. */
-  none,
+  none(): Policy;
   /** Public addresses only: not this machine, its networks, or metadata services. */
-  publicOnly,
-
-  /** The names that {@link NetworkPolicy.preset} takes. */
-  presetNames: PRESET_NAMES,
-
+  publicOnly(): Policy;
+  /** The names that {@link NetworkPolicyConstructor.preset} takes. */
+  readonly presetNames: readonly PresetName[];
   /**
    * A preset by its name, for a name that somebody else chose.
    *
    * @throws SbxError USAGE when there is none of that name
    */
+  preset(name: string): Policy;
+  /**
+   * A policy of your own rules. What none of them matches is denied, unless `defaults` says otherwise.
+   *
+   * @throws SbxError USAGE, POLICY_INVALID
+   */
+  custom(options: CustomPolicy): Policy;
+  /**
+   * The policy in a YAML or JSON file, with its DNS settings and limits.
+   *
+   * @throws SbxError FILE_UNREADABLE, or POLICY_INVALID with file, line and column
+   */
+  fromFile(path: string): Promise<PolicyFile>;
+  /** The same from text; `path` names it in errors. @throws SbxError POLICY_INVALID */
+  parse(text: string, path: string): Promise<PolicyFile>;
+  /**
+   * The names that never resolve under a policy file, with the lists that it points to.
+   *
+   * @throws SbxError FILE_UNREADABLE, or POLICY_INVALID with file and line
+   */
+  blockedNames(file: PolicyFile): Promise<NameSet>;
+  /**
+   * What becomes of the expectations that are written in a policy file: `sbx policy test` as a value.
+   * Nothing is started and nobody is asked.
+   *
+   * @throws SbxError as `blockedNames`
+   */
+  test(file: PolicyFile): Promise<readonly TestRow[]>;
+}
+
+/** What makes policies. */
+export const NetworkPolicy: NetworkPolicyConstructor = Object.freeze({
+  allowAll,
+  none,
+  publicOnly,
+  presetNames: PRESET_NAMES,
+
   preset(name: string): Policy {
     const preset = presetNamed(name);
     if (preset !== null) return preset;
@@ -46,11 +90,6 @@ export const NetworkPolicy = Object.freeze({
     });
   },
 
-  /**
-   * A policy of your own rules. What none of them matches is denied, unless `defaults` says otherwise.
-   *
-   * @throws SbxError USAGE, POLICY_INVALID
-   */
   custom(options: CustomPolicy): Policy {
     const call = "NetworkPolicy.custom(…)";
     const { rules = [], defaults = "deny", denyWith = "drop" } = optionsOf(call, options, {
@@ -71,40 +110,23 @@ export const NetworkPolicy = Object.freeze({
     return requirePolicy(call, policy);
   },
 
-  /**
-   * The policy in a YAML or JSON file, with its DNS settings and limits.
-   *
-   * @throws SbxError `FILE_UNREADABLE`, or `POLICY_INVALID` with file, line and column
-   */
   async fromFile(path: string): Promise<PolicyFile> {
     const { readTextFile } = await import("../base/text_file.ts");
-    return await this.parse(await readTextFile("read policy", path), path);
+    return await NetworkPolicy.parse(await readTextFile("read policy", path), path);
   },
 
-  /** The same from text; `path` names it in errors. */
   async parse(text: string, path: string): Promise<PolicyFile> {
     const { parsePolicyFile } = await import("../policy/file/load.ts");
     return parsePolicyFile(text, path);
   },
 
-  /**
-   * The names that never resolve under a policy file, with the lists that it points to.
-   *
-   * @throws SbxError `FILE_UNREADABLE`, or `POLICY_INVALID` with file and line
-   */
   async blockedNames({ dns }: PolicyFile): Promise<NameSet> {
     const { readBlockedNames } = await import("../sandbox/blocked_names.ts");
     return await readBlockedNames(dns);
   },
 
-  /**
-   * What becomes of the expectations that are written in a policy file: `sbx policy test` as a value.
-   * Nothing is started and nobody is asked.
-   *
-   * @throws SbxError as `blockedNames`
-   */
   async test(file: PolicyFile): Promise<readonly TestRow[]> {
     const { runExpectations } = await import("../judge/expectations.ts");
-    return runExpectations(file, await this.blockedNames(file));
+    return runExpectations(file, await NetworkPolicy.blockedNames(file));
   },
 });

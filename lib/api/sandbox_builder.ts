@@ -39,9 +39,11 @@ export interface JournalOptions {
 
 type Calls = Omit<SandboxOptions, "network"> & { readonly network: NetworkBuilder };
 
+/** Describes a sandbox; each call gives a new builder. */
 export class SandboxBuilder {
   readonly #calls: Calls;
 
+  /** @internal It begins with `Sandbox.builder()`. */
   constructor(calls: Calls = UNTOUCHED) {
     this.#calls = calls;
   }
@@ -141,6 +143,7 @@ export class SandboxBuilder {
    * environment variable of this name: {@link NetworkBuilder.secret}.
    */
   secret(declaration: Secret | string): SandboxBuilder;
+  /** The same, call by call. */
   secret(name: string, configure: (secret: SecretBuilder) => SecretBuilder): SandboxBuilder;
   secret(
     declared: Secret | string,

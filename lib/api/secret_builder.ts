@@ -23,6 +23,7 @@ import { argument as argumentOf } from "./argument.ts";
 interface Calls {
   readonly source?: Source;
   /** Of a source that is the program itself. */
+  /** Absent where a source has it. */
   readonly value?: ProgramValue;
   readonly hosts: readonly string[];
   readonly places?: readonly Place[];
@@ -51,13 +52,17 @@ export interface AwsOptions {
 
 /** A declaration, and the value where the program gave one. */
 export interface BuiltSecret {
+  /** What it is and where it may go. */
   readonly secret: Secret;
+  /** Absent where a source has it. */
   readonly value?: ProgramValue;
 }
 
+/** Describes a secret; each call gives a new builder. */
 export class SecretBuilder {
   readonly #calls: Calls;
 
+  /** @internal It is given to the function that `NetworkBuilder.secret` takes. */
   constructor(calls: Calls = { hosts: [] }) {
     this.#calls = calls;
   }

@@ -21,18 +21,40 @@ const KEPT_IN: readonly KeptIn[] = ["keychain", "file"];
 /** Loaded when asked for: who only runs a sandbox has no use for it. */
 const store = () => import("../host/secret_store.ts");
 
-export const SecretStore = Object.freeze({
+/** A value that was just kept. */
+export interface KeptSecret extends StoredSecret {
+  /** Why there is no keychain, where that left a file. */
+  readonly fallback?: string;
+}
+
+/** The values that are kept for the user: `sbx secret` as an object. */
+export interface SecretStore {
   /**
    * Keeps a value under a name, in the place of an earlier one: in the keychain, or in a private file
    * where there is none, and `fallback` says why there is none. `keptIn` leaves no choice.
    *
    * @throws SbxError USAGE, SECRET_INVALID, SECRET_UNAVAILABLE, FILE_UNREADABLE
    */
+  set(name: string, value: string, options?: SetSecretOptions): Promise<KeptSecret>;
+  /** What is kept, by name; never values. @throws SbxError SECRET_UNAVAILABLE, FILE_UNREADABLE */
+  list(): Promise<readonly StoredSecret[]>;
+  /** False when there was none of that name. @throws SbxError USAGE, SECRET_UNAVAILABLE, FILE_UNREADABLE */
+  remove(name: string): Promise<boolean>;
+  /**
+   * Refuses what is no name, as `set` does; so that nobody types a value in vain.
+   *
+   * @throws SbxError USAGE
+   */
+  requireName(name: string): Promise<void>;
+}
+
+/** The values that are kept for the user. */
+export const SecretStore: SecretStore = Object.freeze({
   async set(
     name: string,
     value: string,
     options: SetSecretOptions = {},
-  ): Promise<StoredSecret & { readonly fallback?: string }> {
+  ): Promise<KeptSecret> {
     const { keptIn } = optionsOf("set(…)", options, { keptIn: true });
     if (keptIn !== undefined && !KEPT_IN.includes(keptIn)) {
       throw misuse("set(…)", "keptIn is neither keychain nor file");
@@ -41,18 +63,15 @@ export const SecretStore = Object.freeze({
     return await storeSecret(name, SecretValue.of(name, value).reveal(), keptIn);
   },
 
-  /** What is kept, by name; never values. @throws SbxError SECRET_UNAVAILABLE, FILE_UNREADABLE */
   async list(): Promise<readonly StoredSecret[]> {
     return await (await store()).storedSecrets();
   },
 
-  /** False when there was none of that name. @throws SbxError USAGE, SECRET_UNAVAILABLE, FILE_UNREADABLE */
   async remove(name: string): Promise<boolean> {
     const { removeStored } = await named(name);
     return await removeStored(name);
   },
 
-  /** @throws SbxError USAGE for what is no name, as `set` does; so that nobody types a value in vain */
   async requireName(name: string): Promise<void> {
     await named(name);
   },

@@ -30,9 +30,11 @@ interface Calls {
   readonly idleMs?: number;
 }
 
+/** Describes what is done about TLS; each call gives a new builder. */
 export class TlsBuilder {
   readonly #calls: Calls;
 
+  /** @internal It is given to the function that `NetworkBuilder.tls` takes. */
   constructor(calls: Calls = { bypass: [], upstreamCa: [], noVerify: [] }) {
     this.#calls = calls;
   }

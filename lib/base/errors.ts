@@ -44,7 +44,9 @@ export type ErrorCode =
 
 /** One thing that is wrong, and what to do about it. */
 export interface Complaint {
+  /** How things stand, and where. */
   readonly message: string;
+  /** What to do about it. */
   readonly hint?: string;
 }
 
@@ -64,8 +66,11 @@ export interface SbxErrorOptions {
 
 /** An expected failure with a stable code; anything else that escapes is a bug in sbx. */
 export class SbxError extends Error {
+  /** Tells it from other errors where `instanceof` cannot. */
   override readonly name = "SbxError";
+  /** What went wrong, for programs. */
   readonly code: ErrorCode;
+  /** What to do about it, as one imperative sentence; undefined when there is nothing. */
   readonly hint: string | undefined;
   /** How things stand, without what therefore could not be done; undefined where only both make sense. */
   readonly state: string | undefined;
@@ -74,6 +79,7 @@ export class SbxError extends Error {
   /** The builder call whose argument was refused; undefined for every other failure. */
   readonly call: string | undefined;
 
+  /** `message` is of the form "Cannot do this: because that". */
   constructor(code: ErrorCode, message: string, options: SbxErrorOptions = {}) {
     super(
       escapeMessage(message),

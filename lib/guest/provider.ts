@@ -21,6 +21,7 @@ export interface Probe {
   readonly reason: string;
 }
 
+/** What a check found. */
 export interface CheckResult {
   /** `note`: works, with a drawback that is worth knowing. */
   readonly state: "ok" | "note" | "missing";

@@ -13,10 +13,14 @@ import { type PrivateFile, readPrivate, writePrivate } from "../base/private_fil
 import { findKeychain, type Keychain, keychainProgram } from "./keychain.ts";
 import { dataDir } from "./paths.ts";
 
+/** Where a value is kept: by the keychain of this machine, or in a private file. */
 export type KeptIn = "keychain" | "file";
 
+/** What may be known of a kept value: all but itself. */
 export interface StoredSecret {
+  /** What `keychain:NAME` calls it. */
   readonly name: string;
+  /** Where it is. */
   readonly keptIn: KeptIn;
   /** When it was set. */
   readonly since: Date;

@@ -13,6 +13,7 @@ import type { ReasonId } from "../policy/model/policy.ts";
 export interface DeniedAttempt {
   readonly target: string;
   readonly name?: string;
+  /** Why, by the identifier that the journal has. */
   readonly reason: ReasonId;
   readonly rule?: number;
   /** The reason as a clause for people. */
@@ -37,6 +38,7 @@ export interface Denial {
   readonly target: string;
   /** The name that the flow stated, or that its destination was resolved from; safe to print. */
   readonly name?: string;
+  /** Why, by the identifier that the journal has. */
   readonly reason: ReasonId;
   /** Index of the rule in the policy. */
   readonly rule?: number;
@@ -151,6 +153,8 @@ export class Denials {
 
 /** A target with how often it was denied. */
 export interface DenialCount {
+  /** As in {@link Denial}. */
   readonly target: string;
+  /** Attempts so far. */
   readonly count: number;
 }

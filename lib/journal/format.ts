@@ -201,6 +201,7 @@ export interface JournalRecord {
   readonly time: string;
   /** The same in all lines of one sandbox; a file can have many. Absent in journals of an older sbx. */
   readonly run?: string;
+  /** What happened: `denied`, `opened` and the others of docs/journal.md. */
   readonly event: string;
   /** What is not understood is kept. */
   readonly fields: Readonly<Record<string, unknown>>;

@@ -10,8 +10,9 @@ import type { DenialCount, Denials } from "./denials.ts";
 export interface NetworkSummary {
   /** Flows that reached their other side. */
   readonly flows: number;
-  /** Bytes of the guest to its peers, and back. */
+  /** Bytes of the guest to its peers. */
   readonly up: number;
+  /** Bytes of its peers to the guest. */
   readonly down: number;
   /** Flows and names that were denied, attempt by attempt. */
   readonly denied: number;

@@ -16,10 +16,15 @@ import { hypotheticalFlow } from "./hypothetical.ts";
 import { outcomeText } from "./outcome_text.ts";
 import { type Outcome, simulate, simulateName, withPins } from "./simulate.ts";
 
+/** What became of one expectation of a policy file. */
 export interface TestRow {
+  /** The flow, and all that is said about it, as one line. */
   readonly flow: string;
+  /** What the file expects. */
   readonly expected: Action;
+  /** What the policy says. */
   readonly actual: Action;
+  /** Whether both are the same. */
   readonly passed: boolean;
   /** Completes "because". */
   readonly why: string;

@@ -18,6 +18,7 @@ export interface Mount {
   readonly host: string;
   /** Absolute. */
   readonly guest: string;
+  /** The guest cannot write there. */
   readonly readOnly: boolean;
 }
 
@@ -27,32 +28,45 @@ export interface Publication {
   readonly bind?: string;
   /** 0 lets the system choose; {@link PublishedPort} tells what it chose. */
   readonly hostPort: number;
+  /** The port of the guest. */
   readonly guestPort: number;
+  /** What is led there. */
   readonly protocol: "tcp" | "udp";
 }
 
 /** A publication that listens. */
 export interface PublishedPort {
+  /** The address of this machine that it listens on. */
   readonly address: string;
+  /** Its port there. */
   readonly port: number;
+  /** The port of the guest. */
   readonly guestPort: number;
+  /** What is led there. */
   readonly protocol: "tcp" | "udp";
 }
 
+/** The network of a sandbox. */
 export interface NetworkOptions {
+  /** What decides about flows. */
   readonly policy: Policy;
+  /** How names are resolved. */
   readonly dns: DnsSettings;
+  /** What is opened of TLS. */
   readonly tls: TlsSettings;
   /** Flows at once, TCP and UDP together. Absent: what netstack can hold. */
   readonly maxConnections?: number;
   /** New flows a second. Absent: no limit of the user's. */
   readonly newFlowsPerSecond?: number;
+  /** Ports of this machine that lead to the guest. */
   readonly publish: readonly Publication[];
+  /** What the guest has placeholders of. */
   readonly secrets: SecretSettings;
   /** The values of those whose source is `program`. Absent: there are none. */
   readonly secretValues?: ProgramValues;
 }
 
+/** A sandbox as plain values. */
 export interface SandboxOptions {
   /** The guest's host name, unless `hostname` says another. */
   readonly name: string;
@@ -60,8 +74,11 @@ export interface SandboxOptions {
   readonly hostname?: string;
   /** Whom commands run as: `NAME` or `UID` of the guest, with `:GROUP` if wanted. Absent: root. */
   readonly user?: string;
+  /** Processors of the guest. */
   readonly cpus: number;
+  /** Its memory in MiB. */
   readonly memoryMiB: number;
+  /** What it sees of this machine's files beside the system. */
   readonly mounts: readonly Mount[];
   /** Set for every command on top of the guest's own environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -69,6 +86,7 @@ export interface SandboxOptions {
   readonly workdir?: string;
   /** Time limit of each command, in milliseconds. Absent: none. */
   readonly timeoutMs?: number;
+  /** Its network, and who decides about it. */
   readonly network: NetworkOptions;
   /** Journal file; one JSON object a line. */
   readonly journal?: string;
@@ -76,6 +94,7 @@ export interface SandboxOptions {
   readonly command?: string;
   /** Files that these values came from; a word says so when the guest can change one. */
   readonly inputs: readonly string[];
+  /** Called for each refusal. */
   readonly onDenial?: (denial: Denial) => void;
   /** Lines worth telling a person: emulation instead of KVM, a policy that shadows itself, … */
   readonly onNotice?: (line: string, topic?: NoticeTopic) => void;

@@ -12,6 +12,7 @@ import { type SignalName, signalNumber } from "./signal.ts";
 
 /** How a command ended: with a code, or by a signal. */
 export interface ExitStatus {
+  /** Its exit code; absent when a signal ended it. */
   readonly code?: number;
   /** The number of the signal that ended it. */
   readonly signal?: number;
@@ -21,7 +22,9 @@ export interface ExitStatus {
 
 /** What a command printed, decoded as UTF-8, and how it ended. */
 export interface Output extends ExitStatus {
+  /** What it printed on standard output. */
   readonly stdout: string;
+  /** What it printed on standard error. */
   readonly stderr: string;
 }
 
@@ -50,9 +53,11 @@ export interface TimeLimit {
   readonly watch?: (ms: number) => () => void;
 }
 
+/** A command that runs in a sandbox, or has. */
 export class SandboxProcess {
   /** Bytes for the command; closing it is the end of its input. */
   readonly stdin: WritableStream<Uint8Array>;
+  /** What the command prints, with backpressure. */
   readonly stdout: ReadableStream<Uint8Array>;
   /** Empty when the command has a terminal: what it prints there comes out of `stdout`. */
   readonly stderr: ReadableStream<Uint8Array>;
@@ -64,6 +69,7 @@ export class SandboxProcess {
   readonly #guest: GuestProcess;
   readonly #ending: Ending;
 
+  /** @internal Commands come from `Sandbox.exec`. */
   constructor(guest: GuestProcess, lifetime: Lifetime, limit?: TimeLimit) {
     this.#guest = guest;
     this.#ending = new Ending(guest, lifetime);

@@ -31,6 +31,7 @@ export interface SandboxParts {
   readonly vault?: Vault;
 }
 
+/** A guest that runs, with its network. */
 export class Sandbox implements AsyncDisposable {
   readonly #parts: SandboxParts;
 
@@ -108,6 +109,7 @@ export class Sandbox implements AsyncDisposable {
     await this.#parts.lifetime.end();
   }
 
+  /** The end of `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }

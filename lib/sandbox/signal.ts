@@ -7,7 +7,40 @@ import { quote } from "../base/escape.ts";
 import { kindOf, misuse } from "../base/misuse.ts";
 import { nearest } from "../base/nearest.ts";
 
-const NUMBERS = {
+/** The name of a signal of Linux, as in signal(7). */
+export type SignalName =
+  | "SIGHUP"
+  | "SIGINT"
+  | "SIGQUIT"
+  | "SIGILL"
+  | "SIGTRAP"
+  | "SIGABRT"
+  | "SIGBUS"
+  | "SIGFPE"
+  | "SIGKILL"
+  | "SIGUSR1"
+  | "SIGSEGV"
+  | "SIGUSR2"
+  | "SIGPIPE"
+  | "SIGALRM"
+  | "SIGTERM"
+  | "SIGCHLD"
+  | "SIGCONT"
+  | "SIGSTOP"
+  | "SIGTSTP"
+  | "SIGTTIN"
+  | "SIGTTOU"
+  | "SIGURG"
+  | "SIGXCPU"
+  | "SIGXFSZ"
+  | "SIGVTALRM"
+  | "SIGPROF"
+  | "SIGWINCH"
+  | "SIGIO"
+  | "SIGPWR"
+  | "SIGSYS";
+
+const NUMBERS: Readonly<Record<SignalName, number>> = {
   SIGHUP: 1,
   SIGINT: 2,
   SIGQUIT: 3,
@@ -38,10 +71,7 @@ const NUMBERS = {
   SIGIO: 29,
   SIGPWR: 30,
   SIGSYS: 31,
-} as const;
-
-/** The name of a signal: `SIGTERM`, `SIGKILL` and the others of signal(7). */
-export type SignalName = keyof typeof NUMBERS;
+};
 
 /** The last of the real-time signals, which have no names. */
 const LAST = 64;

@@ -41,6 +41,7 @@ import { refuseUselessSecrets } from "./useless_secrets.ts";
 /** How long a start that is given up may take to leave nothing behind. */
 const GIVE_UP_MS = 1000;
 
+/** How a sandbox is started. */
 export interface StartOptions {
   /** Aborting it gives the start up. */
   readonly signal?: AbortSignal;

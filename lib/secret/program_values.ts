@@ -16,6 +16,7 @@ export interface SourceReading {
 
 /** What a program says of a value. */
 export interface SecretReading {
+  /** The value itself. */
   readonly value: string;
   /** It is asked for again shortly before. Absent: for each request. */
   readonly expires?: Date;
@@ -30,6 +31,7 @@ export type ProgramValue =
 export class ProgramValues {
   readonly #values: ReadonlyMap<string, ProgramValue>;
 
+  /** @internal The builders fill it. */
   constructor(values: Iterable<readonly [name: string, value: ProgramValue]> = []) {
     this.#values = new Map(values);
   }
@@ -39,14 +41,17 @@ export class ProgramValues {
     return new ProgramValues([...this.#values, [name, value]]);
   }
 
+  /** What was given for the secret of this name. */
   get(name: string): ProgramValue | undefined {
     return this.#values.get(name);
   }
 
+  /** No value is in JSON. */
   toJSON(): string {
     return "[secret values]";
   }
 
+  /** Nor in what a debugger shows. */
   [inspect.custom](): string {
     return "[secret values]";
   }

@@ -13,7 +13,7 @@ import { buildInfo } from "../host/build_info.ts";
 import { connectTo } from "../host/unix_socket.ts";
 import { Lifetime } from "../sandbox/lifetime.ts";
 import { SandboxProcess } from "../sandbox/process.ts";
-import type { ExecOptions } from "../sandbox/sandbox.ts";
+import type { ExecOptions } from "../sandbox/exec_options.ts";
 import { CallClient } from "../wire/call_client.ts";
 import { type Peer, serverBounds } from "../wire/call_frame.ts";
 import type { CallFailure, Fields } from "../wire/call_result.ts";

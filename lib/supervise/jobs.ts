@@ -12,7 +12,7 @@ import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SbxError } from "../base/errors.ts";
 import type { ExitStatus, SandboxProcess } from "../sandbox/process.ts";
-import type { ExecOptions } from "../sandbox/sandbox.ts";
+import type { ExecOptions } from "../sandbox/exec_options.ts";
 import type { ServedCall } from "../wire/call_server.ts";
 import type { Home } from "./home.ts";
 import { JobLog, JobLogReader } from "./job_log.ts";

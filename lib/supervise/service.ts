@@ -5,7 +5,8 @@
  */
 import { SbxError } from "../base/errors.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
-import type { ExecOptions, Sandbox } from "../sandbox/sandbox.ts";
+import type { ExecOptions } from "../sandbox/exec_options.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
 import type { Jobs } from "./jobs.ts";

@@ -2,7 +2,7 @@ import { run } from "./command.ts";
 import { report } from "./report.ts";
 import { add, type Tally, verdict } from "./tally.ts";
 
-/** Formatting, lint and types of the TypeScript; what they look at is said in deno.json. */
+/** Formatting, lint, types and documentation of the TypeScript; what they look at is said in deno.json. */
 export async function checkTypeScript(root: string): Promise<Tally> {
   const tallies: Tally[] = [];
   for (
@@ -10,6 +10,7 @@ export async function checkTypeScript(root: string): Promise<Tally> {
       ["deno fmt --check", ["deno", "fmt", "--check"]],
       ["deno lint", ["deno", "lint"]],
       ["deno check", ["deno", "check", "main.ts", "lib", "test", "scripts"]],
+      ["deno doc --lint", ["deno", "doc", "--lint", "lib/mod.ts"]],
     ] as const
   ) {
     let outcome = await run(argv, { cwd: root, limit: 300 });

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { SbxError } from "../../lib/base/errors.ts";
 import { Destination, DestinationGroup } from "../../lib/policy/model/destination.ts";
-import { PortRange, Protocol, Rule } from "../../lib/policy/model/rule.ts";
+import { Protocol } from "../../lib/policy/model/policy.ts";
+import { PortRange, Rule } from "../../lib/policy/model/rule.ts";
 
 test("constructors return the canonical plain value", () => {
   expect(Destination.domain("API.Example.COM.")).toEqual({

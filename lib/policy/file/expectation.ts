@@ -23,9 +23,13 @@ import {
 import { ACTION_WORDS, readDirection } from "../text/grammar.ts";
 import type { ExpectationShape } from "./schema.ts";
 
+/** What should become of a flow. */
 export interface Expectation {
+  /** What is expected. */
   readonly expect: Action;
+  /** Who opens the flow. */
   readonly direction: Direction;
+  /** Where it goes; inbound, who comes and to which port. */
   readonly flow: FlowTarget;
   /** What the flow's name resolves to; canonical. */
   readonly resolvesTo?: string;

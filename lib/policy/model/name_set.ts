@@ -10,6 +10,7 @@ export class NameSet {
   readonly #names = new Set<string>();
   readonly #suffixes = new Set<string>();
 
+  /** Takes in this name. */
   addName(name: string): void {
     this.#names.add(name);
   }
@@ -36,10 +37,12 @@ export class NameSet {
     return null;
   }
 
+  /** Whether a member takes in the name. */
   has(name: string): boolean {
     return this.match(name) !== null;
   }
 
+  /** How many names and suffixes there are. */
   get size(): number {
     return this.#names.size + this.#suffixes.size;
   }

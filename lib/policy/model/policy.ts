@@ -6,12 +6,32 @@
  */
 import type { ReasonId } from "./reasons.ts";
 
+/** What a rule says of what it matches. */
 export type Action = "allow" | "deny";
+
+/** The words of {@link Action}. */
+export const Action: { readonly Allow: "allow"; readonly Deny: "deny" } = Object.freeze({
+  Allow: "allow",
+  Deny: "deny",
+});
 
 /** `outbound`: the guest opens the flow. `inbound`: a peer reaches a published port of the guest. */
 export type Direction = "outbound" | "inbound";
 
+/** The words of {@link Direction}. */
+export const Direction: { readonly Outbound: "outbound"; readonly Inbound: "inbound" } = Object
+  .freeze({ Outbound: "outbound", Inbound: "inbound" });
+
+/** What a flow speaks. */
 export type Protocol = "tcp" | "udp" | "icmpv4" | "icmpv6";
+
+/** The words of {@link Protocol}. */
+export const Protocol: {
+  readonly Tcp: "tcp";
+  readonly Udp: "udp";
+  readonly Icmpv4: "icmpv4";
+  readonly Icmpv6: "icmpv6";
+} = Object.freeze({ Tcp: "tcp", Udp: "udp", Icmpv4: "icmpv4", Icmpv6: "icmpv6" });
 
 /** How a denied flow looks to the guest: silence until its timeout, or an error at once. */
 export type DenyWith = "drop" | "reject";
@@ -31,7 +51,9 @@ export type Group =
 
 /** Inclusive on both ends, 1 to 65535. */
 export interface PortRange {
+  /** The first port. */
   readonly from: number;
+  /** The last one. */
   readonly to: number;
 }
 
@@ -47,10 +69,13 @@ export type Destination =
   | { readonly kind: "suffix"; readonly suffix: string }
   | { readonly kind: "group"; readonly group: Group };
 
+/** One line of a policy. */
 export interface Rule {
+  /** What becomes of a flow that it matches. */
   readonly action: Action;
   /** `both` matches either direction. */
   readonly direction: Direction | "both";
+  /** Where the flow goes; inbound, who connects. */
   readonly destination: Destination;
   /** Empty: every protocol. */
   readonly protocols: readonly Protocol[];
@@ -58,6 +83,7 @@ export interface Rule {
   readonly ports: readonly PortRange[];
 }
 
+/** Rules, and what holds where none of them matches. */
 export interface Policy {
   /** False for preset `none`: the guest gets no network device at all. */
   readonly network: boolean;
@@ -65,12 +91,15 @@ export interface Policy {
   readonly rules: readonly Rule[];
   /** Decides when no rule matches. */
   readonly defaults: { readonly outbound: Action; readonly inbound: Action };
+  /** How a denied flow looks to the guest. */
   readonly denyWith: DenyWith;
 }
 
 /** A name that a host-chosen resolver answered with this address, still alive for this sandbox. */
 export interface Pin {
+  /** Canonical. */
   readonly name: string;
+  /** In canonical text. */
   readonly address: string;
 }
 

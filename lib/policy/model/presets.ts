@@ -6,6 +6,7 @@
 
 import type { Group, Policy, Rule } from "./policy.ts";
 
+/** The name of a preset. */
 export type PresetName = "allow-all" | "none" | "public-only";
 
 export const PRESET_NAMES: readonly PresetName[] = ["allow-all", "none", "public-only"];

@@ -6,6 +6,42 @@
  */
 import type { Remedy } from "./remedy.ts";
 
+/** Why something was decided as it was; the same identifiers in log, journal, EDE and `explain`. */
+export type ReasonId =
+  | "rule"
+  | "default"
+  | "unroutable"
+  | "multicast"
+  | "host"
+  | "dns"
+  | "dns-transport"
+  | "dns-limit"
+  | "query-invalid"
+  | "sni-invalid"
+  | "name-mismatch"
+  | "tls-expected"
+  | "tls-protocol"
+  | "quic"
+  | "upstream-untrusted"
+  | "upstream-tls"
+  | "mtls"
+  | "request-malformed"
+  | "host-mismatch"
+  | "method"
+  | "request-limit"
+  | "request-slow"
+  | "stream-limit"
+  | "upstream-malformed"
+  | "upstream-closed"
+  | "secret-violation"
+  | "foreign-credential"
+  | "secret-unavailable"
+  | "secret-unreadable"
+  | "aws-signature"
+  | "blocked-name"
+  | "local-name"
+  | "rebind";
+
 export interface Reason {
   /** Completes "because", for people. */
   readonly clause: string;
@@ -276,10 +312,7 @@ export const REASONS = {
       "rule of its own; --no-dns-rebind-protection lets all such answers through, and no flow.",
     remedies: ["allow-answer"],
   },
-} as const satisfies Record<string, Reason>;
-
-/** Why something was decided as it was; the same identifiers in log, journal, EDE and `explain`. */
-export type ReasonId = keyof typeof REASONS;
+} as const satisfies Record<ReasonId, Reason>;
 
 /** One reason, without the narrow types of the table. */
 export function reasonOf(id: ReasonId): Reason {

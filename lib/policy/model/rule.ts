@@ -7,40 +7,36 @@ import { SbxError } from "../../base/errors.ts";
 import { optionsOf } from "../../base/misuse.ts";
 import { orError } from "../text/fault.ts";
 import type {
-  Action as ActionValue,
+  Action,
   Destination,
-  Direction as DirectionValue,
+  Direction,
   PortRange as PortRangeValue,
-  Protocol as ProtocolValue,
+  Protocol,
   Rule as RuleValue,
 } from "./policy.ts";
 import { portRange, readProtocol } from "./ports.ts";
 import { requireRule } from "./require_rule.ts";
 
-export const Action = Object.freeze({ Allow: "allow", Deny: "deny" });
-export type Action = ActionValue;
-
-/** `Outbound`: the guest opens the flow. `Inbound`: a peer reaches a published port of the guest. */
-export const Direction = Object.freeze({ Outbound: "outbound", Inbound: "inbound" });
-export type Direction = DirectionValue;
-
-export const Protocol = Object.freeze({
-  Tcp: "tcp",
-  Udp: "udp",
-  Icmpv4: "icmpv4",
-  Icmpv6: "icmpv6",
-});
-export type Protocol = ProtocolValue;
-
 /** Inclusive on both ends. */
 export type PortRange = PortRangeValue;
 
-export const PortRange = Object.freeze({
-  /** Every port from `from` to `to`, both included. */
+/** Makes ranges of ports. */
+export interface PortRangeConstructor {
+  /**
+   * Every port from `from` to `to`, both included.
+   *
+   * @throws SbxError POLICY_INVALID
+   */
+  range(from: number, to: number): PortRange;
+  /** One port. @throws SbxError POLICY_INVALID */
+  single(port: number): PortRange;
+}
+
+/** What makes ranges of ports. */
+export const PortRange: PortRangeConstructor = Object.freeze({
   range(from: number, to: number): PortRange {
     return orError(`use PortRange.range(${from}, ${to})`, () => Object.freeze(portRange(from, to)));
   },
-
   single(port: number): PortRange {
     return orError(`use PortRange.single(${port})`, () => Object.freeze(portRange(port, port)));
   },
@@ -48,22 +44,35 @@ export const PortRange = Object.freeze({
 
 /** What narrows a rule. An absent field means every protocol, or every port. */
 export interface RuleScope {
+  /** Protocols that it is about. */
   readonly protocols?: readonly Protocol[];
   /** Outbound: destination ports. Inbound: ports of the guest. A rule with ports never matches ICMP. */
   readonly ports?: readonly (PortRange | number)[];
 }
 
+/** One line of a policy. */
 export type Rule = RuleValue;
 
-export const Rule = Object.freeze({
-  allowOutbound: (destination: Destination, scope?: RuleScope): Rule =>
+/** Makes rules; each call throws `SbxError` POLICY_INVALID for a rule that could never match. */
+export interface RuleConstructor {
+  /** The guest may open flows to the destination. */
+  allowOutbound(destination: Destination, scope?: RuleScope): Rule;
+  /** It may not. */
+  denyOutbound(destination: Destination, scope?: RuleScope): Rule;
+  /** The peer may connect to published ports of the guest. */
+  allowInbound(peer: Destination, scope?: RuleScope): Rule;
+  /** It may not. */
+  denyInbound(peer: Destination, scope?: RuleScope): Rule;
+}
+
+/** What makes rules. */
+export const Rule: RuleConstructor = Object.freeze({
+  allowOutbound: (destination: Destination, scope?: RuleScope) =>
     rule("allow", "outbound", destination, scope),
-  denyOutbound: (destination: Destination, scope?: RuleScope): Rule =>
+  denyOutbound: (destination: Destination, scope?: RuleScope) =>
     rule("deny", "outbound", destination, scope),
-  /** Inbound, the destination names the peer that connects. */
-  allowInbound: (peer: Destination, scope?: RuleScope): Rule =>
-    rule("allow", "inbound", peer, scope),
-  denyInbound: (peer: Destination, scope?: RuleScope): Rule => rule("deny", "inbound", peer, scope),
+  allowInbound: (peer: Destination, scope?: RuleScope) => rule("allow", "inbound", peer, scope),
+  denyInbound: (peer: Destination, scope?: RuleScope) => rule("deny", "inbound", peer, scope),
 });
 
 function rule(

@@ -41,13 +41,17 @@ export type Source =
 /** What a declaration can spell. */
 export type SourceKind = Exclude<Source["kind"], "program">;
 
+/** A secret as it was declared; its value is nowhere in it. */
 export interface Secret {
   /** The environment variable that holds the placeholder in the guest. */
   readonly name: string;
+  /** Where the value is read. */
   readonly source: Source;
   /** Canonical names: `api.example.com` is this host, `.example.com` this one and all below it. */
   readonly hosts: readonly string[];
+  /** Where in a request the value may stand. */
   readonly places: ReadonlySet<Place>;
+  /** In which fields it may. */
   readonly headers: HeaderSelection;
   /** Request methods, in capitals, that may carry the value; empty: all. */
   readonly methods: readonly string[];
@@ -79,8 +83,10 @@ export interface TokenEndpoint {
   readonly paths: readonly string[];
 }
 
+/** One part of a pair of AWS keys. */
 export type AwsPart = "id" | "key" | "token";
 
+/** What bounds a pair of AWS keys. */
 export interface AwsPair {
   /** Of a file with shared credentials: whose of them. */
   readonly profile: string;
@@ -93,14 +99,19 @@ export interface AwsPair {
 }
 
 /** What happens when a placeholder is on its way to a host that is not its own. */
-export const ViolationAction = Object.freeze({
+export const ViolationAction: {
   /** The guest sees a reset. */
-  Block: "block",
+  readonly Block: "block";
   /** And the host a warning. */
-  BlockAndLog: "block-and-log",
+  readonly BlockAndLog: "block-and-log";
   /** And the sandbox ends. */
+  readonly BlockAndTerminate: "block-and-terminate";
+} = Object.freeze({
+  Block: "block",
+  BlockAndLog: "block-and-log",
   BlockAndTerminate: "block-and-terminate",
 });
+/** What happens when a placeholder is on its way to a host that is not its own. */
 export type ViolationAction = (typeof ViolationAction)[keyof typeof ViolationAction];
 
 export const VIOLATION_ACTIONS: readonly ViolationAction[] = Object.values(ViolationAction);
@@ -109,6 +120,7 @@ export const VIOLATION_ACTIONS: readonly ViolationAction[] = Object.values(Viola
 export interface SecretSettings {
   /** No name twice. */
   readonly secrets: readonly Secret[];
+  /** What happens when a placeholder is on its way to a foreign host. */
   readonly onViolation: ViolationAction;
 }
 

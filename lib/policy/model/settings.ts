@@ -32,7 +32,9 @@ export interface DnsSettings {
   readonly timeoutMs?: number;
 }
 
+/** A file with names that do not exist for the guest. */
 export interface BlockList {
+  /** As it was given; relative to the working directory. */
   readonly path: string;
   /** What a line without a leading dot is. */
   readonly as: "name" | "suffix";
@@ -42,15 +44,21 @@ export interface BlockList {
 export interface Limits {
   /** Flows alive at the same time, TCP and UDP. */
   readonly maxConnections?: number;
+  /** New flows a second. */
   readonly newFlowsPerSecond?: number;
 }
 
 /** A policy file as a value. */
 export interface PolicyFile {
+  /** The rules, those of the preset that it extends behind its own. */
   readonly policy: Policy;
+  /** How names are resolved. */
   readonly dns: DnsSettings;
+  /** What is opened of TLS. */
   readonly tls: TlsSettings;
+  /** How much the guest may open. */
   readonly limits: Limits;
+  /** The secrets that are declared in it. */
   readonly secrets: SecretSettings;
   /** For `sbx policy test`. */
   readonly expect: readonly Expectation[];

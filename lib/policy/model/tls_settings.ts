@@ -9,6 +9,7 @@ import { PolicyFault, quote } from "../text/fault.ts";
 import { NameSet } from "./name_set.ts";
 import { readName, readSuffixName } from "./target.ts";
 
+/** What a sandbox does about TLS. */
 export interface TlsSettings {
   /** Whether anything is intercepted; without it the rest but `trustHostCas` has no effect. */
   readonly intercept: boolean;
@@ -22,6 +23,7 @@ export interface TlsSettings {
   readonly authority?: AuthorityFiles;
   /** PEM files of certificates that upstream servers may chain to, beside the public roots. */
   readonly upstreamCa: readonly string[];
+  /** Whether the certificates of servers are verified. */
   readonly verifyUpstream: boolean;
   /** Names and addresses whose certificates are not verified, as {@link readUnverified} gives them. */
   readonly noVerify: readonly string[];
@@ -35,7 +37,9 @@ export interface TlsSettings {
 
 /** Paths of PEM files. */
 export interface AuthorityFiles {
+  /** Of its certificate, and those above it. */
   readonly cert: string;
+  /** Of the private key to it. */
   readonly key: string;
 }
 

@@ -10,6 +10,7 @@ import { PolicyFault, quote } from "./fault.ts";
 /** Stands for this machine, as the guest reaches it. */
 export const HOST_GATEWAY = "host-gateway";
 
+/** A name with an address of the user's own. */
 export interface AddedHost {
   /** Canonical. */
   readonly name: string;

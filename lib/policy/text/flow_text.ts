@@ -13,7 +13,9 @@ import { orError, PolicyFault, quote, unknownWord } from "./fault.ts";
 
 /** Where a flow would go; either a name, to be resolved, or an address. */
 export interface FlowTarget {
+  /** Of its packets. */
   readonly protocol: Protocol;
+  /** Its destination; inbound, its peer. */
   readonly host:
     | { readonly kind: "name"; readonly name: string }
     | { readonly kind: "address"; readonly address: string };

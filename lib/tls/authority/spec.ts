@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 
+/** What a new authority is to be. */
 export interface AuthorityOptions {
   /** Common name; by default one with a random part, so that two are told apart. */
   readonly name?: string;
