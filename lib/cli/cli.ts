@@ -5,13 +5,14 @@
  * @module
  */
 import process from "node:process";
-import { Command, CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { SbxError } from "../base/errors.ts";
 import { systemCode, systemWords } from "../base/file_error.ts";
 import { nearest } from "../base/nearest.ts";
-import type { CommandEntry, CommandHost, CommandModule } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
-import { FAILED, OK, STATUSES, statusOf, USAGE } from "./exit.ts";
+import type { CommandHost, CommandModule } from "./command.ts";
+import { commandTree } from "./command_tree.ts";
+import { COMMANDS, COMPLETE } from "./commands.ts";
+import { FAILED, OK, statusOf, USAGE } from "./exit.ts";
 import { habitHint } from "./habits.ts";
 import { traceAsked } from "./tracing.ts";
 import { ui } from "./ui.ts";
@@ -23,7 +24,7 @@ export async function main(argv: readonly string[], host: CommandHost): Promise<
     if (host.closedStreams.has(1)) ui.withoutOutput();
     const named = argv.findIndex((word) => word !== "-q" && word !== "--quiet");
     if (named > 0) ui.quiet();
-    const status = await dispatch(normalised(argv.slice(Math.max(0, named))), host);
+    const status = await dispatch(argv.slice(Math.max(0, named)), host);
     await ui.flush();
     return status;
   } catch (error) {
@@ -36,16 +37,15 @@ export function fault(error: unknown): number {
   return report(error, []);
 }
 
-async function dispatch(argv: readonly string[], host: CommandHost): Promise<number> {
+async function dispatch(given: readonly string[], host: CommandHost): Promise<number> {
+  const argv = normalised(given);
   let status = OK;
   const act = async (command: Command, module: CommandModule) => {
     status = await module.run(command, host);
   };
-  const root = program("sbx", "Run commands in a virtual machine, and decide every flow it opens.");
-  root.option("-V, --version", "print the versions of sbx and its components");
-  root.option("-q, --quiet", "print nothing but what is asked for, and errors");
-  await addCommands(root, COMMANDS, argv, act);
-  root.addHelpText("after", `\nEach command explains itself: sbx run --help\n\n${STATUSES}`);
+  const isNamed = (path: readonly string[]) => path.every((word, index) => argv[index] === word);
+  const root = await commandTree(argv[0] === COMPLETE ? () => true : isNamed, act);
+  if (given[0] === "help" && await showedManual(root, given.slice(1))) return OK;
   try {
     await root.parseAsync(argv, { from: "user" });
   } catch (error) {
@@ -56,49 +56,20 @@ async function dispatch(argv: readonly string[], host: CommandHost): Promise<num
   return status;
 }
 
-/**
- * Adds the entries below `parent`. Only the one that `argv` names is loaded; of the others the help
- * needs no more than the summary.
- */
-async function addCommands(
-  parent: Command,
-  entries: readonly CommandEntry[],
-  argv: readonly string[],
-  act: (command: Command, module: CommandModule) => Promise<void>,
-): Promise<void> {
-  for (const entry of entries) {
-    const command = program(entry.name, entry.summary);
-    command.summary(entry.summary);
-    parent.addCommand(command);
-    if ("commands" in entry) {
-      const below = argv[0] === entry.name ? argv.slice(1) : [];
-      await addCommands(command, entry.commands, below, act);
-    } else if (argv[0] === entry.name) {
-      const module = await entry.load();
-      module.declare(command);
-      command.action(() => act(command, module));
-    }
-  }
+/** False where `--help` has to answer. */
+async function showedManual(root: Command, path: readonly string[]): Promise<boolean> {
+  const command = path.reduce<Command | undefined>(
+    (above, word) => above?.commands.find((each) => each.name() === word),
+    root,
+  );
+  if (command === undefined) return false;
+  const { openManual } = await import("./help.ts");
+  return openManual(command);
 }
 
 /** The group of commands that was named without one of them. */
 function groupOf(root: Command, argv: readonly string[]): Command {
   return root.commands.find((command) => argv.includes(command.name())) ?? root;
-}
-
-function program(name: string, description: string): Command {
-  return new Command(name)
-    .description(description)
-    .enablePositionalOptions()
-    .exitOverride()
-    .helpOption("-h, --help", "show this help")
-    .helpCommand(false)
-    .configureOutput({
-      writeOut: (text) => ui.out(text),
-      writeErr: () => {},
-      outputError: () => {},
-    })
-    .configureHelp({ sortOptions: false, subcommandTerm: (command) => command.name() });
 }
 
 /** Other tools' ways to ask for a version or help, as this one's. */

@@ -26,14 +26,26 @@ export type CommandEntry =
   & {
     readonly name: string;
     readonly summary: string;
+    /** Not for people: named by no help, no completion and no manual. */
+    readonly isHidden?: true;
   }
   & (
     | { readonly load: () => Promise<CommandModule> }
     | { readonly commands: readonly CommandEntry[] }
   );
 
-/** The examples under `--help`: pairs of a command line and what it does. */
-export function examples(command: Command, lines: readonly (readonly [string, string])[]): void {
+/** A command line and what it does. */
+export type Example = readonly [line: string, meaning: string];
+
+const EXAMPLES = new WeakMap<Command, readonly Example[]>();
+
+/** The examples under `--help`, and in the manual. */
+export function examples(command: Command, lines: readonly Example[]): void {
+  EXAMPLES.set(command, lines);
   const text = lines.map(([line, what]) => `  # ${what}\n  $ ${line}`).join("\n");
   command.addHelpText("after", `\nExamples:\n${text}`);
+}
+
+export function examplesOf(command: Command): readonly Example[] {
+  return EXAMPLES.get(command) ?? [];
 }

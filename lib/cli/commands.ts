@@ -5,6 +5,9 @@
  */
 import type { CommandEntry } from "./command.ts";
 
+/** The command that shells ask; it looks at all the others. */
+export const COMPLETE = "__complete";
+
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "run",
@@ -90,8 +93,19 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./doctor.ts"),
   },
   {
+    name: "completion",
+    summary: "print what makes a shell complete the words of sbx",
+    load: () => import("./completion.ts"),
+  },
+  {
     name: "version",
     summary: "print the versions of sbx and its components",
     load: () => import("./version.ts"),
+  },
+  {
+    name: COMPLETE,
+    summary: "print what may end a command line; asked by the scripts of sbx completion",
+    isHidden: true,
+    load: () => import("./complete.ts"),
   },
 ];

@@ -17,6 +17,7 @@ package_for() {
     /usr/bin/pip3) echo python3-pip ;;
     /usr/bin/node) echo nodejs ;;
     /usr/bin/*) echo "${1##*/}" ;; # where the guest looks for it
+    man) echo man-db ;;
     pasta) echo passt ;;
     *) echo "$1" ;;
   esac

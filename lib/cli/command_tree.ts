@@ -1,0 +1,67 @@
+/**
+ * The commands as commander declares them: to parse a command line, to complete one, and to write the
+ * manual.
+ *
+ * @module
+ */
+import { Command } from "commander";
+import type { CommandEntry, CommandModule } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { STATUSES } from "./exit.ts";
+import { ui } from "./ui.ts";
+
+/**
+ * The tree. Of the commands that are not wanted there is the summary alone, which is what the help of
+ * others needs: their modules are not loaded.
+ */
+export async function commandTree(
+  isWanted: (path: readonly string[]) => boolean,
+  act: (command: Command, module: CommandModule) => Promise<void>,
+): Promise<Command> {
+  const root = program("sbx", "Run commands in a virtual machine, and decide every flow it opens.");
+  root.option("-V, --version", "print the versions of sbx and its components");
+  root.option("-q, --quiet", "print nothing but what is asked for, and errors");
+  await add(root, COMMANDS, []);
+  root.addHelpText("after", `\nEach command explains itself: sbx run --help\n\n${STATUSES}`);
+  return root;
+
+  async function add(
+    parent: Command,
+    entries: readonly CommandEntry[],
+    above: readonly string[],
+  ): Promise<void> {
+    for (const entry of entries) {
+      const path = [...above, entry.name];
+      const command = program(entry.name, entry.summary);
+      command.summary(entry.summary);
+      parent.addCommand(command, { hidden: entry.isHidden === true });
+      if ("commands" in entry) {
+        await add(command, entry.commands, path);
+      } else if (isWanted(path)) {
+        const module = await entry.load();
+        module.declare(command);
+        command.action(() => act(command, module));
+      }
+    }
+  }
+}
+
+/** All commands, to be looked at and not to be run. */
+export function wholeTree(): Promise<Command> {
+  return commandTree(() => true, () => Promise.resolve());
+}
+
+function program(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .enablePositionalOptions()
+    .exitOverride()
+    .helpOption("-h, --help", "show this help")
+    .helpCommand(false)
+    .configureOutput({
+      writeOut: (text) => ui.out(text),
+      writeErr: () => {},
+      outputError: () => {},
+    })
+    .configureHelp({ sortOptions: false, subcommandTerm: (command) => command.name() });
+}
