@@ -106,6 +106,17 @@ export type { ProgramValue, ProgramValues, SecretReading } from "./secret/progra
 export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
 export type { SignalName } from "./sandbox/signal.ts";
 export { Sandbox, type SandboxConstructor } from "./api/sandbox.ts";
+export type {
+  AttachOptions,
+  NamedSandbox,
+  SandboxDescription,
+  SandboxInfo,
+  StartNamedOptions,
+} from "./api/named_sandbox.ts";
+export type { DetachedOptions, MainCommandOptions } from "./api/detached.ts";
+export type { JobInfo } from "./supervise/jobs.ts";
+export type { LogPiece } from "./supervise/job_log.ts";
+export type { SandboxStatus } from "./supervise/state.ts";
 export type { Sandbox as RunningSandbox } from "./sandbox/sandbox.ts";
 export type { ExecOptions, TerminalOptions } from "./sandbox/exec_options.ts";
 export type { StartOptions } from "./sandbox/start.ts";

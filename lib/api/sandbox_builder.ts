@@ -22,6 +22,9 @@ import type { StartOptions } from "../sandbox/start.ts";
 import { requireUser } from "../sandbox/user.ts";
 import type { Secret } from "../policy/model/secret.ts";
 import { sourceVariablesOf, variablesOf } from "../policy/model/aws_pair.ts";
+import { hostnameOf, isSandboxName, NAME_HINT } from "../supervise/sandbox_name.ts";
+import type { DetachedOptions } from "./detached.ts";
+import type { NamedSandbox } from "./named_sandbox.ts";
 import { NetworkBuilder } from "./network_builder.ts";
 import type { SecretBuilder } from "./secret_builder.ts";
 
@@ -37,7 +40,11 @@ export interface JournalOptions {
   readonly command?: string;
 }
 
-type Calls = Omit<SandboxOptions, "network"> & { readonly network: NetworkBuilder };
+type Calls = Omit<SandboxOptions, "network"> & {
+  readonly network: NetworkBuilder;
+  /** Whether `name` was called. */
+  readonly isNamed?: true;
+};
 
 /** Describes a sandbox; each call gives a new builder. */
 export class SandboxBuilder {
@@ -48,12 +55,15 @@ export class SandboxBuilder {
     this.#calls = calls;
   }
 
-  /** The guest's host name: letters, digits and hyphens, 63 at most. */
+  /**
+   * What the sandbox is called: up to 63 letters, digits, dots, hyphens and underscores. The guest calls
+   * itself the same, unless `hostname` says otherwise.
+   */
   name(name: string): SandboxBuilder {
-    if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i.test(text("name(…)", name))) {
-      throw misuse(`name(${quote(name)})`, "not a host name of one label");
+    if (!isSandboxName(text("name(…)", name))) {
+      throw misuse(`name(${quote(name)})`, "not a name", { hint: NAME_HINT });
     }
-    return this.#with({ name });
+    return this.#with({ name, isNamed: true });
   }
 
   /** A host name apart from the name, with several labels if wanted; 64 characters at most. */
@@ -194,7 +204,13 @@ export class SandboxBuilder {
 
   /** The plain values that `create` starts from. */
   build(): SandboxOptions {
-    const options = { ...this.#calls, network: this.#calls.network.build() };
+    const { isNamed: _, ...calls } = this.#calls;
+    const hostname = calls.hostname ?? hostnameOf(calls.name);
+    const options = {
+      ...calls,
+      ...(hostname === calls.name ? {} : { hostname }),
+      network: calls.network.build(),
+    };
     refuseRevealed(options);
     return options;
   }
@@ -211,6 +227,19 @@ export class SandboxBuilder {
     optionsOf("create(…)", options, { signal: true, endsProcess: true });
     const { start } = await import("../sandbox/start.ts");
     return await start(values, options);
+  }
+
+  /**
+   * Writes the sandbox down under its name, or one that is found for it, and starts it: it outlives this
+   * program, until it is stopped. One that cannot be started is not kept.
+   *
+   * @throws SbxError `SANDBOX_EXISTS`, `STATE_UNUSABLE`, and as `create`; `USAGE` for secrets whose value is
+   * this program's
+   */
+  async createDetached(options: DetachedOptions = {}): Promise<NamedSandbox> {
+    const { createDetached } = await import("./detached.ts");
+    const { isNamed, name } = this.#calls;
+    return await createDetached(isNamed ? name : undefined, this.build(), options);
   }
 
   #with(calls: Partial<Calls>): SandboxBuilder {

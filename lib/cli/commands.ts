@@ -15,6 +15,61 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./run.ts"),
   },
   {
+    name: "create",
+    summary: "write a sandbox down, to be started when it is wanted",
+    load: () => import("./sandbox/create.ts"),
+  },
+  {
+    name: "start",
+    summary: "start sandboxes that were created, or have ended",
+    load: () => import("./sandbox/start.ts"),
+  },
+  {
+    name: "stop",
+    summary: "end sandboxes; they can be started again",
+    load: () => import("./sandbox/stop.ts"),
+  },
+  {
+    name: "rm",
+    summary: "forget sandboxes, and all that is kept of them",
+    load: () => import("./sandbox/rm.ts"),
+  },
+  {
+    name: "ls",
+    summary: "list the sandboxes, and what has become of each",
+    load: () => import("./sandbox/ls.ts"),
+  },
+  {
+    name: "exec",
+    summary: "run a command in a sandbox that runs",
+    load: () => import("./sandbox/exec.ts"),
+  },
+  {
+    name: "shell",
+    summary: "open a shell in a sandbox that runs",
+    load: () => import("./sandbox/shell.ts"),
+  },
+  {
+    name: "ps",
+    summary: "list what was left running in a sandbox",
+    load: () => import("./sandbox/ps.ts"),
+  },
+  {
+    name: "attach",
+    summary: "see what a job prints, and talk to it",
+    load: () => import("./sandbox/attach.ts"),
+  },
+  {
+    name: "logs",
+    summary: "print what a job has printed",
+    load: () => import("./sandbox/logs.ts"),
+  },
+  {
+    name: "inspect",
+    summary: "print all that is known of a sandbox, as JSON",
+    load: () => import("./sandbox/inspect.ts"),
+  },
+  {
     name: "policy",
     summary: "show, check and explain network policies",
     commands: [

@@ -6,6 +6,7 @@
 import type { Argument, Option } from "commander";
 import { readdirSync } from "node:fs";
 import { isShowable } from "../base/escape.ts";
+import { sandboxNamesHere } from "../api/sandbox_names.ts";
 import { NetworkPolicy } from "../mod.ts";
 
 /** A word, and what it means where that is known. */
@@ -38,6 +39,11 @@ function oneOf(...words: readonly string[]): Values {
   return () => ({ candidates: words.map((word) => ({ word })), place: "nothing" });
 }
 
+const sandboxes: Values = () => ({
+  candidates: sandboxNamesHere().map((word) => ({ word, meaning: "sandbox" })),
+  place: "nothing",
+});
+
 /** By option, where the word for its value says too little. */
 const OF_OPTIONS: Readonly<Record<string, Values>> = {
   "--deny-with": oneOf("drop", "reject"),
@@ -51,6 +57,7 @@ const OF_WORDS: Readonly<Record<string, Values>> = {
   "name|file": policies,
   "policy": policies,
   "policy|reason": policies,
+  "sandbox": sandboxes,
 };
 
 export function optionValues(option: Option, begun: string): Completion {

@@ -6,7 +6,7 @@
 import process from "node:process";
 import type { Writable } from "node:stream";
 import { systemWords } from "../base/file_error.ts";
-import { type Sandbox, type SandboxProcess, SbxError } from "../mod.ts";
+import { type ExecOptions, type Sandbox, type SandboxProcess, SbxError } from "../mod.ts";
 import type { CommandHost } from "./command.ts";
 import { DEFAULT_ESCAPE_KEY } from "./escape_key.ts";
 import { FAILED, statusOfSignal, TIMED_OUT } from "./exit.ts";
@@ -22,17 +22,22 @@ import { formatDuration } from "./values.ts";
 
 const SIGPIPE = 13;
 
+/** What the options say of the conversation. */
+export type ConverseFlags = Pick<RunFlags, "tty" | "escapeChar" | "timeout">;
+
 /** Runs the command with this process's streams, terminal and signals; resolves to its status. */
 export async function converse(
-  sandbox: Sandbox,
+  sandbox: Pick<Sandbox, "exec">,
   [program = "", ...args]: readonly string[],
-  flags: RunFlags,
+  flags: ConverseFlags,
   signals: Signals,
   { closedStreams: closed }: CommandHost,
+  options: ExecOptions = {},
 ): Promise<number> {
   const tty = wantsTerminal(flags.tty);
   const stdin = mayReadInput() && !closed.has(0);
   const child = sandbox.exec(program, args, {
+    ...options,
     stdin,
     closed: [...closed],
     ...(tty ? { tty: { ...terminalSize(), term: process.env["TERM"] ?? "xterm" } } : {}),

@@ -10,6 +10,7 @@ import { plural } from "../base/plural.ts";
 import { type NetworkSummary, SbxError } from "../mod.ts";
 import { type CommandHost, examples } from "./command.ts";
 import { converse } from "./converse.ts";
+import { refuseUndetached, runDetached } from "./sandbox/detached_run.ts";
 import { OK, RUN_STATUSES, statusOfSignal, TIMED_OUT } from "./exit.ts";
 import { declareRunFlags, type DenialLevel, type RunFlags, runFlags } from "./run_flags.ts";
 import { sandboxOf } from "./run_setup.ts";
@@ -30,6 +31,7 @@ export function declare(command: Command): void {
     ],
     ["sbx run --secret GITHUB_TOKEN@api.github.com -- ./agent", "a key that the guest never holds"],
     ["sbx run --no-net -- sh -c 'wc -l' < data.csv", "no network at all"],
+    ["sbx run -d -n web -p 8080:80 -v .:/srv -w /srv -- python3 -m http.server 80", "left running"],
     ["sbx run -p 8080:80 -- python3 -m http.server 80", "a server, reachable at 127.0.0.1:8080"],
   ]);
   command.addHelpText("after", `\n${RUN_STATUSES}`);
@@ -45,6 +47,8 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   }
   const { denials = "all" } = flags;
   if (flags.quiet) ui.quiet();
+  if (flags.detach) return await runDetached(command.args, flags, host);
+  refuseUndetached(flags);
   const builder = (await sandboxOf(flags, host, program))
     .onNotice((line, topic) => {
       if (topic === undefined) ui.notice(line);

@@ -55,10 +55,17 @@ export interface RunFlags extends TlsFlags, SecretFlags {
   readonly notices: boolean;
   readonly denials?: DenialLevel;
   readonly log?: string;
+  readonly detach?: true;
+  readonly interactive?: true;
+  readonly rm?: true;
+  readonly restart?: typeof RESTARTS[number];
+  readonly idleTimeout?: number;
 }
 
 /** What is told of denials: each kind and the summary, the summary alone, or nothing. */
 export type DenialLevel = "all" | "summary" | "none";
+
+const RESTARTS = ["no", "on-failure", "always"] as const;
 
 const DENIAL_LEVELS: readonly DenialLevel[] = ["all", "summary", "none"];
 
@@ -71,7 +78,8 @@ export type EnvironmentFlag =
   | { readonly kind: "assignment"; readonly text: string }
   | { readonly kind: "file"; readonly path: string };
 
-export function declareRunFlags(command: Command): void {
+/** `create` leaves out what is about this shell's streams. */
+export function declareRunFlags(command: Command, verb: "run" | "create" = "run"): void {
   const rules: RuleFlag[] = [];
   const environment: EnvironmentFlag[] = [];
   const lists = {
@@ -166,12 +174,38 @@ export function declareRunFlags(command: Command): void {
     ],
     ["-w, --workdir <dir>", "directory in the guest to start in"],
     ["-u, --user <name|uid[:group]>", "run the command as this user of the guest (default root)"],
-    ["-n, --name <name>", "host name of the guest"],
-    ["--hostname <name>", "the same; it may have several labels"],
+    ["-n, --name <name>", "name of the sandbox, and host name of the guest"],
+    ["--hostname <name>", "another host name; it may have several labels"],
     ["-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text)],
     ["-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory],
   ];
+  const life: Row[] = [
+    [
+      "--restart <when>",
+      "start again at its end: no (default), on-failure or always",
+      (text) => oneOf("--restart", text, RESTARTS),
+    ],
+    [
+      "--idle-timeout <duration>",
+      "stop it when nobody has used it for this long",
+      (text) => parseDuration("--idle-timeout", text),
+    ],
+  ];
+  const created: Row[] = [
+    [
+      "--timeout <duration>",
+      "end each command after this long",
+      (text) => parseDuration("--timeout", text),
+    ],
+    ["-t, --tty", "give the main command a terminal"],
+    ["-i, --interactive", "leave the main command's input open for 'sbx attach'"],
+    ["--rm", "remove the sandbox at its end"],
+    ...life,
+    ["-q, --quiet", "print the name alone"],
+    ["--log <file>", "append what happens on the network, one JSON object a line"],
+  ];
   const session: Row[] = [
+    ["-d, --detach", "leave it running and print its name; see sbx ls, logs, attach and exec"],
     [
       "--timeout <duration>",
       "end the command after this long, with status 124",
@@ -184,8 +218,9 @@ export function declareRunFlags(command: Command): void {
       "at a terminal, Enter, this key (~) and a full stop end the command; ^X for Ctrl-X, or none",
       (text) => parseKey("--escape-char", text),
     ],
-    ["-i, --interactive", "accepted for habit: input is always passed on"],
-    ["--rm", "accepted for habit: nothing of a guest is ever left"],
+    ["-i, --interactive", "with -d, leave its input open; else input is always passed on"],
+    ["--rm", "with -d, remove it at its end; else nothing of a guest is ever left"],
+    ...life,
     ["-q, --quiet", "print nothing but the command's output and errors"],
     ["--no-notices", "leave out the line about emulation, which is told once on a machine"],
     [
@@ -201,7 +236,7 @@ export function declareRunFlags(command: Command): void {
     TLS: tlsRows(command),
     Secrets: secretRows(lists),
     Guest: guest,
-    Command: session,
+    ...(verb === "run" ? { Command: session } : { Sandbox: created }),
   };
   for (const [title, rows] of Object.entries(groups)) {
     command.optionsGroup(`${title}:`);

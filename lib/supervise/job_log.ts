@@ -33,11 +33,15 @@ export const SEGMENT_BYTES = 32 << 20;
 /** Of a record. */
 const LARGEST = 64 << 10;
 
+/** A piece of what a job printed. */
 export interface LogPiece {
+  /** 1: standard output; 2: standard error. */
   readonly stream: 1 | 2;
+  /** When it was printed: milliseconds since 1970. */
   readonly atMs: number;
   /** Of its first byte. */
   readonly offset: number;
+  /** At least one. */
   readonly bytes: Buffer;
 }
 

@@ -23,14 +23,19 @@ export const MAIN_JOB = "main";
 /** Jobs that have ended and are remembered; beyond it the oldest are forgotten, with what they printed. */
 const REMEMBERED = 200;
 
+/** A command that outlives whoever started it. */
 export interface JobInfo {
+  /** A number, or `main`. */
   readonly id: string;
+  /** The program and its arguments. */
   readonly argv: readonly string[];
+  /** Whether it has a terminal. */
   readonly tty: boolean;
-  /** Milliseconds since 1970. */
+  /** When it began: milliseconds since 1970. */
   readonly startedMs: number;
-  /** Absent while it runs. */
+  /** When it ended: milliseconds since 1970. Absent while it runs. */
   readonly endedMs?: number;
+  /** How it ended. Absent while it runs, and with an `error`. */
   readonly exit?: ExitStatus;
   /** Why there is no status: it could not be started, or the sandbox ended first. */
   readonly error?: { readonly code: string; readonly message: string };

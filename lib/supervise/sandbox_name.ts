@@ -11,17 +11,25 @@ import { quote } from "../base/escape.ts";
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
 
+/** What a name is, for who gave something else. */
+export const NAME_HINT =
+  "use up to 63 letters, digits, dots, hyphens and underscores, a letter or digit first";
+
+export function isSandboxName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /** The name. @throws SbxError USAGE for what can be none */
 export function requireName(name: string): string {
-  if (NAME.test(name)) return name;
-  throw new SbxError("USAGE", `Cannot call a sandbox ${quote(name)}: not a name`, {
-    hint: "use up to 63 letters, digits, dots, hyphens and underscores, a letter or digit first",
+  if (isSandboxName(name)) return name;
+  throw new SbxError("USAGE", `Cannot use ${quote(name)}: not the name of a sandbox`, {
+    hint: NAME_HINT,
   });
 }
 
 /** What a guest of that name calls itself when nobody says otherwise: a host name of one label. */
 export function hostnameOf(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/-$/, "");
+  return name.replace(/[^a-zA-Z0-9]+/g, "-").replace(/-$/, "");
 }
 
 const MANNERS = [

@@ -52,7 +52,7 @@ const state = z.discriminatedUnion("kind", [
 export type SandboxState = Readonly<z.output<typeof state>>;
 
 /** What it is now. */
-export type SandboxStatus = SandboxState["kind"] | "lost";
+export type SandboxStatus = "created" | "starting" | "running" | "stopped" | "failed" | "lost";
 
 export function formatState(value: SandboxState): string {
   return `${JSON.stringify(value)}\n`;

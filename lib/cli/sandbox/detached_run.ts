@@ -1,0 +1,59 @@
+/**
+ * `sbx run -d`: a command whose sandbox outlives this one.
+ *
+ * @module
+ */
+import { SbxError } from "../../mod.ts";
+import type { CommandHost } from "../command.ts";
+import { OK, statusOfSignal } from "../exit.ts";
+import type { RunFlags } from "../run_flags.ts";
+import { sandboxOf } from "../run_setup.ts";
+import { Signals } from "../signals.ts";
+import { ui } from "../ui.ts";
+
+/** Prints the name of the sandbox once its command runs. */
+export async function runDetached(
+  argv: readonly string[],
+  flags: RunFlags,
+  host: CommandHost,
+): Promise<number> {
+  const builder = await sandboxOf(flags, host, argv[0]);
+  const signals = new Signals();
+  try {
+    await using sandbox = await builder.createDetached({
+      ...lifeOf(flags),
+      main: { argv, tty: flags.tty === true, stdin: flags.interactive === true },
+      signal: signals.early,
+      onNotice: (line) => ui.notice(line),
+    });
+    ui.line(sandbox.name);
+    return OK;
+  } catch (error) {
+    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
+    throw error;
+  } finally {
+    signals.release();
+  }
+}
+
+/** How the sandbox lives, as the options say. */
+export function lifeOf({ rm, restart, idleTimeout }: RunFlags) {
+  return {
+    remove: rm === true,
+    ...(restart === undefined ? {} : { restart }),
+    ...(idleTimeout === undefined ? {} : { idleTimeoutMs: idleTimeout }),
+  };
+}
+
+/** @throws SbxError USAGE for options that mean something with `-d` only */
+export function refuseUndetached({ restart, idleTimeout }: RunFlags): void {
+  const option = restart !== undefined
+    ? "--restart"
+    : idleTimeout !== undefined
+    ? "--idle-timeout"
+    : undefined;
+  if (option === undefined) return;
+  throw new SbxError("USAGE", `Cannot use ${option} without -d: the guest ends with this command`, {
+    hint: `add -d, and the sandbox is left running: see sbx ls`,
+  });
+}

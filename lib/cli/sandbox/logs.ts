@@ -1,0 +1,98 @@
+/**
+ * `sbx logs`: what a job has printed, while it runs and afterwards.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type LogPiece, type NamedSandbox, Sandbox, SbxError } from "../../mod.ts";
+import { examples } from "../command.ts";
+import { OK } from "../exit.ts";
+import { ui } from "../ui.ts";
+import { parseCount, parseDuration, usage } from "../values.ts";
+import { cutTo, tailOf } from "./log_tail.ts";
+
+interface Flags {
+  readonly job: string;
+  readonly follow?: true;
+  readonly since?: number;
+  readonly tail?: number;
+}
+
+/** The job that a sandbox is there for. */
+const MAIN = "main";
+
+/** How often somebody looks whether there is more. */
+const LOOK_MS = 200;
+
+export function declare(command: Command): void {
+  command
+    .argument("<sandbox>", "its name")
+    .option("--job <job>", "a job of 'sbx ps' (default: the command that the sandbox is for)", MAIN)
+    .option("-f, --follow", "go on until the job ends")
+    .option("--since <time>", "from then on: 10m ago, or 2026-11-30T08:00:00Z", sinceOf)
+    .option("--tail <n>", "the last lines", (text) => parseCount("--tail", text));
+  examples(command, [
+    ["sbx logs web", "all that is kept: the latest 32 MiB at least"],
+    ["sbx logs -f --tail 20 web", "the last lines, and what comes"],
+  ]);
+}
+
+export async function run(command: Command): Promise<number> {
+  const { job, follow, since = 0, tail } = command.opts<Flags>();
+  await using sandbox = await Sandbox.get(command.args[0] ?? "");
+  const wanted = (piece: LogPiece) => piece.atMs >= since;
+  let from = 0;
+  let isThere = false;
+  const pieces: LogPiece[] = [];
+  for await (const piece of sandbox.logs(job)) {
+    isThere = true;
+    from = piece.offset + piece.bytes.length;
+    if (!wanted(piece)) continue;
+    if (tail === undefined) await print(piece);
+    else tailOf(pieces, piece, tail);
+  }
+  if (tail !== undefined) cutTo(pieces, tail);
+  for (const piece of pieces) await print(piece);
+  if (!isThere && !await hasJob(sandbox, job)) {
+    throw new SbxError("JOB_MISSING", `Cannot show job ${job} of ${sandbox.name}: there is none`, {
+      hint: `see what there is with 'sbx ps ${sandbox.name}'`,
+    });
+  }
+  while (follow && !ui.unread) {
+    const goesOn = await isRunning(sandbox, job);
+    for await (const piece of sandbox.logs(job, { from })) {
+      from = piece.offset + piece.bytes.length;
+      if (wanted(piece)) await print(piece);
+    }
+    if (!goesOn) break;
+    await sleep(LOOK_MS);
+  }
+  return OK;
+}
+
+async function print({ stream, bytes }: LogPiece): Promise<void> {
+  const sink = stream === 1 ? process.stdout : ui.stderr;
+  await new Promise<void>((resolve) => sink.write(bytes, () => resolve()));
+}
+
+/** The main job's output is there before and after its sandbox runs. */
+async function hasJob(sandbox: NamedSandbox, job: string): Promise<boolean> {
+  const { status, command } = await sandbox.info();
+  if (job === MAIN && command !== undefined) return true;
+  return status === "running" && (await sandbox.jobs()).some(({ id }) => id === job);
+}
+
+async function isRunning(sandbox: NamedSandbox, job: string): Promise<boolean> {
+  if ((await sandbox.info()).status !== "running") return false;
+  return (await sandbox.jobs()).some(({ id, endedMs }) => id === job && endedMs === undefined);
+}
+
+/** A moment, or how long ago it was. */
+function sinceOf(text: string): number {
+  if (/^[0-9.]+[a-z]+$/.test(text)) return Date.now() - parseDuration("--since", text);
+  const moment = Date.parse(text);
+  if (!Number.isNaN(moment)) return moment;
+  throw usage("--since", text, "not a time", "write it like 10m or 2026-11-30T08:00:00Z");
+}

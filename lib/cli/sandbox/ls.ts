@@ -1,0 +1,93 @@
+/**
+ * `sbx ls`: the sandboxes, and what has become of each.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { escapeText } from "../../base/escape.ts";
+import { Sandbox, type SandboxInfo } from "../../mod.ts";
+import { examples } from "../command.ts";
+import { OK } from "../exit.ts";
+import { jsonText } from "../json.ts";
+import { table } from "../table.ts";
+import { ui } from "../ui.ts";
+import { usage } from "../values.ts";
+import { agoText, commandText, portsText, statusText } from "./info_text.ts";
+
+interface Flags {
+  readonly all?: true;
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly filter: readonly Filter[];
+}
+
+type Filter = (info: SandboxInfo) => boolean;
+
+export function declare(command: Command): void {
+  const filters: Filter[] = [];
+  command.setOptionValue("filter", filters);
+  command
+    .option("-a, --all", "those as well that do not run")
+    .option("-q, --quiet", "print the names alone")
+    .option("--json", "print one JSON array")
+    .option("--filter <key=value>", "only those with this name or status; name=web*", (text) => {
+      filters.push(filterOf(text));
+      return filters;
+    });
+  examples(command, [
+    ["sbx ls", "what runs"],
+    ["sbx ls -a --filter status=failed", "what failed"],
+  ]);
+}
+
+export async function run(command: Command): Promise<number> {
+  const { all, json, quiet, filter } = command.opts<Flags>();
+  if (quiet) ui.quiet();
+  const asked = all === true || filter.length > 0;
+  const every = await Sandbox.list();
+  const shown = every.filter((info) =>
+    (asked || isAlive(info)) && filter.every((fits) => fits(info))
+  );
+  if (json) ui.out(jsonText(shown));
+  else if (quiet) { for (const { name } of shown) ui.line(name); }
+  else if (shown.length > 0) ui.out(table([HEAD, ...shown.map(rowOf)]));
+  else if (!asked && every.length > 0) ui.notice("none runs: see all of them with 'sbx ls -a'");
+  else if (every.length === 0) ui.notice("there is no sandbox: start one with 'sbx run -d -- …'");
+  return OK;
+}
+
+const HEAD = ["name", "status", "created", "ports", "command"];
+
+function rowOf(info: SandboxInfo): readonly string[] {
+  return [
+    escapeText(info.name),
+    statusText(info),
+    info.createdMs === undefined ? "" : `${agoText(info.createdMs)} ago`,
+    portsText(info.published),
+    commandText(info.command),
+  ];
+}
+
+function isAlive({ status }: SandboxInfo): boolean {
+  return status === "running" || status === "starting";
+}
+
+const STATUSES = ["created", "starting", "running", "stopped", "failed", "lost"];
+
+function filterOf(text: string): Filter {
+  const [key, value = ""] = text.split("=", 2);
+  if (key === "status") {
+    if (STATUSES.includes(value)) return ({ status }) => status === value;
+    throw usage("--filter", text, "not a status", `use one of ${STATUSES.join(", ")}`);
+  }
+  if (key === "name" && value !== "") {
+    const begin = value.endsWith("*") ? value.slice(0, -1) : undefined;
+    return ({ name }) => begin === undefined ? name === value : name.startsWith(begin);
+  }
+  throw usage(
+    "--filter",
+    text,
+    "not a key and a value",
+    "write it like status=running or name=web*",
+  );
+}

@@ -1,0 +1,33 @@
+/**
+ * `sbx start`: starts sandboxes that were created, or have ended.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { Sandbox } from "../../mod.ts";
+import { type CommandHost, examples } from "../command.ts";
+import { statusOfSignal } from "../exit.ts";
+import { Signals } from "../signals.ts";
+import { ui } from "../ui.ts";
+import { forEach } from "./for_each.ts";
+
+export function declare(command: Command): void {
+  command.argument("<sandbox...>", "their names");
+  examples(command, [["sbx start dev", "and wait until commands can run in it"]]);
+}
+
+export async function run(command: Command, _: CommandHost): Promise<number> {
+  const signals = new Signals();
+  try {
+    return await forEach(command.args, async (name) => {
+      await using sandbox = await Sandbox.get(name);
+      await sandbox.start({ signal: signals.early, onNotice: (line) => ui.notice(line) });
+      ui.line(name);
+    });
+  } catch (error) {
+    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
+    throw error;
+  } finally {
+    signals.release();
+  }
+}
