@@ -12,6 +12,7 @@ import { type CommandHost, examples } from "./command.ts";
 import { converse } from "./converse.ts";
 import { refuseUndetached, runDetached } from "./sandbox/detached_run.ts";
 import { OK, RUN_STATUSES, statusOfSignal, TIMED_OUT } from "./exit.ts";
+import { publishedLines } from "./publications.ts";
 import { declareRunFlags, type DenialLevel, type RunFlags, runFlags } from "./run_flags.ts";
 import { sandboxOf } from "./run_setup.ts";
 import { Signals } from "./signals.ts";
@@ -60,9 +61,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   const signals = new Signals();
   try {
     await using sandbox = await builder.create({ signal: signals.early, endsProcess: true });
-    for (const { address, port, guestPort, protocol } of sandbox.published) {
-      ui.notice(`published ${address} port ${port} to ${guestPort}/${protocol} of the guest`);
-    }
+    for (const line of publishedLines(sandbox.published)) ui.notice(line);
     const attempt = attemptOf([program, ...args], flags);
     const status = await converse(sandbox, attempt.argv, flags, signals, host)
       .catch((error) => {

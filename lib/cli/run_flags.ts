@@ -6,17 +6,10 @@
 import type { Command } from "commander";
 import type { Mount, Publication, Secret } from "../mod.ts";
 import type { SecretDetail } from "../policy/text/secret_declaration.ts";
+import { parsePublications } from "./publications.ts";
 import { type SecretFlags, secretRows } from "./secret_flags.ts";
 import { givenTls, type TlsFlags, tlsRows } from "./tls_flags.ts";
-import {
-  oneOf,
-  parseCount,
-  parseDuration,
-  parseKey,
-  parseMemory,
-  parseMount,
-  parsePublication,
-} from "./values.ts";
+import { oneOf, parseCount, parseDuration, parseKey, parseMemory, parseMount } from "./values.ts";
 
 /** What was given, parsed; absent fields were not. */
 export interface RunFlags extends TlsFlags, SecretFlags {
@@ -117,8 +110,11 @@ export function declareRunFlags(command: Command, verb: "run" | "create" = "run"
     ["--no-net", "no network device at all"],
     [
       "-p, --publish <[[bind:]host:]guest>",
-      "lead a port of this machine, or a free one, to the guest; /udp for UDP",
-      (text) => add(lists.publish, parsePublication(text)),
+      "lead a port of this machine, or a free one, to the guest; /udp for UDP, FROM-TO for a range",
+      (text) => {
+        lists.publish.push(...parsePublications(text));
+        return lists.publish;
+      },
     ],
     [
       "--max-connections <n>",

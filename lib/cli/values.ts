@@ -1,14 +1,13 @@
 /**
- * Values that users type after an option: sizes, durations, publications, mounts, assignments.
+ * Values that users type after an option: sizes, durations, keys, mounts, assignments.
  * Each function takes the text and returns the value, or throws a usage error that shows the form.
  *
  * @module
  */
-import { parseAddress } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import { escapeText, quote } from "../base/escape.ts";
-import type { Mount, Publication } from "../mod.ts";
+import type { Mount } from "../mod.ts";
 
 const MIB_PER_UNIT: Readonly<Record<string, number>> = { m: 1, g: 1024, t: 1024 * 1024 };
 
@@ -85,34 +84,6 @@ export function parseKey(option: string, text: string): number | null {
 /** As {@link parseKey} reads it. */
 export function formatKey(key: number): string {
   return key < 0x20 ? `^${String.fromCharCode(key | 0x40)}` : String.fromCharCode(key);
-}
-
-/** `[[BIND:][HOST]:]GUEST[/tcp|udp]`; IPv6 binds in brackets. Without HOST the system chooses a port. */
-export function parsePublication(text: string): Publication {
-  const hint = "write it like 8080:80, 80, 0.0.0.0:8080:80, [::1]:8080:80 or 5353:53/udp";
-  const match = /^(?:(?:(\[[^\]]*\]|[^:[\]]+):(?=\d*:))?(\d*):)?(\d+)(?:\/(tcp|udp))?$/.exec(text);
-  const [, bind, host, guest, protocol] = match ?? [];
-  if (guest === undefined || host === "" && bind === undefined) {
-    throw usage("--publish", text, "not [[BIND:]HOST:]GUEST[/tcp|udp]", hint);
-  }
-  const hostPort = port(text, Number(host ?? ""));
-  const guestPort = port(text, Number(guest));
-  if (guestPort === 0) throw usage("--publish", text, "the guest's port cannot be 0", hint);
-  const address = bind === undefined ? undefined : parseAddress(bind.replace(/^\[|\]$/g, ""));
-  if (address === null) {
-    throw usage("--publish", text, `${quote(bind ?? "")} is no address to listen on`, hint);
-  }
-  return {
-    hostPort,
-    guestPort,
-    protocol: protocol === "udp" ? "udp" : "tcp",
-    ...(address === undefined ? {} : { bind: address.text }),
-  };
-}
-
-function port(text: string, value: number): number {
-  if (value > 65535) throw usage("--publish", text, `port ${value} is above 65535`);
-  return value;
 }
 
 /** What container tools take about labels and caches, which a guest with files by 9p has none of. */

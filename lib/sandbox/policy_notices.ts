@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { compilePolicy } from "../policy/decide/compile.ts";
+import { type CompiledPolicy, compilePolicy } from "../policy/decide/compile.ts";
 import { evaluate } from "../policy/decide/evaluate.ts";
 import { warnings } from "../policy/decide/warnings.ts";
 import type { PinTable, Policy } from "../policy/model/policy.ts";
@@ -15,7 +15,7 @@ export function policyNotices({ policy, publish, tls, secrets }: NetworkOptions)
   return [
     ...secrets.secrets.map((secret) => `secret ${secretText(secret)}`),
     ...warnings(policy).map(({ message }) => `policy: ${message}`),
-    ...publish.flatMap((publication) => refusal(policy, publication)),
+    ...refusals(policy, publish),
     ...(tls.intercept && !tls.verifyUpstream ? [UNVERIFIED] : []),
   ];
 }
@@ -29,12 +29,40 @@ const NO_PINS: PinTable = { namesOf: () => [], has: () => false };
 const LOOPBACK = "127.0.0.1";
 
 /**
- * A published port that refuses this very machine, which is most likely not meant. One that is bound
- * to another address has peers that nobody knows yet; the machine stands for them as well.
+ * Published ports that refuse this very machine, which is most likely not meant; those that follow one
+ * another are one line. A port that is bound to another address has peers that nobody knows yet; the
+ * machine stands for them as well.
  */
-function refusal(policy: Policy, { hostPort, guestPort, protocol }: Publication): string[] {
+function refusals(policy: Policy, publish: readonly Publication[]): string[] {
+  const compiled = compilePolicy(policy);
+  const ranges: { first: Publication; count: number; why: string }[] = [];
+  for (const publication of publish) {
+    const why = refusal(compiled, publication);
+    if (why === null) continue;
+    const last = ranges.at(-1);
+    if (last?.why === why && follows(last.first, last.count, publication)) last.count++;
+    else ranges.push({ first: publication, count: 1, why });
+  }
+  return ranges.map(({ first: { hostPort, guestPort, protocol }, count, why }) => {
+    const ports = (from: number) => count === 1 ? `${from}` : `${from}-${from + count - 1}`;
+    const published = count === 1
+      ? `published port ${hostPort}`
+      : `published ports ${hostPort === 0 ? `of ${ports(guestPort)}` : ports(hostPort)}`;
+    return `${published} will refuse connections from this machine: ${why}; ` +
+      `--rule allow:inbound@loopback:${protocol}:${ports(guestPort)} would allow them`;
+  });
+}
+
+function follows(first: Publication, count: number, next: Publication): boolean {
+  const host = first.hostPort === 0 ? 0 : first.hostPort + count;
+  return next.bind === first.bind && next.protocol === first.protocol &&
+    next.hostPort === host && next.guestPort === first.guestPort + count;
+}
+
+/** Why nobody of this machine gets through; null when somebody does. */
+function refusal(compiled: CompiledPolicy, { guestPort, protocol }: Publication): string | null {
   const { action, rule } = evaluate(
-    compilePolicy(policy),
+    compiled,
     {
       direction: "inbound",
       protocol,
@@ -45,13 +73,9 @@ function refusal(policy: Policy, { hostPort, guestPort, protocol }: Publication)
     NO_PINS,
     new Set(),
   );
-  if (action === "allow") return [];
-  const by = rule === undefined ? undefined : policy.rules[rule];
-  const why = by === undefined
+  if (action === "allow") return null;
+  const by = rule === undefined ? undefined : compiled.policy.rules[rule];
+  return by === undefined
     ? "no rule allows inbound flows"
     : `rule ${rule}, ${formatRule(by)}, denies them`;
-  return [
-    `published port ${hostPort} will refuse connections from this machine: ${why}; ` +
-    `--rule allow:inbound@loopback:${protocol}:${guestPort} would allow them`,
-  ];
 }

@@ -10,7 +10,8 @@ import { canonicalName, nameFromWire } from "../../lib/base/name.ts";
 import { nearest } from "../../lib/base/nearest.ts";
 import { parseEnvFile } from "../../lib/cli/env_file.ts";
 import { table } from "../../lib/cli/table.ts";
-import { parseDuration, parseMemory, parseMount, parsePublication } from "../../lib/cli/values.ts";
+import { parsePublications } from "../../lib/cli/publications.ts";
+import { parseDuration, parseMemory, parseMount } from "../../lib/cli/values.ts";
 import { MessageReader, parseMessage } from "../../lib/flow/control_codec.ts";
 import { FrameReader, MAX_PAYLOAD } from "../../lib/flow/mux_frame.ts";
 import { AGENT } from "../../lib/guest/agent/client.ts";
@@ -185,7 +186,7 @@ const READERS: Readonly<Record<string, Reader>> = {
   },
   "values of options": {
     read: (text) => {
-      for (const parse of [parseMemory, parsePublication, parseMount]) attempt(() => parse(text));
+      for (const parse of [parseMemory, parsePublications, parseMount]) attempt(() => parse(text));
       attempt(() => parseDuration("--timeout", text));
     },
     places: [...INSIDE, ["1", "s"], ["1:", ":2"], ["/a:/", ":ro"]],

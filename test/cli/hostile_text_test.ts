@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parsePublications } from "../../lib/cli/publications.ts";
 import { SbxError } from "../../lib/base/errors.ts";
 import { isShowable, MAX_MESSAGE } from "../../lib/base/escape.ts";
 import { readTextFile } from "../../lib/base/text_file.ts";
@@ -17,7 +18,6 @@ import {
   parseDuration,
   parseMemory,
   parseMount,
-  parsePublication,
 } from "../../lib/cli/values.ts";
 import { openJournal } from "../../lib/journal/file.ts";
 import { CertificateAuthority, Destination, Sandbox } from "../../lib/mod.ts";
@@ -108,8 +108,8 @@ const READERS: Readonly<Record<string, (text: string) => unknown>> = {
   "memory": parseMemory,
   "a duration": (text) => parseDuration("--timeout", text),
   "a count": (text) => parseCount("--cpus", text),
-  "a publication": parsePublication,
-  "a publication's address": (text) => parsePublication(`${text}:80:80`),
+  "a publication": parsePublications,
+  "a publication's address": (text) => parsePublications(`${text}:80:80`),
   "a mount": parseMount,
   "a mount's source": (text) => resolveMounts([{ host: text, guest: "/x", readOnly: true }]),
   "a mount's place": (text) =>

@@ -9,7 +9,6 @@ import {
   parseKey,
   parseMemory,
   parseMount,
-  parsePublication,
 } from "../../lib/cli/values.ts";
 
 const duration = (text: string) => parseDuration("--timeout", text);
@@ -39,18 +38,6 @@ test("keys are a character or a control key, and some are taken", () => {
   for (const text of [".", "?", "^M", "^j", "^C", "^["]) {
     expect(() => parseKey("--escape-char", text)).toThrow("means something else");
   }
-});
-
-test("publications name host, guest, protocol and where to listen", () => {
-  expect(parsePublication("8080:80")).toEqual({ hostPort: 8080, guestPort: 80, protocol: "tcp" });
-  expect(parsePublication("0:53/udp")).toEqual({ hostPort: 0, guestPort: 53, protocol: "udp" });
-  const chosen = { hostPort: 0, guestPort: 80, protocol: "tcp" } as const;
-  expect(parsePublication("80")).toEqual(chosen);
-  expect(parsePublication("53/udp")).toEqual({ ...chosen, guestPort: 53, protocol: "udp" });
-  expect(parsePublication("127.0.0.1::80")).toEqual({ ...chosen, bind: "127.0.0.1" });
-  expect(parsePublication("[::1]::80")).toEqual({ ...chosen, bind: "::1" });
-  expect(parsePublication("0.0.0.0:1:2/tcp").bind).toBe("0.0.0.0");
-  expect(parsePublication("[::1]:1:2").bind).toBe("::1");
 });
 
 test("mounts split at the last colon before a slash", () => {
@@ -87,20 +74,6 @@ test("what is not a value is wrong usage that shows the text", () => {
     [parseMemory, ["", "many", "-1", "1X", "1e3"]],
     [duration, ["", "0", "0s", "5 minutes", "1d", "s"]],
     [count, ["", "0", "-1", "1.5", "1e9", "x"]],
-    [parsePublication, [
-      "0",
-      "70000",
-      "127.0.0.1:80",
-      "::80",
-      "80:",
-      ":80:80",
-      "70000:80",
-      "80:70000",
-      "80:0",
-      "80:80/sctp",
-      "host:1:2",
-      "::1:1:2",
-    ]],
     [parseMount, ["", "/data", "src:dst", ":/x", "/a:/b:rx", "/a:/b:ro,rw", "/a:/b:ro,", "/a:/b:"]],
   ];
   for (const [parse, texts] of refused) {

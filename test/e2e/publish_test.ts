@@ -36,7 +36,7 @@ print("serving", flush=True); input()`;
 
 test("port 0 is told, and servers of either family are reached on both loopbacks", async () => {
   const running = world.start([
-    ...["run", "-p", "0:80", "-p", "0:81", "-p", "0:80/udp", "-p", "0:81/udp"],
+    ...["run", "-p", "0:80-81", "-p", "0:80/udp", "-p", "0:81/udp"],
     ...["--", "python3", "-c", SERVER],
   ]);
   await until("the server", () => running.stdout().includes("serving"), 60);

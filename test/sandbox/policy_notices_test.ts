@@ -39,6 +39,23 @@ test.each<[string, NetworkBuilder, string | undefined]>([
   },
 );
 
+test("ports that follow one another are warned about in one line", () => {
+  const ports = (publications: readonly (readonly [number, number])[]) => {
+    const builder = publications.reduce(
+      (network, [hostPort, guestPort]) => network.publish({ hostPort, guestPort, protocol: "tcp" }),
+      new NetworkBuilder().policy(closed as never),
+    );
+    return policyNotices(builder.build()).map((line) => line.replace(/ will .*@loopback/, ""));
+  };
+  expect(ports([[1, 11], [2, 12], [4, 14]])).toEqual([
+    "published ports 1-2:tcp:11-12 would allow them",
+    "published port 4:tcp:14 would allow them",
+  ]);
+  expect(ports([[0, 11], [0, 12]])).toEqual([
+    "published ports of 11-12:tcp:11-12 would allow them",
+  ]);
+});
+
 test("the option that the warning names silences it", () => {
   const rule = "allow:inbound@loopback:tcp:80";
   const builder = published.policy(closed as never).rule(rule);
