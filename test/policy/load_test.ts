@@ -54,8 +54,12 @@ test("a file says all that a sandbox's network goes by", () => {
     block: ["ads.example"],
     blockSuffix: ["beacons.example", "tracking.com"],
     blockLists: [
-      { path: "conf/lists/ads.txt", as: "name" },
-      { path: "/etc/trackers", as: "suffix" },
+      {
+        path: "conf/lists/ads.txt",
+        as: "name",
+        place: expect.stringMatching(/^conf\/\S+:\d+:\d+$/),
+      },
+      { path: "/etc/trackers", as: "suffix", place: expect.stringMatching(/^conf\/\S+:\d+:\d+$/) },
     ],
     blockDoh: true,
     rebindProtection: false,

@@ -64,7 +64,7 @@ describe("a line", () => {
     ["A", "no host is named that gets it"],
     ["A@", "no host is named that gets it"],
     ["A@a.com,", '"" is no domain name'],
-    ["A@https://a.com", '"https://a.com" is no domain name'],
+    ["A@https://a.com", '"https://a.com" is a URL'],
     ["A@a.com:443", '"a.com:443" is no domain name'],
     ["A@*.com", 'the suffix "*.com" takes in a whole top-level domain'],
     ["A@*", '"*" is no domain name'],

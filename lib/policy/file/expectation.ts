@@ -16,6 +16,7 @@ import { PolicyFault, quote, unknownWord, within } from "../text/fault.ts";
 import {
   type FlowTarget,
   formatFlow,
+  formatFlowTo,
   readFlow,
   readFlowTo,
   readOneProtocol,
@@ -91,6 +92,23 @@ export function readExpectation(shape: ExpectationShape): Expectation {
     host: shape.host ?? false,
     localNetwork: shape.localNetwork ?? false,
   };
+}
+
+/** As {@link readExpectation} and, where a line can say it all, {@link readExpectationLine} read it back. */
+export function spellExpectation(
+  { expect, direction, flow, resolvesTo, sni, pins, host, localNetwork }: Expectation,
+  as: "line" | "object",
+): string | ExpectationShape {
+  const said = {
+    ...(direction === "outbound" ? {} : { direction }),
+    ...(resolvesTo === undefined ? {} : { address: resolvesTo }),
+    ...(sni === undefined ? {} : { sni: sni ?? (false as const) }),
+    ...(pins.length === 0 ? {} : { pins: pins.map(({ name, address }) => ({ name, address })) }),
+    ...(host ? { host: true as const } : {}),
+    ...(localNetwork ? { localNetwork: true as const } : {}),
+  };
+  if (as === "line" && Object.keys(said).length === 0) return `${expect} ${formatFlow(flow)}`;
+  return { expect, protocol: flow.protocol, to: formatFlowTo(flow), ...said };
 }
 
 /** One line that names the flow and all that is said about it. */

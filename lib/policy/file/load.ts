@@ -28,13 +28,14 @@ import {
 import { readAddedHost } from "../text/added_host.ts";
 import { PolicyFault, quote } from "../text/fault.ts";
 import { type Expectation, readExpectation, readExpectationLine } from "./expectation.ts";
+import { Positions } from "./positions.ts";
 import { MOST_TOLD, Reader } from "./reader.ts";
 import { readRuleEntry } from "./rule_entry.ts";
 import { type DnsShape, type PolicyFileShape, policyFileShape, type TlsShape } from "./schema.ts";
 import { claimVariables } from "../text/secret_declaration.ts";
 import { readSecretEntry } from "./secret_entry.ts";
 import { complaintsOf } from "./shape.ts";
-import { positionAt, readSource, type Source, SourceFault } from "./source.ts";
+import { type Path, readSource, type Source, SourceFault } from "./source.ts";
 
 /** Longer lists of names belong into files of their own, which load faster. */
 const MAX_LENGTH = 4 << 20;
@@ -48,16 +49,17 @@ const MAX_LENGTH = 4 << 20;
  */
 export function parsePolicyFile(text: string, path: string): PolicyFile {
   const bare = text.replace(/^\ufeff/, "");
+  const positions = new Positions(bare);
   try {
     if (bare.length > MAX_LENGTH) throw new SourceFault(0, `it is longer than ${MAX_LENGTH} bytes`);
     const source = readSource(bare, path);
-    const reader = new Reader(source);
+    const reader = new Reader(source, positions);
     const file = readFile(reader, shapeOf(source), path);
     if (reader.faults.length > 0) throw new Faults(inOrder(reader.faults, source.offsetOf([])));
     return file;
   } catch (fault) {
-    if (fault instanceof Faults) throw errorOf(path, bare, fault.all);
-    if (fault instanceof SourceFault) throw errorOf(path, bare, [fault]);
+    if (fault instanceof Faults) throw errorOf(path, positions, fault.all);
+    if (fault instanceof SourceFault) throw errorOf(path, positions, [fault]);
     throw fault;
   }
 }
@@ -78,10 +80,10 @@ function inOrder(faults: readonly SourceFault[], whole: number): SourceFault[] {
   return faults.toSorted((one, other) => rank(one) < rank(other) ? -1 : 1);
 }
 
-function errorOf(path: string, text: string, faults: readonly SourceFault[]): SbxError {
+function errorOf(path: string, positions: Positions, faults: readonly SourceFault[]): SbxError {
   const [first, ...others] = faults
     .map(({ offset, message, hint }, index) => {
-      const { line, column } = positionAt(text, offset);
+      const { line, column } = positions.at(offset);
       const place = `${escapeText(path)}:${line}:${column}`;
       return {
         message: index === 0 ? `Cannot load policy ${place}: ${message}` : `${place}: ${message}`,
@@ -153,14 +155,18 @@ function readDns(reader: Reader, shape: DnsShape | undefined, path: string): Dns
   const lists: BlockList[] = [];
   const names: string[] = [];
   const suffixes: string[] = [];
-  reader.each(block, ["dns", "block"], (text) => {
-    if (text.startsWith("@")) lists.push({ path: listPath(text, path), as: "name" });
+  const list = (text: string, as: BlockList["as"], at: Path) => {
+    const { line, column } = reader.position(at);
+    lists.push({ path: listPath(text, path), as, place: `${path}:${line}:${column}` });
+  };
+  reader.each(block, ["dns", "block"], (text, index) => {
+    if (text.startsWith("@")) list(text, "name", ["dns", "block", index]);
     // A leading dot says "and everything below" wherever it stands, as it does in list files.
     else if (/^(?:\*?\.)/.test(text)) suffixes.push(readSuffixName(text));
     else names.push(readName(text));
   });
-  reader.each(blockSuffix, ["dns", "blockSuffix"], (text) => {
-    if (text.startsWith("@")) lists.push({ path: listPath(text, path), as: "suffix" });
+  reader.each(blockSuffix, ["dns", "blockSuffix"], (text, index) => {
+    if (text.startsWith("@")) list(text, "suffix", ["dns", "blockSuffix", index]);
     else suffixes.push(readSuffixName(text));
   });
   return {

@@ -6,6 +6,7 @@
  */
 
 import { PolicyFault } from "../text/fault.ts";
+import { type Position, Positions } from "./positions.ts";
 import { type Path, type Source, SourceFault } from "./source.ts";
 
 /** Whoever has more to mend than this reads the file again anyway, and finding a place takes time. */
@@ -14,9 +15,16 @@ export const MOST_TOLD = 20;
 export class Reader {
   readonly faults: SourceFault[] = [];
   readonly #source: Source;
+  readonly #positions: Positions;
 
-  constructor(source: Source) {
+  constructor(source: Source, positions: Positions) {
     this.#source = source;
+    this.#positions = positions;
+  }
+
+  /** Line and column of the value at the path. */
+  position(path: Path): Position {
+    return this.#positions.at(this.#source.offsetOf(path));
   }
 
   /** What was read, or `instead` where that failed. */
@@ -35,9 +43,13 @@ export class Reader {
   }
 
   /** Those that could be read. */
-  each<T, R>(values: readonly T[] | undefined, path: Path, read: (value: T) => R): R[] {
+  each<T, R>(
+    values: readonly T[] | undefined,
+    path: Path,
+    read: (value: T, index: number) => R,
+  ): R[] {
     return (values ?? []).flatMap((value, index) =>
-      this.at<R[]>([...path, index], [], () => [read(value)])
+      this.at<R[]>([...path, index], [], () => [read(value, index)])
     );
   }
 }

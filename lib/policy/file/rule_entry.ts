@@ -63,7 +63,8 @@ function readDestination(shape: DestinationShape): Destination {
   return { kind: "any" };
 }
 
-function spellDestination(destination: Destination): DestinationShape {
+/** The spelled-out form of a destination. */
+export function spellDestination(destination: Destination): DestinationShape {
   switch (destination.kind) {
     case "any":
       return { any: true };

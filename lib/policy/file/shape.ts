@@ -10,6 +10,7 @@ import { nearest } from "../../base/nearest.ts";
 import { PolicyFault, quote, unknownWord } from "../text/fault.ts";
 import { knownKeysAt } from "./schema.ts";
 import type { Path } from "./source.ts";
+import { meantByKey, writtenHint } from "./written.ts";
 
 type Issue = z.core.$ZodIssue;
 
@@ -50,7 +51,7 @@ function mostTelling(issues: readonly Issue[]): Issue | undefined {
 function explain(issue: Issue, base: Path, root: unknown): Complaint {
   const path = [...base, ...issue.path];
   if (issue.code === "invalid_union") return explainUnion(issue.errors, path, root);
-  if (issue.code === "unrecognized_keys") return unknownKey(issue, path);
+  if (issue.code === "unrecognized_keys") return unknownKey(issue, path, root);
   const value = valueAt(root, path);
   const key = path.filter((step) => typeof step === "string").at(-1);
   if (value === undefined && key !== undefined && issue.code !== "custom") {
@@ -83,16 +84,25 @@ function explainUnion(
   }
   if (best !== undefined) return explain(best, path, root);
   const value = valueAt(root, path);
-  return complaint(path, `${describe(value, path)} stands where ${kinds.join(" or ")} is expected`);
+  return complaint(
+    path,
+    `${describe(value, path)} stands where ${kinds.join(" or ")} is expected`,
+    writtenHint(path, value),
+  );
 }
 
-function unknownKey(issue: z.core.$ZodIssueUnrecognizedKeys, path: Path): Complaint {
+function unknownKey(
+  issue: z.core.$ZodIssueUnrecognizedKeys,
+  path: Path,
+  root: unknown,
+): Complaint {
   const [key = ""] = issue.keys;
   const known = knownKeysAt(path);
   const close = nearest(key, known);
-  const hint = close === null
-    ? known.length === 0 ? undefined : `use one of ${known.join(", ")}`
-    : `did you mean ${close}?`;
+  const hint = meantByKey(path, key, valueAt(root, [...path, key])) ??
+    (close === null
+      ? known.length === 0 ? undefined : `use one of ${known.join(", ")}`
+      : `did you mean ${close}?`);
   return {
     path: [...path, key],
     atKey: true,
@@ -113,6 +123,7 @@ function faultOf(issue: Issue, value: unknown, path: Path): PolicyFault {
       if (typeof value === "string") return unknownWord(String(key ?? "value"), value, known);
       return new PolicyFault(
         `${describe(value, path)} stands where ${known.join(" or ")} is expected`,
+        writtenHint(path, value),
       );
     }
     case "too_small":
@@ -127,16 +138,13 @@ function faultOf(issue: Issue, value: unknown, path: Path): PolicyFault {
   }
 }
 
-/** The right shape, in the words of the file. */
+/** A mapping has keys, everything else an example. */
 function shapeHint(expected: string, value: unknown, path: Path): string | undefined {
-  const key = path.filter((step) => typeof step === "string").at(-1);
-  if (expected === "array" && typeof value === "string" && path[0] !== "secrets") {
-    return `write it as a list, ${String(key)}: [${
-      quote(value)
-    }], or behind a dash in a line below`;
-  }
-  const keys = expected === "object" ? knownKeysAt(path) : [];
-  return keys.length === 0 ? undefined : `its keys are ${keys.join(", ")}`;
+  const keys = expected === "object" && path.length > 0 ? knownKeysAt(path) : [];
+  const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
+  return keys.length > 0 && isMapping
+    ? `its keys are ${keys.join(", ")}`
+    : writtenHint(path, value);
 }
 
 function outOfRange(value: unknown, key: PropertyKey | undefined, hint: string): PolicyFault {

@@ -10,7 +10,7 @@ import {
   parseTree,
   printParseErrorCode,
 } from "jsonc-parser";
-import { isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
+import { type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
 import { escapeText } from "../../base/escape.ts";
 import { PolicyFault, quote } from "../text/fault.ts";
 
@@ -46,13 +46,6 @@ export function readSource(text: string, path: string): Source {
     if (error instanceof RangeError) throw new SourceFault(0, TOO_DEEP);
     throw error;
   }
-}
-
-/** 1-based line and column of an offset. */
-export function positionAt(text: string, offset: number): { line: number; column: number } {
-  const before = text.slice(0, offset);
-  const lineStart = before.lastIndexOf("\n") + 1;
-  return { line: before.split("\n").length, column: offset - lineStart + 1 };
 }
 
 function readJson(text: string): Source {
@@ -111,7 +104,7 @@ function readYaml(text: string): Source {
   if (problem !== undefined) {
     throw new SourceFault(problem.pos[0], yamlComplaint(problem.message));
   }
-  countAliases(document.contents);
+  countAliases(document, document.contents);
   return {
     value: yamlValue(() => document.toJS({ maxAliasCount: 100 })),
     offsetOf: (path) => walkYaml(document.contents, path).value,
@@ -122,13 +115,23 @@ function readYaml(text: string): Source {
 /** For each alias the library looks through the whole document for its anchor. */
 const MAX_ALIASES = 100;
 
-/** Refuses repeated keys and too many aliases. Answers how many aliases there are below the node. */
-function countAliases(node: unknown, before = 0): number {
+/** Refuses repeated keys, aliases of nothing and too many. Answers how many there are below the node. */
+function countAliases(document: Document.Parsed, node: unknown, before = 0): number {
   let count = before;
-  if (isAlias(node) && ++count > MAX_ALIASES) {
-    throw new SourceFault(offsetOfNode(node, 0), `it has more than ${MAX_ALIASES} aliases`);
+  if (isAlias(node)) {
+    const offset = offsetOfNode(node, 0);
+    if (++count > MAX_ALIASES) {
+      throw new SourceFault(offset, `it has more than ${MAX_ALIASES} aliases`);
+    }
+    if (node.resolve(document) === undefined) {
+      throw new SourceFault(
+        offset,
+        "it is not YAML: Unresolved alias",
+        'put quotes around what begins with a star: "*.example.com"',
+      );
+    }
   }
-  if (isSeq(node)) { for (const item of node.items) count = countAliases(item, count); }
+  if (isSeq(node)) { for (const item of node.items) count = countAliases(document, item, count); }
   if (!isMap(node)) return count;
   const keys = new Set<string>();
   for (const { key, value } of node.items) {
@@ -137,7 +140,7 @@ function countAliases(node: unknown, before = 0): number {
       throw new SourceFault(offsetOfNode(key, 0), `the key ${quote(name)} stands twice`);
     }
     keys.add(name);
-    count = countAliases(value, count);
+    count = countAliases(document, value, count);
   }
   return count;
 }

@@ -1,25 +1,29 @@
 /**
  * A policy as the value that a policy file would hold: what `sbx policy show` prints can be saved
- * and loaded again. Expectations are left out; they test a policy and are no part of it.
+ * and loaded again.
  *
  * @module
  */
 import { isDeepStrictEqual } from "node:util";
+import { spellExpectation } from "./expectation.ts";
 import { spellSecret } from "./secret_entry.ts";
 import { NO_SECRETS, type SecretSettings } from "../model/secret.ts";
 import { DEFAULT_DNS, type DnsSettings, type PolicyFile } from "../model/settings.ts";
 import { DEFAULT_TLS, type TlsSettings } from "../model/tls_settings.ts";
 import { spellPolicy } from "../text/spell.ts";
 
-/** Rules as lines of the rule grammar, or spelled out as objects. */
-export function policyValue(file: PolicyFile, rules: "lines" | "objects"): object {
+/** Rules and expectations as lines where a line can say it all, or spelled out as objects. */
+export function policyValue(file: PolicyFile, as: "lines" | "objects"): object {
   const dns = dnsValue(file.dns);
   return {
-    ...spellPolicy(file.policy, rules),
+    ...spellPolicy(file.policy, as),
     ...(Object.keys(dns).length === 0 ? {} : { dns }),
     ...tlsValue(file.tls),
     ...file.limits,
     ...secretsValue(file.secrets),
+    ...(file.expect.length === 0 ? {} : {
+      expect: file.expect.map((each) => spellExpectation(each, as === "lines" ? "line" : "object")),
+    }),
   };
 }
 

@@ -38,6 +38,8 @@ export interface BlockList {
   readonly path: string;
   /** What a line without a leading dot is. */
   readonly as: "name" | "suffix";
+  /** Where a policy file names it: `build.yaml:4:9`. Absent: no file does. */
+  readonly place?: string;
 }
 
 /** Bounds on what one guest may open; absent: the built-in ones. */

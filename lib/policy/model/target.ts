@@ -86,7 +86,7 @@ export function readName(text: string): string {
   if (parseCidr(text) !== null) {
     throw new PolicyFault(`${quote(text)} is an address, not a domain name`, "use cidr");
   }
-  throw new PolicyFault(
+  throw asUrl(text) ?? new PolicyFault(
     `${quote(text)} is no domain name`,
     "write it like api.example.com, without a scheme, port or path",
   );
@@ -128,16 +128,25 @@ function spellBlock(cidr: string): string {
 }
 
 function notAnAddress(text: string): PolicyFault {
-  const url = /^[a-z][a-z0-9+.-]*:\/\/([^/:@?#]+)/i.exec(text);
-  if (url !== null) {
-    return new PolicyFault(
-      `${quote(text)} is a URL`,
-      `name only the host: ${escapeText(url[1] ?? "")}`,
-    );
-  }
-  return new PolicyFault(
+  return asUrl(text) ?? new PolicyFault(
     `${quote(text)} is no address or block`,
     "write it in full, like 10.0.0.5, 10.0.0.0/8 or 2001:db8::/32",
+  );
+}
+
+/** What was copied out of a browser, or is a host with a path behind it; null for anything else. */
+function asUrl(text: string): PolicyFault | null {
+  const [, scheme, host = "", path = ""] =
+    /^([a-z][a-z0-9+.-]*:\/\/)?([^/:@?#\s]+)(?::[0-9]+)?([/?#].*)?$/i.exec(text) ?? [];
+  const isPath = path !== "" && host.includes(".") && !/^[0-9.]+$/.test(host) &&
+    canonicalName(host) !== null;
+  if (scheme === undefined && !isPath) return null;
+  const only = `name only the host: ${escapeText(host)}`;
+  return new PolicyFault(
+    scheme === undefined ? `${quote(text)} has a path` : `${quote(text)} is a URL`,
+    path === "" || path === "/"
+      ? only
+      : `rules see hosts, and nothing of what is asked of them; ${only}`,
   );
 }
 

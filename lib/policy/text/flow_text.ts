@@ -69,8 +69,12 @@ export function readFlowTo(protocol: Protocol, endpoint: string): FlowTarget {
 }
 
 export function formatFlow(flow: FlowTarget): string {
-  const host = flow.host.kind === "name" ? flow.host.name : flow.host.address;
-  return `${flow.protocol} ${formatEndpoint(host, flow.port)}`;
+  return `${flow.protocol} ${formatFlowTo(flow)}`;
+}
+
+/** As {@link readFlowTo} reads it. */
+export function formatFlowTo({ host, port }: FlowTarget): string {
+  return formatEndpoint(host.kind === "name" ? host.name : host.address, port);
 }
 
 export function readOneProtocol(word: string): Protocol {
