@@ -69,6 +69,48 @@ test("environment files: comments, empty lines, literal quotes, bare names", () 
   expect(() => parseEnvFile("OK=1\n=x\n", ".env", {})).toThrow(".env:2");
 });
 
+test("lines for a shell mean what a shell makes of them, or are refused without being shown", () => {
+  const own = { HOME: "/root" };
+  const rows: readonly (readonly [line: string, ...value: string[]])[] = [
+    ["export C=3", "C", "3"],
+    ["  export\tC=3  ", "C", "3"],
+    ["export C='a b $x'", "C", "a b $x"],
+    ['export C="a b"', "C", "a b"],
+    ["export C=", "C", ""],
+    ["export C=''", "C", ""],
+    ["export C=a=b", "C", "a=b"],
+    ["export HOME", "HOME", "/root"],
+    ["export=3", "export", "3"],
+    ['C="a b"', "C", '"a b"'], // no line for a shell
+    ["C=$x", "C", "$x"],
+  ];
+  for (const [line, ...expected] of rows) {
+    expect([line, ...parseEnvFile(line, ".env", own).flat()]).toEqual([line, ...expected]);
+  }
+  expect(parseEnvFile("export GONE", ".env", own)).toEqual([]);
+  const refused = [
+    ...[
+      "$HUNTER2",
+      '"$HUNTER2"',
+      "`hunter2`",
+      "a hunter2",
+      "hunter2 # why",
+      "a\\ hunter2",
+      '"hunter2',
+    ],
+    ...["'hunter2", "'a'\"hunter2\"", "~/hunter2", "hunter2;", "(hunter2)", "1 HUNTER2=2", "*"],
+  ];
+  for (const value of refused) {
+    const read = () => parseEnvFile(`A=1\nexport C=${value}`, ".env", own);
+    expect(read).toThrow(
+      /^Cannot use \.env:2: a shell would make another value of what stands there$/,
+    );
+  }
+  expect(() => parseEnvFile("export a b=hunter2", ".env", own)).toThrow(
+    "the name is empty or has a",
+  );
+});
+
 test("what is not a value is wrong usage that shows the text", () => {
   const refused: readonly (readonly [(text: string) => unknown, readonly string[]])[] = [
     [parseMemory, ["", "many", "-1", "1X", "1e3"]],
