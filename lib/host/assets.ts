@@ -1,14 +1,17 @@
 /**
  * The files sbx carries: netstack, the kernel and first file system of the guest, and the notices of
- * all of these. In the compiled binary they are embedded and, where a path is needed, unpacked once
- * into the user's cache; from a checkout they are in vendor/bin.
+ * all of these. In the compiled binary they are embedded, compressed, and where a path is needed,
+ * unpacked once into the user's cache; from a checkout they are in vendor/bin.
  *
  * @module
  */
+import type { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { chmod, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import process from "node:process";
+import { promisify } from "node:util";
+import { zstdDecompress } from "node:zlib";
 import { SbxError } from "../base/errors.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import { type Content, digestOf, isContent, isMarked, mark } from "./asset_file.ts";
@@ -24,8 +27,12 @@ const KEPT_MS = 30 * 24 * 3600 * 1000;
 const ABANDONED_MS = 10 * 60 * 1000;
 const PARTIAL = /\.[0-9a-f]{12}$/;
 
-/** By name, as lower-case SHA-256; scripts/build.ts defines it. A checkout uses what it built. */
-declare const SBX_DIGESTS: Readonly<Record<AssetName, string>> | undefined;
+/** What was embedded, by name; scripts/binary/compile.ts defines it. A checkout uses what it built. */
+declare const SBX_CONTENTS:
+  | Readonly<Record<AssetName, Pick<Content, "size" | "digest">>>
+  | undefined;
+
+const decompress = promisify(zstdDecompress);
 
 const paths = new Map<AssetName, Promise<string>>();
 
@@ -68,7 +75,7 @@ export async function requireSound(names: readonly AssetName[]): Promise<void> {
     if (file === undefined) continue;
     const path = await assetPath(name);
     const digest = await digestOf(path).catch(() => "none");
-    if (digest === contentOf(name, file).digest) continue;
+    if (digest === contentOf(name).digest) continue;
     paths.delete(name);
     await rm(path, { force: true });
     throw new SbxError(
@@ -79,9 +86,9 @@ export async function requireSound(names: readonly AssetName[]): Promise<void> {
   }
 }
 
-function contentOf(name: AssetName, file: EmbeddedFile): Content {
-  if (typeof SBX_DIGESTS === "undefined") throw new TypeError("embedded files without digests");
-  return { size: file.size, digest: SBX_DIGESTS[name], executable: name === "netstack" };
+function contentOf(name: AssetName): Content {
+  if (typeof SBX_CONTENTS === "undefined") throw new TypeError("embedded files without digests");
+  return { ...SBX_CONTENTS[name], executable: name === "netstack" };
 }
 
 /**
@@ -90,7 +97,10 @@ function contentOf(name: AssetName, file: EmbeddedFile): Content {
  * @throws SbxError REQUIREMENT_MISSING in a checkout that is not built.
  */
 export async function notices(): Promise<string> {
-  return await embedded("notices")?.text() ?? await readFile(await built("notices"), "utf8");
+  const file = embedded("notices");
+  return file === undefined
+    ? await readFile(await built("notices"), "utf8")
+    : (await contentsOf(file)).toString("utf8");
 }
 
 async function locate(name: AssetName, notice: Notice): Promise<string> {
@@ -117,8 +127,12 @@ function embedded(name: string): EmbeddedFile | undefined {
     .find((file) => file.name.startsWith(`${name}-`));
 }
 
+async function contentsOf(file: EmbeddedFile): Promise<Buffer> {
+  return await decompress(await file.arrayBuffer());
+}
+
 function unpackedName({ name }: EmbeddedFile): string {
-  return name.replace(/\.$/, "");
+  return name.replace(/\.zst$/, "");
 }
 
 /** Where a build of this checkout puts the file. */
@@ -141,9 +155,9 @@ async function unpack(name: AssetName, file: EmbeddedFile, notice: Notice): Prom
   const dir = join(cacheDir(), "assets");
   await requirePrivate(dir);
   const path = join(dir, unpackedName(file));
-  const content = contentOf(name, file);
+  const content = contentOf(name);
   const sound = await isSound(path, content);
-  if (!sound) await write(path, content, new Uint8Array(await file.arrayBuffer()));
+  if (!sound) await write(path, content, await contentsOf(file));
   if (sound === false) notice(`${path} was not what this sbx had unpacked, and was replaced`);
   swept ??= evict(dir, Date.now() - KEPT_MS);
   await swept;

@@ -1,6 +1,6 @@
 /**
- * notices.ts OUT: writes the notices of a build whose Go programs stand in vendor/bin: for each part of
- * the binary its name, version and licence text, equal texts once.
+ * notices.ts TARGET OUT: writes the notices of a build whose Go programs stand in vendor/bin: for each
+ * part of the binary its name, version and licence text, equal texts once.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { join, resolve } from "node:path";
 import process from "node:process";
 import { type Component, goModules, npmPackages } from "./components.ts";
 
-const [out = ""] = process.argv.slice(2);
+const [target = "", out = ""] = process.argv.slice(2);
 const root = resolve(import.meta.dirname, "../..");
-const bin = `vendor/bin/linux-${process.arch}`;
+const machine = target.split("-")[1] ?? "";
 
 /** Texts that Debian keeps for all its packages. */
 const common = (name: string) => readFileSync(`/usr/share/common-licenses/${name}`, "utf8").trim();
@@ -25,7 +25,10 @@ function licenceOf({ name, directory }: Component): string {
   return files.map((file) => readFileSync(join(directory, file), "utf8").trim()).join("\n\n");
 }
 
-const go = goModules(root, [`${bin}/netstack`, `${bin}/agent`]);
+const go = goModules(root, [
+  `vendor/bin/${target}/netstack`,
+  `vendor/bin/linux-${machine}/agent`,
+]);
 const npm = npmPackages(root);
 
 const rule = "=".repeat(80);
@@ -38,7 +41,9 @@ for (const component of [...npm, ...go]) {
 }
 
 const goVersion = execFileSync("go", ["env", "GOVERSION"], { encoding: "utf8" }).trim();
-const kernel = readFileSync(join(root, ".cache/kernel/package"), "utf8").trim().split("\n");
+const kernel = readFileSync(join(root, ".cache/kernel", machine, "package"), "utf8").trim().split(
+  "\n",
+);
 const [, kernelVersion = ""] = kernel[0]?.split("_") ?? [];
 const source = readFileSync(join(root, "scripts/licences/kernel.txt"), "utf8")
   .replaceAll("VERSION", kernelVersion);

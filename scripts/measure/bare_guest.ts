@@ -22,7 +22,7 @@ export async function bareGuest(): Promise<() => Promise<number>> {
   const machine = await findMachine({ assetPath, cacheDir });
   const initramfs = join(ROOT, ".cache/bench/initramfs");
   const packer = join(ROOT, "scripts/initramfs.ts");
-  const kernel = join(ROOT, ".cache/kernel");
+  const kernel = join(ROOT, ".cache/kernel", process.arch);
   execFileSync(process.execPath, [packer, kernel, buildGo("poweroff"), initramfs]);
   const [program = "", ...argv] = qemuArgv({
     architecture: machine.architecture,

@@ -51,7 +51,7 @@ test("every npm package that the sources import has its notice", () => {
 });
 
 test("the kernel's notice has its version, its licence and an offer of the source", () => {
-  const [name = ""] = readFileSync(".cache/kernel/package", "utf8").split("\n");
+  const [name = ""] = readFileSync(`.cache/kernel/${process.arch}/package`, "utf8").split("\n");
   expectTexts(
     name,
     `apt-get source linux=${name.split("_")[1]}`,

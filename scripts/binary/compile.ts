@@ -1,0 +1,62 @@
+/**
+ * The binary itself: the program in Bun's runtime, with its parts embedded. They are named as further
+ * entry points, since no import attribute for files is understood by Bun and Deno alike; lib/host/assets.ts
+ * finds them again by their names.
+ *
+ * @module
+ */
+import { renameSync } from "node:fs";
+import { relative } from "node:path";
+import process from "node:process";
+import type { BuildInfo } from "./info.ts";
+import { type Effort, pack } from "./pack.ts";
+import { PARTS } from "./parts.ts";
+import { step, tell } from "./step.ts";
+import { partsOf, type Target } from "./target.ts";
+
+export interface Compilation {
+  readonly target: Target;
+  readonly info: BuildInfo;
+  readonly effort: Effort;
+  /** The Bun to carry; by default the one that compiles. */
+  readonly runtime?: string;
+  /** Path of the binary. */
+  readonly out: string;
+}
+
+/** Compiles parts that stand built in vendor/bin. */
+export function compile(root: string, { target, info, effort, runtime, out }: Compilation): void {
+  tell(`packing the parts of ${out}`);
+  const packed = PARTS.map(({ name, of }) => ({
+    name,
+    ...pack(`${root}/${partsOf(of(target))}/${name}`, effort),
+  }));
+  const contents = packed.map(({ name, size, digest }) => [name, { size, digest }] as const);
+  const part = `${root}/${out}.part`;
+  step(out, process.execPath, [
+    "build",
+    "main.ts",
+    ...packed.map(({ path }) => `./${relative(root, path)}`),
+    "--compile",
+    ...runtime === undefined
+      ? []
+      : [`--target=${bunTarget(target)}`, `--compile-executable-path=${runtime}`],
+    "--minify",
+    "--bytecode",
+    "--format=esm",
+    `--define=SBX_BUILD=${JSON.stringify(info)}`,
+    `--define=SBX_CONTENTS=${JSON.stringify(Object.fromEntries(contents))}`,
+    // A sandbox must not change its mind because of a file in the directory that it was started in.
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
+    "--no-compile-autoload-tsconfig",
+    "--no-compile-autoload-package-json",
+    `--outfile=${part}`,
+  ], { cwd: root });
+  renameSync(part, `${root}/${out}`);
+}
+
+/** Processors without AVX2, and emulators, run the baseline build; every Mac that macOS 13 runs on has it. */
+function bunTarget({ os, machine }: Target): string {
+  return `bun-${os}-${machine}${os === "linux" && machine === "x64" ? "-baseline" : ""}`;
+}

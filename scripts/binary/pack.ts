@@ -1,0 +1,38 @@
+/**
+ * Parts as a binary carries them: compressed, which saves four fifths of them and costs a first start
+ * tenths of a second.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { constants, zstdCompressSync } from "node:zlib";
+
+/** zstd's: half a second for all parts and 17 MB, or half a minute and 13.5 MB. */
+export type Effort = "quick" | "thorough";
+
+const LEVELS: Readonly<Record<Effort, number>> = { quick: 3, thorough: 19 };
+
+export interface Packed {
+  /** The compressed file. */
+  readonly path: string;
+  /** Of what is in it: bytes, and SHA-256 in lower-case hexadecimal. */
+  readonly size: number;
+  readonly digest: string;
+}
+
+/** Packs a part, unless that was done since it changed. */
+export function pack(part: string, effort: Effort): Packed {
+  const directory = part.slice(0, part.lastIndexOf("/"));
+  const name = part.slice(directory.length + 1);
+  const path = `${directory}/${effort}/${name}.zst`;
+  const content = readFileSync(part);
+  if (!existsSync(path) || statSync(path).mtimeMs <= statSync(part).mtimeMs) {
+    const params = { [constants.ZSTD_c_compressionLevel]: LEVELS[effort] };
+    mkdirSync(`${directory}/${effort}`, { recursive: true });
+    writeFileSync(`${path}.part`, zstdCompressSync(content, { params }));
+    renameSync(`${path}.part`, path);
+  }
+  const digest = createHash("sha256").update(content).digest("hex");
+  return { path, size: content.length, digest };
+}

@@ -1,0 +1,38 @@
+/**
+ * The parts of a binary: netstack for its host, kernel and boot medium of its guests, and the notices of
+ * all of them.
+ *
+ * @module
+ */
+import { mkdirSync } from "node:fs";
+import process from "node:process";
+import { step } from "./step.ts";
+import { goEnvironment, guestOf, nameOf, partsOf, type Target } from "./target.ts";
+
+/** What a binary carries, and from which platform's parts. */
+export const PARTS: readonly { readonly name: string; readonly of: (target: Target) => Target }[] =
+  [
+    { name: "netstack", of: (target) => target },
+    { name: "vmlinux", of: guestOf },
+    { name: "initramfs", of: guestOf },
+    { name: "notices", of: (target) => target },
+  ];
+
+/** Builds all of them; `version` is what netstack says. */
+export function buildParts(root: string, target: Target, version: string): void {
+  const guest = guestOf(target);
+  for (const each of [target, guest]) mkdirSync(`${root}/${partsOf(each)}`, { recursive: true });
+  goBuild(root, "netstack", target, `-X 'main.version=${version}'`);
+  goBuild(root, "agent", guest);
+  step("boot medium", `${root}/scripts/initramfs`, [guest.machine], { cwd: root });
+  const argv = ["scripts/licences/notices.ts", nameOf(target), `${partsOf(target)}/notices`];
+  step("notices", process.execPath, argv, { cwd: root });
+}
+
+/** A static, stripped, reproducible program of one of our Go modules. */
+function goBuild(root: string, module: string, target: Target, linked = ""): void {
+  const out = `${root}/${partsOf(target)}/${module}`;
+  const flags = ["-trimpath", "-buildvcs=false", `-ldflags=-s -w -buildid= ${linked}`];
+  const env = goEnvironment(target);
+  step(module, "go", ["build", ...flags, "-o", out, "."], { cwd: `${root}/vendor/${module}`, env });
+}
