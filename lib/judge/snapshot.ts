@@ -5,7 +5,7 @@
  * @module
  */
 import type { Cidr } from "../base/address.ts";
-import { GATEWAYS } from "../base/link.ts";
+import { gatewaysOf, LINK, type Link } from "../base/link.ts";
 import { dohNames } from "../dns/doh_endpoints.ts";
 import type { NameSnapshot } from "../dns/filter.ts";
 import { KnownNames } from "../dns/known_names.ts";
@@ -34,6 +34,8 @@ export interface Snapshot extends NameSnapshot {
 /** The settings of a sandbox, as far as they decide about flows. */
 export interface JudgedSettings {
   readonly policy: Policy;
+  /** The guest's cable. Absent: that of a guest that the agent configures. */
+  readonly link?: Link;
   /** Names that nobody may resolve or state, the lists of files among them. Absent: none. */
   readonly blocked?: NameSet;
   /** Whether known DNS-over-HTTPS services are refused; false when absent. */
@@ -57,6 +59,7 @@ export interface Machine {
 
 /** The first generation. */
 export function snapshotOf(settings: JudgedSettings, machine: Machine, pins: PinTable): Snapshot {
+  const gateways = gatewaysOf(settings.link ?? LINK);
   return {
     compiled: compilePolicy(settings.policy),
     pins,
@@ -66,15 +69,15 @@ export function snapshotOf(settings: JudgedSettings, machine: Machine, pins: Pin
     known: settings.known ?? new KnownNames(),
     tls: settings.interception ?? null,
     tripwire: settings.vault?.tripwire ?? null,
-    ...placeOf(machine),
-    gateways: GATEWAYS,
+    ...placeOf(machine, gateways),
+    gateways,
     generation: 1,
   };
 }
 
 /** What rulings go by of this machine. */
-export function placeOf({ addresses, links }: Machine): Place {
-  return { hosts: GATEWAYS.union(new Set(addresses)), links };
+export function placeOf({ addresses, links }: Machine, gateways: ReadonlySet<string>): Place {
+  return { hosts: gateways.union(new Set(addresses)), links };
 }
 
 type Place = Pick<Snapshot, "hosts" | "links">;

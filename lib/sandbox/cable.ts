@@ -6,7 +6,7 @@
  */
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
-import { LINK, MTU } from "../base/link.ts";
+import { LINK, type Link } from "../base/link.ts";
 import { KnownNames } from "../dns/known_names.ts";
 import type { GuestNetwork } from "../guest/plan.ts";
 import { hostNetwork, hostsFileEntries, searchDomains, systemResolvers } from "../host/network.ts";
@@ -33,6 +33,8 @@ const NETSTACK_GRACE_MS = 1000;
 
 export interface CableSpec {
   readonly network: NetworkOptions;
+  /** The ends' addresses. Absent: those of a guest that the agent configures. */
+  readonly link?: Link;
   /** What the guest calls itself. */
   readonly hostname: string;
   /** Finds the program. */
@@ -68,7 +70,7 @@ export interface Cable {
  * PORT_UNAVAILABLE, and what `netstackPath` throws
  */
 export async function openCable(spec: CableSpec): Promise<Cable> {
-  const { hostname, journal, lifetime, askGuest, onDenial, onNotice } = spec;
+  const { link = LINK, hostname, journal, lifetime, askGuest, onDenial, onNotice } = spec;
   const { policy, dns, tls, secrets, publish, maxConnections, newFlowsPerSecond } = spec.network;
   const [binary, blocked, interceptor, hosts, vault] = await Promise.all([
     spec.netstackPath(),
@@ -82,7 +84,7 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
   const known = new KnownNames({
     guest: hostname,
     user: dns.hosts ?? [],
-    gateway: LINK.gateway.ip4,
+    gateway: link.gateway.ip4,
     hosts,
     search,
   });
@@ -91,6 +93,7 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
   const network = await openNetwork({
     control: netstack.control,
     flows: netstack.flows,
+    link,
     policy,
     blocked,
     rebindProtection: dns.rebindProtection,
@@ -118,7 +121,7 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
   return {
     netstack,
     network,
-    end: guestEnd(search),
+    end: guestEnd(link, search),
     published,
     ...(interceptor === undefined ? {} : { authority: interceptor.authority }),
     ...(vault === undefined ? {} : { vault }),
@@ -126,11 +129,10 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
 }
 
 /** `search` has the domains that the guest appends to bare names. */
-function guestEnd(search: readonly string[]): GuestNetwork {
-  const { guest, gateway } = LINK;
+function guestEnd({ guest, gateway, mtu }: Link, search: readonly string[]): GuestNetwork {
   return {
     mac: guest.mac,
-    mtu: MTU,
+    mtu,
     guest4: guest.ip4,
     guest6: guest.ip6,
     gateway4: gateway.ip4,

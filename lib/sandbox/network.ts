@@ -6,7 +6,6 @@
  */
 import { setImmediate } from "node:timers";
 import { SbxError } from "../base/errors.ts";
-import { LINK, MTU } from "../base/link.ts";
 import { Pins } from "../dns/pins.ts";
 import { createDns } from "../dns/service.ts";
 import { createUpstream } from "../dns/upstream.ts";
@@ -325,14 +324,14 @@ class SandboxNetwork implements Network {
   }
 
   #config(): ConfigMessage {
-    const { maxConnections, newFlowsPerSecond, host } = this.#spec;
+    const { link, maxConnections, newFlowsPerSecond, host } = this.#spec;
     return {
       t: "config",
       v: PROTOCOL_VERSION,
       epoch: this.#snapshot.generation,
-      mtu: MTU,
-      guest: LINK.guest,
-      gateway: LINK.gateway,
+      mtu: link.mtu,
+      guest: link.guest,
+      gateway: link.gateway,
       hostAddresses: host().addresses,
       limits: {
         ...(maxConnections === undefined ? {} : { flows: maxConnections }),
@@ -368,7 +367,7 @@ class SandboxNetwork implements Network {
 
   #refreshHosts(): void {
     const host = this.#spec.host();
-    const place = placeOf(host);
+    const place = placeOf(host, this.#snapshot.gateways);
     if (isSamePlace(place, this.#snapshot)) return;
     this.#control.send({ t: "host", addresses: host.addresses });
     this.#enter(place);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { SbxError } from "../base/errors.ts";
+import type { Link } from "../base/link.ts";
 import type { KnownNames } from "../dns/known_names.ts";
 import type { Pins } from "../dns/pins.ts";
 import type { Resolver } from "../dns/upstream.ts";
@@ -23,6 +24,7 @@ export interface NetworkSpec {
   /** netstack's ends; the network owns them from here on. */
   readonly control: ByteChannel;
   readonly flows: ByteChannel;
+  readonly link: Link;
   readonly policy: Policy;
   /** Names that never resolve. */
   readonly blocked: NameSet;

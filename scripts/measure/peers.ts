@@ -8,7 +8,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, readlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { MTU } from "../../lib/base/link.ts";
+import { LINK } from "../../lib/base/link.ts";
 import { openNamespaceGuest } from "../../test/support/namespace_guest.ts";
 import { run, type Running, start, until } from "../../test/support/process.ts";
 import { ROOT } from "../../test/support/world.ts";
@@ -115,14 +115,14 @@ async function openNamespace(
 /** Enters the namespace by itself and makes its own device there. */
 async function openSlirp4netns(bench: BenchWorld): Promise<Peer> {
   const namespace = await openNamespace(bench);
-  const argv = ["slirp4netns", "--configure", "--mtu", String(MTU), "--disable-host-loopback"];
+  const argv = ["slirp4netns", "--configure", "--mtu", String(LINK.mtu), "--disable-host-loopback"];
   const peer = startMortal([...argv, namespace.pid, "eth0"], bench.world.onHostAsRoot);
   return await whole(bench, "slirp4netns", namespace, [peer]);
 }
 
 /** Gives up the power to enter a namespace of others, so it makes its own; as nobody it could not. */
 async function openPasta(bench: BenchWorld): Promise<Peer> {
-  const link = ["--config-net", "--ns-ifname", "eth0", "--mtu", String(MTU)];
+  const link = ["--config-net", "--ns-ifname", "eth0", "--mtu", String(LINK.mtu)];
   const ports = ["--tcp-ports", "--udp-ports", "--tcp-ns", "--udp-ns"];
   const closed = ports.flatMap((flag) => [flag, "none"]);
   const argv = ["pasta", "--foreground", ...link, ...closed, "--runas", "0", "--", "cat"];
@@ -161,7 +161,7 @@ async function openGvproxy(bench: BenchWorld): Promise<Peer> {
   const binary = join(ROOT, ".cache/bench/gvproxy");
   if (!existsSync(binary)) throw new Error("it is not built");
   const socket = bench.scratch("gvproxy.sock");
-  const argv = [binary, "-mtu", String(MTU), "-listen-qemu", `unix://${socket}`];
+  const argv = [binary, "-mtu", String(LINK.mtu), "-listen-qemu", `unix://${socket}`];
   const peer = startMortal(argv, bench.world.onHost);
   await until("gvproxy's socket", () => existsSync(socket) || peer.child.exitCode !== null);
   const namespace = await openNamespace(bench);
@@ -169,7 +169,7 @@ async function openGvproxy(bench: BenchWorld): Promise<Peer> {
   const card = startMortal(pump, namespace.inside);
   const setUp = [
     "until ip link show eth0 >/dev/null 2>&1; do sleep 0.02; done",
-    `ip link set eth0 address ${GVPROXY.mac} mtu ${MTU} up`,
+    `ip link set eth0 address ${GVPROXY.mac} mtu ${LINK.mtu} up`,
     `ip addr add ${GVPROXY.ip} dev eth0`,
     `ip route add default via ${GVPROXY.gateway}`,
   ];

@@ -1,7 +1,7 @@
 /** The control channel's life, from sbx's side: a netstack of words on the other end of it. */
 import { afterEach, beforeEach, expect, jest, test } from "bun:test";
 import { Buffer } from "node:buffer";
-import { LINK, MTU } from "../../lib/base/link.ts";
+import { LINK } from "../../lib/base/link.ts";
 import { Control } from "../../lib/flow/control.ts";
 import {
   type ConfigMessage,
@@ -14,7 +14,7 @@ const CONFIG: ConfigMessage = {
   t: "config",
   v: PROTOCOL_VERSION,
   epoch: 1,
-  mtu: MTU,
+  mtu: LINK.mtu,
   guest: LINK.guest,
   gateway: LINK.gateway,
   hostAddresses: [],

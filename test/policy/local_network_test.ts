@@ -1,7 +1,7 @@
 /** What belongs to this machine beside its addresses: its networks, and its loopback behind the gateway. */
 import { describe, expect, test } from "bun:test";
 import { addressOf, parseAddress, parseCidr } from "../../lib/base/address.ts";
-import { GATEWAYS } from "../../lib/base/link.ts";
+import { gatewaysOf, LINK } from "../../lib/base/link.ts";
 import { isWithheld } from "../../lib/dns/filter.ts";
 import { runExpectations } from "../../lib/judge/expectations.ts";
 import { judgeNamed } from "../../lib/judge/named.ts";
@@ -15,7 +15,7 @@ import type { FlowQuery, Policy } from "../../lib/policy/model/policy.ts";
 import { parseFlow } from "../../lib/policy/text/flow_text.ts";
 
 const ADDRESSES = ["151.101.9.2", "2606:4700:9::2"];
-const HOSTS = new Set([...GATEWAYS, ...ADDRESSES]);
+const HOSTS = new Set([...gatewaysOf(LINK), ...ADDRESSES]);
 const LINKS = ["151.101.9.0/24", "2606:4700:9::/64", "192.168.1.0/24"]
   .flatMap((text) => parseCidr(text) ?? []);
 const PINS = fixedPins([{ name: "near.test", address: "151.101.9.7" }]);
