@@ -123,15 +123,17 @@ func (a *Addresses) owns6(addr netip.Addr) bool {
 	return prefix.Contains(addr) && addr != a.Gateway6 && addr != prefix.Addr()
 }
 
-// answer gives the reply to frames that the gateway answers by itself, or nil.
-func (a *Addresses) answer(frame []byte, mtu uint32) []byte {
+// answer gives the reply to frames that the gateway answers by itself, which can be none; `own` tells
+// whether the frame was one.
+func (a *Addresses) answer(frame []byte, mtu uint32) (reply []byte, own bool) {
 	if header.Ethernet(frame).SourceAddress() != a.guestMAC {
-		return nil
+		return nil, false
 	}
-	if reply := a.answerDHCP(frame, mtu); reply != nil {
-		return reply
+	if a.isDHCP(frame) {
+		return a.answerDHCP(frame, mtu), true
 	}
-	return a.answerRouterSolicit(frame, mtu)
+	reply = a.answerRouterSolicit(frame, mtu)
+	return reply, reply != nil
 }
 
 // claimsForeign tells whether a packet of the stack's own is an ARP reply or neighbour advertisement

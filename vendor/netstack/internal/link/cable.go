@@ -101,8 +101,10 @@ func (l *Cable) Receive() error {
 		if len(frame) < MinFrame {
 			continue
 		}
-		if reply := l.Addrs.answer(frame, l.mtu); reply != nil {
-			l.writeRaw(reply)
+		if reply, own := l.Addrs.answer(frame, l.mtu); own {
+			if reply != nil {
+				l.writeRaw(reply)
+			}
 			continue
 		}
 		if !l.Addrs.admits(frame) {

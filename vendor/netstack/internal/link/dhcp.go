@@ -25,6 +25,16 @@ const (
 	leaseSeconds = 86400
 )
 
+// isDHCP tells whether a frame is for the cable's DHCP server: from a client, to everybody or to the
+// gateway. A message to another address is a flow like any other.
+func (a *Addresses) isDHCP(frame []byte) bool {
+	if dhcpPayload(frame) == nil {
+		return false
+	}
+	to := header.IPv4(frame[header.EthernetMinimumSize:]).DestinationAddress()
+	return to == header.IPv4Broadcast || to == tcpip.AddrFrom4(a.Gateway4.As4())
+}
+
 // answerDHCP answers DISCOVER, REQUEST and INFORM; everything else of a client (RELEASE, DECLINE)
 // changes nothing, because the address is the guest's for the life of the sandbox.
 func (a *Addresses) answerDHCP(frame []byte, mtu uint32) []byte {

@@ -165,6 +165,32 @@ func TestDHCPServesNoStrangerAndKeepsTheLease(t *testing.T) {
 	}
 }
 
+func TestWhatADHCPClientSaysIsNoFlow(t *testing.T) {
+	a := testAddresses(t)
+	for _, row := range []struct {
+		name  string
+		frame []byte
+		own   bool
+	}{
+		{"a release, which gets no answer", nettest.DhcpFrame(nettest.DhcpMessage(7)), true},
+		{"a discovery", nettest.DhcpFrame(nettest.DhcpMessage(DhcpDiscover)), true},
+		{"a release to the gateway", dhcpTo(a, nettest.Gateway.IP4), true},
+		{"one to somebody else", dhcpTo(a, "10.9.9.9"), false},
+		{"a query", nettest.Ethernet(a.guestMAC, a.gatewayMAC, header.IPv4ProtocolNumber,
+			nettest.Ipv4Packet(nettest.Guest.IP4, nettest.Gateway.IP4, 17, nettest.UdpDatagram(68, 53, nil))), false},
+	} {
+		if _, own := a.answer(row.frame, 1500); own != row.own {
+			t.Errorf("%s: the gateway's own: %v", row.name, own)
+		}
+	}
+}
+
+func dhcpTo(a Addresses, to string) []byte {
+	datagram := nettest.UdpDatagram(dhcpClientPort, dhcpServerPort, nettest.DhcpMessage(7))
+	return nettest.Ethernet(a.guestMAC, a.gatewayMAC, header.IPv4ProtocolNumber,
+		nettest.Ipv4Packet(nettest.Guest.IP4, to, 17, datagram))
+}
+
 // The parsers that see a frame first, alone and with every length.
 func TestDamagedFramesAreParsedOrNot(t *testing.T) {
 	a := testAddresses(t)
