@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-	"sbx.dev/agent/internal/files"
+	"sbx.dev/agent/internal/archive"
 )
 
 // One file system in memory holds the new root and the writable layers, so that one limit covers all
@@ -25,7 +25,7 @@ const (
 const scratchOptions = "mode=755,size=75%,nr_inodes=0"
 
 // assembleRoot builds the guest's root under newRoot.
-func (m *Machine) assembleRoot(config Config, archive io.Reader) error {
+func (m *Machine) assembleRoot(config Config, packed io.Reader) error {
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (m *Machine) assembleRoot(config Config, archive io.Reader) error {
 			return err
 		}
 	}
-	if err := files.Unpack(archive, newRoot); err != nil {
+	if err := archive.Unpack(packed, newRoot); err != nil {
 		return fmt.Errorf("files of the root: %w", err)
 	}
 	return nil

@@ -1,5 +1,5 @@
-// Package files moves files between the host and the guest.
-package files
+// Package archive unpacks the tar archive that a guest's root begins with.
+package archive
 
 import (
 	"bufio"
