@@ -103,6 +103,19 @@ export type {
 export type { AwsOptions, BuiltSecret, SecretBuilder } from "./api/secret_builder.ts";
 export type { TlsBuilder } from "./api/tls_builder.ts";
 export type { ProgramValue, ProgramValues, SecretReading } from "./secret/program_values.ts";
+export type {
+  CopyReport,
+  FileEntry,
+  FileKind,
+  FileOptions,
+  FileStat,
+  MakeOptions,
+  MkdirOptions,
+  ReadOptions,
+  RemoveOptions,
+  SandboxFiles,
+  WriteOptions,
+} from "./sandbox/files.ts";
 export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
 export type { SignalName } from "./sandbox/signal.ts";
 export { Sandbox, type SandboxConstructor } from "./api/sandbox.ts";

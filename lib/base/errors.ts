@@ -15,6 +15,14 @@ export type ErrorCode =
   | "USAGE" // the command line or a builder call is malformed
   | "POLICY_INVALID" // a policy, rule or list does not parse
   | "FILE_UNREADABLE" // a file the user named cannot be read or written
+  | "FILE_NOT_FOUND" // nothing has the path, or a directory on the way to it is missing
+  | "FILE_DENIED" // permissions, or a file system that is read-only
+  | "FILE_EXISTS" // something else has the path already
+  | "FILE_NOT_EMPTY" // a directory that holds something was to be removed or replaced
+  | "FILE_NOT_DIRECTORY" // a file where a directory has to be
+  | "FILE_IS_DIRECTORY" // a directory where a file has to be
+  | "FILE_NO_SPACE" // the file system is full
+  | "FILE_TOO_LARGE" // more than a call returns at once
   | "REQUIREMENT_MISSING" // QEMU, kernel, KVM permission …: see `sbx doctor`
   | "GUEST_START" // the guest did not reach "agent ready"
   | "GUEST_LOST" // QEMU or the agent ended while in use

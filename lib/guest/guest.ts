@@ -5,6 +5,7 @@
  */
 import type { SbxError } from "../base/errors.ts";
 import type { LoopbackServer } from "./agent/result.ts";
+import type { FileGuest } from "./files.ts";
 
 /** One command to run. */
 export interface ExecSpec {
@@ -62,7 +63,7 @@ export interface Exit {
   readonly signal: string | null;
 }
 
-export interface Guest {
+export interface Guest extends FileGuest {
   /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */
   readonly accelerator: string;
   exec(spec: ExecSpec): GuestProcess;

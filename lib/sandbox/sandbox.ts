@@ -9,6 +9,8 @@ import type { Guest } from "../guest/guest.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Vault } from "../secret/vault.ts";
 import { type ExecOptions, requireExec } from "./exec_options.ts";
+import type { SandboxFiles } from "./files.ts";
+import { GuestFiles } from "./guest_files.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { Network } from "./network_spec.ts";
 import type { PublishedPort, SandboxOptions } from "./options.ts";
@@ -33,11 +35,15 @@ export interface SandboxParts {
 
 /** A guest that runs, with its network. */
 export class Sandbox implements AsyncDisposable {
+  /** The guest's files. */
+  readonly fs: SandboxFiles;
   readonly #parts: SandboxParts;
 
   /** @internal Sandboxes come from a builder's `create`. */
   constructor(parts: SandboxParts) {
     this.#parts = parts;
+    const { guest, lifetime, options: { user } } = parts;
+    this.fs = new GuestFiles({ guest, lifetime, ...(user === undefined ? {} : { user }) });
   }
 
   /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */

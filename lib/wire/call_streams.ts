@@ -27,10 +27,11 @@ export interface CallOutputs {
 /** Sends a frame of one call. */
 export type SendFrame = (kind: Kind, stream: Stream, payload?: Uint8Array) => void;
 
-/** The three streams of a call to this peer. */
+/** The three streams of a call to this peer. `abort`: the writer of the input gave up; absent, that is its end. */
 export function callStreams(
   peer: Peer,
   send: SendFrame,
+  abort?: () => void,
 ): { input: WritableEnd; outputs: CallOutputs } {
   const violation = violationOf(peer);
   const input = new WritableEnd({
@@ -38,6 +39,7 @@ export function callStreams(
     maxPayload: MAX_DATA,
     data: (bytes) => send(Kind.Data, Stream.Input, bytes),
     end: () => send(Kind.Eof, Stream.Input),
+    ...(abort === undefined ? {} : { abort }),
     unread: () =>
       new SbxError("PIPE_CLOSED", "Cannot write to the command: it reads no more input"),
     violation,

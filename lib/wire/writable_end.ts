@@ -14,6 +14,8 @@ import { CreditSender, type SenderSpec } from "./credit.ts";
 export interface WritableEndSpec extends SenderSpec {
   /** Nothing more will be sent. */
   readonly end: () => void;
+  /** The writer gave up before the end. Absent: as if it had ended there. */
+  readonly abort?: () => void;
   /** The error of a write that nobody reads. */
   readonly unread: () => Error;
 }
@@ -28,15 +30,15 @@ export class WritableEnd {
   constructor(spec: WritableEndSpec) {
     this.#spec = spec;
     this.#sender = new CreditSender(spec);
-    const end = () => {
+    const end = (tell: () => void) => {
       if (this.#state !== "open") return;
       this.#state = "ended";
-      this.#spec.end();
+      tell();
     };
     this.stream = new WritableStream<Uint8Array>({
       write: (bytes) => this.#write(bytes),
-      close: end,
-      abort: end,
+      close: () => end(this.#spec.end),
+      abort: () => end(this.#spec.abort ?? this.#spec.end),
     });
   }
 

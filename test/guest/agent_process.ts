@@ -15,6 +15,12 @@ import type { ExecSpec, GuestProcess } from "../../lib/guest/guest.ts";
 
 const SOURCE = new URL("../../vendor/agent", import.meta.url).pathname;
 
+export interface StartedAgent {
+  readonly agent: Agent;
+  readonly child: ChildProcess;
+  readonly port: Duplex;
+}
+
 /** Agents to talk to; `close` ends them all. */
 export class Agents {
   /** Commands start here, and it is theirs to write to. */
@@ -28,8 +34,18 @@ export class Agents {
     });
   }
 
-  start(): { readonly agent: Agent; readonly child: ChildProcess; readonly port: Duplex } {
-    const child = spawn(join(this.home, "agent"), ["--serve-fd", "3"], {
+  start(): StartedAgent {
+    return this.#spawn([join(this.home, "agent"), "--serve-fd", "3"]);
+  }
+
+  /** In a mount namespace of its own, in which the shell command ran before. */
+  startIn(script: string): StartedAgent {
+    const serve = `${script} && exec "$0" --serve-fd 3`;
+    return this.#spawn(["unshare", "--mount", "sh", "-c", serve, join(this.home, "agent")]);
+  }
+
+  #spawn([program = "", ...args]: readonly string[]): StartedAgent {
+    const child = spawn(program, args, {
       stdio: ["ignore", "ignore", "pipe", "pipe"],
       env: {
         HOME: this.home,

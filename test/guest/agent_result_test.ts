@@ -3,7 +3,7 @@ import { SbxError } from "../../lib/base/errors.ts";
 import {
   commandFailure,
   commandStatus,
-  fileInfo,
+  fileStat,
   loopbackServer,
 } from "../../lib/guest/agent/result.ts";
 
@@ -38,13 +38,34 @@ test("commandStatus() takes exactly one of a code and a signal", () => {
   }
 });
 
-test("fileInfo() takes what a file can be", () => {
-  const info = { kind: "file", size: 1, mode: 0o644, modifiedMs: 1_700_000_000_000 } as const;
-  expect(fileInfo(info)).toEqual(info);
+test("fileStat() takes what a file can be", () => {
+  const stat = {
+    kind: "file",
+    size: 1,
+    mode: 0o4755,
+    mtimeMs: 1_700_000_000_000,
+    uid: 0,
+    gid: 4_294_967_295,
+  } as const;
+  expect(fileStat({ ...stat, later: 1 })).toEqual(stat);
+  expect(fileStat({ ...stat, kind: "symlink", target: "/9hA" })).toEqual({
+    ...stat,
+    kind: "symlink",
+    target: "\udcff\udcd8@",
+  });
   for (
-    const wrong of [{ kind: "socket" }, { size: -1 }, { mode: 0o1000 }, { modifiedMs: "today" }]
+    const wrong of [
+      { kind: "socket" },
+      { kind: "symlink" },
+      { target: "YQ==" },
+      { size: -1 },
+      { mode: 0o10000 },
+      { mtimeMs: "today" },
+      { uid: -1 },
+      { gid: 2 ** 32 },
+    ]
   ) {
-    expect(thrown(() => fileInfo({ ...info, ...wrong }))).toEqual(malformed);
+    expect(thrown(() => fileStat({ ...stat, ...wrong })), JSON.stringify(wrong)).toEqual(malformed);
   }
 });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import type { Agent } from "../../lib/guest/agent/client.ts";
@@ -205,28 +205,6 @@ test("commands that cannot start say why", async () => {
   expect(() => agent.exec({ argv: ["echo", "a\0b"], env: {}, stdin: false })).toThrow(/NUL/);
 });
 
-test("files are written, examined and read back", async () => {
-  const path = join(agents.home, "file ü");
-  const data = new Uint8Array(randomBytes(1_000_003));
-  expect(await agent.stat(path)).toBeNull();
-  await agent.writeFile(path, [data], 0o600);
-  expect(sha256(readFileSync(path))).toBe(sha256(data));
-  expect(await agent.stat(path)).toMatchObject({ kind: "file", size: data.length, mode: 0o600 });
-  expect(sha256(await bytes(agent.readFile(path)))).toBe(sha256(data));
-  await agent.writeFile(path, []);
-  expect(await agent.stat(path)).toMatchObject({ size: 0, mode: 0o600 });
-});
-
-test("files that cannot be used say why", async () => {
-  const missing = join(agents.home, "none", "file");
-  await expect(bytes(agent.readFile(missing))).rejects.toMatchObject({ code: "FILE_UNREADABLE" });
-  await expect(bytes(agent.readFile(agents.home))).rejects.toThrow(/not a regular file/);
-  await expect(agent.writeFile(missing, [new Uint8Array(5_000_000)])).rejects.toThrow(
-    /no such file or directory/,
-  );
-  expect(existsSync(missing)).toBeFalse();
-});
-
 test("servers on the loopback are found, and without a network nothing leads to them", async () => {
   for (const at of ["127.0.0.1", "::1"]) {
     const server = createServer().listen(0, at);
@@ -256,7 +234,8 @@ test("when the agent dies, everything fails with GUEST_LOST", async () => {
   await expect(command.exit).rejects.toMatchObject(lost);
   await expect(reader.read()).rejects.toMatchObject(lost);
   await expect(agent.exec(shell("true")).exit).rejects.toMatchObject(lost);
-  await expect(agent.stat("/")).rejects.toMatchObject(lost);
+  const asked = agent.files({ method: "stat", path: "/", follow: true });
+  await expect(asked.done).rejects.toMatchObject(lost);
 });
 
 test("the agent ends when the host leaves or breaks the protocol", async () => {

@@ -105,13 +105,10 @@ func serve(port io.ReadWriter, methods map[string]session.Method) error {
 
 func commands(surroundings func() process.Surroundings, cable loopback.Cable) map[string]session.Method {
 	reaper := process.NewReaper()
-	return map[string]session.Method{
-		"exec":  reaper.Exec(surroundings),
-		"read":  files.Read,
-		"write": files.Write,
-		"stat":  files.Stat,
-		"reach": loopback.New(cable).Reach,
-	}
+	methods := files.Methods()
+	methods["exec"] = reaper.Exec(surroundings)
+	methods["reach"] = loopback.New(cable).Reach
+	return methods
 }
 
 // ignoreKills keeps a stray "kill 1" in the guest from ending it: without a handler the Go runtime

@@ -5,20 +5,19 @@
  */
 import type { Duplex } from "node:stream";
 import { SbxError } from "../../base/errors.ts";
-import { escapeText } from "../../base/escape.ts";
 import { CallClient, sendAll } from "../../wire/call_client.ts";
 import { type Peer, serverBounds } from "../../wire/call_frame.ts";
-import type { CallFailure } from "../../wire/call_result.ts";
+import type { FileCall, FileRequest } from "../files.ts";
 import type { ExecSpec, GuestProcess, ReachQuestion } from "../guest.ts";
 import type { Correction } from "../guest_clock.ts";
 import type { Transport } from "../plan.ts";
 import { Command, commandRequest } from "./command.ts";
+import { fileRequest, openFileCall } from "./file_call.ts";
+import { fileFailure } from "./file_failure.ts";
 import {
   clockTime,
   commandFailure,
   commandStatus,
-  type FileInfo,
-  fileInfo,
   type LoopbackServer,
   loopbackServer,
 } from "./result.ts";
@@ -58,6 +57,9 @@ export interface AgentConfig {
   /** Links of the root, such as `bin` to `usr/bin`. */
   readonly links: Readonly<Record<string, string>>;
 }
+
+/** Asks for what is always there. */
+const ROOT: FileRequest = { method: "stat", path: "/", follow: true };
 
 export class Agent {
   readonly #calls: CallClient;
@@ -103,46 +105,19 @@ export class Agent {
     return new Command(commandRequest("exec", spec), {
       calls: this.#calls,
       peer: AGENT,
-      answers: () => this.stat("/"),
+      answers: () => this.files(ROOT).done,
       exit: commandStatus,
       failure: commandFailure,
     });
   }
 
-  /**
-   * The content of a file in the guest.
-   *
-   * @throws (through the stream) SbxError FILE_UNREADABLE
-   */
-  readFile(path: string): ReadableStream<Uint8Array> {
-    return this.#calls.plain({ method: "read", path }, unusable("read", path)).output.stream;
-  }
-
-  /**
-   * Makes or replaces a file in the guest; `mode` is for a new one.
-   *
-   * @throws SbxError FILE_UNREADABLE
-   */
-  async writeFile(
-    path: string,
-    content: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-    mode = 0o644,
-  ): Promise<void> {
-    const call = this.#calls.plain({ method: "write", path, mode }, unusable("write", path));
-    await sendAll(call.input, content);
-    await call.ok;
-  }
-
-  /**
-   * What a path in the guest is, symbolic links followed; null when there is nothing.
-   *
-   * @throws SbxError FILE_UNREADABLE
-   */
-  async stat(path: string): Promise<FileInfo | null> {
-    const call = this.#calls.plain({ method: "stat", path }, unusable("examine", path));
-    const result = await call.result;
-    if ("failure" in result && result.failure.code === "not-found") return null;
-    return fileInfo(await call.ok);
+  /** Does one thing with the guest's files. */
+  files(request: FileRequest): FileCall {
+    return openFileCall(fileRequest(request), {
+      calls: this.#calls,
+      peer: AGENT,
+      failure: (failure) => fileFailure(request, failure),
+    });
   }
 
   /** Looks for a server on the guest's loopback; see `Guest.reach`. */
@@ -167,9 +142,4 @@ function gone(cause: unknown): SbxError {
     "Cannot reach the guest: its agent is gone",
     cause instanceof Error ? { cause } : {},
   );
-}
-
-function unusable(doing: string, path: string): (failure: CallFailure) => SbxError {
-  return ({ message }) =>
-    new SbxError("FILE_UNREADABLE", `Cannot ${doing} ${escapeText(path)} in the guest: ${message}`);
 }

@@ -4,25 +4,18 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { isLoopback, parseAddress } from "../../base/address.ts";
 import { type ErrorCode, SbxError } from "../../base/errors.ts";
+import { decodeOsString } from "../../base/os_string.ts";
 import type { CallFailure, Fields } from "../../wire/call_result.ts";
+import type { FileKind, FileStat } from "../files.ts";
 
 /** How a command ended: one of the two. */
 export interface CommandStatus {
   readonly code?: number;
   /** The number of the signal that ended it. */
   readonly signal?: number;
-}
-
-/** What is known of a file in the guest. */
-export interface FileInfo {
-  readonly kind: "file" | "directory" | "other";
-  readonly size: number;
-  /** Permission bits. */
-  readonly mode: number;
-  /** Milliseconds since 1970. */
-  readonly modifiedMs: number;
 }
 
 /** A server that only the guest itself can reach. */
@@ -41,13 +34,22 @@ export function commandStatus({ code, signal }: Fields): CommandStatus {
 }
 
 /** @throws SbxError PROTOCOL */
-export function fileInfo({ kind, size, mode, modifiedMs }: Fields): FileInfo {
+export function fileStat({ kind, size, mode, mtimeMs, uid, gid, target }: Fields): FileStat {
   if (
-    (kind !== "file" && kind !== "directory" && kind !== "other") ||
-    !isWithin(size, 0, Number.MAX_SAFE_INTEGER) || !isWithin(mode, 0, 0o777) ||
-    !isWithin(modifiedMs, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER)
+    !isKind(kind) || !isWithin(size, 0, Number.MAX_SAFE_INTEGER) || !isWithin(mode, 0, 0o7777) ||
+    !isWithin(mtimeMs, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER) ||
+    !isWithin(uid, 0, 0xffff_ffff) || !isWithin(gid, 0, 0xffff_ffff) ||
+    (kind === "symlink") !== (typeof target === "string")
   ) throw malformed();
-  return { kind, size, mode, modifiedMs };
+  const stat = { kind, size, mode, mtimeMs, uid, gid };
+  if (typeof target !== "string") return stat;
+  return { ...stat, target: decodeOsString(Buffer.from(target, "base64")) };
+}
+
+const KINDS: readonly unknown[] = ["file", "directory", "symlink", "other"] satisfies FileKind[];
+
+function isKind(value: unknown): value is FileKind {
+  return KINDS.includes(value);
 }
 
 /** Microseconds since 1970. @throws SbxError PROTOCOL */

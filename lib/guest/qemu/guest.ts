@@ -102,6 +102,10 @@ export class QemuGuest implements Guest {
     return this.#agent.exec(spec);
   }
 
+  files(request: Parameters<Agent["files"]>[0]) {
+    return this.#agent.files(request);
+  }
+
   reach(question: Parameters<Agent["reach"]>[0]) {
     return this.#agent.reach(question);
   }

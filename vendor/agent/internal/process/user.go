@@ -50,6 +50,15 @@ func resolveUser(text string) (account, error) {
 	return found, nil
 }
 
+// Owner is whom a file belongs to that is made for the user, given as resolveUser reads it.
+func Owner(text string) (uid, gid int, err error) {
+	found, err := resolveUser(text)
+	if err != nil {
+		return 0, 0, err
+	}
+	return int(found.credential.Uid), int(found.credential.Gid), nil
+}
+
 func lookUpUser(who string) (*user.User, error) {
 	if known, err := user.Lookup(who); err == nil {
 		return known, nil

@@ -67,6 +67,23 @@ func (f *Outflow) CopyFrom(r io.Reader) error {
 	}
 }
 
+// Write sends b in frames, as the host can take them.
+func (f *Outflow) Write(b []byte) (int, error) {
+	room := make([]byte, wire.HeaderSize+min(len(b), wire.MaxData))
+	for sent := 0; sent < len(b); {
+		n, err := f.room(min(len(b)-sent, wire.MaxData))
+		if err != nil {
+			return sent, err
+		}
+		n = copy(room[wire.HeaderSize:wire.HeaderSize+n], b[sent:])
+		if err := f.send(room[:wire.HeaderSize+n]); err != nil {
+			return sent, err
+		}
+		sent += n
+	}
+	return len(b), nil
+}
+
 // Close ends the stream. Further calls do nothing.
 func (f *Outflow) Close() error {
 	f.mutex.Lock()

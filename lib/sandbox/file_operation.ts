@@ -1,0 +1,122 @@
+/**
+ * One call about the guest's files, bound to the sandbox's life and to whoever may abort it.
+ *
+ * @module
+ */
+import { SbxError } from "../base/errors.ts";
+import type { FileCall, FileGuest, FileRequest } from "../guest/files.ts";
+import { doing } from "../guest/agent/file_failure.ts";
+import type { Lifetime } from "./lifetime.ts";
+
+/** Where calls go, and what they end with. */
+export interface FileAccess {
+  readonly guest: FileGuest;
+  readonly lifetime: Lifetime;
+}
+
+export class FileOperation {
+  readonly #call: FileCall;
+  readonly #lifetime: Lifetime;
+  readonly #doing: string;
+  readonly #abort: (() => void) | undefined;
+  readonly #signal: AbortSignal | undefined;
+  /** Tells the guest that its stream is not wanted any more, where it has one. */
+  #leave: () => Promise<void> = async () => {};
+  /** Rejects when the signal says so; never resolves. */
+  readonly #aborted = Promise.withResolvers<never>();
+
+  /** @throws SbxError STOPPED */
+  constructor({ guest, lifetime }: FileAccess, request: FileRequest, signal?: AbortSignal) {
+    this.#doing = doing(request);
+    this.#lifetime = lifetime;
+    if (!lifetime.open) throw this.#stopped("the sandbox was stopped");
+    if (signal?.aborted) throw this.#stopped("aborted", signal.reason);
+    this.#call = guest.files(request);
+    this.#aborted.promise.catch(() => {});
+    if (signal === undefined) return;
+    this.#signal = signal;
+    this.#abort = () => {
+      this.#aborted.reject(this.#stopped("aborted", signal.reason));
+      this.#call.giveUp();
+      void this.#leave();
+    };
+    signal.addEventListener("abort", this.#abort);
+    const lift = () => this.#lift();
+    this.#call.done.then(lift, lift);
+  }
+
+  /** What the agent answers. Whatever it sends on its stream is not wanted. */
+  async answer(): Promise<Readonly<Record<string, unknown>>> {
+    return await this.#until(this.#call.done);
+  }
+
+  /** What the guest sends; it ends when the guest has said that this was all. */
+  stream(): ReadableStream<Uint8Array> {
+    const reader = this.#call.output.getReader();
+    const leave = async () => {
+      this.#lift();
+      await reader.cancel().catch(() => {}); // of a call that failed
+    };
+    this.#leave = leave;
+    return new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        try {
+          const { done, value } = await this.#until(reader.read());
+          if (!done) return controller.enqueue(value);
+          await this.answer();
+          controller.close();
+        } catch (error) {
+          void leave();
+          throw error;
+        }
+      },
+      cancel: leave,
+    }, { highWaterMark: 0 });
+  }
+
+  /** Takes content; `close` resolves when the guest has made something of it. */
+  writer(): { write(bytes: Uint8Array): Promise<void>; close(): Promise<void>; giveUp(): void } {
+    const writer = this.#call.input.getWriter();
+    writer.closed.catch(() => {});
+    const sent = async (sending: Promise<void>) => {
+      try {
+        await this.#until(sending);
+      } catch (error) {
+        // The guest takes no more, and its answer says why.
+        if (error instanceof SbxError && error.code === "PIPE_CLOSED") await this.answer();
+        throw error;
+      }
+    };
+    return {
+      write: (bytes) => sent(writer.write(bytes)),
+      close: async () => {
+        await sent(writer.close());
+        await this.answer();
+      },
+      giveUp: () => {
+        this.#lift();
+        void writer.abort().catch(() => {});
+      },
+    };
+  }
+
+  async #until<T>(value: Promise<T>): Promise<T> {
+    try {
+      return await (this.#signal === undefined
+        ? value
+        : Promise.race([value, this.#aborted.promise]));
+    } catch (error) {
+      // The agent's port closes before the sandbox's end says why, and the end is sure to follow.
+      if (!(error instanceof SbxError && error.code === "GUEST_LOST")) throw error;
+      throw await this.#lifetime.ending ?? this.#stopped("the sandbox was stopped");
+    }
+  }
+
+  #lift(): void {
+    if (this.#abort !== undefined) this.#signal?.removeEventListener("abort", this.#abort);
+  }
+
+  #stopped(state: string, cause?: unknown): SbxError {
+    return new SbxError("STOPPED", `Cannot ${this.#doing}: ${state}`, { cause });
+  }
+}
