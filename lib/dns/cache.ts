@@ -49,6 +49,10 @@ export class AnswerCache {
     return { ...message, answers: aged(message.answers), authorities: aged(message.authorities) };
   }
 
+  clear(): void {
+    this.#entries.clear();
+  }
+
   put(key: string, message: Message): void {
     const ttl = lifetime(message);
     if (ttl > 0) this.#entries.set(key, { message, at: this.#now(), ttl });

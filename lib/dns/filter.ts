@@ -106,6 +106,8 @@ export type AnswerRuling =
     readonly kind: "answer";
     readonly answers: readonly Resource[];
     readonly authorities: readonly Resource[];
+    /** Names that the one asked for is an alias of. */
+    readonly targets: readonly string[];
     /** Whether records were changed or left out, so that no signature speaks for the whole. */
     readonly altered: boolean;
   }
@@ -137,7 +139,7 @@ export function judgeAnswer(
     .filter((record) => PROOFS.has(record.type) && isReadable(record));
   const altered = answers.length !== message.answers.length ||
     answers.some((record, index) => record.data !== message.answers[index]?.data);
-  return { kind: "answer", answers, authorities, altered };
+  return { kind: "answer", answers, authorities, targets, altered };
 }
 
 /** Judges a name that the one asked for is an alias of. */

@@ -14,7 +14,7 @@
  * @module
  */
 import { systemClock } from "../base/clock.ts";
-import type { PinTable } from "../policy/model/policy.ts";
+import type { Pin, PinTable } from "../policy/model/policy.ts";
 
 export interface PinLimits {
   readonly names: number;
@@ -25,6 +25,10 @@ export interface PinLimits {
 }
 
 const PIN_LIMITS: PinLimits = { names: 4096, addresses: 64, pins: 32_768 };
+
+/** Of one name; those of one answer are fewer. */
+const MAX_ALIASES = 64;
+const NO_ALIASES: ReadonlySet<string> = new Set();
 
 const FLOOR_MS = 10 * 60_000;
 /** A TTL is the wish of the name's owner; a day is more than any sandbox needs. */
@@ -37,6 +41,8 @@ export class Pins implements PinTable {
   readonly #names = new Map<string, Map<string, number>>();
   /** The same the other way round, names in the order they were learnt. */
   readonly #addresses = new Map<string, Set<string>>();
+  /** What names were aliases of, on the way to their addresses; the latest few. */
+  readonly #aliases = new Map<string, Set<string>>();
   /** How many flows use an address. */
   readonly #held = new Map<string, number>();
   #count = 0;
@@ -66,6 +72,38 @@ export class Pins implements PinTable {
     const names = this.#addresses.get(address) ?? new Set<string>();
     this.#addresses.set(address, names.add(name));
     this.#shrink(name, addresses, address);
+  }
+
+  /** Records that a pinned name is an alias of others; canonical where they can be. */
+  alias(name: string, targets: readonly string[]): void {
+    if (targets.length === 0 || !this.#names.has(name)) return;
+    const known = this.#aliases.get(name) ?? new Set<string>();
+    this.#aliases.set(name, known);
+    for (const target of targets) {
+      known.delete(target);
+      known.add(target);
+    }
+    for (const oldest of known) {
+      if (known.size <= MAX_ALIASES) break;
+      known.delete(oldest);
+    }
+  }
+
+  aliasesOf(name: string): ReadonlySet<string> {
+    return this.#aliases.get(name) ?? NO_ALIASES;
+  }
+
+  /** All that hold, name by name. */
+  all(): readonly Pin[] {
+    return [...this.#names].flatMap(([name, addresses]) =>
+      [...addresses.keys()].filter((address) => this.has(name, address))
+        .map((address) => ({ name, address }))
+    );
+  }
+
+  /** Takes pins back, whatever uses them. */
+  forget(pins: readonly Pin[]): void {
+    for (const { name, address } of pins) this.#forget(name, address);
   }
 
   *namesOf(address: string): Iterable<string> {
@@ -135,7 +173,10 @@ export class Pins implements PinTable {
   #forget(name: string, address: string): void {
     const addresses = this.#names.get(name);
     if (addresses?.delete(address) === true) this.#count--;
-    if (addresses?.size === 0) this.#names.delete(name);
+    if (addresses?.size === 0) {
+      this.#names.delete(name);
+      this.#aliases.delete(name);
+    }
     const names = this.#addresses.get(address);
     names?.delete(name);
     if (names?.size === 0) this.#addresses.delete(address);

@@ -99,6 +99,8 @@ export interface DnsOptions {
 export interface DnsService {
   /** The answer to one message, or null when it deserves none. Never rejects. */
   answer(query: Uint8Array, via: Via, asked?: string): Promise<Uint8Array | null>;
+  /** From here on other resolvers are asked, and what the earlier ones said or have yet to say is worth nothing. */
+  askElsewhere(upstream: Upstream): void;
   /** Tells of the queries that were refused for their number and not told of yet. */
   close(): void;
 }
@@ -126,6 +128,7 @@ class Service implements DnsService {
   readonly #limits: DnsLimits;
   /** Identical questions under way share one exchange. */
   readonly #asking = new Map<string, Promise<Message>>();
+  #upstream: Upstream;
   #questions = 0;
   #underWay = 0;
   #limited = 0;
@@ -137,6 +140,7 @@ class Service implements DnsService {
     this.#limits = { ...DNS_LIMITS, ...options.limits };
     const { queriesPerSecond, burst } = this.#limits;
     this.#cache = new AnswerCache(this.#clock.now);
+    this.#upstream = options.upstream;
     this.#bucket = new TokenBucket(queriesPerSecond, burst, this.#clock.now);
   }
 
@@ -167,6 +171,12 @@ class Service implements DnsService {
     } finally {
       this.#underWay--;
     }
+  }
+
+  askElsewhere(upstream: Upstream): void {
+    this.#upstream = upstream;
+    this.#cache.clear();
+    this.#asking.clear();
   }
 
   close(): void {
@@ -214,9 +224,12 @@ class Service implements DnsService {
     const records = message.answers.length + message.authorities.length;
     this.#bucket.charge(Math.max(0, records / CHEAP_RECORDS - 1));
     // The policy may have changed while the resolver thought.
+    const now = judgeQuestion(this.#options.snapshot(), question, via);
+    if (now.kind === "refuse") return this.#refuse(asked, now.refusal);
+    if (now.kind !== "ask") return await this.#resolve(asked);
     const answer = judgeAnswer(this.#options.snapshot(), question, message, via);
     if (answer.kind === "refuse") return this.#refuse(asked, answer.refusal);
-    const answers = this.#pin(question, answer.answers);
+    const answers = this.#pin(question, answer.answers, answer.targets);
     const rcode = rcodeOf(message);
     this.#report(asked, "answered", { rcode, answers });
     return {
@@ -251,28 +264,43 @@ class Service implements DnsService {
     }
     let asking = this.#asking.get(key);
     life.become("forwarded", asking === undefined ? "miss" : "shared");
+    const upstream = this.#upstream;
     if (asking === undefined) {
-      asking = this.#options.upstream.ask(ask).finally(() => this.#asking.delete(key));
-      this.#asking.set(key, asking);
-      asking.then((message) => this.#cache.put(key, message), () => {});
+      const first = upstream.ask(ask);
+      asking = first;
+      this.#asking.set(key, first);
+      const done = (message?: Message) => {
+        if (this.#asking.get(key) === first) this.#asking.delete(key);
+        if (message !== undefined && upstream === this.#upstream) this.#cache.put(key, message);
+      };
+      first.then(done, () => done());
     }
     try {
-      return await asking;
+      const message = await asking;
+      return upstream === this.#upstream ? message : await this.#ask(ask, life);
     } catch (error) {
+      if (upstream !== this.#upstream) return await this.#ask(ask, life);
       if (error instanceof NoAnswer) return null;
       throw error;
     }
   }
 
   /** Pins the addresses to the name that was asked for, and to no other; returns them. */
-  #pin(question: Question, records: readonly Resource[]): string[] {
+  #pin(
+    question: Question,
+    records: readonly Resource[],
+    targets: readonly string[] = [],
+  ): string[] {
+    const { pins } = this.#options;
     const name = nameFromWire(nameText(question.name));
-    return records.flatMap((record) => {
+    const addresses = records.flatMap((record) => {
       const address = addressIn(record);
       if (address === null) return [];
-      if (name !== null) this.#options.pins.learn(name, address.text, record.ttl);
+      if (name !== null) pins.learn(name, address.text, record.ttl);
       return [address.text];
     });
+    if (name !== null) pins.alias(name, targets);
+    return addresses;
   }
 
   /** NXDOMAIN, not REFUSED: glibc takes that for a broken server and asks it again and again. */

@@ -34,6 +34,12 @@ const MAX_UNANSWERED = 10;
 /** Messages other than the handshake's and pongs. An SbxError that it throws ends the channel. */
 export type ControlSink = (message: FromNetstack) => void;
 
+/** Bytes of frames so far. */
+export interface LinkTraffic {
+  readonly fromGuest: number;
+  readonly toGuest: number;
+}
+
 export class Control {
   /** Settles when netstack has its configuration and the link is up; rejects when it never will. */
   readonly ready: Promise<void>;
@@ -46,6 +52,7 @@ export class Control {
   readonly #closed = Promise.withResolvers<SbxError | undefined>();
   readonly #reader = new MessageReader();
   readonly #pinger: ReturnType<typeof setInterval>;
+  #traffic: LinkTraffic = { fromGuest: 0, toGuest: 0 };
   #greeted = false;
   #finishing = false;
   #over = false;
@@ -69,6 +76,11 @@ export class Control {
             : new SbxError("NETSTACK_LOST", "Cannot go on: netstack ended"),
         ),
     });
+  }
+
+  /** What went over the guest's cable, as of netstack's latest answer to a ping. */
+  get traffic(): LinkTraffic {
+    return this.#traffic;
   }
 
   /** Queues a message; it leaves with the others of this turn of the event loop. */
@@ -124,7 +136,9 @@ export class Control {
       return this.send(config);
     }
     if (message.t === "ready") return this.#ready.resolve();
-    if (message.t !== "pong") this.#sink(message);
+    if (message.t !== "pong") return this.#sink(message);
+    const { fromGuest, toGuest } = message;
+    if (fromGuest !== undefined && toGuest !== undefined) this.#traffic = { fromGuest, toGuest };
   }
 
   #ping(): void {

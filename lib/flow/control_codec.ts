@@ -95,7 +95,12 @@ export function parseMessage(text: string): FromNetstack {
         message: m.text("message"),
       };
     case "pong":
-      return { t: "pong", n: m.has("n") ? m.count("n") : 0 };
+      return {
+        t: "pong",
+        n: m.has("n") ? m.count("n") : 0,
+        ...(m.has("fromGuest") ? { fromGuest: m.count("fromGuest") } : {}),
+        ...(m.has("toGuest") ? { toGuest: m.count("toGuest") } : {}),
+      };
     case "hello":
       return { t: "hello", v: m.count("v"), pid: m.count("pid") };
     case "ready":

@@ -56,7 +56,13 @@ export type FromNetstack =
     readonly code: string;
     readonly message: string;
   }
-  | { readonly t: "pong"; readonly n: number }
+  /** Bytes of frames so far, from the guest and to it. */
+  | {
+    readonly t: "pong";
+    readonly n: number;
+    readonly fromGuest?: number;
+    readonly toGuest?: number;
+  }
   | { readonly t: "fatal"; readonly message: string };
 
 /** What sbx decides about a flow; `epoch` is the policy generation it was decided under. */

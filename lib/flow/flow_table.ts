@@ -12,13 +12,19 @@ import { trace } from "../base/trace.ts";
 import type { Carried } from "../judge/first_judgement.ts";
 import { judgeFirst, judgeRetry } from "../judge/first_flight.ts";
 import type { FlowInfo } from "../judge/flow_info.ts";
-import { judgeNamed } from "../judge/named.ts";
+import {
+  judgeOpenFlow,
+  MOST_REQUESTED,
+  type OpenFlow,
+  type ServerProof,
+} from "../judge/open_flow.ts";
 import { judgeOpening } from "../judge/opening.ts";
 import type { Ruling } from "../judge/ruling.ts";
 import type { Snapshot } from "../judge/snapshot.ts";
 import type { ClientHello } from "../tls/client_hello.ts";
 import type { Control } from "./control.ts";
 import type { FlowEnd, FromNetstack } from "./control_message.ts";
+import type { FlowEvent, FlowNote } from "./flow_event.ts";
 import {
   type Effect,
   type Expected,
@@ -28,32 +34,11 @@ import {
   passes,
   transition,
 } from "./flow_state.ts";
+import { passageOf } from "./passage.ts";
 import { toVerdict } from "./verdict.ts";
 
 /** netstack keeps fewer flows alive; the bound only holds if it misbehaves. */
 const MAX_FLOWS = 65_536;
-
-/** What happened to a flow. `ruling` is the one in force. */
-export type FlowEvent =
-  | FlowNote & { readonly kind: "denied" }
-  | FlowNote & { readonly kind: "opened"; readonly dialled: string }
-  /** A live flow was cut because policy no longer allows it. */
-  | FlowNote & { readonly kind: "revoked" }
-  | FlowNote & {
-    readonly kind: "closed";
-    readonly up: number;
-    readonly down: number;
-    readonly ms: number;
-    readonly end: FlowEnd;
-    /** It reached its other side: there was an event before. */
-    readonly opened: boolean;
-  };
-
-interface FlowNote {
-  readonly id: number;
-  readonly info: FlowInfo;
-  readonly ruling: Ruling;
-}
 
 interface Flow {
   readonly info: FlowInfo;
@@ -63,7 +48,13 @@ interface Flow {
   stated: string | undefined;
   /** What an intercepted flow said. */
   hello: ClientHello | undefined;
+  /** See `OpenFlow`. */
+  readonly requested: Set<string>;
+  proof: ServerProof | undefined;
 }
+
+/** An open flow under a policy that may come: `deny` cuts it. */
+export type JudgedFlow = FlowNote;
 
 /** A flow that sbx is to open. */
 export interface InterceptedFlow {
@@ -113,11 +104,9 @@ export class FlowTable {
     return this.#flows.values().some(({ state }) => isReached(state));
   }
 
-  /** Ends all flows. netstack tells the end of each that was open, with its bytes. */
-  killAll(): void {
-    for (const [id, { state }] of this.#flows) {
-      if (passes(state)) this.#spec.control.send({ t: "kill", id });
-    }
+  /** How many have reached their other side. */
+  get open(): number {
+    return this.#flows.values().reduce((count, { state }) => count + (isReached(state) ? 1 : 0), 0);
   }
 
   /** @throws SbxError PROTOCOL when netstack says what cannot be. */
@@ -136,13 +125,20 @@ export class FlowTable {
     }
   }
 
-  /** Cuts what the snapshot in force would no longer allow. Names are those that the flows stated. */
-  judgeAgain(): void {
-    const snapshot = this.#spec.snapshot();
-    for (const [id, flow] of this.#flows) {
-      if (!passes(flow.state)) continue;
-      const ruling = judgeNamed(snapshot, flow.info, flow.stated);
-      if (ruling.action !== "allow") this.#revoke(id, flow, { name: "revoked" }, ruling);
+  /** What would become of each open flow under the snapshot. Changes nothing. */
+  judged(snapshot: Snapshot): readonly JudgedFlow[] {
+    return [...this.#flows].flatMap(([id, flow]) => {
+      const passage = passes(flow.state) ? passageOf(flow.state, flow.ruling) : null;
+      return passage === null ? [] : [judgedFlow(snapshot, id, { ...flow, passage })];
+    });
+  }
+
+  /** Cuts what was judged so, at once; what goes on does so by its new ruling. */
+  enforce(judged: readonly JudgedFlow[]): void {
+    for (const { id, ruling } of judged) {
+      const flow = this.#flows.get(id);
+      if (flow === undefined || !passes(flow.state)) continue;
+      if (ruling.action === "deny") this.#revoke(id, flow, { name: "revoked" }, ruling);
       else flow.ruling = { ...ruling, ...inForce(flow.ruling) };
     }
   }
@@ -171,7 +167,15 @@ export class FlowTable {
   /** A flow about which there is a question; asked again when the policy changed meanwhile. */
   #begin(id: number, info: FlowInfo, ruling: Ruling): Flow {
     const state = this.#flows.get(id)?.state ?? { name: "new" };
-    const flow: Flow = { info, state, ruling, stated: undefined, hello: undefined };
+    const flow: Flow = {
+      info,
+      state,
+      ruling,
+      stated: undefined,
+      hello: undefined,
+      requested: new Set(),
+      proof: undefined,
+    };
     this.#flows.set(id, flow);
     this.#become(id, flow, { name: "asked" });
     for (const oldest of this.#flows.keys()) {
@@ -233,6 +237,39 @@ export class FlowTable {
   /** sbx dialled the server of a flow that it was handed. */
   dialled(id: number, address: string): void {
     this.#served(id, { name: "dialled" }, address);
+  }
+
+  /** A request of a relayed flow was let through to the host. */
+  requested(id: number, host: string): void {
+    const requested = this.#flows.get(id)?.requested;
+    if (requested !== undefined && requested.size < MOST_REQUESTED) requested.add(host);
+  }
+
+  /**
+   * There is a session with the server of an intercepted flow, by the settings of a generation that may be
+   * over.
+   */
+  proved(id: number, proof: ServerProof, generation: number): void {
+    const flow = this.#flows.get(id);
+    if (flow === undefined) return;
+    flow.proof = proof;
+    const snapshot = this.#spec.snapshot();
+    if (snapshot.generation === generation) return;
+    this.enforce([judgedFlow(snapshot, id, { ...flow, passage: "interception" })]);
+  }
+
+  /**
+   * Ends flows whatever the policy says, and returns how many. netstack tells the end of each that was open,
+   * with its bytes.
+   */
+  kill(which: (info: FlowInfo) => boolean): number {
+    let count = 0;
+    for (const [id, { info, state }] of this.#flows) {
+      if (!passes(state) || !which(info)) continue;
+      this.#spec.control.send({ t: "kill", id });
+      count++;
+    }
+    return count;
   }
 
   /** An intercepted flow goes no further. Its end is still to come. */
@@ -334,6 +371,10 @@ export class FlowTable {
 interface Particulars {
   readonly ruling?: Ruling;
   readonly dialled?: string | undefined;
+}
+
+function judgedFlow(snapshot: Snapshot, id: number, flow: OpenFlow): JudgedFlow {
+  return { id, info: flow.info, ruling: judgeOpenFlow(snapshot, flow) };
 }
 
 /** A ruling as what it is to the flow. `expects`: what netstack may ask next, should it pass. */

@@ -73,6 +73,14 @@ const WHY = {
   detail: optional(text()),
 };
 
+/** A port of this machine that listens for the guest. */
+const PUBLISHED = {
+  protocol: text<"tcp" | "udp">(),
+  address: text(),
+  port: number(),
+  guestPort: number(),
+};
+
 /** How many lines of each event a `suppressed` stands for. */
 const SUPPRESSED = {
   /** Of refused flows and requests. */
@@ -97,7 +105,7 @@ export const EVENTS = {
     ...POLICY,
   },
   /** The policy was replaced. */
-  policy: POLICY,
+  policy: { digest: text(), ...POLICY },
   dns: {
     name: text(),
     type: text(),
@@ -170,12 +178,9 @@ export const EVENTS = {
   full: {},
   /** Lines that could not be written, because a disk or the file was full, or the reader too slow. */
   lost: { lines: number() },
-  published: {
-    protocol: text<"tcp" | "udp">(),
-    address: text(),
-    port: number(),
-    guestPort: number(),
-  },
+  published: PUBLISHED,
+  /** It does not any more. */
+  unpublished: PUBLISHED,
   end: { error: optional(text()) },
 };
 

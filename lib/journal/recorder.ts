@@ -9,7 +9,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { escapeText } from "../base/escape.ts";
 import { TokenBucket } from "../base/token_bucket.ts";
 import type { DnsEvent } from "../dns/service.ts";
-import type { FlowEvent } from "../flow/flow_table.ts";
+import type { FlowEvent } from "../flow/flow_event.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { type FlowInfo, hasPorts } from "../judge/flow_info.ts";
 import type { Ruling } from "../judge/ruling.ts";
@@ -21,7 +21,7 @@ import type { SecretUse, SecretViolation } from "../secret/report.ts";
 import type { Denials, DeniedAttempt } from "./denials.ts";
 import { type FlowLine, type SuppressedLines, type WhyLine } from "./format.ts";
 import type { Journal } from "./journal.ts";
-import { policyLine } from "./start_line.ts";
+import { changeLine } from "./start_line.ts";
 import { dnsRefusal, flowRefusal, type RelayedFlow, requestRefusal } from "./refusal_text.ts";
 
 /** Journal lines about refusals, which cost a guest next to nothing and the disk a few hundred bytes. */
@@ -66,7 +66,7 @@ export class Recorder {
 
   /** The policy that everything from here on is judged by. */
   policy(): void {
-    this.#journal.write({ event: "policy", ...policyLine(this.#snapshot().compiled.policy) });
+    this.#journal.write(changeLine(this.#snapshot().compiled.policy));
   }
 
   flow(event: FlowEvent): void {
@@ -231,7 +231,8 @@ const NO_DENIALS: ReadonlySet<ReasonId> = new Set([
   "request-slow",
 ]);
 
-function flowLine(flow: number, info: FlowInfo, { name, tls }: Ruling): FlowLine {
+/** A flow as lines name it. */
+export function flowLine(flow: number, info: FlowInfo, { name, tls }: Ruling): FlowLine {
   const { proto, src, sport, dst, dport } = info;
   const end = (address: string, port: number) =>
     hasPorts({ proto }) ? formatEndpoint(address, port) : address;

@@ -76,6 +76,7 @@ function words(record: JournalRecord): readonly [what: string, why: string] {
     case "lost":
       return [plural(number("lines"), "line"), "could not be written"];
     case "published":
+    case "unpublished":
       return [
         `${text("protocol")} ${text("address")} port ${number("port")}`,
         `port ${number("guestPort")} of the guest`,

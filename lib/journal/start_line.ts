@@ -9,6 +9,11 @@ import type { Policy } from "../policy/model/policy.ts";
 import { formatRule } from "../policy/text/grammar.ts";
 import { JOURNAL_VERSION, type JournalEvent } from "./format.ts";
 
+/** The line of a policy that takes another's place. */
+export function changeLine(policy: Policy): JournalEvent {
+  return { event: "policy", digest: digestOf(policy), ...policyLine(policy) };
+}
+
 /** The rules in order, as they would be written, and what becomes of flows that none matches. */
 export function policyLine({ rules, defaults }: Policy) {
   return { policy: rules.map(formatRule), defaults };
@@ -34,7 +39,7 @@ export function startLine({ sbx, policy, command }: Start): JournalEvent {
 }
 
 /** Of all that a policy says, in the first 64 bits of a SHA-256. */
-function digestOf(policy: Policy): string {
+export function digestOf(policy: Policy): string {
   const { network, denyWith } = policy;
   const text = JSON.stringify([network, denyWith, policyLine(policy)]);
   return createHash("sha256").update(text).digest("hex").slice(0, 16);

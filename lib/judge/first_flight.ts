@@ -151,7 +151,7 @@ function opened(ruling: Ruling, hello: ClientHello): FirstJudgement {
  * The name alone would be a tunnel to any address: a guest may state whatever is on the list. So the
  * address must be one that this name was resolved to. Where a secret goes, nothing passes unread.
  */
-function bypasses(
+export function bypasses(
   { pins }: Snapshot,
   { bypass, hosts }: Interception,
   { dst }: FlowInfo,

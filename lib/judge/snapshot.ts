@@ -61,19 +61,31 @@ export interface Machine {
 export function snapshotOf(settings: JudgedSettings, machine: Machine, pins: PinTable): Snapshot {
   const gateways = gatewaysOf(settings.link ?? LINK);
   return {
-    compiled: compilePolicy(settings.policy),
+    ...rulesOf(settings),
     pins,
-    blocked: settings.blocked ?? new NameSet(),
-    doh: settings.blockDoh === true ? dohNames() : null,
-    rebindProtection: settings.rebindProtection ?? true,
-    known: settings.known ?? new KnownNames(),
-    tls: settings.interception ?? null,
     tripwire: settings.vault?.tripwire ?? null,
     ...placeOf(machine, gateways),
     gateways,
     generation: 1,
   };
 }
+
+/** What rulings go by of the settings alone; all that another policy changes. */
+export function rulesOf(settings: Omit<JudgedSettings, "vault">): Rules {
+  return {
+    compiled: compilePolicy(settings.policy),
+    blocked: settings.blocked ?? new NameSet(),
+    doh: settings.blockDoh === true ? dohNames() : null,
+    rebindProtection: settings.rebindProtection ?? true,
+    known: settings.known ?? new KnownNames(),
+    tls: settings.interception ?? null,
+  };
+}
+
+type Rules = Pick<
+  Snapshot,
+  "compiled" | "blocked" | "doh" | "rebindProtection" | "known" | "tls"
+>;
 
 /** What rulings go by of this machine. */
 export function placeOf({ addresses, links }: Machine, gateways: ReadonlySet<string>): Place {

@@ -14,11 +14,13 @@ import { type NetstackProcess, spawnNetstack } from "../host/processes.ts";
 import type { Denial } from "../journal/denials.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { SecretSettings } from "../policy/model/secret.ts";
+import type { DnsSettings } from "../policy/model/settings.ts";
 import type { TlsSettings } from "../policy/model/tls_settings.ts";
 import type { Vault } from "../secret/vault.ts";
 import { readBlockedNames } from "./blocked_names.ts";
 import type { Interceptor } from "./interceptor.ts";
 import type { Lifetime, Part } from "./lifetime.ts";
+import { LivePolicy } from "./live_policy.ts";
 import { openNetwork } from "./network.ts";
 import type { Network } from "./network_spec.ts";
 import type { NetworkOptions, PublishedPort } from "./options.ts";
@@ -54,6 +56,7 @@ export interface CableSpec {
 export interface Cable {
   readonly netstack: NetstackProcess;
   readonly network: Network;
+  readonly live: LivePolicy;
   /** What to plug into the guest; `netstack.releaseFrames` once it is. */
   readonly end: GuestNetwork;
   /** The certificates of whoever answers for intercepted servers. */
@@ -81,14 +84,10 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
   ]);
   // Another resolver than the host's is no business of the host's domains.
   const search = dns.servers.length > 0 ? [] : searchDomains();
-  const known = new KnownNames({
-    guest: hostname,
-    user: dns.hosts ?? [],
-    gateway: link.gateway.ip4,
-    hosts,
-    search,
-  });
-  const servers = dns.servers.length > 0 ? dns.servers : hostResolvers(onNotice);
+  const knownNames = ({ hosts: user = [] }: DnsSettings) =>
+    new KnownNames({ guest: hostname, user, gateway: link.gateway.ip4, hosts, search });
+  const resolversOf = ({ servers }: DnsSettings) =>
+    (servers.length > 0 ? servers : hostResolvers(onNotice)).map(resolverAt);
   const netstack = spawnNetstack(binary);
   const network = await openNetwork({
     control: netstack.control,
@@ -97,9 +96,9 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
     policy,
     blocked,
     rebindProtection: dns.rebindProtection,
-    known,
+    known: knownNames(dns),
     blockDoh: dns.blockDoh,
-    resolvers: servers.map(resolverAt),
+    resolvers: resolversOf(dns),
     dnsTimeoutMs: dns.timeoutMs ?? DNS_TIMEOUT_MS,
     ...(interceptor === undefined ? {} : { interceptor }),
     ...(vault === undefined ? {} : { vault }),
@@ -121,6 +120,14 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
   return {
     netstack,
     network,
+    live: new LivePolicy({
+      options: spec.network,
+      network,
+      intercepts: interceptor !== undefined,
+      knownNames,
+      resolversOf,
+      dnsTimeoutMs: DNS_TIMEOUT_MS,
+    }),
     end: guestEnd(link, search),
     published,
     ...(interceptor === undefined ? {} : { authority: interceptor.authority }),

@@ -5,6 +5,7 @@
  * @module
  */
 import type { DnsService } from "../dns/service.ts";
+import type { Upstream } from "../dns/upstream.ts";
 import { TcpSessions } from "../dns/tcp_sessions.ts";
 import type { RedirectedFlow } from "../flow/mux.ts";
 
@@ -28,6 +29,10 @@ export class DnsFlows {
         if (reply !== null) datagrams.send(reply);
       });
     };
+  }
+
+  askElsewhere(upstream: Upstream): void {
+    this.#dns.askElsewhere(upstream);
   }
 
   close(): void {

@@ -57,19 +57,30 @@ export async function openInterceptor(
 }
 
 export class Interceptor {
-  readonly interception: Interception;
+  #interception: Interception;
   /** What the guest has to trust. */
   readonly authority: readonly string[];
-  readonly #dialer: Dialer;
+  #dialer: Dialer;
   readonly #leafFor: InterceptorSpec["leafFor"];
   #open = 0;
   #refused: Gathered | undefined;
 
   constructor({ interception, trust, authority, leafFor }: InterceptorSpec) {
-    this.interception = interception;
+    this.#interception = interception;
     this.authority = authority;
     this.#dialer = new Dialer(trust);
     this.#leafFor = leafFor;
+  }
+
+  /** What flows are opened by from here on. */
+  get interception(): Interception {
+    return this.#interception;
+  }
+
+  /** Other settings, under the same authority. Flows that are open go on by theirs. */
+  become(interception: Interception, trust: TrustSpec): void {
+    this.#interception = interception;
+    this.#dialer = new Dialer(trust);
   }
 
   /** Serves the flow until it ends. `onFull` hears of those that there was no room for. */
@@ -81,8 +92,8 @@ export class Interceptor {
       ...flow,
       dialer: this.#dialer,
       leafFor: this.#leafFor,
-      opaque: this.interception.opaque,
-      idleMs: this.interception.idleMs,
+      opaque: this.#interception.opaque,
+      idleMs: this.#interception.idleMs,
     }).catch(() => flow.stream.destroy()); // a fault of ours costs this flow, and lets nothing pass
   }
 

@@ -4,50 +4,40 @@
  *
  * @module
  */
-import { setImmediate } from "node:timers";
 import { SbxError } from "../base/errors.ts";
+import { withoutGround, withoutPins } from "../dns/pin_review.ts";
 import { Pins } from "../dns/pins.ts";
 import { createDns } from "../dns/service.ts";
 import { createUpstream } from "../dns/upstream.ts";
 import { Control } from "../flow/control.ts";
 import {
   type ConfigMessage,
-  type FlowEnd,
   type FromNetstack,
   PROTOCOL_VERSION,
+  type VerdictMessage,
 } from "../flow/control_message.ts";
-import { relayDatagrams } from "../flow/datagram_relay.ts";
-import type { FlowStream } from "../flow/flow_stream.ts";
-import {
-  FlowTable,
-  type HandedFlow,
-  type InterceptedFlow,
-  type ServedFlow,
-} from "../flow/flow_table.ts";
-import type { ServerFacts } from "../flow/intercept.ts";
-import { type DatagramFlow, Mux, type RedirectedFlow } from "../flow/mux.ts";
-import { servePlainHttp } from "../flow/plain_http.ts";
-import { relayWatched } from "../flow/watched_stream.ts";
-import type { Exchange, JudgeRequest, Refusal } from "../http/exchange.ts";
-import { judging, type RequestGate } from "../http/gate.ts";
+import { FlowTable } from "../flow/flow_table.ts";
+import { Mux } from "../flow/mux.ts";
 import { Denials } from "../journal/denials.ts";
 import { Recorder } from "../journal/recorder.ts";
 import { limitNotice, type NetworkSummary, summarize } from "../journal/summary.ts";
-import { partyOf } from "../judge/flow_info.ts";
-import { judgePlainRequest, judgeRequest } from "../judge/request.ts";
-import { isSamePlace, placeOf, type Snapshot, snapshotOf } from "../judge/snapshot.ts";
-import { compilePolicy } from "../policy/decide/compile.ts";
-import type { Policy } from "../policy/model/policy.ts";
+import { type FlowInfo, partyOf } from "../judge/flow_info.ts";
+import { isSamePlace, placeOf, rulesOf, type Snapshot, snapshotOf } from "../judge/snapshot.ts";
 import type { SecretViolation } from "../secret/report.ts";
 import { DnsFlows } from "./dns_flows.ts";
-import { Gathered } from "./gathered.ts";
-import type { Network, NetworkSpec } from "./network_spec.ts";
+import { HandedFlows } from "./handed_flows.ts";
+import type {
+  Network,
+  NetworkChange,
+  NetworkCounts,
+  NetworkSpec,
+  Reconsidered,
+} from "./network_spec.ts";
 import type { Publication, PublishedPort } from "./options.ts";
 import { Publisher } from "./publisher.ts";
-import type { RelayedSession, SecretGates, SecretSink } from "./secret_gates.ts";
+import type { SecretGates, SecretSink } from "./secret_gates.ts";
 import { Unanswered } from "./unanswered.ts";
 import { Unheard } from "./unheard.ts";
-import type { Admit } from "./violations.ts";
 
 /** netstack waits this long for a verdict, then denies. */
 const VERDICT_TIMEOUT_MS = 10_000;
@@ -55,14 +45,8 @@ const VERDICT_TIMEOUT_MS = 10_000;
 /** Interfaces come and go (VPN, Wi-Fi); an address that is the host's must soon count as such. */
 const HOST_REFRESH_MS = 5_000;
 
-/** Flows of plain HTTP that are relayed at the same time; each may hold some hundred kilobytes. */
-const MAX_RELAYED = 2_048;
-
 /** How long netstack may take to tell what went over the flows that the end of the network cuts. */
 const LAST_WORDS_MS = 2_000;
-
-/** A stream that passes without being opened. */
-type PassedStream = HandedFlow & { readonly serve: "http" | "stream" };
 
 /** Resolves when netstack is configured and the guest's link is up. */
 export async function openNetwork(spec: NetworkSpec): Promise<Network> {
@@ -89,15 +73,12 @@ class SandboxNetwork implements Network {
   readonly #publisher: Publisher;
   readonly #unheard: Unheard;
   readonly #dnsFlows: DnsFlows;
+  readonly #handed: HandedFlows;
   readonly #mux: Mux;
   readonly #refresh: ReturnType<typeof setInterval>;
   /** Undefined where there are no secrets. */
   readonly #secretGates: SecretGates | undefined;
   #snapshot: Snapshot;
-  #relayed = 0;
-  readonly #notRelayed = new Gathered((count) =>
-    this.#take({ t: "limit", what: "relayed", count })
-  );
   /** While closing, no flow begins any more and those that are open are being ended. */
   #phase: "open" | "closing" | "closed" = "open";
 
@@ -117,7 +98,7 @@ class SandboxNetwork implements Network {
     );
     this.#secretGates = secretGates({
       pins: this.pins,
-      interception,
+      interception: () => this.#snapshot.tls,
       onUse: (id, use) => this.#recorder.secret(id, use),
       onViolation: (violation, action) => this.#recorder.secretViolation(violation, action),
       onDenial: spec.onDenial,
@@ -147,9 +128,18 @@ class SandboxNetwork implements Network {
       askGuest: spec.askGuest ?? (() => Promise.resolve(null)),
     });
     this.#dnsFlows = this.#serveDns();
+    this.#handed = new HandedFlows({
+      snapshot: () => this.#snapshot,
+      table: this.#table,
+      recorder: this.#recorder,
+      dns: this.#dnsFlows,
+      interceptor,
+      secretGates: this.#secretGates,
+      onLimit: (what, count) => this.#take({ t: "limit", what, count }),
+    });
     this.#mux = new Mux(
       spec.flows,
-      (flow) => this.#serve(flow),
+      (flow) => this.#handed.serve(flow),
       (error) => this.#control.close(error),
     );
     this.#refresh = setInterval(() => this.#refreshHosts(), HOST_REFRESH_MS);
@@ -163,7 +153,7 @@ class SandboxNetwork implements Network {
       this.#publisher.close(
         error ?? new SbxError("STOPPED", "Cannot publish a port: the network was closed"),
       );
-      this.#notRelayed.tell();
+      this.#handed.close();
       this.#recorder.close();
       this.#secretGates?.close();
       return error;
@@ -177,10 +167,48 @@ class SandboxNetwork implements Network {
     });
   }
 
-  setPolicy(policy: Policy): void {
-    this.#enter({ compiled: compilePolicy(policy) });
+  unpublish(port: PublishedPort): number {
+    const ref = this.#publisher.unpublish(port);
+    if (ref === undefined) return 0;
+    this.#spec.journal.write({ event: "unpublished", ...port });
+    return this.#table.kill((info) => info.dir === "inbound" && info.ref === ref);
+  }
+
+  reconsider(change: NetworkChange): Reconsidered {
+    const after = { ...this.#snapshot, ...rulesOf(change) };
+    const elsewhere = change.upstream?.elsewhere ?? false;
+    const forgotten = withoutGround(this.pins, this.#snapshot, after, elsewhere);
+    const snapshot = { ...after, pins: withoutPins(this.pins, forgotten) };
+    return { flows: this.#table.judged(snapshot), forgotten };
+  }
+
+  /** In one turn of the event loop, so that no question and no flow comes in between. */
+  apply(change: NetworkChange): Reconsidered {
+    if (this.#phase !== "open") {
+      throw new SbxError("STOPPED", "Cannot apply the policy: the sandbox was stopped");
+    }
+    const { upstream, trust, interception = null } = change;
+    const reconsidered = this.reconsider(change);
+    if (upstream !== undefined) this.#dnsFlows.askElsewhere(createUpstream(upstream));
+    if (trust !== undefined && interception !== null) {
+      this.#spec.interceptor?.become(interception, trust);
+    }
+    this.pins.forget(reconsidered.forgotten);
+    this.#enter(rulesOf(change));
     this.#recorder.policy();
-    this.#table.judgeAgain();
+    this.#table.enforce(reconsidered.flows);
+    return reconsidered;
+  }
+
+  counts(): NetworkCounts {
+    const { fromGuest, toGuest } = this.#control.traffic;
+    return {
+      fromGuestBytes: fromGuest,
+      toGuestBytes: toGuest,
+      openFlows: this.#table.open,
+      openedFlows: this.#recorder.totals.flows,
+      denied: this.#denials.total,
+    };
   }
 
   summary(): NetworkSummary {
@@ -196,7 +224,7 @@ class SandboxNetwork implements Network {
     this.#phase = "closing";
     const patience = setTimeout(() => this.#control.close(), LAST_WORDS_MS);
     void this.closed.then(() => clearTimeout(patience));
-    this.#table.killAll();
+    this.#table.kill(() => true);
     this.#closeWhenQuiet();
   }
 
@@ -217,50 +245,6 @@ class SandboxNetwork implements Network {
     return new DnsFlows(dns);
   }
 
-  /** A flow that netstack hands over goes to whom its ruling named, and nowhere when it has none. */
-  #serve(redirected: RedirectedFlow): void {
-    const { id, info } = redirected;
-    const handed = this.#table.handed(id, info);
-    if (handed?.serve === "dns") return this.#dnsFlows.serve(redirected);
-    if (redirected.kind !== "stream") {
-      if (handed?.serve !== "datagrams") return redirected.datagrams.end();
-      return this.#relayDatagrams(redirected.datagrams, id, handed.flow);
-    }
-    const { stream } = redirected;
-    stream.once("close", () => setImmediate(() => this.#table.ended(id)));
-    if (handed?.serve === "http" || handed?.serve === "stream") {
-      return this.#relay(stream, id, handed);
-    }
-    if (handed?.serve === "interception") return this.#intercept(stream, id, handed.flow);
-    stream.destroy();
-  }
-
-  #intercept(stream: FlowStream, id: number, flow: InterceptedFlow): void {
-    const { interceptor } = this.#spec;
-    if (interceptor === undefined) return void stream.destroy();
-    const relayed = { id, info: flow.info, scheme: "https" } as const;
-    const opened = {
-      stream,
-      flow,
-      id,
-      onDialled: (address: string) => this.#table.dialled(id, address),
-      onRefused: (why: Refusal) => this.#table.refuse(id, why),
-      onEnd: (end: FlowEnd) => this.#table.ended(id, end),
-      gateFor: (server: ServerFacts) =>
-        this.#gate(
-          { ...server, id, info: flow.info, sni: flow.hello.sni },
-          (request) => judgeRequest(this.#snapshot, flow, request),
-        ),
-      onExchange: (exchange: Exchange) => this.#recorder.request(relayed, exchange),
-      admit: this.#admit("stream", id, flow, flow.hello.sni),
-    };
-    interceptor.serve(opened, (count) => this.#take({ t: "limit", what: "intercepted", count }));
-  }
-
-  #gate(session: RelayedSession, judge: JudgeRequest): RequestGate {
-    return this.#secretGates?.gateFor(session, judge) ?? judging(judge);
-  }
-
   /** What is done about a placeholder that goes astray, beside what becomes of its flow. */
   #violated(violation: SecretViolation): void {
     this.#secretGates?.violated(violation);
@@ -272,55 +256,6 @@ class SandboxNetwork implements Network {
     this.close();
     this.#mux.cutAll();
     this.#dnsFlows.close();
-  }
-
-  /** What is asked of the bytes of a guest that are only passed on. */
-  #admit(
-    what: "datagrams" | "stream",
-    id: number,
-    { info, ruling }: ServedFlow,
-    host: string | null = null,
-  ): Admit {
-    return this.#secretGates?.[what](id, partyOf(info, ruling.name), host) ?? (() => true);
-  }
-
-  #relayDatagrams(datagrams: DatagramFlow, id: number, flow: ServedFlow): void {
-    relayDatagrams({
-      datagrams,
-      flow,
-      admit: this.#admit("datagrams", id, flow),
-      onDialled: (address) => this.#table.dialled(id, address),
-      onEnd: (end) => this.#table.ended(id, end),
-    });
-  }
-
-  /** Plain HTTP under rules about names, and what is only watched. */
-  #relay(stream: FlowStream, id: number, { serve, flow }: PassedStream): void {
-    if (this.#relayed >= MAX_RELAYED) {
-      stream.destroy();
-      return this.#notRelayed.add();
-    }
-    this.#relayed++;
-    const relayed = { id, info: flow.info, scheme: "http" } as const;
-    stream.once("close", () => this.#relayed--);
-    const common = {
-      stream,
-      flow,
-      onDialled: (address: string) => this.#table.dialled(id, address),
-      onEnd: (end: FlowEnd) => this.#table.ended(id, end),
-    };
-    if (serve === "stream") {
-      return void relayWatched({ ...common, admit: this.#admit(serve, id, flow) });
-    }
-    void servePlainHttp({
-      ...common,
-      id,
-      gate: this.#gate(
-        { id, info: flow.info, open: true, verified: false, sni: null },
-        (request) => judgePlainRequest(this.#snapshot, flow.info, request),
-      ),
-      onExchange: (exchange) => this.#recorder.request(relayed, exchange),
-    });
   }
 
   #config(): ConfigMessage {
@@ -354,6 +289,8 @@ class SandboxNetwork implements Network {
       case "unheard":
         return void this.#unheard.take(message.id);
       case "flow":
+        if (this.#isLate(message)) return this.#control.send(this.#denial(message.id));
+        return this.#phase === "open" ? this.#table.take(message) : undefined;
       case "first":
         // Without a verdict nothing passes.
         return this.#phase === "open" ? this.#table.take(message) : undefined;
@@ -365,13 +302,22 @@ class SandboxNetwork implements Network {
     }
   }
 
+  /** A connection to a port that does not listen any more was on its way when that ended. */
+  #isLate({ dir, ref }: FlowInfo): boolean {
+    return dir === "inbound" && ref !== undefined && !this.#publisher.listening.has(ref);
+  }
+
+  #denial(id: number): VerdictMessage {
+    return { t: "verdict", id, epoch: this.#snapshot.generation, action: "deny" };
+  }
+
   #refreshHosts(): void {
     const host = this.#spec.host();
     const place = placeOf(host, this.#snapshot.gateways);
     if (isSamePlace(place, this.#snapshot)) return;
     this.#control.send({ t: "host", addresses: host.addresses });
     this.#enter(place);
-    this.#table.judgeAgain();
+    this.#table.enforce(this.#table.judged(this.#snapshot));
   }
 
   /** A new generation: netstack forgets what it was allowed to keep, and asks again. */

@@ -9,12 +9,15 @@ import type { KnownNames } from "../dns/known_names.ts";
 import type { Pins } from "../dns/pins.ts";
 import type { Resolver } from "../dns/upstream.ts";
 import type { HostNetwork } from "../host/network.ts";
+import type { JudgedFlow } from "../flow/flow_table.ts";
 import type { Denial } from "../journal/denials.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
+import type { JudgedSettings } from "../judge/snapshot.ts";
 import type { NameSet } from "../policy/model/name_set.ts";
-import type { Policy } from "../policy/model/policy.ts";
+import type { Pin, Policy } from "../policy/model/policy.ts";
 import type { Vault } from "../secret/vault.ts";
+import type { TrustSpec } from "../tls/session/dial.ts";
 import type { ByteChannel } from "../wire/channel.ts";
 import type { Interceptor } from "./interceptor.ts";
 import type { Publication, PublishedPort } from "./options.ts";
@@ -54,6 +57,37 @@ export interface NetworkSpec {
   readonly onTerminate: (error: SbxError) => void;
 }
 
+/** Other settings, with all that is read from files: nothing about them can fail any more. */
+export interface NetworkChange extends Omit<JudgedSettings, "vault"> {
+  /** Whom servers are proved by. Absent where nothing is intercepted. */
+  readonly trust?: TrustSpec;
+  /** Present when resolvers are to be asked in another way than until now. */
+  readonly upstream?: {
+    readonly resolvers: readonly Resolver[];
+    readonly timeoutMs: number;
+    /** They are not those that were asked until now. */
+    readonly elsewhere: boolean;
+  };
+}
+
+export interface Reconsidered {
+  /** Every open flow with its ruling: `deny` cuts it. */
+  readonly flows: readonly JudgedFlow[];
+  /** Pins that would not have been made. */
+  readonly forgotten: readonly Pin[];
+}
+
+/** Counts since the start, but for those that are open. */
+export interface NetworkCounts {
+  /** Bytes of frames on the guest's cable, as netstack told them within the last second or two. */
+  readonly fromGuestBytes: number;
+  readonly toGuestBytes: number;
+  readonly openFlows: number;
+  readonly openedFlows: number;
+  /** Flows, names and requests, attempt by attempt. */
+  readonly denied: number;
+}
+
 export interface Network {
   readonly pins: Pins;
   /** Settles when the network is over: with an error unless `close` was called. */
@@ -64,8 +98,17 @@ export interface Network {
    * @throws SbxError PORT_BUSY, PORT_UNAVAILABLE
    */
   publish(publication: Publication): Promise<PublishedPort[]>;
-  /** Replaces the policy. Flows that it does not allow are cut at once. */
-  setPolicy(policy: Policy): void;
+  /** Stops listening, and cuts the connections that came in there; returns how many. */
+  unpublish(port: PublishedPort): number;
+  /** What would become of open flows and pins. Changes nothing. */
+  reconsider(change: NetworkChange): Reconsidered;
+  /**
+   * Has the change judge everything from here on. Flows that it does not allow are cut at once.
+   *
+   * @throws SbxError STOPPED
+   */
+  apply(change: NetworkChange): Reconsidered;
   summary(): NetworkSummary;
+  counts(): NetworkCounts;
   close(): void;
 }

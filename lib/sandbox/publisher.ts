@@ -57,6 +57,17 @@ export class Publisher {
     }
   }
 
+  /** Stops listening there; returns its number, under which connections came in. */
+  unpublish(port: PublishedPort): number | undefined {
+    for (const [ref, open] of this.#listening) {
+      const { address, port: number, protocol } = open;
+      if (address !== port.address || number !== port.port || protocol !== port.protocol) continue;
+      this.#unpublish(ref);
+      return ref;
+    }
+    return undefined;
+  }
+
   /** Takes netstack's answer. */
   take(message: FromNetstack & { t: "published" | "publish-failed" }): void {
     const waiting = this.#waiting.settle(message.ref);

@@ -30,7 +30,8 @@ export interface RelayedSession {
 
 export interface SecretSink extends ViolationSink {
   readonly pins: PinTable;
-  readonly interception: Interception | null;
+  /** The one in force. */
+  readonly interception: () => Interception | null;
   readonly onNotice: (line: string) => void;
 }
 
@@ -63,7 +64,7 @@ export function secretGates(vault: Vault, sink: SecretSink): SecretGates {
         vault,
         session: {
           open,
-          verified: verified && sni !== null && mustProve(interception, sni),
+          verified: verified && sni !== null && mustProve(interception(), sni),
           sni,
           isPinned: (name) => pins.has(name, info.dst),
         },

@@ -5,7 +5,7 @@
  * @module
  */
 import { formatEndpoint } from "../base/address.ts";
-import type { FlowEvent } from "../flow/flow_table.ts";
+import type { FlowEvent } from "../flow/flow_event.ts";
 import type { PublishedPort } from "./options.ts";
 
 export class Unanswered {

@@ -3,7 +3,8 @@ import { Buffer } from "node:buffer";
 import { SbxError } from "../../lib/base/errors.ts";
 import { Pins } from "../../lib/dns/pins.ts";
 import type { FlowEnd, FromNetstack, ToNetstack } from "../../lib/flow/control_message.ts";
-import { type FlowEvent, FlowTable } from "../../lib/flow/flow_table.ts";
+import type { FlowEvent } from "../../lib/flow/flow_event.ts";
+import { FlowTable } from "../../lib/flow/flow_table.ts";
 import type { FlowInfo } from "../../lib/judge/flow_info.ts";
 import { type Snapshot, snapshotOf } from "../../lib/judge/snapshot.ts";
 import { compilePolicy } from "../../lib/policy/decide/compile.ts";
@@ -55,7 +56,7 @@ function intercepting() {
   const enter = (...rules: readonly string[]) => {
     const generation = snapshot.generation + 1;
     snapshot = { ...snapshot, compiled: compilePolicy(policyOf(...rules)), generation };
-    table.judgeAgain();
+    table.enforce(table.judged(snapshot));
   };
   return { table, sent, events, enter };
 }

@@ -2,7 +2,7 @@
  * What a guest does as often as it likes costs a bounded number of lines, and none is left out unsaid.
  */
 import { expect, test } from "bun:test";
-import type { FlowEvent } from "../../lib/flow/flow_table.ts";
+import type { FlowEvent } from "../../lib/flow/flow_event.ts";
 import type { Exchange } from "../../lib/http/exchange.ts";
 import { Denials } from "../../lib/journal/denials.ts";
 import type { JournalEvent } from "../../lib/journal/format.ts";

@@ -378,6 +378,7 @@ const ROWS: readonly (readonly [
   ["foreign-credential", "a key of the guest's own", [], found("foreign-credential"), null],
   ["aws-signature", "a signature of the guest's own", [], found("aws-signature"), null],
   ["secret-unavailable", "a source that fails", [], found("secret-unavailable"), null],
+  ["unread", "a flow of before", [], found("unread"), null],
   ["secret-unreadable", "an unknown coding", [], found("secret-unreadable"), null],
 ];
 

@@ -92,7 +92,7 @@ async function publishing(askGuest: AskGuest, ...publications: readonly Publishe
   const enter = (...rules: readonly string[]) => {
     const generation = snapshot.generation + 1;
     snapshot = { ...snapshot, compiled: compilePolicy(policyOf(...rules)), generation };
-    table.judgeAgain();
+    table.enforce(table.judged(snapshot));
   };
   return { clock, table, unheard, questions, notices, come, knock, reached, enter };
 }

@@ -13,7 +13,10 @@ import { createInterface } from "node:readline";
 import type { SecretShape } from "../../lib/policy/file/secret_shape.ts";
 import type { ViolationAction } from "../../lib/policy/model/secret.ts";
 import type { TlsSettings } from "../../lib/policy/model/tls_settings.ts";
-import type { NetworkOptions, PublishedPort } from "../../lib/sandbox/options.ts";
+import type { PolicyChange } from "../../lib/journal/policy_change.ts";
+import type { DnsSettings } from "../../lib/policy/model/settings.ts";
+import type { NetworkCounts } from "../../lib/sandbox/network_spec.ts";
+import type { NetworkOptions, Publication, PublishedPort } from "../../lib/sandbox/options.ts";
 import { buildGo } from "./build.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
 import { ROOT, type World } from "./world.ts";
@@ -48,6 +51,22 @@ export interface NamespaceOptions extends PolicyOptions {
   }[];
 }
 
+/** A policy that takes the place of the one in force; what is not said of DNS and TLS stays. */
+export interface NextOptions extends PolicyOptions {
+  readonly block?: readonly string[];
+  readonly dns?: Partial<DnsSettings>;
+  readonly tls?: Partial<TlsSettings>;
+}
+
+/** One thing that the host's side is to do. */
+export interface HostCommand {
+  readonly apply?: NextOptions;
+  readonly dryRun?: boolean;
+  readonly publish?: Publication;
+  readonly unpublish?: PublishedPort;
+  readonly counts?: true;
+}
+
 export type JournalLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
 /** argv of namespace_host.ts as it is, run by the interpreter that runs the tests. */
@@ -57,8 +76,12 @@ export interface NamespaceGuest {
   readonly netstackPid: number;
   /** The process that decides. */
   readonly deciderPid: number;
-  /** Replaces the policy; the journal says when it holds. */
-  setPolicy(options: PolicyOptions): void;
+  /** Replaces the policy, or tells what that would do. */
+  apply(options: NextOptions, how?: { readonly dryRun?: boolean }): Promise<PolicyChange>;
+  publish(publication: Publication): Promise<readonly PublishedPort[]>;
+  /** How many connections it cut. */
+  unpublish(port: PublishedPort): Promise<number>;
+  counts(): Promise<NetworkCounts>;
   /** argv of a program, made to run in the guest's namespace. */
   inside(argv: readonly string[]): string[];
   readonly published: readonly PublishedPort[];
@@ -105,7 +128,15 @@ export async function openNamespaceGuest(
   const denials: string[] = [];
   let terminated: string | undefined;
   const end = (why: string) => terminated = why;
-  const started = await readLines(host, journal, notices, denials, end);
+  const waiting = new Map<number, PromiseWithResolvers<unknown>>();
+  const ask = <T>(what: HostCommand): Promise<T> => {
+    const id = waiting.size;
+    const settled = Promise.withResolvers<unknown>();
+    waiting.set(id, settled);
+    host.stdin?.write(`${JSON.stringify({ id, ...what })}\n`);
+    return settled.promise as Promise<T>;
+  };
+  const started = await readLines(host, journal, notices, denials, end, waiting);
   const authority = join(world.scratch, `authority-${started.decider}.pem`);
   writeFileSync(authority, started.authority);
   // The guest's namespace belongs to the host's user namespace; sysctls and mounts stay the host's.
@@ -114,7 +145,10 @@ export async function openNamespaceGuest(
   return {
     netstackPid: started.netstack,
     deciderPid: started.decider,
-    setPolicy: (policy) => void host.stdin?.write(JSON.stringify(policy) + "\n"),
+    apply: (policy, { dryRun = false } = {}) => ask<PolicyChange>({ apply: policy, dryRun }),
+    publish: (publication) => ask<readonly PublishedPort[]>({ publish: publication }),
+    unpublish: (port) => ask<number>({ unpublish: port }),
+    counts: () => ask<NetworkCounts>({ counts: true }),
     inside,
     published: started.published,
     loadPath: load,
@@ -165,6 +199,7 @@ function readLines(
   notices: string[],
   denials: string[],
   end: (why: string) => void,
+  waiting: ReadonlyMap<number, PromiseWithResolvers<unknown>>,
 ): Promise<Started> {
   const { promise, resolve, reject } = Promise.withResolvers<Started>();
   host.once("close", () => reject(new Error("the namespace guest did not start; see stderr")));
@@ -173,9 +208,14 @@ function readLines(
     const value = JSON.parse(line) as
       & JournalLine
       & Started
-      & { notice?: string; denial?: string; terminated?: string };
+      & { notice?: string; denial?: string; terminated?: string }
+      & { answer?: number; result?: unknown; error?: object };
     if (value.guest !== undefined) resolve(value);
-    else if (value.notice !== undefined) notices.push(value.notice);
+    else if (value.answer !== undefined) {
+      const answered = waiting.get(value.answer);
+      if (value.error === undefined) answered?.resolve(value.result);
+      else answered?.reject(value.error);
+    } else if (value.notice !== undefined) notices.push(value.notice);
     else if (value.denial !== undefined) denials.push(value.denial);
     else if (value.terminated !== undefined) end(value.terminated);
     else if (value.event !== undefined) journal.push(value);

@@ -20,7 +20,7 @@ import { parseRule } from "../../lib/policy/text/grammar.ts";
 import { openCable } from "../../lib/sandbox/cable.ts";
 import { Lifetime } from "../../lib/sandbox/lifetime.ts";
 import type { NetworkOptions } from "../../lib/sandbox/options.ts";
-import type { NamespaceOptions, PolicyOptions } from "./namespace_guest.ts";
+import type { HostCommand, NamespaceOptions, PolicyOptions } from "./namespace_guest.ts";
 
 const [load = "", netstackPath = "", text = "{}"] = process.argv.slice(2);
 const options = JSON.parse(text) as NamespaceOptions;
@@ -56,7 +56,7 @@ function networkOf({ block, tls, publish, secrets, ...rest }: NamespaceOptions):
 }
 
 const lifetime = new Lifetime();
-const { netstack, network, end: plug, authority, published, vault } = await openCable({
+const { netstack, network, live, end: plug, authority, published, vault } = await openCable({
   network: options.network ?? networkOf(options),
   hostname: "guest",
   netstackPath: () => Promise.resolve(netstackPath),
@@ -82,9 +82,15 @@ print({
   published,
 });
 
-// Each line is a new policy, in the words of the options.
+// Each line is something to do, and is answered by one with its number.
 createInterface({ input: process.stdin })
-  .on("line", (line) => network.setPolicy(policyOf(JSON.parse(line) as PolicyOptions)))
+  .on("line", (line) => {
+    const { id, ...command } = JSON.parse(line) as HostCommand & { readonly id: number };
+    carryOut(command).then(
+      (result) => print({ answer: id, result }),
+      ({ code, message, others }) => print({ answer: id, error: { code, message, others } }),
+    );
+  })
   .on("close", () => process.exit(0));
 void lifetime.ending.then(async (error) => {
   await lifetime.end();
@@ -92,6 +98,21 @@ void lifetime.ending.then(async (error) => {
   else if (error !== undefined) process.stderr.write(`${error.message}\n`);
   process.exit(0);
 });
+
+async function carryOut(command: HostCommand): Promise<unknown> {
+  if (command.publish !== undefined) return await network.publish(command.publish);
+  if (command.unpublish !== undefined) return network.unpublish(command.unpublish);
+  if (command.counts) return network.counts();
+  const { apply, dryRun = false } = command;
+  if (apply === undefined) return null;
+  const { block, tls, dns } = apply;
+  const settings = live.options;
+  return await live.apply({
+    policy: policyOf(apply),
+    dns: { ...settings.dns, ...dns, ...(block === undefined ? {} : { blockSuffix: block }) },
+    tls: { ...settings.tls, ...tls },
+  }, { dryRun });
+}
 
 function holdNamespace(): ChildProcess {
   const child = spawn("unshare", ["-n", "setpriv", "--pdeathsig", "KILL", "sleep", "infinity"], {

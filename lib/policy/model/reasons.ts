@@ -25,6 +25,7 @@ export type ReasonId =
   | "upstream-untrusted"
   | "upstream-tls"
   | "mtls"
+  | "unread"
   | "request-malformed"
   | "host-mismatch"
   | "method"
@@ -160,6 +161,14 @@ export const REASONS = {
       "The TLS session carries something other than HTTP, which sbx does not pass on unseen. " +
       "--tls-bypass leaves flows to a name alone; --tls-opaque relays all that is not HTTP as it is.",
     remedies: ["bypass", "opaque"],
+  },
+  unread: {
+    clause: "it was opened under a policy that did not look into it, and this one does",
+    explanation:
+      "The policy was replaced while the flow was open. The new one goes by the name that a flow " +
+      "states, or opens its TLS, and of this one nobody knows what it stated. It was cut; the client " +
+      "can connect again, and is judged by what it says then.",
+    remedies: [],
   },
   quic: {
     clause: "QUIC cannot be intercepted, and clients fall back to TLS without it",

@@ -125,6 +125,14 @@ type Plain struct {
 	N uint64 `json:"n,omitempty"`
 }
 
+// Pong answers a ping, with the bytes of frames so far.
+type Pong struct {
+	T         string `json:"t"`
+	N         uint64 `json:"n,omitempty"`
+	FromGuest uint64 `json:"fromGuest"`
+	ToGuest   uint64 `json:"toGuest"`
+}
+
 type Flow struct {
 	T     string `json:"t"`
 	ID    uint64 `json:"id"`

@@ -26,6 +26,7 @@ type Gateway struct {
 	control *control.Channel
 	stack   *stack.Stack
 	addrs   link.Addresses
+	cable   *link.Cable
 	guard   *verdict.Guard
 	flows   *flow.Table
 	cache   *verdict.Cache
@@ -63,7 +64,7 @@ func New(c *control.Channel, m *mux.Mux, config control.Message) (*Gateway, *lin
 	}
 	g := &Gateway{
 		workers: newWorkers(), buffers: newBuffers(),
-		control: c, mux: m, stack: s, addrs: addrs, flows: flow.NewTable(),
+		control: c, mux: m, stack: s, addrs: addrs, cable: l, flows: flow.NewTable(),
 		cache: verdict.NewCache(),
 		quiet: verdict.NewQuiet(),
 		held:  newHeldSYNs(maxHeld),

@@ -37,7 +37,8 @@ func (g *Gateway) carryOut(message control.Message) error {
 	case "verdict", "reach":
 		g.control.Answer(message)
 	case "ping":
-		g.control.Tell(control.Plain{T: "pong", N: message.N})
+		fromGuest, toGuest := g.cable.Traffic()
+		g.control.Tell(control.Pong{T: "pong", N: message.N, FromGuest: fromGuest, ToGuest: toGuest})
 	case "policy":
 		g.control.Epoch.Store(message.Epoch)
 		g.cache.Flush()

@@ -5,6 +5,7 @@ package link
 import (
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -52,6 +53,8 @@ type Cable struct {
 	wmu     sync.Mutex
 	headers []byte
 	batch   []Parts
+	// Bytes of frames so far.
+	fromGuest, toGuest atomic.Uint64
 	// Undelivered hears of datagrams to the guest that found nobody listening.
 	Undelivered func(stack.TransportEndpointID)
 }
@@ -91,6 +94,11 @@ func New(addrs Addresses, mtu uint32) *Cable { return &Cable{Addrs: addrs, mtu: 
 // Plug connects the guest's end.
 func (l *Cable) Plug(frames Framing) { l.frames = frames }
 
+// Traffic is how many bytes of frames there were so far, from the guest and to it.
+func (l *Cable) Traffic() (fromGuest, toGuest uint64) {
+	return l.fromGuest.Load(), l.toGuest.Load()
+}
+
 // Receive delivers frames until the guest is gone.
 func (l *Cable) Receive() error {
 	for {
@@ -98,6 +106,7 @@ func (l *Cable) Receive() error {
 		if err != nil {
 			return err
 		}
+		l.fromGuest.Add(uint64(len(frame)))
 		if len(frame) < MinFrame {
 			continue
 		}
@@ -134,7 +143,7 @@ func (l *Cable) WritePackets(packets stack.PacketBufferList) (int, tcpip.Error) 
 	if need := n * header.EthernetMinimumSize; cap(l.headers) < need {
 		l.headers = make([]byte, need)
 	}
-	headers, batch := l.headers[:0], l.batch[:0]
+	headers, batch, size := l.headers[:0], l.batch[:0], 0
 	for _, packet := range packets.AsSlice() {
 		if l.Addrs.claimsForeign(packet) {
 			continue
@@ -145,7 +154,9 @@ func (l *Cable) WritePackets(packets stack.PacketBufferList) (int, tcpip.Error) 
 		headers = binary.BigEndian.AppendUint16(headers, uint16(packet.NetworkProtocolNumber))
 		parts := append([][]byte{headers[start:]}, packet.AsSlices()...)
 		batch = append(batch, Parts{packet.Size() + header.EthernetMinimumSize, parts})
+		size += packet.Size() + header.EthernetMinimumSize
 	}
+	l.toGuest.Add(uint64(size))
 	err := l.frames.WriteFrames(batch)
 	clear(batch)
 	l.batch = batch[:0]
@@ -158,5 +169,6 @@ func (l *Cable) WritePackets(packets stack.PacketBufferList) (int, tcpip.Error) 
 func (l *Cable) writeRaw(frame []byte) {
 	l.wmu.Lock()
 	defer l.wmu.Unlock()
+	l.toGuest.Add(uint64(len(frame)))
 	l.frames.WriteFrames([]Parts{{len(frame), [][]byte{frame}}})
 }
