@@ -6,6 +6,7 @@
 import { SbxError } from "../base/errors.ts";
 import type { PublishedPort } from "../sandbox/options.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
+import type { SandboxFiles } from "../sandbox/files.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
 import type { SupervisorClient } from "../supervise/client.ts";
 import type { JobInfo } from "../supervise/jobs.ts";
@@ -118,6 +119,13 @@ export class NamedSandbox implements AsyncDisposable {
    */
   exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): SandboxProcess {
     return this.#running("run a command in").exec(command, args, options);
+  }
+
+  /** Its files. @throws SbxError `STOPPED` */
+  get fs(): SandboxFiles {
+    const { record } = this.#kept;
+    const user = record instanceof SbxError ? undefined : record.spec.user;
+    return this.#running("use the files of").files(user);
   }
 
   /** Starts a command that goes on without anybody. @throws SbxError `STOPPED`, `USAGE` */

@@ -65,6 +65,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./sandbox/logs.ts"),
   },
   {
+    name: "cp",
+    summary: "copy files between this machine and a sandbox that runs",
+    load: () => import("./sandbox/cp.ts"),
+  },
+  {
     name: "inspect",
     summary: "print all that is known of a sandbox, as JSON",
     load: () => import("./sandbox/inspect.ts"),

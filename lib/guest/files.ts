@@ -11,6 +11,7 @@ export type FileKind = "file" | "directory" | "symlink" | "other";
 
 /** What is known of a file. */
 export interface FileStat {
+  /** What it is. */
   readonly kind: FileKind;
   /** Bytes. */
   readonly size: number;

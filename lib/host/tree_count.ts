@@ -9,6 +9,7 @@ import type { EntryType } from "../guest/agent/tree_record.ts";
 export interface CopyReport {
   /** Regular files; one with several names counts once for each. */
   readonly files: number;
+  /** Directories. */
   readonly directories: number;
   /** Symbolic links. */
   readonly symlinks: number;

@@ -57,6 +57,7 @@ export interface ReadOptions extends FileOptions {
 
 /** One name in a directory. */
 export interface FileEntry extends FileStat {
+  /** Its name in the directory. */
   readonly name: string;
 }
 

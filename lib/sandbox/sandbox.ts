@@ -5,6 +5,7 @@
  */
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
+import type { FileCall, FileRequest } from "../guest/files.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Vault } from "../secret/vault.ts";
@@ -103,6 +104,13 @@ export class Sandbox implements AsyncDisposable {
         [`its variable ${escapeText(key)}`, text] as const
       ),
     ]);
+  }
+
+  /** @internal A call about the guest's files, for who passes it on; programs have `fs`. @throws SbxError STOPPED */
+  openFiles(request: FileRequest): FileCall {
+    const { guest, lifetime } = this.#parts;
+    if (lifetime.open) return guest.files(request);
+    throw new SbxError("STOPPED", "Cannot use the sandbox's files: the sandbox was stopped");
   }
 
   /** Counts of flows, bytes and refusals so far; undefined without a network. */

@@ -7,10 +7,14 @@ import type { Duplex } from "node:stream";
 import { type ErrorCode, SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
 import { Command, commandRequest, type CommandServer } from "../guest/agent/command.ts";
+import { fileRequest, openFileCall } from "../guest/agent/file_call.ts";
 import { commandStatus } from "../guest/agent/result.ts";
+import type { FileGuest } from "../guest/files.ts";
 import type { CommandExit, ExecSpec } from "../guest/guest.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { connectTo } from "../host/unix_socket.ts";
+import type { SandboxFiles } from "../sandbox/files.ts";
+import { GuestFiles } from "../sandbox/guest_files.ts";
 import { Lifetime } from "../sandbox/lifetime.ts";
 import { SandboxProcess } from "../sandbox/process.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
@@ -74,6 +78,19 @@ export class SupervisorClient implements Disposable {
   /** As of a sandbox of this process's own. The command does not outlive this connection. @throws SbxError USAGE */
   exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): SandboxProcess {
     return this.#command(commandRequest("exec", specOf([command, ...args], options)), exitOf);
+  }
+
+  /** The guest's files. `user`: whom what is made belongs to; root when absent. */
+  files(user: string | undefined): SandboxFiles {
+    const server = { calls: this.#calls, peer: this.#peer, failure: errorOf };
+    const guest: FileGuest = {
+      files: (request) => openFileCall({ method: "files", request: fileRequest(request) }, server),
+    };
+    return new GuestFiles({
+      guest,
+      lifetime: this.#lifetime,
+      ...(user === undefined ? {} : { user }),
+    });
   }
 
   /** Starts a command that goes on without anybody. @throws SbxError as `exec` */

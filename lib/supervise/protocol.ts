@@ -42,6 +42,30 @@ const command = {
   timeoutMs: z.number().positive().optional(),
 };
 
+/** A path in base64, as the guest's agent takes it. */
+const path = z.base64().transform((text) => decodeOsString(Buffer.from(text, "base64")));
+
+const files = z.looseObject({
+  method: z.enum([
+    "read",
+    "write",
+    "stat",
+    "list",
+    "pack",
+    "mkdir",
+    "remove",
+    "rename",
+    "copy",
+    "chmod",
+    "chown",
+    "symlink",
+    "unpack",
+  ]),
+  path,
+  to: path.optional(),
+  target: path.optional(),
+});
+
 const request = z.discriminatedUnion("method", [
   z.object({ method: z.literal("hello"), protocol: z.number().int(), sbx: z.string() }),
   z.object({ method: z.literal("ping") }),
@@ -52,6 +76,7 @@ const request = z.discriminatedUnion("method", [
   z.object({ method: z.literal("wait"), job }),
   z.object({ method: z.literal("attach"), job, from: z.number().int().nonnegative() }),
   z.object({ method: z.literal("signal"), job, signal }),
+  z.object({ method: z.literal("files"), request: files }),
   z.object({ method: z.literal("stop") }),
 ]);
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
+import type { FileCall, FileRequest } from "../guest/files.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
@@ -44,6 +45,8 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
       return { state: supervised.state };
     case "exec":
       return await converse(start(supervised, request), call);
+    case "files":
+      return await passFiles(running(supervised).openFiles(request.request as FileRequest), call);
     case "start-job":
       return { job: jobs.start(request.argv, optionsOf(request)) };
     case "jobs":
@@ -59,6 +62,16 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
       await supervised.stop();
       return {};
   }
+}
+
+/** Joins a call about the guest's files with its caller's. */
+async function passFiles(files: FileCall, call: ServedCall): Promise<Fields> {
+  call.onSignal = () => files.giveUp();
+  call.gone.addEventListener("abort", () => files.giveUp());
+  if (call.gone.aborted) files.giveUp();
+  void call.input.pipeTo(files.input).catch(() => {}); // the answer says why
+  await carry(files.output, call.output);
+  return await files.done;
 }
 
 function start(supervised: Supervised, request: CommandRequest): SandboxProcess {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseCopyOperands } from "../../lib/cli/copy_operands.ts";
+import { parseCopyOperands } from "../../lib/cli/sandbox/copy_operands.ts";
 
 test("one end of a copy is in a sandbox, the other on this machine", () => {
   const rows: [string, string, string, string, string, string][] = [

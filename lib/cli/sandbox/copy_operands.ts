@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { SbxError } from "../base/errors.ts";
-import { quote } from "../base/escape.ts";
+import { SbxError } from "../../base/errors.ts";
+import { quote } from "../../base/escape.ts";
 
 /** A copy with one end in a sandbox. */
 export interface CopyOperands {

@@ -1,0 +1,53 @@
+/**
+ * `sbx cp`: files and trees, from this machine to a sandbox or back.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { plural } from "../../base/plural.ts";
+import { type CopyReport, Sandbox } from "../../mod.ts";
+import { examples } from "../command.ts";
+import { OK, statusOfSignal } from "../exit.ts";
+import { Signals } from "../signals.ts";
+import { ui } from "../ui.ts";
+import { parseCopyOperands } from "./copy_operands.ts";
+
+export function declare(command: Command): void {
+  command
+    .argument("<source>", "NAME:PATH in a sandbox, or a path of this machine")
+    .argument("<target>", "the same; one of the two is in a sandbox")
+    .option("-u, --user <name|uid[:group]>", "whom copies in the guest belong to");
+  examples(command, [
+    ["sbx cp dev:/root/report.pdf .", "out of a sandbox"],
+    ["sbx cp ./src dev:/work", "a tree into it, with modes, times and links"],
+    ["sbx cp ./src/. dev:/work/src", "what is in a directory, without the directory"],
+  ]);
+}
+
+export async function run(command: Command): Promise<number> {
+  const { user } = command.opts<{ user?: string }>();
+  const [source = "", target = ""] = command.args;
+  const { direction, sandbox: name, guestPath, hostPath } = parseCopyOperands(source, target);
+  await using sandbox = await Sandbox.get(name);
+  const signals = new Signals();
+  try {
+    const { fs } = sandbox;
+    const options = { signal: signals.early, ...(user === undefined ? {} : { user }) };
+    const report = direction === "from-host"
+      ? await fs.copyFromHost(hostPath, guestPath, options)
+      : await fs.copyToHost(guestPath, hostPath, { signal: signals.early });
+    tell(report);
+    return OK;
+  } catch (error) {
+    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
+    throw error;
+  } finally {
+    signals.release();
+  }
+}
+
+function tell({ leftOut, leftOutPaths: [first = ""] }: CopyReport): void {
+  if (leftOut === 0) return;
+  const more = leftOut === 1 ? "" : ` and ${leftOut - 1} more`;
+  ui.notice(`left out ${plural(leftOut, "special file")}, which no copy has: ${first}${more}`);
+}
