@@ -4,10 +4,11 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { constants, writeFile } from "node:fs/promises";
+import { constants, rm, writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { Option } from "commander";
 import process from "node:process";
+import { escapeText } from "../base/escape.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import { isDescriptor } from "../journal/target.ts";
 import { CertificateAuthority, SbxError } from "../mod.ts";
@@ -20,7 +21,8 @@ export function declare(command: Command): void {
     .argument("[file]", "where to write it; - is standard output", "-")
     .addOption(
       new Option("--format <format>", "text, or the bytes").choices(["pem", "der"]).default("pem"),
-    );
+    )
+    .option("--force", "replace a file that is there already");
   examples(command, [
     ["sbx ca export", "print the certificate; the key is never exported"],
     ["sbx ca export --format der sbx.cer", "a file as phones and Windows want it"],
@@ -29,7 +31,7 @@ export function declare(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const [file = "-"] = command.processedArgs as readonly string[];
-  const { format } = command.opts<{ format: "pem" | "der" }>();
+  const { format, force } = command.opts<{ format: "pem" | "der"; force?: true }>();
   const authority = await CertificateAuthority.load();
   if (authority === null) {
     throw new SbxError("CA_MISSING", "Cannot export the authority: none is kept", {
@@ -38,15 +40,9 @@ export async function run(command: Command): Promise<number> {
   }
   const content = format === "pem" ? authority.certificatePem : authority.certificateDer;
   if (file !== "-") {
-    // A link in a directory that guests write to must not choose what is overwritten.
-    const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
-    const flag = O_WRONLY | O_CREAT | O_TRUNC | (isDescriptor(file) ? 0 : O_NOFOLLOW);
-    await writeFile(file, content, { flag }).catch((cause) => {
-      const hint = systemCode(cause) === "ELOOP"
-        ? "name the file that the link leads to"
-        : undefined;
-      throw fileError("write", file, cause, hint);
-    });
+    await write(file, content, force === true);
+    const { subject } = authority;
+    ui.notice(`wrote the certificate of ${escapeText(subject)} to ${escapeText(file)}`);
   } else if (typeof content === "string") ui.out(content);
   else if (process.stdout.isTTY) {
     throw new SbxError("USAGE", "Cannot print a certificate in DER: a terminal shows only text", {
@@ -54,4 +50,29 @@ export async function run(command: Command): Promise<number> {
     });
   } else ui.bytes(Buffer.from(content));
   return OK;
+}
+
+/** A link in a directory that guests write to must not choose what is overwritten. */
+async function write(file: string, content: string | Uint8Array, replace: boolean): Promise<void> {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW } = constants;
+  const isStream = isDescriptor(file) || file === "/dev/null";
+  const how = isStream ? O_TRUNC : replace ? O_TRUNC | O_NOFOLLOW : O_EXCL;
+  try {
+    await writeFile(file, content, { flag: O_WRONLY | O_CREAT | how });
+  } catch (cause) {
+    const code = systemCode(cause);
+    if (code === "EEXIST") {
+      throw new SbxError(
+        "FILE_UNREADABLE",
+        `Cannot write ${escapeText(file)}: it is there already`,
+        {
+          hint: "replace it with --force",
+        },
+      );
+    }
+    // What was begun is no certificate.
+    if (how === O_EXCL && code === "ENOSPC") await rm(file, { force: true }).catch(() => {});
+    const hint = code === "ELOOP" ? "name the file that the link leads to" : undefined;
+    throw fileError("write", file, cause, hint);
+  }
 }
