@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
+import { availableParallelism } from "node:os";
 import process from "node:process";
 import { isFirstTelling } from "../api/told_once.ts";
 import { plural } from "../base/plural.ts";
@@ -18,6 +19,7 @@ import { sandboxOf } from "./run_setup.ts";
 import { Signals } from "./signals.ts";
 import { absentHint, type Attempt, unseenHint } from "./unseen.ts";
 import { ui } from "./ui.ts";
+import { uselessAllowLine } from "./useless_allows.ts";
 
 export function declare(command: Command): void {
   command.argument("[command...]", "what to run; its own options need no quoting")
@@ -58,6 +60,13 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
       }
     })
     .onDenial(({ line }) => denials === "all" ? ui.notice(line) : undefined);
+  if (!ui.isQuiet) {
+    const lines = [
+      await uselessAllowLine(builder.build().network, flags),
+      processorsLine(flags.cpus, availableParallelism()),
+    ];
+    for (const line of lines) if (line !== undefined) ui.notice(line);
+  }
   const signals = new Signals();
   try {
     await using sandbox = await builder.create({ signal: signals.early, endsProcess: true });
@@ -89,6 +98,13 @@ function lastLine(summary: NetworkSummary, denials: DenialLevel): string | undef
   const { flows, denied, line } = summary;
   if (denials !== "none") return flows + denied > 0 ? line : undefined;
   return flows > 0 ? `${plural(flows, "flow")} opened` : undefined;
+}
+
+/** A word about more processors than there are: undefined for fewer. */
+export function processorsLine(wanted: number | undefined, here: number): string | undefined {
+  if (wanted === undefined || wanted <= here) return undefined;
+  return `--cpus ${wanted} is more than the ${plural(here, "processor")} of this machine: ` +
+    "the guest starts slower, and is no faster";
 }
 
 function attemptOf(argv: readonly string[], { volume, workdir }: RunFlags): Attempt {
