@@ -90,12 +90,13 @@ function report(error: unknown, argv: readonly string[]): number {
   }
   const code = systemCode(error);
   if (code === "EMFILE" || code === "ENFILE") {
-    ui.error({ message: `Cannot go on: ${systemWords(error)}`, hint: "see ulimit -n" });
+    ui.error({ message: `Cannot go on: ${systemWords(error)}`, hint: "see 'ulimit -n'" });
     return FAILED;
   }
   ui.error({
     message: `internal error: ${error instanceof Error ? error.message : String(error)}`,
-    hint: "this is a fault of sbx: please report it with the command line and `sbx version`",
+    hint:
+      "this is a fault of sbx: please report it with the command line and 'sbx doctor --report'",
   });
   return FAILED;
 }
@@ -103,7 +104,7 @@ function report(error: unknown, argv: readonly string[]): number {
 /** Commander's two lines, "error: …" and "(Did you mean …?)", in the words of sbx. */
 function usageError(error: CommanderError, argv: readonly string[]): SbxError {
   const named = COMMANDS.find((entry) => entry.name === argv[0])?.name;
-  const help = named === undefined ? "see `sbx --help`" : `see \`sbx ${named} --help\``;
+  const help = named === undefined ? "see 'sbx --help'" : `see 'sbx ${named} --help'`;
   const [first = "", second = ""] = error.message.split("\n");
   const near = suggestion(error, first, second);
   // A value may be secret, and is not what was mistyped.

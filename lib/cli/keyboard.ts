@@ -52,7 +52,7 @@ export class Keyboard {
 function help(name: string): readonly string[] {
   return [
     "keys that are for sbx, after Enter:",
-    `  ${name}.  end the command and its guest`,
+    `  ${name}.  end the command, whatever it does`,
     `  ${name}${name}  type ${name}`,
     `  ${name}?  show this`,
   ];

@@ -34,7 +34,7 @@ const WHAT_WIDTH = 44;
 
 export function declare(command: Command): void {
   command
-    .argument("<file>", "a journal that `sbx run --log` wrote; - for standard input")
+    .argument("<file>", "a journal that 'sbx run --log' wrote; - for standard input")
     .option("-f, --follow", "go on with what is added, until interrupted")
     .option("--denied", "only what was refused")
     .option("--host <host>", "only lines about this name, .suffix or address")
@@ -70,7 +70,7 @@ export async function run(command: Command): Promise<number> {
       "FILE_UNREADABLE",
       `Cannot read the journal ${escapeText(path)}: it is none`,
       {
-        hint: "give the file that `sbx run --log` wrote",
+        hint: "give the file that 'sbx run --log' wrote",
       },
     );
   }

@@ -13,7 +13,7 @@ import { jsonText } from "./json.ts";
 import { ui } from "./ui.ts";
 
 export function declare(command: Command): void {
-  command.argument("<file>", "a policy file with `expect`")
+  command.argument("<file>", "a policy file with 'expect'")
     .option("--json", "print one JSON object instead of lines");
   examples(command, [[
     "sbx policy test lan.yaml",
@@ -32,7 +32,7 @@ export async function run(command: Command): Promise<number> {
   if (rows.length === 0) {
     ui.error({
       message: `nothing was checked: ${escapeText(path)} has no expectations`,
-      hint: "add them as `expect:`, like - allow tcp api.example.com:443",
+      hint: "add them below 'expect:', like - allow tcp api.example.com:443",
     });
     return NOTHING_CHECKED;
   }

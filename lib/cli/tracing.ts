@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { quote } from "../base/escape.ts";
 import { SbxError } from "../base/errors.ts";
 import { TRACE_PARTS, type TracePart, traceTo } from "../base/trace.ts";
 import { ui } from "./ui.ts";
@@ -22,7 +23,7 @@ function partsOf(name: string): readonly TracePart[] {
   if (name === "all") return TRACE_PARTS;
   const part = TRACE_PARTS.find((part) => part === name);
   if (part !== undefined) return [part];
-  throw new SbxError("USAGE", `Cannot trace '${name}': sbx has no such part`, {
+  throw new SbxError("USAGE", `Cannot trace ${quote(name)}: sbx has no such part`, {
     hint: `SBX_TRACE takes ${TRACE_PARTS.join(", ")} or all, with commas between them`,
   });
 }

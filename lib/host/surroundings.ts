@@ -41,7 +41,7 @@ export function requireFiles(): void {
   throw new SbxError(
     "REQUIREMENT_MISSING",
     `Cannot start a sandbox: it opens ${FILES} files, and this process may open ${left} more`,
-    { hint: "raise the limit: ulimit -n 1024" },
+    { hint: "raise the limit: 'ulimit -n 1024'" },
   );
 }
 

@@ -54,7 +54,7 @@ export function limitNotice(
     case "questions":
       return `refused ${plural(count, "new flow")} to the resolver: as many are open as may be`;
     case "descriptors":
-      return `${flows}: as many are open as this process may have files; see ulimit -n`;
+      return `${flows}: as many are open as this process may have files; see 'ulimit -n'`;
     case "rate":
       return `${flows}: more than ${limits.newFlowsPerSecond} in a second`;
     case "pending":

@@ -55,6 +55,14 @@ for (const path of globSync(join(HERE, "*.txt")).sort()) {
   });
 }
 
+test("commands in hints are quoted in one way", () => {
+  const hints = globSync(join(HERE, "*.txt"))
+    .flatMap((path) => readFileSync(path, "utf8").split("\n"))
+    .filter((line) => line.startsWith("2> hint:"));
+  expect(hints.length).toBeGreaterThan(50);
+  expect(hints.filter((line) => line.includes("`"))).toEqual([]);
+});
+
 test("matches() wants every line, and takes [..] for text within one", () => {
   expect(matches("a b c\n", ["a [..] c"])).toBe(true);
   expect(matches("a\nb\n", ["a"])).toBe(false);

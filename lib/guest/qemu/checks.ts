@@ -4,24 +4,16 @@
  * @module
  */
 import { execFile } from "node:child_process";
-import process from "node:process";
 import { promisify } from "node:util";
 import type { Check, CheckResult } from "../provider.ts";
 import { findAccelerator } from "./accelerator.ts";
 import { mayBecomeNobody } from "./identity.ts";
 import type { QemuHost } from "./launch.ts";
 import { ownArchitecture } from "./machine.ts";
-import { lookForQemu } from "./program.ts";
+import { INSTALL_QEMU, lookForQemu, OLDEST_QEMU } from "./program.ts";
 import { findTransport } from "./transport.ts";
 
 type Host = Pick<QemuHost, "assetPath" | "cacheDir" | "caller" | "fileLimit" | "greet">;
-
-/** QEMU before 7.2 has no stream network backend, which carries the guest's frames. */
-const OLDEST_QEMU = [7, 2] as const;
-
-const QEMU_PACKAGE = process.arch === "arm64"
-  ? "apt-get install qemu-system-arm"
-  : "apt-get install qemu-system-x86";
 
 export function qemuChecks(host: Host): readonly Check[] {
   return [
@@ -33,8 +25,11 @@ export function qemuChecks(host: Host): readonly Check[] {
 }
 
 async function program(): Promise<CheckResult> {
-  const fix = `install QEMU ${OLDEST_QEMU.join(".")} or newer: ${QEMU_PACKAGE}`;
-  const missing = (found: string): CheckResult => ({ state: "missing", found, fix });
+  const missing = (found: string): CheckResult => ({
+    state: "missing",
+    found,
+    fix: INSTALL_QEMU,
+  });
   const qemu = lookForQemu(ownArchitecture());
   if ("missing" in qemu) return missing(qemu.missing);
   const text = await promisify(execFile)(qemu.path, ["--version"]).then(

@@ -11,6 +11,16 @@ import { SbxError } from "../../base/errors.ts";
 import { escapeText } from "../../base/escape.ts";
 import { type Architecture, qemuProgram } from "./args.ts";
 
+/** QEMU before 7.2 has no stream network backend, which carries the guest's frames. */
+export const OLDEST_QEMU = [7, 2] as const;
+
+const PACKAGE = process.arch === "arm64" ? "qemu-system-arm" : "qemu-system-x86";
+
+/** What to do where there is no QEMU, or an old one. */
+export const INSTALL_QEMU =
+  `install QEMU ${OLDEST_QEMU.join(".")} or newer: on Debian and Ubuntu ` +
+  `with 'apt-get install ${PACKAGE}'`;
+
 /** Where it is, or why there is none that may be used. */
 export type ProgramFinding = { readonly path: string } | { readonly missing: string };
 
@@ -60,7 +70,7 @@ export function findQemu(...where: Parameters<typeof lookForQemu>): string {
   const found = lookForQemu(...where);
   if ("path" in found) return found.path;
   throw new SbxError("REQUIREMENT_MISSING", `Cannot start a guest: ${found.missing}`, {
-    hint: "install QEMU, on Debian and Ubuntu with 'apt-get install qemu-system'",
+    hint: INSTALL_QEMU,
   });
 }
 

@@ -63,7 +63,7 @@ export async function findTransport(
   if ("missing" in found) {
     return by9p(
       found.missing,
-      "install it: apt-get install virtiofsd (qemu-system-common before 13)",
+      "install it: 'apt-get install virtiofsd' (qemu-system-common before Debian 13)",
     );
   }
   const caller = host.caller();
