@@ -15,6 +15,7 @@ import { GuestFiles } from "./guest_files.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { Network } from "./network_spec.ts";
 import type { PublishedPort, SandboxOptions } from "./options.ts";
+import { promptOf } from "./prompt.ts";
 import { SandboxProcess } from "./process.ts";
 import { requireNoValue } from "./revealed.ts";
 
@@ -80,7 +81,12 @@ export class Sandbox implements AsyncDisposable {
     this.#requireNoValue([command, ...args], { ...own.env, ...options.env });
     const process = guest.exec({
       argv: [command, ...args],
-      env: { ...own.env, ...placeholders, ...options.env },
+      env: {
+        ...(tty === undefined ? {} : promptOf(own, user)),
+        ...own.env,
+        ...placeholders,
+        ...options.env,
+      },
       stdin: options.stdin ?? true,
       ...(cwd === undefined ? {} : { cwd }),
       ...(user === undefined ? {} : { user }),

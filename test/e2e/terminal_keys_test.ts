@@ -129,6 +129,17 @@ test("--escape-char has another key do it, or none, and other keys reach the com
   for (const { stdout } of [none, usual]) expect(stdout).toEndWith("\nstatus 0\n");
 });
 
+test("a shell's prompt names the sandbox and its kind of user, unless another is set", async () => {
+  const prompt = (shown: string, options: readonly string[], shell: string) =>
+    terminal([["wait", shown], ["type", "exit 9\r"]], ["--name", "box", ...options], shell);
+  const runs = await Promise.all([
+    prompt("box# ", [], "exec bash --norc"),
+    prompt("box$ ", ["-u", "nobody"], "exec sh -i"),
+    prompt("own> ", ["-e", "PS1=own> "], "exec sh -i"),
+  ]);
+  for (const { stdout } of runs) expect(stdout).toEndWith("\nstatus 9\n");
+});
+
 test("a third Ctrl-C ends a command that shows nothing for it, and never a shell that does", async () => {
   const press = [["type", "\x03"], ["pause", 0.4]] as const;
   const [deaf, slow, shell] = await Promise.all([
