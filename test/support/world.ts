@@ -83,9 +83,13 @@ export interface WorldOptions {
   readonly bare?: boolean;
   /** Servers at names of their own that want a credential, all of them at one address. */
   readonly members?: Members;
+  /** Further names at that address, for anybody. */
+  readonly names?: readonly string[];
 }
 
-export async function openWorld({ bare = false, members = {} }: WorldOptions = {}): Promise<World> {
+export async function openWorld(
+  { bare = false, members = {}, names = [] }: WorldOptions = {},
+): Promise<World> {
   const scratch = mkdtempSync(join(tmpdir(), "sbx-world-"));
   // QEMU, which may run as nobody, has to see what is mounted from here.
   chmodSync(scratch, 0o755);
@@ -131,7 +135,8 @@ export async function openWorld({ bare = false, members = {} }: WorldOptions = {
   [...inside, "env", `--chdir=${cwd}`, ...self, ...argv];
   const outside = (argv: readonly string[]) => [...beyond, ...argv];
 
-  const at = Object.fromEntries(Object.keys(members).map((name) => [name, { A: [PUBLIC] }]));
+  const named = [...Object.keys(members), ...names];
+  const at = Object.fromEntries(named.map((name) => [name, { A: [PUBLIC] }]));
   const out = await Recorder.start(
     outside([servers]),
     bare ? { listeners: [] } : {

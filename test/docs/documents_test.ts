@@ -34,17 +34,6 @@ test("the TypeScript examples are correct", async () => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
 
-test("the policy files of docs/secrets.md are correct", async () => {
-  const examples = [...page("docs/secrets.md").matchAll(/^```yaml\n(.*?)^```$/gms)];
-  expect(examples.length).toBeGreaterThanOrEqual(1);
-  for (const [index, [, text = ""]] of examples.entries()) {
-    const file = join(directory, `policy${index}.yaml`);
-    writeFileSync(file, text);
-    const { status, stderr } = await run(["bun", "main.ts", "policy", "check", "--strict", file]);
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  }
-});
-
 test("links between the pages lead somewhere", () => {
   const dead = PAGES.flatMap((name) =>
     [...page(name).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)]

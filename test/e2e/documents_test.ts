@@ -1,0 +1,157 @@
+/**
+ * What README and docs show, run as a reader would who copies it: in a directory of the reader's own, by the
+ * compiled binary, in a guest. The internet is the fake one, whose authority the reader's machine trusts.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { examplesIn, moduleOf, page } from "../support/documents.ts";
+import { membersOf, openAccounts, valuesOf } from "../support/members.ts";
+import { type Run, run } from "../support/process.ts";
+import { quoted } from "../support/recipes.ts";
+import { FENCES, shownCommands } from "../support/shown_commands.ts";
+import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
+
+const SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt";
+
+/** What the pages take for granted: the reader's own programs say that they ran, and projects are small. */
+const PROGRAM = '#!/bin/sh\necho "$0 ran"\n';
+const FILES: Readonly<Record<string, string>> = {
+  "agent":
+    '#!/bin/sh\ncurl -sSf -H "Authorization: Bearer $GITHUB_TOKEN" https://api.github.com/user\n',
+  "migrate": PROGRAM,
+  "server": PROGRAM,
+  "Makefile": "all test:\n\techo $@ ran\n",
+  "hosts.txt": "0.0.0.0 tracker.example\n",
+  "src/main.c": "",
+  "app/Makefile": "all test:\n\techo $@ ran\n",
+  "app/package.json": '{"name":"app","version":"1.0.0"}',
+  "app/package-lock.json":
+    '{"name":"app","version":"1.0.0","lockfileVersion":3,"packages":{"":{"name":"app","version":"1.0.0"}}}',
+  "app/.npmrc": "audit=false\nfund=false\nupdate-notifier=false\n",
+};
+
+/** What a command prints that has something to say of itself; the others have to succeed. */
+const PRINTED: readonly (readonly [part: string, printed: RegExp])[] = [
+  ["uname -a", /^Linux sandbox /],
+  [" curl ", /^hello from /],
+  ["./agent", /^hello from \S+ as api\.github\.com /],
+  ["./migrate", /^\.\/migrate ran\n$/],
+  ["./server", /^\.\/server ran\n$/],
+  [" make", /^echo \w+ ran\n\w+ ran\n$/],
+  ["npm ci", /up to date/],
+  ["sbx log --denied", /^$/],
+  ["secret set", /^$/],
+];
+
+const accounts = openAccounts(randomBytes(12).toString("hex"));
+const commands = shownCommands().filter(({ runner }) => runner === "guest");
+
+let world: World;
+let reader: string;
+
+/** What became of each, without the words behind it. */
+const runs = new Map<string, Promise<Run>>();
+const plain = (command: string) => command.replace(/ +# .*$/, "");
+
+/** A command, in a shell of the reader's on the machine of the fake internet. */
+function typed(command: string): Promise<Run> {
+  const values = valuesOf(accounts);
+  const own = { ...values, XDG_CACHE_HOME: join(ROOT, ".cache/test") };
+  const env = Object.entries({ ...own, HOME: reader, XDG_DATA_HOME: join(world.scratch, "data") });
+  // The checkout's own scripts are run there.
+  const place = command.startsWith("./scripts/") ? ROOT : reader;
+  const script = `mount --bind '${world.ca}' ${SYSTEM_ROOTS} && cd "$0" && exec sh -c "$1"`;
+  return run(
+    world.onHostAsRoot([
+      ...["unshare", "--mount", "env", ...env.map(([name, value]) => `${name}=${value}`)],
+      ...[`PATH=${join(reader, "bin")}:${process.env.PATH}`, "sh", "-c", script, place, command],
+    ]),
+    { limit: 200, stdin: `${values["GITHUB_TOKEN"]}\n` },
+  );
+}
+
+beforeAll(async () => {
+  world = await openWorld({ members: membersOf(accounts), names: ["example.com"] });
+  reader = join(world.scratch, "reader");
+  for (const directory of ["bin", "src", "app"]) {
+    mkdirSync(join(reader, directory), { recursive: true });
+  }
+  for (const [name, text] of Object.entries(FILES)) {
+    writeFileSync(join(reader, name), text, { mode: 0o755 });
+  }
+  for (const { language, code } of FENCES) {
+    const name = /^# (\S+\.yaml)\n/.exec(code)?.[1];
+    if (language === "yaml" && name !== undefined) writeFileSync(join(reader, name), code);
+  }
+  // The reader's machine trusts the fake internet, and so shall the guest; no page is about that.
+  const shim = `#!/bin/sh
+[ "$1" = run ] || exec ${quoted([SBX])} "$@"
+shift
+exec ${quoted([SBX])} run --trust-host-cas "$@"
+`;
+  writeFileSync(join(reader, "bin/sbx"), shim, { mode: 0o755 });
+  await runAll();
+}, 900_000);
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+/** Those of one page in their order, as one may need what another made; two pages at a time. */
+async function runAll(): Promise<void> {
+  const pages = [...new Set(commands.map(({ page }) => page))];
+  await Promise.all(pages.map(async (page) => {
+    for (const { command } of commands.filter((shown) => shown.page === page)) {
+      if (!runs.has(plain(command))) runs.set(plain(command), typed(command));
+      await runs.get(plain(command))?.catch(() => {});
+    }
+  }));
+}
+
+describe("as it is shown", () => {
+  test.each(commands.map(({ page, command }) => [page, command] as const))(
+    "%s: %s",
+    async (_page, command) => {
+      const result = await runs.get(plain(command));
+      const [, printed] = PRINTED.find(([part]) => command.includes(part)) ?? [];
+      expect(printed).toBeDefined();
+      expect([result?.status, result?.stdout, result?.stderr]).toEqual([
+        0,
+        expect.stringMatching(printed ?? ""),
+        expect.anything(),
+      ]);
+    },
+  );
+});
+
+test("the refusal that README shows is told in these words", async () => {
+  const shown = FENCES.find(({ code }) => code.startsWith("sbx: denied"))?.code.trim() ?? "none";
+  const { stderr } = await typed("sbx run -- curl -s -m 1 10.0.0.5:5432");
+  expect(stderr.split("\n")).toContain(shown);
+}, 300_000);
+
+test("the programs of docs/library.md run", async () => {
+  const program = join(reader, "program.ts");
+  const readers = `
+const report = (line: string) => console.error(line);
+const consume = (bytes: Uint8Array) => console.log(new TextDecoder().decode(bytes).trim());
+const currentKey = () => Promise.resolve("");
+`;
+  const last = `
+const late = sandbox.exec("sleep", ["100"]);
+late.kill("SIGTERM");
+console.log((await late.exit).signal);
+try {
+  sandbox.exec("true", [], { cwd: "/" });
+} catch ({ message, hint }) {
+  console.log(message, hint);
+}
+`;
+  writeFileSync(program, `${readers}${moduleOf(examplesIn(page("docs/library.md")), last)}`);
+  const { status, stdout, stderr } = await typed(quoted([process.execPath, program]));
+  expect([status, stdout, stderr]).toEqual([
+    0,
+    'a\nb\n15\nCannot use exec(…): there is no option "cwd" did you mean workdir?\n',
+    "",
+  ]);
+}, 300_000);

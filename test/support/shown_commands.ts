@@ -1,0 +1,59 @@
+/**
+ * The commands that README and docs show, and who runs each of them.
+ *
+ * @module
+ */
+import { globSync } from "node:fs";
+import { commandsIn, type Fence, fencesIn } from "./documents.ts";
+import { ROOT } from "./world.ts";
+
+/** What cannot run in a test, and why. */
+export const LEFT_OUT: Readonly<Record<string, string>> = {
+  "./scripts/test                                       # the whole suite":
+    "it is what runs the test of the documents",
+  "./scripts/bench                              # all of them":
+    "it measures for an hour, and wants the machine for itself",
+  "./scripts/bench --rounds 5 network start     # some, with fewer rounds than usual":
+    "it measures for minutes, against programs that it installs",
+  "./scripts/bench --against old/dist/sbx start # beside another build of sbx":
+    "there is no other build",
+  "sbx run --secret-aws 'AWS=file:~/.aws/credentials#work@*.amazonaws.com' -- aws s3 ls":
+    "no distribution that guests run from has Amazon's program; scripts/test-aws runs its client",
+};
+
+/** Who runs a command: the tests of this name. */
+export type Runner = "guest" | "jq" | "secret clients" | "nobody";
+
+export interface Shown {
+  readonly page: string;
+  readonly command: string;
+  readonly runner: Runner;
+}
+
+export const PAGES: readonly string[] = [
+  "README.md",
+  ...globSync("docs/*.md", { cwd: ROOT }).sort(),
+];
+
+export const FENCES: readonly Fence[] = PAGES.flatMap((page) => fencesIn(page));
+
+/** Throws for a command that nobody would run. */
+export function shownCommands(): Shown[] {
+  return FENCES.filter(({ language }) => language === "sh").flatMap(({ page, line, code }) =>
+    commandsIn(code).map((command) => {
+      const runner = runnerOf(page, command);
+      if (runner === undefined) throw new Error(`${page}:${line}: no test runs: ${command}`);
+      return { page, command, runner };
+    })
+  );
+}
+
+function runnerOf(page: string, command: string): Runner | undefined {
+  if (Object.hasOwn(LEFT_OUT, command)) return "nobody";
+  if (command.startsWith("jq ")) return "jq";
+  if (!/^(?:\.\/scripts\/)?sbx /.test(command)) return undefined;
+  // What is shown for a program of the reader's own is no recipe.
+  const isRecipe = page === "docs/secrets.md" && command.startsWith("sbx run ") &&
+    !/ -- \.\//.test(command);
+  return isRecipe ? "secret clients" : "guest";
+}
