@@ -43,6 +43,17 @@ export interface ExecOptions {
 
 const CALL = "exec(…)";
 
+/** Every one that there is. */
+export const EXEC_OPTIONS: Readonly<Record<keyof ExecOptions, true>> = {
+  env: true,
+  workdir: true,
+  user: true,
+  tty: true,
+  stdin: true,
+  closed: true,
+  timeoutMs: true,
+};
+
 /** @throws SbxError USAGE for what no command can be run with */
 export function requireExec(
   command: string,
@@ -55,15 +66,11 @@ export function requireExec(
       hint: 'write them like exec("ls", ["-l", "/tmp"])',
     });
   }
-  const { env = {}, workdir, user, tty, stdin, closed = [], timeoutMs } = optionsOf(CALL, options, {
-    env: true,
-    workdir: true,
-    user: true,
-    tty: true,
-    stdin: true,
-    closed: true,
-    timeoutMs: true,
-  });
+  const { env = {}, workdir, user, tty, stdin, closed = [], timeoutMs } = optionsOf(
+    CALL,
+    options,
+    EXEC_OPTIONS,
+  );
   for (const [key, value] of Object.entries(env)) {
     requireVariable(`exec({ env: { ${quote(key)}: … } })`, key, value);
   }

@@ -3,8 +3,12 @@ import { existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import process from "node:process";
+import { NetworkBuilder } from "../../lib/api/network_builder.ts";
+import { SandboxBuilder } from "../../lib/api/sandbox_builder.ts";
+import { TlsBuilder } from "../../lib/api/tls_builder.ts";
 import { EVENTS } from "../../lib/journal/format.ts";
 import { type ReasonId, reasonOf, REASONS } from "../../lib/policy/model/reasons.ts";
+import { EXEC_OPTIONS } from "../../lib/sandbox/exec_options.ts";
 import { examplesIn, moduleOf, page } from "../support/documents.ts";
 import { run } from "../support/process.ts";
 
@@ -80,6 +84,19 @@ test("docs/journal.md has the table of reasons as it is", () => {
     return { id, clause, status: String(page?.status ?? "") };
   });
   expect(written).toEqual(table);
+});
+
+test("docs/library.md has every call of the builders and every option of a command", () => {
+  const text = `${page("docs/library.md")}${page("docs/tls.md")}`;
+  const calls = [SandboxBuilder, NetworkBuilder, TlsBuilder].flatMap(({ prototype }) =>
+    Object.getOwnPropertyNames(prototype).filter((name) => !/^(?:constructor|build)$/.test(name))
+  );
+  expect(calls).toContain("workdir");
+  expect(calls.filter((name) => !text.includes(`${name}(`))).toEqual([]);
+  const options = Object.keys(EXEC_OPTIONS);
+  const [, table = ""] = /^\| option ([^]*?)\n\n/m.exec(text) ?? [];
+  const rows = [...table.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name);
+  expect(rows).toEqual(options);
 });
 
 test("docs/cli.md names every command", async () => {
