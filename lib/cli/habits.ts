@@ -51,9 +51,10 @@ const SHORT: Readonly<Record<string, string>> = {
   "-l": "--label",
 };
 
-/** What to use in an option's place; undefined for one that no other tool has. */
+/** What to use in an option's place; undefined for one that no other tool has. `-dit` is a `-d` first. */
 export function habitHint(option: string): string | undefined {
-  const name = SHORT[option] ?? option;
+  const short = option.startsWith("--") ? option : option.slice(0, 2);
+  const name = Object.hasOwn(SHORT, short) ? SHORT[short] ?? option : option;
   return Object.hasOwn(TABLE, name) ? TABLE[name] : undefined;
 }
 

@@ -1,10 +1,104 @@
-import { expect, test } from "bun:test";
+/**
+ * Hands that know container tools: each of their options is taken, or answered with what to use here.
+ */
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import process from "node:process";
 import { HABITS } from "../../lib/cli/habits.ts";
-import { run } from "../support/process.ts";
+import { type Run, run } from "../support/process.ts";
+
+const MAIN = resolve(import.meta.dirname, "../../main.ts");
+const directory = mkdtempSync(join(tmpdir(), "sbx-habits-"));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+writeFileSync(join(directory, "file"), "A=1\n");
+
+function sbx(args: readonly string[]): Promise<Run> {
+  return run([process.execPath, MAIN, ...args], { cwd: directory, env: { NO_COLOR: "1" } });
+}
+
+/** In their order, a few at a time. */
+async function each(lines: readonly string[], tail: readonly string[]): Promise<Run[]> {
+  const results: Run[] = [];
+  for (let at = 0; at < lines.length; at += 4) {
+    const some = lines.slice(at, at + 4);
+    results.push(
+      ...await Promise.all(some.map((line) => sbx(["run", ...line.split(" "), ...tail]))),
+    );
+  }
+  return results;
+}
 
 test("no option that sbx run has is explained away, and every hint is for one that it lacks", async () => {
-  const { stdout } = await run(["bun", "main.ts", "run", "--help"]);
+  const { stdout } = await sbx(["run", "--help"]);
   const own = new Set(stdout.match(/(?<=^ {2}|, )-{1,2}[a-z][a-z-]*/gim));
   expect(own.has("--policy") && own.has("-p")).toBe(true);
   expect(HABITS.filter((option) => own.has(option))).toEqual([]);
+});
+
+test("every option that sbx run lacks is answered with one line of what to use", async () => {
+  const forms = [
+    ...HABITS,
+    "--network=none",
+    "--net=host",
+    "--dns=9.9.9.9",
+    "--privileged -it",
+    "-dit",
+  ];
+  const results = await each(forms, ["none", "--", "true"]);
+  for (const [index, { status, stdout, stderr }] of results.entries()) {
+    const [line, hint, ...more] = stderr.trimEnd().split("\n");
+    expect([forms[index], status, stdout, more]).toEqual([forms[index], 2, "", []]);
+    expect([forms[index], line]).toEqual([
+      forms[index],
+      expect.stringMatching(/^sbx: unknown option '-/),
+    ]);
+    expect([forms[index], hint]).toEqual([
+      forms[index],
+      expect.stringMatching(/^hint: (?!see |did )/),
+    ]);
+  }
+});
+
+test("the options that both have are taken in the spelling of either", async () => {
+  const taken = [
+    "--rm",
+    "-it",
+    "-i",
+    "-t",
+    "--rm -it",
+    "-u nobody",
+    "--user 1000:1000",
+    "--hostname box.example.com",
+    "--name box",
+    "--add-host db.test:10.0.0.5",
+    "--add-host db.test=10.0.0.5",
+    "-p 8080",
+    "-p 8080:80",
+    "-p 127.0.0.1:8080:80/udp",
+    "--publish=8080:80",
+    "-v .:/work:z",
+    "-v .:/work:ro,Z",
+    "--volume file:/etc/file:ro",
+    "-e A=1",
+    "--env A",
+    "--env-file file",
+    "-w /work",
+    "--workdir=/work",
+    "-m 512m",
+    "--memory 1g",
+    "-c 2",
+    "--cpus 2",
+    "-q",
+  ];
+  // Only what was read to its end gets to the policy that is not there.
+  const results = await each(taken, ["--policy", "missing.yaml", "--", "true"]);
+  for (const [index, { status, stderr }] of results.entries()) {
+    expect([taken[index], status, stderr]).toEqual([
+      taken[index],
+      125,
+      "sbx: cannot read policy missing.yaml: no such file or directory\n",
+    ]);
+  }
 });
