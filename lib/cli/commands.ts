@@ -168,4 +168,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     isHidden: true,
     load: () => import("./complete.ts"),
   },
+  {
+    name: "__unpack",
+    summary: "print the paths of the files that sbx carries; asked by the library",
+    isHidden: true,
+    load: () => import("./unpack.ts"),
+  },
 ];

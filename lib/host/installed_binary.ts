@@ -1,0 +1,60 @@
+/**
+ * The binary that is installed beside the library: npm has one package for each platform, of which it
+ * installs the one that fits. The library carries no files; it asks the binary for those that it unpacked.
+ *
+ * @module
+ */
+import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
+import process from "node:process";
+import { promisify } from "node:util";
+import { SbxError } from "../base/errors.ts";
+
+/** The scope of the packages; scripts/packages makes them. */
+export const NPM_SCOPE = "@sbx-dev";
+
+/** lib/cli/unpack.ts, whose answer {@link unpackedBy} reads. */
+const UNPACK = "__unpack";
+
+/** The notices are the longest answer. */
+const MAX_ANSWER = 4 << 20;
+
+export type AssetName = "netstack" | "vmlinux" | "initramfs";
+
+/** What the binary goes by when it looks for its cache. */
+const ENVIRONMENT = ["HOME", "XDG_CACHE_HOME", "PATH"] as const;
+
+const run = promisify(execFile);
+let unpacked: Promise<Readonly<Record<AssetName, string>>> | undefined;
+
+/** Its path; null where there is none, as in a checkout. */
+export function installedBinary(): string | null {
+  const file = `${NPM_SCOPE}/${process.platform}-${process.arch}/bin/sbx`;
+  try {
+    return createRequire(import.meta.url).resolve(file);
+  } catch {
+    return null;
+  }
+}
+
+/** Paths of the files that it carries, unpacked and compared with what was built into it; once a process. */
+export function unpackedBy(binary: string): Promise<Readonly<Record<AssetName, string>>> {
+  unpacked ??= askBinary(binary, [UNPACK]).then((text) => JSON.parse(text));
+  unpacked.catch(() => unpacked = undefined);
+  return unpacked;
+}
+
+/** @throws SbxError REQUIREMENT_MISSING when it does not answer */
+export async function askBinary(binary: string, argv: readonly string[]): Promise<string> {
+  const env = Object.fromEntries(ENVIRONMENT.map((name) => [name, process.env[name]]));
+  try {
+    const { stdout } = await run(binary, argv, { env, maxBuffer: MAX_ANSWER });
+    return stdout;
+  } catch (cause) {
+    const said = (cause as { readonly stderr?: string }).stderr?.trim() || String(cause);
+    throw new SbxError("REQUIREMENT_MISSING", `Cannot use ${binary}: ${said.split("\n")[0]}`, {
+      cause,
+      hint: "run it yourself to see what it says: sbx doctor",
+    });
+  }
+}

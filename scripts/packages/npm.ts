@@ -1,0 +1,142 @@
+/**
+ * The npm packages: one with the library and a launcher, and one for each platform with its binary, of
+ * which npm installs the one that fits.
+ *
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  cpSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import process from "node:process";
+import { NPM_SCOPE } from "../../lib/host/installed_binary.ts";
+import { nameOf, partsOf, type Target, TARGETS } from "../binary/target.ts";
+import { archive } from "./archive.ts";
+import { copyLicences } from "./documents.ts";
+import { PROJECT } from "./project.ts";
+import type { Release } from "./release.ts";
+
+/** What `npm pack` calls the package of the library, or that of a target. */
+export function npmName({ version }: Release, target?: Target): string {
+  return `${NPM_SCOPE.slice(1)}-${target === undefined ? "sbx" : nameOf(target)}-${version}.tgz`;
+}
+
+interface Places {
+  readonly work: string;
+  readonly out: string;
+}
+
+export function writePlatformPackage(
+  release: Release,
+  target: Target,
+  { binary, work, out }: Places & { readonly binary: string },
+): void {
+  const directory = fresh(`${work}/npm-${nameOf(target)}/package`);
+  mkdirSync(`${directory}/bin`);
+  cpSync(binary, `${directory}/bin/sbx`);
+  copyLicences(release.root, partsOf(target), directory);
+  writeJson(`${directory}/package.json`, {
+    ...common(release, nameOf(target)),
+    description: `The binary of sbx for ${nameOf(target)}`,
+    os: [target.os],
+    cpu: [target.machine],
+  });
+  archive(directory, `${out}/${npmName(release, target)}`, release.time);
+}
+
+export function writeLibraryPackage(release: Release, { work, out }: Places): void {
+  const { root, version } = release;
+  const directory = fresh(`${work}/npm-sbx/package`);
+  emitLibrary(root, directory);
+  mkdirSync(`${directory}/bin`);
+  cpSync(`${root}/scripts/packages/launcher.js`, `${directory}/bin/sbx.js`);
+  chmodSync(`${directory}/bin/sbx.js`, 0o755);
+  for (const file of ["LICENSE", "README.md"]) cpSync(`${root}/${file}`, `${directory}/${file}`);
+  const platforms = TARGETS.map((target) => [`${NPM_SCOPE}/${nameOf(target)}`, version]);
+  writeJson(`${directory}/package.json`, {
+    ...common(release, "sbx"),
+    description: PROJECT.description,
+    type: "module",
+    exports: { ".": { types: "./lib/mod.d.ts", default: "./lib/mod.js" } },
+    bin: { sbx: "bin/sbx.js" },
+    engines: { bun: ">=1.4" },
+    dependencies: dependencies(root, `${directory}/lib`),
+    optionalDependencies: Object.fromEntries(platforms),
+  });
+  archive(directory, `${out}/${npmName(release)}`, release.time);
+}
+
+/** JavaScript and declarations of what the library's face leads to, file by file. */
+function emitLibrary(root: string, directory: string): void {
+  const { compilerOptions } = JSON.parse(readFileSync(`${root}/deno.json`, "utf8"));
+  const config = `${directory}/tsconfig.json`;
+  writeJson(config, {
+    compilerOptions: {
+      ...compilerOptions,
+      types: ["bun"],
+      typeRoots: [`${root}/node_modules/@types`],
+      target: "es2024",
+      module: "esnext",
+      moduleResolution: "bundler",
+      rewriteRelativeImportExtensions: true,
+      declaration: true,
+      skipLibCheck: true,
+      rootDir: `${root}/lib`,
+      outDir: `${directory}/lib`,
+    },
+    files: [`${root}/lib/mod.ts`],
+  });
+  const tsc = `${root}/node_modules/typescript/bin/tsc`;
+  execFileSync(process.execPath, [tsc, "--project", config], { stdio: ["ignore", 2, 2] });
+  rmSync(config);
+}
+
+/** The packages that the emitted files import, at the versions that sbx is tested with. */
+function dependencies(root: string, lib: string): Readonly<Record<string, string>> {
+  const { imports } = JSON.parse(readFileSync(`${root}/deno.json`, "utf8")) as {
+    readonly imports: Readonly<Record<string, string>>;
+  };
+  const named = globSync("**/*.js", { cwd: lib }).flatMap((file) =>
+    [
+      ...readFileSync(`${lib}/${file}`, "utf8").matchAll(
+        /(?:from |import\(|^import )"([@a-z][^"]*)"/gm,
+      ),
+    ]
+      .map(([, name = ""]) => /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name)
+      .filter((name) => !/^(?:node|bun):/.test(name))
+  );
+  return Object.fromEntries(
+    [...new Set(named)].sort().map((name) => {
+      const version = imports[name]?.split("@").at(-1);
+      if (version === undefined) {
+        throw new Error(`Cannot depend on ${name}: deno.json has no version`);
+      }
+      return [name, version];
+    }),
+  );
+}
+
+function common({ version }: Release, name: string): object {
+  return {
+    name: `${NPM_SCOPE}/${name}`,
+    version,
+    license: PROJECT.licence,
+    homepage: PROJECT.homepage,
+  };
+}
+
+function fresh(directory: string): string {
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  return directory;
+}
+
+function writeJson(path: string, value: unknown): void {
+  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
+}
