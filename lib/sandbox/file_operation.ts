@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { SbxError } from "../base/errors.ts";
+import { type ErrorCode, SbxError } from "../base/errors.ts";
 import type { FileCall, FileGuest, FileRequest } from "../guest/files.ts";
 import { doing } from "../guest/agent/file_failure.ts";
 import type { Lifetime } from "./lifetime.ts";
@@ -12,11 +12,14 @@ import type { Lifetime } from "./lifetime.ts";
 export interface FileAccess {
   readonly guest: FileGuest;
   readonly lifetime: Lifetime;
+  /** The code of calls whose channel ended; with it the lifetime ends, and says why. GUEST_LOST when absent. */
+  readonly loss?: ErrorCode;
 }
 
 export class FileOperation {
   readonly #call: FileCall;
   readonly #lifetime: Lifetime;
+  readonly #loss: ErrorCode;
   readonly #doing: string;
   readonly #abort: (() => void) | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -26,9 +29,14 @@ export class FileOperation {
   readonly #aborted = Promise.withResolvers<never>();
 
   /** @throws SbxError STOPPED */
-  constructor({ guest, lifetime }: FileAccess, request: FileRequest, signal?: AbortSignal) {
+  constructor(
+    { guest, lifetime, loss = "GUEST_LOST" }: FileAccess,
+    request: FileRequest,
+    signal?: AbortSignal,
+  ) {
     this.#doing = doing(request);
     this.#lifetime = lifetime;
+    this.#loss = loss;
     if (!lifetime.open) throw this.#stopped("the sandbox was stopped");
     if (signal?.aborted) throw this.#stopped("aborted", signal.reason);
     this.#call = guest.files(request);
@@ -106,8 +114,8 @@ export class FileOperation {
         ? value
         : Promise.race([value, this.#aborted.promise]));
     } catch (error) {
-      // The agent's port closes before the sandbox's end says why, and the end is sure to follow.
-      if (!(error instanceof SbxError && error.code === "GUEST_LOST")) throw error;
+      // The channel closes before the sandbox's end says why, and the end is sure to follow.
+      if (!(error instanceof SbxError && error.code === this.#loss)) throw error;
       throw await this.#lifetime.ending ?? this.#stopped("the sandbox was stopped");
     }
   }

@@ -9,10 +9,17 @@ import { escapeText } from "../base/escape.ts";
 import { fileStat } from "../guest/agent/result.ts";
 import type { FileKind, FileRequest, FileStat } from "../guest/files.ts";
 import type { CopyReport } from "../host/tree_count.ts";
+import type { Fields } from "../wire/call_result.ts";
 import { openHostSource } from "./copy_from_host.ts";
 import { type CopyPath, parseCopyPath, planCopy } from "./copy_plan.ts";
 import { copyToHost } from "./copy_to_host.ts";
-import { byteCount, guestPath, pathText, permissionBits } from "./file_arguments.ts";
+import {
+  contentBytes,
+  fileOptions,
+  guestPath,
+  pathText,
+  permissionBits,
+} from "./file_arguments.ts";
 import { readList } from "./file_list.ts";
 import { type FileAccess, FileOperation } from "./file_operation.ts";
 import {
@@ -34,6 +41,9 @@ export interface GuestFilesSpec extends FileAccess {
   readonly user?: string;
 }
 
+const SIGNAL = { signal: true } as const;
+const MAKE = { signal: true, user: true } as const;
+
 export class GuestFiles implements SandboxFiles {
   readonly #spec: GuestFilesSpec;
 
@@ -41,8 +51,9 @@ export class GuestFiles implements SandboxFiles {
     this.#spec = spec;
   }
 
-  async read(path: string, { signal }: FileOptions = {}): Promise<Uint8Array> {
-    const request: FileRequest = { method: "read", path: guestPath(path, "read") };
+  async read(path: string, options: FileOptions = {}): Promise<Uint8Array> {
+    const { signal } = fileOptions("read", options, SIGNAL);
+    const request: FileRequest = { method: "read", path: guestPath("read", path) };
     const pieces: Uint8Array[] = [];
     let bytes = 0;
     for await (const piece of this.#open(request, signal).stream()) {
@@ -62,16 +73,11 @@ export class GuestFiles implements SandboxFiles {
     return new TextDecoder().decode(await this.read(path, options));
   }
 
-  readStream(
-    path: string,
-    { offset, length, signal }: ReadOptions = {},
-  ): ReadableStream<Uint8Array> {
-    return this.#open({
-      method: "read",
-      path: guestPath(path, "readStream"),
-      ...(offset === undefined ? {} : { offset: byteCount(offset, "readStream") }),
-      ...(length === undefined ? {} : { length: byteCount(length, "readStream") }),
-    }, signal).stream();
+  readStream(path: string, options: ReadOptions = {}): ReadableStream<Uint8Array> {
+    const names = { ...SIGNAL, offset: true, length: true } as const;
+    const { signal, ...part } = fileOptions("readStream", options, names);
+    return this.#open({ method: "read", path: guestPath("readStream", path), ...part }, signal)
+      .stream();
   }
 
   async write(
@@ -79,13 +85,14 @@ export class GuestFiles implements SandboxFiles {
     data: string | Uint8Array,
     options: WriteOptions = {},
   ): Promise<void> {
-    const writer = this.#writer(path, "write", options);
-    await writer.write(typeof data === "string" ? new TextEncoder().encode(data) : data);
+    const bytes = contentBytes("write", data);
+    const writer = this.#writer("write", path, options);
+    await writer.write(bytes);
     await writer.close();
   }
 
   writeStream(path: string, options: WriteOptions = {}): WritableStream<Uint8Array> {
-    const writer = this.#writer(path, "writeStream", options);
+    const writer = this.#writer("writeStream", path, options);
     return new WritableStream<Uint8Array>({
       write: (piece) => writer.write(piece),
       close: () => writer.close(),
@@ -93,77 +100,92 @@ export class GuestFiles implements SandboxFiles {
     });
   }
 
-  async list(path: string, { signal }: FileOptions = {}): Promise<FileEntry[]> {
-    const request: FileRequest = { method: "list", path: guestPath(path, "list") };
+  async list(path: string, options: FileOptions = {}): Promise<FileEntry[]> {
+    const { signal } = fileOptions("list", options, SIGNAL);
+    const request: FileRequest = { method: "list", path: guestPath("list", path) };
     return await readList(path, this.#open(request, signal).stream());
   }
 
   async stat(path: string, options: FileOptions = {}): Promise<FileStat> {
-    return await this.#stat(guestPath(path, "stat"), true, options);
+    const { signal } = fileOptions("stat", options, SIGNAL);
+    return await this.#stat(guestPath("stat", path), true, signal);
   }
 
   async lstat(path: string, options: FileOptions = {}): Promise<FileStat> {
-    return await this.#stat(guestPath(path, "lstat"), false, options);
+    const { signal } = fileOptions("lstat", options, SIGNAL);
+    return await this.#stat(guestPath("lstat", path), false, signal);
   }
 
   async exists(path: string, options: FileOptions = {}): Promise<boolean> {
-    return await this.#kind(guestPath(path, "exists"), true, options) !== null;
+    const { signal } = fileOptions("exists", options, SIGNAL);
+    return await this.#kind(guestPath("exists", path), signal) !== null;
   }
 
   async mkdir(path: string, options: MkdirOptions = {}): Promise<void> {
-    const { recursive = false, mode, signal } = options;
+    const names = { ...MAKE, recursive: true, mode: true } as const;
+    const { signal, recursive = false, ...rest } = fileOptions("mkdir", options, names);
     await this.#do({
       method: "mkdir",
-      path: guestPath(path, "mkdir"),
+      path: guestPath("mkdir", path),
       recursive,
-      ...(mode === undefined ? {} : { mode: permissionBits(mode, "mkdir") }),
-      ...this.#owner("mkdir", options),
+      ...this.#owner,
+      ...rest,
     }, signal);
   }
 
-  async remove(path: string, { recursive = false, signal }: RemoveOptions = {}): Promise<void> {
-    await this.#do({ method: "remove", path: guestPath(path, "remove"), recursive }, signal);
+  async remove(path: string, options: RemoveOptions = {}): Promise<void> {
+    const names = { ...SIGNAL, recursive: true } as const;
+    const { signal, recursive = false } = fileOptions("remove", options, names);
+    await this.#do({ method: "remove", path: guestPath("remove", path), recursive }, signal);
   }
 
-  async rename(from: string, to: string, { signal }: FileOptions = {}): Promise<void> {
+  async rename(from: string, to: string, options: FileOptions = {}): Promise<void> {
+    const { signal } = fileOptions("rename", options, SIGNAL);
     await this.#do({
       method: "rename",
-      path: guestPath(from, "rename"),
-      to: guestPath(to, "rename"),
+      path: guestPath("rename", from),
+      to: guestPath("rename", to),
     }, signal);
   }
 
   async copy(from: string, to: string, options: FileOptions = {}): Promise<void> {
-    const source = parseCopyPath(guestPath(from, "copy"));
-    const { kind } = await this.#stat(asWritten(source), source.isDirectory, options);
-    const at = await this.#target(source, kind, parseCopyPath(guestPath(to, "copy")), options);
-    await this.#do({ method: "copy", path: asWritten(source), to: at }, options.signal);
+    const { signal } = fileOptions("copy", options, SIGNAL);
+    const source = parseCopyPath(guestPath("copy", from));
+    const target = parseCopyPath(guestPath("copy", to));
+    const { kind } = await this.#stat(asWritten(source), source.isDirectory, signal);
+    const at = await this.#target(source, kind, target, signal);
+    await this.#do({ method: "copy", path: asWritten(source), to: at }, signal);
   }
 
-  async chmod(path: string, mode: number, { signal }: FileOptions = {}): Promise<void> {
+  async chmod(path: string, mode: number, options: FileOptions = {}): Promise<void> {
+    const { signal } = fileOptions("chmod", options, SIGNAL);
     await this.#do({
       method: "chmod",
-      path: guestPath(path, "chmod"),
-      mode: permissionBits(mode, "chmod"),
+      path: guestPath("chmod", path),
+      mode: permissionBits("chmod", mode),
     }, signal);
   }
 
-  async chown(path: string, user: string, { signal }: FileOptions = {}): Promise<void> {
-    requireUser(user, "chown");
-    await this.#do({ method: "chown", path: guestPath(path, "chown"), user }, signal);
+  async chown(path: string, user: string, options: FileOptions = {}): Promise<void> {
+    const { signal } = fileOptions("chown", options, SIGNAL);
+    requireUser(user, "fs.chown");
+    await this.#do({ method: "chown", path: guestPath("chown", path), user }, signal);
   }
 
   async symlink(target: string, path: string, options: MakeOptions = {}): Promise<void> {
+    const { signal, ...owner } = fileOptions("symlink", options, MAKE);
     await this.#do({
       method: "symlink",
-      path: guestPath(path, "symlink"),
-      target: pathText(target, "symlink"),
-      ...this.#owner("symlink", options),
-    }, options.signal);
+      path: guestPath("symlink", path),
+      target: pathText("symlink", target),
+      ...this.#owner,
+      ...owner,
+    }, signal);
   }
 
   async readlink(path: string, options: FileOptions = {}): Promise<string> {
-    const { target } = await this.#stat(guestPath(path, "readlink"), false, options);
+    const { signal } = fileOptions("readlink", options, SIGNAL);
+    const { target } = await this.#stat(guestPath("readlink", path), false, signal);
     if (target !== undefined) return target;
     throw new SbxError("FILE_UNREADABLE", `Cannot read the link ${escapeText(path)}: it is none`);
   }
@@ -173,12 +195,13 @@ export class GuestFiles implements SandboxFiles {
     path: string,
     options: MakeOptions = {},
   ): Promise<CopyReport> {
-    const written = parseCopyPath(guestPath(path, "copyFromHost"));
-    const owner = this.#owner("copyFromHost", options);
-    const source = await openHostSource(hostPath);
+    const { signal, ...owner } = fileOptions("copyFromHost", options, MAKE);
+    const target = parseCopyPath(guestPath("copyFromHost", path));
+    const source = await openHostSource(pathText("copyFromHost", hostPath));
     try {
-      const at = await this.#target(source.path, source.kind, written, options);
-      const writer = this.#open({ method: "unpack", path: at, ...owner }, options.signal).writer();
+      const at = await this.#target(source.path, source.kind, target, signal);
+      const request: FileRequest = { method: "unpack", path: at, ...this.#owner, ...owner };
+      const writer = this.#open(request, signal).writer();
       try {
         const report = await source.pack((bytes) => writer.write(bytes));
         await writer.close();
@@ -197,13 +220,12 @@ export class GuestFiles implements SandboxFiles {
     hostPath: string,
     options: FileOptions = {},
   ): Promise<CopyReport> {
-    const source = parseCopyPath(guestPath(path, "copyToHost"));
-    const { kind } = await this.#stat(asWritten(source), source.isDirectory, options);
-    return await copyToHost({
-      path: source,
-      kind,
-      tree: () => this.#open({ method: "pack", path: asWritten(source) }, options.signal).stream(),
-    }, hostPath);
+    const { signal } = fileOptions("copyToHost", options, SIGNAL);
+    const source = parseCopyPath(guestPath("copyToHost", path));
+    const target = pathText("copyToHost", hostPath);
+    const { kind } = await this.#stat(asWritten(source), source.isDirectory, signal);
+    const tree = () => this.#open({ method: "pack", path: asWritten(source) }, signal).stream();
+    return await copyToHost({ path: source, kind, tree }, target);
   }
 
   /** Where a copy goes in the guest; a slash at the end of it follows a link to a directory. */
@@ -211,13 +233,11 @@ export class GuestFiles implements SandboxFiles {
     source: CopyPath,
     sourceKind: FileKind,
     target: CopyPath,
-    options: FileOptions,
+    signal: AbortSignal | undefined,
   ): Promise<string> {
     const { path } = target;
-    const targetKind = await this.#kind(path, true, options);
-    const parentKind = targetKind === null
-      ? await this.#kind(target.parent, true, options)
-      : "directory";
+    const targetKind = await this.#kind(path, signal);
+    const parentKind = targetKind === null ? await this.#kind(target.parent, signal) : "directory";
     const plan = planCopy({ source, sourceKind, target, targetKind, parentKind });
     const inside = path.endsWith("/") ? path : `${path}/`;
     switch (plan.kind) {
@@ -230,10 +250,10 @@ export class GuestFiles implements SandboxFiles {
     }
   }
 
-  /** Null: nothing is there. */
-  async #kind(path: string, follow: boolean, options: FileOptions): Promise<FileKind | null> {
+  /** What a path leads to; null: nothing. */
+  async #kind(path: string, signal: AbortSignal | undefined): Promise<FileKind | null> {
     try {
-      return (await this.#stat(path, follow, options)).kind;
+      return (await this.#stat(path, true, signal)).kind;
     } catch (error) {
       if (!(error instanceof SbxError)) throw error;
       if (error.code === "FILE_NOT_FOUND" || error.code === "FILE_NOT_DIRECTORY") return null;
@@ -241,34 +261,27 @@ export class GuestFiles implements SandboxFiles {
     }
   }
 
-  async #stat(path: string, follow: boolean, { signal }: FileOptions): Promise<FileStat> {
+  async #stat(path: string, follow: boolean, signal: AbortSignal | undefined): Promise<FileStat> {
     return fileStat(await this.#do({ method: "stat", path, follow }, signal));
   }
 
-  #writer(path: string, call: string, options: WriteOptions) {
-    const { mode, signal } = options;
-    return this.#open({
-      method: "write",
-      path: guestPath(path, call),
-      ...(mode === undefined ? {} : { mode: permissionBits(mode, call) }),
-      ...this.#owner(call, options),
-    }, signal).writer();
+  #writer(call: string, path: string, options: WriteOptions) {
+    const { signal, ...rest } = fileOptions(call, options, { ...MAKE, mode: true });
+    const at = guestPath(call, path);
+    return this.#open({ method: "write", path: at, ...this.#owner, ...rest }, signal).writer();
   }
 
-  #owner(call: string, { user = this.#spec.user }: MakeOptions): { readonly user?: string } {
-    if (user === undefined) return {};
-    requireUser(user, call);
-    return { user };
+  /** Whom what is made belongs to when nobody else is named. */
+  get #owner(): { readonly user?: string } {
+    const { user } = this.#spec;
+    return user === undefined ? {} : { user };
   }
 
-  #open(request: FileRequest, signal?: AbortSignal): FileOperation {
+  #open(request: FileRequest, signal: AbortSignal | undefined): FileOperation {
     return new FileOperation(this.#spec, request, signal);
   }
 
-  async #do(
-    request: FileRequest,
-    signal?: AbortSignal,
-  ): Promise<Readonly<Record<string, unknown>>> {
+  async #do(request: FileRequest, signal: AbortSignal | undefined): Promise<Fields> {
     return await this.#open(request, signal).answer();
   }
 }

@@ -5,11 +5,12 @@
  */
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
-import type { FileCall, FileRequest } from "../guest/files.ts";
+import type { FileRequest } from "../guest/files.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Vault } from "../secret/vault.ts";
 import { type ExecOptions, requireExec } from "./exec_options.ts";
+import { FileOperation } from "./file_operation.ts";
 import type { SandboxFiles } from "./files.ts";
 import { GuestFiles } from "./guest_files.ts";
 import type { Lifetime } from "./lifetime.ts";
@@ -113,10 +114,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** @internal A call about the guest's files, for who passes it on; programs have `fs`. @throws SbxError STOPPED */
-  openFiles(request: FileRequest): FileCall {
-    const { guest, lifetime } = this.#parts;
-    if (lifetime.open) return guest.files(request);
-    throw new SbxError("STOPPED", "Cannot use the sandbox's files: the sandbox was stopped");
+  openFiles(request: FileRequest, signal: AbortSignal): FileOperation {
+    return new FileOperation(this.#parts, request, signal);
   }
 
   /** Counts of flows, bytes and refusals so far; undefined without a network. */

@@ -89,6 +89,7 @@ export class SupervisorClient implements Disposable {
     return new GuestFiles({
       guest,
       lifetime: this.#lifetime,
+      loss: "SUPERVISOR_LOST",
       ...(user === undefined ? {} : { user }),
     });
   }

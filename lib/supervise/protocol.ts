@@ -9,6 +9,7 @@ import { z } from "zod";
 import { SbxError } from "../base/errors.ts";
 import { decodeOsString } from "../base/os_string.ts";
 import type { Fields } from "../wire/call_result.ts";
+import { fileRequestSchema } from "./file_request.ts";
 
 /** Raised when what an older peer says means something else. New methods and fields do not raise it. */
 export const PROTOCOL = 1;
@@ -42,30 +43,6 @@ const command = {
   timeoutMs: z.number().positive().optional(),
 };
 
-/** A path in base64, as the guest's agent takes it. */
-const path = z.base64().transform((text) => decodeOsString(Buffer.from(text, "base64")));
-
-const files = z.looseObject({
-  method: z.enum([
-    "read",
-    "write",
-    "stat",
-    "list",
-    "pack",
-    "mkdir",
-    "remove",
-    "rename",
-    "copy",
-    "chmod",
-    "chown",
-    "symlink",
-    "unpack",
-  ]),
-  path,
-  to: path.optional(),
-  target: path.optional(),
-});
-
 const request = z.discriminatedUnion("method", [
   z.object({ method: z.literal("hello"), protocol: z.number().int(), sbx: z.string() }),
   z.object({ method: z.literal("ping") }),
@@ -76,7 +53,7 @@ const request = z.discriminatedUnion("method", [
   z.object({ method: z.literal("wait"), job }),
   z.object({ method: z.literal("attach"), job, from: z.number().int().nonnegative() }),
   z.object({ method: z.literal("signal"), job, signal }),
-  z.object({ method: z.literal("files"), request: files }),
+  z.object({ method: z.literal("files"), request: fileRequestSchema }),
   z.object({ method: z.literal("stop") }),
 ]);
 

@@ -4,12 +4,12 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
-import type { FileCall, FileRequest } from "../guest/files.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
+import { relayFiles } from "./file_relay.ts";
 import type { Jobs } from "./jobs.ts";
 import { type CommandRequest, parseRequest, PROTOCOL } from "./protocol.ts";
 import type { SandboxState } from "./state.ts";
@@ -46,7 +46,7 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
     case "exec":
       return await converse(start(supervised, request), call);
     case "files":
-      return await passFiles(running(supervised).openFiles(request.request as FileRequest), call);
+      return await relayFiles(running(supervised), request.request, call);
     case "start-job":
       return { job: jobs.start(request.argv, optionsOf(request)) };
     case "jobs":
@@ -62,16 +62,6 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
       await supervised.stop();
       return {};
   }
-}
-
-/** Joins a call about the guest's files with its caller's. */
-async function passFiles(files: FileCall, call: ServedCall): Promise<Fields> {
-  call.onSignal = () => files.giveUp();
-  call.gone.addEventListener("abort", () => files.giveUp());
-  if (call.gone.aborted) files.giveUp();
-  void call.input.pipeTo(files.input).catch(() => {}); // the answer says why
-  await carry(files.output, call.output);
-  return await files.done;
 }
 
 function start(supervised: Supervised, request: CommandRequest): SandboxProcess {

@@ -195,6 +195,13 @@ test("arguments that cannot be are refused before the guest hears of them", asyn
     async () => await all(fs.readStream("/a", { offset: -1 })),
     async () => await all(fs.readStream("/a", { length: Number.NaN })),
     () => fs.copyToHost("relative", "/tmp/x"),
+    () => fs.copyToHost("/a", ""),
+    () => fs.copyFromHost("a\0b", "/a"),
+    () => fs.read(7 as unknown as string),
+    () => fs.write("/a", 7 as unknown as string),
+    () => fs.read("/a", { signal: {} as AbortSignal }),
+    () => fs.remove("/a", { recursive: 1 as unknown as boolean }),
+    () => fs.mkdir("/a", { recursiv: true } as object),
   ];
   for (const act of refused) {
     const error = await act().then(() => "no error", (error: unknown) => error);
