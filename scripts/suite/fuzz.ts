@@ -42,7 +42,9 @@ export function fuzzTargets(root: string): FuzzTarget[] {
     )
   );
   const bun = globSync("test/**/*_test.ts", { cwd: root }).filter((file) =>
-    /from "(?:\.\.\/support\/mutate\.ts|fast-check)"/.test(readFileSync(`${root}/${file}`, "utf8"))
+    /from "(?:(?:\.\.\/)+support\/mutate\.ts|fast-check)"/.test(
+      readFileSync(`${root}/${file}`, "utf8"),
+    )
   ).map((file) => ({ name: file, kind: "bun" as const, path: file }));
   return [...go, ...bun].sort((one, other) => one.name < other.name ? -1 : 1);
 }

@@ -38,10 +38,13 @@ export class Agents {
     return this.#spawn([join(this.home, "agent"), "--serve-fd", "3"]);
   }
 
-  /** In a mount namespace of its own, in which the shell command ran before. */
+  /** In a mount namespace of its own, as root there, after the shell command ran. */
   startIn(script: string): StartedAgent {
     const serve = `${script} && exec "$0" --serve-fd 3`;
-    return this.#spawn(["unshare", "--mount", "sh", "-c", serve, join(this.home, "agent")]);
+    const namespaces = process.getuid?.() === 0
+      ? ["--mount"]
+      : ["--user", "--map-root-user", "--mount"];
+    return this.#spawn(["unshare", ...namespaces, "sh", "-c", serve, join(this.home, "agent")]);
   }
 
   #spawn([program = "", ...args]: readonly string[]): StartedAgent {

@@ -6,9 +6,19 @@
 import { Buffer } from "node:buffer";
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import type { Agent } from "../../../lib/guest/agent/client.ts";
 import { GuestFiles } from "../../../lib/sandbox/guest_files.ts";
 import { Lifetime } from "../../../lib/sandbox/lifetime.ts";
+import type { Agents, StartedAgent } from "../../guest/agent_process.ts";
+
+/** An agent that is root, as a guest's is, though only of its own namespace where we are nobody. */
+export function startRoot(agents: Agents): StartedAgent {
+  return isRoot ? agents.start() : agents.startIn("true");
+}
+
+/** Elsewhere nobody may give files away. */
+export const isRoot: boolean = process.getuid?.() === 0;
 
 /** A sandbox's files, and its life, which ends with the agent. */
 export function filesOf(agent: Agent, user?: string) {

@@ -7,16 +7,20 @@ import { lstatSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSyn
 import { setImmediate } from "node:timers";
 import type { SandboxFiles } from "../../../lib/sandbox/files.ts";
 import { Agents } from "../../guest/agent_process.ts";
-import { everything, filesOf, namesIn } from "./agent_files.ts";
+import { everything, filesOf, namesIn, startRoot } from "./agent_files.ts";
 
 let agents: Agents;
 let fs: SandboxFiles;
 let home: string;
 beforeAll(() => {
   agents = new Agents();
-  fs = filesOf(agents.start().agent).fs;
+  fs = filesOf(startRoot(agents).agent).fs;
 });
-afterAll(() => agents?.close());
+afterAll(() => {
+  // Directories that keep their modes keep their files, too, from whoever is not root.
+  if (home !== undefined) execFileSync("chmod", ["-R", "u+rwX", agents.home]);
+  agents?.close();
+});
 beforeEach(() => {
   home = mkdtempSync(`${agents.home}/copies-`);
 });

@@ -23,6 +23,7 @@ type Outflow struct {
 	ended   bool
 	stopped bool
 	onStop  func()
+	buffer  []byte // of Write
 }
 
 func newOutflow(call *Call, stream uint8) *Outflow {
@@ -69,14 +70,16 @@ func (f *Outflow) CopyFrom(r io.Reader) error {
 
 // Write sends b in frames, as the host can take them.
 func (f *Outflow) Write(b []byte) (int, error) {
-	room := make([]byte, wire.HeaderSize+min(len(b), wire.MaxData))
+	if f.buffer == nil {
+		f.buffer = make([]byte, wire.HeaderSize+wire.MaxData)
+	}
 	for sent := 0; sent < len(b); {
 		n, err := f.room(min(len(b)-sent, wire.MaxData))
 		if err != nil {
 			return sent, err
 		}
-		n = copy(room[wire.HeaderSize:wire.HeaderSize+n], b[sent:])
-		if err := f.send(room[:wire.HeaderSize+n]); err != nil {
+		n = copy(f.buffer[wire.HeaderSize:wire.HeaderSize+n], b[sent:])
+		if err := f.send(f.buffer[:wire.HeaderSize+n]); err != nil {
 			return sent, err
 		}
 		sent += n

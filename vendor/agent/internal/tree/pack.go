@@ -14,7 +14,8 @@ import (
 // Pack writes the file at root, or the directory and all below it, and follows no symbolic link. What
 // vanishes meanwhile is left out, as if it had gone before, and so is what copies have under way.
 func Pack(w *Writer, root string) error {
-	p := packer{w: w, root: root, seen: map[inode]uint64{}, buffer: make([]byte, MaxData)}
+	// With its head, a full record of content has just the size of a frame to the host.
+	p := packer{w: w, root: root, seen: map[inode]uint64{}, buffer: make([]byte, MaxData-recordHead)}
 	info, err := lstat(root)
 	if err != nil {
 		return err
