@@ -87,6 +87,8 @@ export type { NoticeTopic } from "./guest/provider.ts";
 export { type CheckResult, doctor, type Finding } from "./api/doctor.ts";
 export type { Denial, DenialCount } from "./journal/denials.ts";
 export type { NetworkSummary } from "./journal/summary.ts";
+export { type FlowOutcome, type PolicyChange, policyChangeLines } from "./journal/policy_change.ts";
+export type { MovedRule, PlacedRule, RuleDifference } from "./policy/text/rule_difference.ts";
 export type { NetworkBuilder } from "./api/network_builder.ts";
 export {
   type CustomPolicy,
@@ -130,6 +132,15 @@ export type { DetachedOptions, MainCommandOptions } from "./api/detached.ts";
 export type { JobInfo } from "./supervise/jobs.ts";
 export type { LogPiece } from "./supervise/job_log.ts";
 export type { SandboxStatus } from "./supervise/state.ts";
-export type { Sandbox as RunningSandbox } from "./sandbox/sandbox.ts";
+export type { EventKind, EventsOptions, Failure, SandboxEvent } from "./sandbox/events.ts";
+export type { ApplyOptions } from "./sandbox/live_policy.ts";
+export type { NetworkSettings } from "./sandbox/live_settings.ts";
+export type { ProcessMetrics, SandboxMetrics } from "./sandbox/metrics.ts";
+export type { NetworkCounts } from "./sandbox/network_spec.ts";
+export type { WaitOptions } from "./sandbox/wait_for_port.ts";
+export type { ProcessUsage } from "./host/process_usage.ts";
+export type { HostProcess } from "./guest/guest.ts";
+export type { GuestUsage } from "./guest/agent/result.ts";
+export type { PortSelection, Sandbox as RunningSandbox, Unpublished } from "./sandbox/sandbox.ts";
 export type { ExecOptions, TerminalOptions } from "./sandbox/exec_options.ts";
 export type { StartOptions } from "./sandbox/start.ts";

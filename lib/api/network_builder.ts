@@ -4,9 +4,8 @@
  *
  * @module
  */
-import { parseAddress } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
-import { callable, flag, kindOf, misuse, optionsOf, text } from "../base/misuse.ts";
+import { callable, flag, kindOf, misuse, text } from "../base/misuse.ts";
 import { canonicalName, canonicalSuffix } from "../base/name.ts";
 import type { DenyWith, Policy, Rule } from "../policy/model/policy.ts";
 import { PRESET_NAMES, publicOnly } from "../policy/model/presets.ts";
@@ -24,6 +23,7 @@ import { quote } from "../policy/text/fault.ts";
 import { parseRule, parseShortRule } from "../policy/text/grammar.ts";
 import { gatherSecrets, parseSecret } from "../policy/text/secret_declaration.ts";
 import type { NetworkOptions, Publication } from "../sandbox/options.ts";
+import { requirePublication } from "../sandbox/publication.ts";
 import { ProgramValues } from "../secret/program_values.ts";
 import { argument } from "./argument.ts";
 import { SecretBuilder } from "./secret_builder.ts";
@@ -214,21 +214,7 @@ export class NetworkBuilder {
 
   /** Leads a port of this machine to one of the guest. */
   publish(publication: Publication): NetworkBuilder {
-    const { hostPort, guestPort, bind } = optionsOf("publish(…)", publication, {
-      bind: true,
-      hostPort: true,
-      guestPort: true,
-      protocol: true,
-    });
-    const shown = `publish(${hostPort} to ${guestPort})`;
-    if (!isPort(hostPort) || !isPort(guestPort) || guestPort === 0) {
-      throw misuse(shown, "ports are 1 to 65535, and 0 on the host lets the system choose");
-    }
-    if (bind !== undefined && parseAddress(bind) === null) {
-      throw misuse(shown, `${quote(bind)} is no address to listen on`);
-    }
-    const protocol = oneOf("publish", publication.protocol, ["tcp", "udp"]);
-    return this.#with({ publish: [...this.#calls.publish, { ...publication, protocol }] });
+    return this.#with({ publish: [...this.#calls.publish, requirePublication(publication)] });
   }
 
   /** The plain values. */
@@ -328,8 +314,4 @@ function oneOf<T extends string>(call: string, value: T, words: readonly T[]): T
 function atLeastOne(call: string, value: number): number {
   if (Number.isInteger(value) && value >= 1) return value;
   throw misuse(`${call}(${value})`, "not a whole number above 0");
-}
-
-function isPort(port: number): boolean {
-  return Number.isInteger(port) && port >= 0 && port <= 65535;
 }

@@ -37,6 +37,7 @@ export type ErrorCode =
   | "EXEC_NOT_EXECUTABLE" // exit status 126
   | "OUTPUT_TOO_LONG" // a command printed more than `output()` collects
   | "PORT_MISSING" // no such port is published
+  | "PORT_TIMEOUT" // nobody in the guest listened on the port in time
   | "POLICY_FIXED" // a setting that cannot change while the sandbox runs
   | "TLS_INVALID" // a certificate or key the user gave cannot be used
   | "CA_EXISTS" // `sbx ca init` over an authority that is kept already

@@ -4,7 +4,7 @@
  * @module
  */
 import type { SbxError } from "../base/errors.ts";
-import type { LoopbackServer } from "./agent/result.ts";
+import type { GuestUsage, LoopbackServer } from "./agent/result.ts";
 import type { FileGuest } from "./files.ts";
 
 /** One command to run. */
@@ -63,12 +63,26 @@ export interface Exit {
   readonly signal: string | null;
 }
 
+/** A process of this machine, for people by what it is. */
+export interface HostProcess {
+  /** What it is: `qemu`, `netstack`. */
+  readonly name: string;
+  /** Its number on this machine. */
+  readonly pid: number;
+}
+
 export interface Guest extends FileGuest {
   /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */
   readonly accelerator: string;
   exec(spec: ExecSpec): GuestProcess;
   /** Null: nobody listens there. May never settle, as the guest may never answer. */
   reach(question: ReachQuestion): Promise<LoopbackServer | null>;
+  /** Addresses at which servers of the guest listen on a TCP port. May never settle either. */
+  listening(port: number): Promise<readonly string[]>;
+  /** May never settle either. */
+  usage(): Promise<GuestUsage>;
+  /** The processes of this machine that are the guest's. */
+  readonly processes: readonly HostProcess[];
   /** Settles when the machine is gone: with an error unless `stop` was called. */
   readonly exited: Promise<SbxError | undefined>;
   stop(): Promise<void>;

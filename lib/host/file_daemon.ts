@@ -15,6 +15,7 @@ import { CHILD_ENV } from "../base/child_env.ts";
 import { Tail } from "./socket_channel.ts";
 
 export interface FileDaemonProcess {
+  readonly pid: number;
   /** The socket that its connection comes through. */
   readonly connectionFd: number;
   readonly exited: Promise<unknown>;
@@ -50,6 +51,7 @@ export function spawnFileDaemon(
     void collect(child.stderr as ReadableStream<Uint8Array>, tail);
     const fds = (child as unknown as { stdio: readonly (number | null)[] }).stdio;
     return {
+      pid: child.pid,
       connectionFd: fds[3] ?? -1,
       exited: child.exited,
       kill: () => child.kill("SIGKILL"),

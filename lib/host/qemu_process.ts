@@ -79,6 +79,7 @@ export function spawnQemu(launch: QemuLaunch): QemuProcess {
   });
   return {
     pid: child.pid ?? -1,
+    daemonPids: daemons.map(({ pid }) => pid),
     agent: agent as Duplex,
     consoleTail: () => tail.text,
     exited: exited.then(async (exit) => {

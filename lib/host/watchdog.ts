@@ -16,6 +16,7 @@ const ALIVE_MS = 1_000;
 const LONGEST_MS = 2 ** 40 - 1;
 
 export interface Watchdog {
+  readonly pid: number;
   /** From here on it watches over this child. */
   guard(pid: number): void;
   /** Ends the machine in so many milliseconds, unless the function returned is called before. */
@@ -50,6 +51,7 @@ export function spawnWatchdog(binary: string, endsCaller: boolean): Watchdog {
   beat.unref();
   let lastId = 0;
   return {
+    pid: child.pid ?? -1,
     guard: (pid) => say(`machine ${pid}`),
     limit(ms) {
       const id = ++lastId;

@@ -10,20 +10,25 @@ import { formatRule } from "../policy/text/grammar.ts";
 import type { RuleDifference } from "../policy/text/rule_difference.ts";
 import type { JudgedFlow } from "../flow/flow_table.ts";
 import { escapeText } from "../base/escape.ts";
-import { flowLine } from "./recorder.ts";
+import { flowLine } from "./flow_line.ts";
 
 /** What becomes of an open flow, with what decides it. */
 export interface FlowOutcome {
   /** Its number in the journal. */
   readonly flow: number;
+  /** What becomes of it. */
   readonly outcome: "stays" | "cut";
+  /** Who opened it. */
   readonly direction: Direction;
+  /** What it speaks. */
   readonly protocol: Protocol;
   /** `address:port`, or the address alone for protocols without ports. */
   readonly source: string;
+  /** The same of its other end. */
   readonly destination: string;
   /** What the flow stated, or a name that its destination was resolved from; safe to print. */
   readonly name?: string;
+  /** Why it goes on, or does not. */
   readonly reason: ReasonId;
   /** Index of the rule in the new policy, from 0. */
   readonly rule?: number;
@@ -31,11 +36,13 @@ export interface FlowOutcome {
   readonly ruleText?: string;
 }
 
+/** What an applied policy has changed, or would. */
 export interface PolicyChange {
   /** Nothing was changed: it would be so. */
   readonly dryRun: boolean;
   /** Of the new policy, as its line in the journal has it. */
   readonly digest: string;
+  /** How the rules differ. */
   readonly rules: RuleDifference;
   /** What else differs, by its name in a policy file: `defaults.outbound`, `dns.block`, `tls.ports`. */
   readonly settings: readonly string[];

@@ -4,14 +4,12 @@
  *
  * @module
  */
-import { formatEndpoint } from "../base/address.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { escapeText } from "../base/escape.ts";
 import { TokenBucket } from "../base/token_bucket.ts";
 import type { DnsEvent } from "../dns/service.ts";
 import type { FlowEvent } from "../flow/flow_event.ts";
 import type { Exchange } from "../http/exchange.ts";
-import { type FlowInfo, hasPorts } from "../judge/flow_info.ts";
 import type { Ruling } from "../judge/ruling.ts";
 import type { Snapshot } from "../judge/snapshot.ts";
 import type { ViolationAction } from "../policy/model/secret.ts";
@@ -19,7 +17,8 @@ import type { ReasonId } from "../policy/model/policy.ts";
 import { formatRule } from "../policy/text/grammar.ts";
 import type { SecretUse, SecretViolation } from "../secret/report.ts";
 import type { Denials, DeniedAttempt } from "./denials.ts";
-import { type FlowLine, type SuppressedLines, type WhyLine } from "./format.ts";
+import { flowLine } from "./flow_line.ts";
+import type { FlowLine, SuppressedLines, WhyLine } from "./format.ts";
 import type { Journal } from "./journal.ts";
 import { changeLine } from "./start_line.ts";
 import { dnsRefusal, flowRefusal, type RelayedFlow, requestRefusal } from "./refusal_text.ts";
@@ -230,19 +229,3 @@ const NO_DENIALS: ReadonlySet<ReasonId> = new Set([
   "mtls",
   "request-slow",
 ]);
-
-/** A flow as lines name it. */
-export function flowLine(flow: number, info: FlowInfo, { name, tls }: Ruling): FlowLine {
-  const { proto, src, sport, dst, dport } = info;
-  const end = (address: string, port: number) =>
-    hasPorts({ proto }) ? formatEndpoint(address, port) : address;
-  return {
-    flow,
-    direction: info.dir,
-    protocol: proto,
-    source: end(src, sport),
-    destination: end(dst, dport),
-    ...(name === undefined ? {} : { name: escapeText(name) }),
-    ...(tls === undefined ? {} : { tls }),
-  };
-}

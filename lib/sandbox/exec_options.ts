@@ -39,6 +39,11 @@ export interface ExecOptions {
    * guest that does not even obey that is ended with its sandbox.
    */
   readonly timeoutMs?: number;
+  /**
+   * Aborting it ends the command as its time limit would, after which `exit` rejects with the signal's
+   * reason. Aborted already, no command is run. Absent: nobody gives it up.
+   */
+  readonly signal?: AbortSignal;
 }
 
 const CALL = "exec(…)";
@@ -52,6 +57,7 @@ export const EXEC_OPTIONS: Readonly<Record<keyof ExecOptions, true>> = {
   stdin: true,
   closed: true,
   timeoutMs: true,
+  signal: true,
 };
 
 /** @throws SbxError USAGE for what no command can be run with */
@@ -66,7 +72,7 @@ export function requireExec(
       hint: 'write them like exec("ls", ["-l", "/tmp"])',
     });
   }
-  const { env = {}, workdir, user, tty, stdin, closed = [], timeoutMs } = optionsOf(
+  const { env = {}, workdir, user, tty, stdin, closed = [], timeoutMs, signal } = optionsOf(
     CALL,
     options,
     EXEC_OPTIONS,
@@ -86,6 +92,9 @@ export function requireExec(
   if (stdin !== undefined) flag(CALL, stdin);
   if (!Array.isArray(closed) || closed.some((stream) => ![0, 1, 2].includes(stream))) {
     throw misuse(CALL, "closed is no list of 0, 1 and 2");
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw misuse(CALL, `${kindOf(signal)} stands where an AbortSignal is expected`);
   }
   if (timeoutMs !== undefined) {
     requireTimeLimit(`exec({ timeoutMs: ${shown(timeoutMs)} })`, timeoutMs);

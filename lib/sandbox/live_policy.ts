@@ -28,8 +28,9 @@ import type { Network, NetworkChange } from "./network_spec.ts";
 import type { NetworkOptions } from "./options.ts";
 import { policyNotices } from "./policy_notices.ts";
 
+/** How a policy is applied. */
 export interface ApplyOptions {
-  /** Only tells what would change. */
+  /** Only tells what would change; false when absent. */
   readonly dryRun?: boolean;
 }
 

@@ -17,10 +17,15 @@ import type { NetworkOptions } from "./options.ts";
  * absent limits.
  */
 export interface NetworkSettings {
+  /** What decides about flows. */
   readonly policy: Policy;
+  /** How names are resolved. */
   readonly dns?: DnsSettings;
+  /** What is opened of TLS. */
   readonly tls?: TlsSettings;
+  /** What the guest has placeholders of; cannot change. */
   readonly secrets?: SecretSettings;
+  /** Bounds on what the guest may open; cannot change. */
   readonly limits?: Limits;
 }
 

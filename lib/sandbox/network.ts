@@ -160,6 +160,10 @@ class SandboxNetwork implements Network {
     });
   }
 
+  get published(): readonly PublishedPort[] {
+    return [...this.#publisher.listening.values()];
+  }
+
   publish(publication: Publication): Promise<PublishedPort[]> {
     return this.#publisher.publish(publication).then((ports) => {
       for (const port of ports) this.#spec.journal.write({ event: "published", ...port });

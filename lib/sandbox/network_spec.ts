@@ -81,8 +81,11 @@ export interface Reconsidered {
 export interface NetworkCounts {
   /** Bytes of frames on the guest's cable, as netstack told them within the last second or two. */
   readonly fromGuestBytes: number;
+  /** The same the other way. */
   readonly toGuestBytes: number;
+  /** Flows that have reached their other side and not ended. */
   readonly openFlows: number;
+  /** Flows that have ever reached it. */
   readonly openedFlows: number;
   /** Flows, names and requests, attempt by attempt. */
   readonly denied: number;
@@ -92,6 +95,8 @@ export interface Network {
   readonly pins: Pins;
   /** Settles when the network is over: with an error unless `close` was called. */
   readonly closed: Promise<SbxError | undefined>;
+  /** What listens on this machine now. */
+  readonly published: readonly PublishedPort[];
   /**
    * Listens on ports of this machine for the guest.
    *

@@ -62,7 +62,8 @@ export class SandboxProcess {
   /** Empty when the command has a terminal: what it prints there comes out of `stdout`. */
   readonly stderr: ReadableStream<Uint8Array>;
   /**
-   * How the command ended. Rejects when the sandbox ended first, and with `EXEC_NOT_FOUND` or
+   * How the command ended. Rejects when the sandbox ended first, with the reason of an aborted
+   * `signal` once the command is gone, and with `EXEC_NOT_FOUND` or
    * `EXEC_NOT_EXECUTABLE` when there was no command to start.
    */
   readonly exit: Promise<ExitStatus>;
@@ -70,13 +71,18 @@ export class SandboxProcess {
   readonly #ending: Ending;
 
   /** @internal Commands come from `Sandbox.exec`. */
-  constructor(guest: GuestProcess, lifetime: Lifetime, limit?: TimeLimit) {
+  constructor(
+    guest: GuestProcess,
+    lifetime: Lifetime,
+    { limit, signal }: { readonly limit?: TimeLimit; readonly signal?: AbortSignal } = {},
+  ) {
     this.#guest = guest;
     this.#ending = new Ending(guest, lifetime);
     this.stdin = guest.stdin;
     this.stdout = guest.stdout;
     this.stderr = guest.stderr;
-    this.exit = this.#settle(lifetime, limit);
+    const status = this.#settle(lifetime, limit);
+    this.exit = signal === undefined ? status : this.#untilAborted(status, signal);
     // Whoever only reads the streams need not look at the status.
     this.exit.catch(() => {});
   }
@@ -132,8 +138,7 @@ export class SandboxProcess {
       timer = setTimeout(() => {
         if (ms > LONGEST_MS) return wait(ms - LONGEST_MS);
         timedOut = true;
-        this.#guest.signal(SIGTERM);
-        timer = setTimeout(() => this.kill(SIGKILL), GRACE_MS);
+        timer = this.#end();
       }, Math.min(ms, LONGEST_MS));
     };
     if (limit !== undefined) wait(limit.ms);
@@ -150,6 +155,26 @@ export class SandboxProcess {
     } finally {
       clearTimeout(timer);
       lift?.();
+    }
+  }
+
+  /** Asks for the end, and after a while for no more leave. */
+  #end(): ReturnType<typeof setTimeout> {
+    this.#guest.signal(SIGTERM);
+    return setTimeout(() => this.kill(SIGKILL), GRACE_MS);
+  }
+
+  async #untilAborted(status: Promise<ExitStatus>, signal: AbortSignal): Promise<ExitStatus> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const abort = () => void (timer = this.#end());
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      const ended = await status;
+      if (timer !== undefined) throw signal.reason;
+      return ended;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
     }
   }
 

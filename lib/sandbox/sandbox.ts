@@ -3,22 +3,50 @@
  *
  * @module
  */
+import { formatEndpoint } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import type { FileRequest } from "../guest/files.ts";
-import type { Guest } from "../guest/guest.ts";
+import { callable, optionsOf } from "../base/misuse.ts";
+import type { Guest, HostProcess } from "../guest/guest.ts";
+import type { PolicyChange } from "../journal/policy_change.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
+import type { Policy } from "../policy/model/policy.ts";
 import type { Vault } from "../secret/vault.ts";
+import type { Events, EventsOptions, SandboxEvent } from "./events.ts";
 import { type ExecOptions, requireExec } from "./exec_options.ts";
 import { FileOperation } from "./file_operation.ts";
 import type { SandboxFiles } from "./files.ts";
 import { GuestFiles } from "./guest_files.ts";
 import type { Lifetime } from "./lifetime.ts";
+import type { ApplyOptions, LivePolicy } from "./live_policy.ts";
+import type { NetworkSettings } from "./live_settings.ts";
+import { readMetrics, type SandboxMetrics } from "./metrics.ts";
 import type { Network } from "./network_spec.ts";
-import type { PublishedPort, SandboxOptions } from "./options.ts";
 import { promptOf } from "./prompt.ts";
+import type { NetworkOptions, Publication, PublishedPort, SandboxOptions } from "./options.ts";
 import { SandboxProcess } from "./process.ts";
+import { requirePublication } from "./publication.ts";
 import { requireNoValue } from "./revealed.ts";
+import { waitForPort, type WaitOptions } from "./wait_for_port.ts";
+
+/** Which published port; an absent part may be any. */
+export interface PortSelection {
+  /** Of this machine. */
+  readonly port: number;
+  /** The address of this machine that it listens on. */
+  readonly address?: string;
+  /** What it leads to the guest. */
+  readonly protocol?: "tcp" | "udp";
+}
+
+/** What was closed. */
+export interface Unpublished {
+  /** They listen no more. */
+  readonly ports: readonly PublishedPort[];
+  /** How many connections of theirs were cut. */
+  readonly connections: number;
+}
 
 /** The parts that a start put together. */
 export interface SandboxParts {
@@ -27,7 +55,11 @@ export interface SandboxParts {
   readonly guest: Guest;
   /** Absent when the guest has no network device. */
   readonly network?: Network;
-  readonly published: readonly PublishedPort[];
+  /** What decides about the network; absent likewise. */
+  readonly policy?: LivePolicy;
+  readonly events: Events;
+  /** Processes of this machine, beside the guest's own. */
+  readonly processes: readonly HostProcess[];
   /** Variables of every command that hold the placeholders of secrets. */
   readonly placeholders: Readonly<Record<string, string>>;
   /** Has the machine ended from outside; see {@link TimeLimit}. */
@@ -41,6 +73,7 @@ export class Sandbox implements AsyncDisposable {
   /** The guest's files. */
   readonly fs: SandboxFiles;
   readonly #parts: SandboxParts;
+  readonly #startedAt = performance.now();
 
   /** @internal Sandboxes come from a builder's `create`. */
   constructor(parts: SandboxParts) {
@@ -54,9 +87,9 @@ export class Sandbox implements AsyncDisposable {
     return this.#parts.guest.accelerator;
   }
 
-  /** The ports that listen for the guest, with the numbers that the system chose. */
+  /** The ports that listen for the guest now, with the numbers that the system chose. */
   get published(): readonly PublishedPort[] {
-    return this.#parts.published;
+    return this.#parts.network?.published ?? [];
   }
 
   /** Resolves at the end of the sandbox: to the failure, or to undefined when it was stopped. */
@@ -76,7 +109,8 @@ export class Sandbox implements AsyncDisposable {
     if (!lifetime.open) {
       throw new SbxError("STOPPED", `Cannot run ${escapeText(command)}: the sandbox was stopped`);
     }
-    const { tty } = options;
+    const { tty, signal } = options;
+    signal?.throwIfAborted();
     const cwd = options.workdir ?? own.workdir;
     const user = options.user ?? own.user;
     this.#requireNoValue([command, ...args], { ...own.env, ...options.env });
@@ -95,11 +129,10 @@ export class Sandbox implements AsyncDisposable {
       ...(tty === undefined ? {} : { tty: { cols: tty.columns, rows: tty.rows, term: tty.term } }),
     });
     const ms = options.timeoutMs ?? own.timeoutMs;
-    return new SandboxProcess(
-      process,
-      lifetime,
-      ms === undefined ? undefined : { ms, watch: this.#parts.watch },
-    );
+    return new SandboxProcess(process, lifetime, {
+      ...(ms === undefined ? {} : { limit: { ms, watch: this.#parts.watch } }),
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   #requireNoValue(argv: readonly string[], env: Readonly<Record<string, string>>): void {
@@ -116,6 +149,131 @@ export class Sandbox implements AsyncDisposable {
   /** @internal A call about the guest's files, for who passes it on; programs have `fs`. @throws SbxError STOPPED */
   openFiles(request: FileRequest, signal: AbortSignal): FileOperation {
     return new FileOperation(this.#parts, request, signal);
+  }
+
+  /** What the network is judged by now; a change in it is {@link Sandbox.applyPolicy}. */
+  get settings(): NetworkOptions {
+    return this.#parts.policy?.options ?? this.#parts.options.network;
+  }
+
+  /**
+   * Has another policy judge everything from here on, all or nothing. Open flows are judged again by what
+   * is known of them, and those that it denies are cut on both sides at once. A policy alone replaces
+   * the rules; a policy file, or {@link NetworkSettings}, also how names are resolved and what is opened of
+   * TLS. Calls take their turn. With `dryRun` nothing changes, and the answer is what would.
+   *
+   * @throws SbxError POLICY_FIXED for settings that only a start can change: the network device itself, the
+   * authority and what the guest trusts, limits, secrets; FILE_UNREADABLE, POLICY_INVALID, TLS_INVALID,
+   * STOPPED, USAGE
+   */
+  async applyPolicy(
+    next: Policy | NetworkSettings,
+    options: ApplyOptions = {},
+  ): Promise<PolicyChange> {
+    optionsOf("applyPolicy(…)", options, { dryRun: true });
+    const { policy } = this.#network("apply the policy");
+    return await this.#parts.lifetime.until(policy.apply(next, options), "apply the policy");
+  }
+
+  /**
+   * Leads a port of this machine to one of the guest, from now on.
+   *
+   * @throws SbxError PORT_BUSY, PORT_UNAVAILABLE, POLICY_FIXED without a network, STOPPED, USAGE
+   */
+  async publish(publication: Publication): Promise<readonly PublishedPort[]> {
+    const { network } = this.#network("publish a port");
+    const ports = network.publish(requirePublication(publication));
+    return await this.#parts.lifetime.until(ports, "publish a port");
+  }
+
+  /**
+   * Stops listening on a port of this machine, on all of its addresses unless one is named, and cuts the
+   * connections that came in there.
+   *
+   * @throws SbxError PORT_MISSING, STOPPED, USAGE
+   */
+  unpublish(port: PortSelection): Unpublished {
+    const { address, port: number, protocol } = optionsOf("unpublish(…)", port, {
+      address: true,
+      port: true,
+      protocol: true,
+    });
+    const { network } = this.#network("unpublish a port");
+    const ports = network.published.filter((open) =>
+      open.port === number && (address ?? open.address) === open.address &&
+      (protocol ?? open.protocol) === open.protocol
+    );
+    if (ports.length === 0) {
+      const where = address === undefined ? `port ${number}` : formatEndpoint(address, number);
+      throw new SbxError("PORT_MISSING", `Cannot unpublish ${where}: nothing listens there`);
+    }
+    const cut = ports.reduce((count, open) => count + network.unpublish(open), 0);
+    return { ports, connections: cut };
+  }
+
+  /**
+   * Waits until a server listens on a TCP port in the guest, on whatever address, and answers with the
+   * addresses: `0.0.0.0` and `::` for all, `127.0.0.1` and `::1` for the guest alone.
+   *
+   * @throws SbxError PORT_TIMEOUT, STOPPED, USAGE, and the signal's reason
+   */
+  async waitForPort(port: number, options: WaitOptions = {}): Promise<readonly string[]> {
+    optionsOf("waitForPort(…)", options, { timeoutMs: true, signal: true });
+    const { guest, lifetime } = this.#parts;
+    return await lifetime.until(waitForPort(guest, port, options), "wait for a port");
+  }
+
+  /**
+   * What happens from now on: lines of the journal, denials, notices, and the exit, which is the last.
+   * Whoever reads too slowly gets a `lost` with the number of events that are missing in its place; what
+   * waits for one reader is 10,000 events or some megabytes at most. Leaving the loop ends the reading.
+   *
+   * @throws SbxError USAGE
+   */
+  events(options: EventsOptions = {}): AsyncIterableIterator<SandboxEvent, void> {
+    optionsOf("events(…)", options, { kinds: true, signal: true });
+    return this.#parts.events.read(options);
+  }
+
+  /**
+   * Calls back once at the end of the sandbox, with the failure or with undefined when it was stopped; at
+   * once when that was before. The function that is returned takes it back.
+   *
+   * @throws SbxError USAGE
+   */
+  onExit(listener: (error: SbxError | undefined) => void): () => void {
+    let isWanted = true;
+    callable("onExit(…)", listener);
+    void this.ended.then((error) => isWanted ? listener(error) : undefined);
+    return () => void (isWanted = false);
+  }
+
+  /**
+   * What the sandbox uses now: processors and memory of this machine, memory in the guest, bytes and
+   * flows of the network.
+   *
+   * @throws SbxError STOPPED
+   */
+  async metrics(): Promise<SandboxMetrics> {
+    const { guest, processes, network, lifetime } = this.#parts;
+    const reading = readMetrics({
+      guest,
+      processes,
+      counts: () => network?.counts(),
+      uptimeMs: () => performance.now() - this.#startedAt,
+    });
+    return await lifetime.until(reading, "read the metrics");
+  }
+
+  #network(doing: string): { readonly network: Network; readonly policy: LivePolicy } {
+    const { lifetime, network, policy } = this.#parts;
+    if (!lifetime.open) {
+      throw new SbxError("STOPPED", `Cannot ${doing}: the sandbox was stopped`);
+    }
+    if (network !== undefined && policy !== undefined) return { network, policy };
+    throw new SbxError("POLICY_FIXED", `Cannot ${doing}: the guest has no network device`, {
+      hint: "start the sandbox again under a policy with a network",
+    });
   }
 
   /** Counts of flows, bytes and refusals so far; undefined without a network. */

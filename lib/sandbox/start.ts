@@ -26,6 +26,7 @@ import { startLine } from "../journal/start_line.ts";
 import { isFile } from "../journal/target.ts";
 import type { Vault } from "../secret/vault.ts";
 import { openCable } from "./cable.ts";
+import { Events, followed } from "./events.ts";
 import { guardFiles } from "./guarded_files.ts";
 import { guardSecrets } from "./guarded_secrets.ts";
 import { guestPlan } from "./guest_plan.ts";
@@ -59,6 +60,7 @@ export async function start(
 ): Promise<Sandbox> {
   signal?.throwIfAborted();
   const pulse = new Pulse();
+  const events = new Events();
   const lifetime = new Lifetime({
     notice: (line) => options.onNotice?.(line),
     explain: (reason) => pulse.explain(reason),
@@ -66,7 +68,7 @@ export async function start(
   const abort = () =>
     void lifetime.end(new SbxError("STOPPED", "Cannot start the sandbox: aborted"));
   signal?.addEventListener("abort", abort);
-  const composing = compose(options, lifetime, endsProcess);
+  const composing = compose(withEvents(options, events), lifetime, endsProcess, events);
   try {
     return await lifetime.until(composing, "start the sandbox");
   } catch (error) {
@@ -83,6 +85,7 @@ async function compose(
   options: SandboxOptions,
   lifetime: Lifetime,
   endsProcess: boolean,
+  events: Events,
 ): Promise<Sandbox> {
   requireRuntime();
   requireFiles();
@@ -96,8 +99,11 @@ async function compose(
   const provider = guestProvider(notice, writable);
   const probing = provider.probe();
   probing.catch(() => {}); // awaited below, unless something else fails first
-  const journal = options.journal === undefined ? NO_JOURNAL : openJournal(options.journal);
-  lifetime.add(journalPart(journal, lifetime, options));
+  const journal = followed(
+    options.journal === undefined ? NO_JOURNAL : openJournal(options.journal),
+    events,
+  );
+  lifetime.add(journalPart(journal, lifetime, options, events));
   if (options.journal !== undefined) {
     journal.write(startLine({
       sbx: buildInfo()["sbx"] ?? "",
@@ -151,10 +157,14 @@ async function compose(
     options,
     lifetime,
     guest,
-    published: cable?.published ?? [],
+    events,
+    processes: [
+      ...(cable === undefined ? [] : [{ name: "netstack", pid: cable.netstack.pid }]),
+      ...(watchdog === undefined ? [] : [{ name: "watchdog", pid: watchdog.pid }]),
+    ],
     placeholders: placeholdersOf(cable?.vault),
     watch: (ms) => watchdog?.limit(ms) ?? (() => {}),
-    ...(cable === undefined ? {} : { network: cable.network }),
+    ...(cable === undefined ? {} : { network: cable.network, policy: cable.live }),
     ...(cable?.vault === undefined ? {} : { vault: cable.vault }),
   });
 }
@@ -207,8 +217,28 @@ function watchdogPart(watchdog: Watchdog): Part {
   };
 }
 
+/** Whoever is told of something by call can also read it. */
+function withEvents(options: SandboxOptions, events: Events): SandboxOptions {
+  return {
+    ...options,
+    onDenial(denial) {
+      options.onDenial?.(denial);
+      events.tell({ kind: "denial", denial });
+    },
+    onNotice(line, topic) {
+      options.onNotice?.(line, topic);
+      events.tell({ kind: "notice", line });
+    },
+  };
+}
+
 /** The journal's last line says how the sandbox ended, so it is closed last. */
-function journalPart(journal: Journal, lifetime: Lifetime, options: SandboxOptions): Part {
+function journalPart(
+  journal: Journal,
+  lifetime: Lifetime,
+  options: SandboxOptions,
+  events: Events,
+): Part {
   const { promise: gone, resolve } = Promise.withResolvers<undefined>();
   return {
     name: "the journal",
@@ -222,6 +252,7 @@ function journalPart(journal: Journal, lifetime: Lifetime, options: SandboxOptio
           `the journal lacks ${plural(lost, "line")}, because it could not be written`,
         );
       }
+      events.end(reason);
       resolve(undefined);
     },
   };

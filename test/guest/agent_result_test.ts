@@ -4,6 +4,8 @@ import {
   commandFailure,
   commandStatus,
   fileStat,
+  guestUsage,
+  listenerAddresses,
   loopbackServer,
 } from "../../lib/guest/agent/result.ts";
 
@@ -112,5 +114,36 @@ test("commandFailure() has a code for each way not to start", () => {
       code: expected as SbxError["code"],
       message: "Cannot run the command: why",
     });
+  }
+});
+
+test("listenerAddresses() takes addresses and nothing else", () => {
+  expect(listenerAddresses({ at: [] })).toEqual([]);
+  expect(listenerAddresses({ at: ["0.0.0.0", "::"] })).toEqual(["0.0.0.0", "::"]);
+  for (const fields of [{}, { at: "0.0.0.0" }, { at: [80] }, { at: ["\u001b[2J"] }]) {
+    expect(thrown(() => listenerAddresses(fields)), JSON.stringify(fields)).toEqual(malformed);
+  }
+});
+
+test("guestUsage() takes numbers that a machine can have", () => {
+  const usage = {
+    load: [0, 0.5, 12],
+    totalBytes: 1e9,
+    availableBytes: 5e8,
+    processes: 70,
+  } as const;
+  expect(guestUsage(usage)).toEqual(usage);
+  for (
+    const wrong of [
+      { load: [0, 1] },
+      { load: [0, 1, -1] },
+      { load: [0, 1, "2"] },
+      { load: "0 0 0" },
+      { totalBytes: 1.5 },
+      { availableBytes: 2e9 },
+      { processes: -1 },
+    ]
+  ) {
+    expect(thrown(() => guestUsage({ ...usage, ...wrong }))).toEqual(malformed);
   }
 });

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import type { Agent } from "../../lib/guest/agent/client.ts";
 import { WINDOW } from "../../lib/wire/call_frame.ts";
@@ -221,7 +222,18 @@ test("servers on the loopback are found, and without a network nothing leads to 
   await once(everywhere, "listening");
   const { port } = everywhere.address() as AddressInfo;
   expect(await agent.reach({ port, forward: false, avoid: [] })).toBeNull();
+  expect(await agent.listening(port)).toEqual(["0.0.0.0"]);
   everywhere.close();
+  await once(everywhere, "close");
+  expect(await agent.listening(port)).toEqual([]);
+});
+
+test("the agent tells what its machine is doing", async () => {
+  const { load, totalBytes, availableBytes, processes } = await agent.usage();
+  expect(load.every((average) => average >= 0)).toBeTrue();
+  expect(totalBytes).toBe(totalmem());
+  expect(availableBytes).toBeGreaterThan(0);
+  expect(processes).toBeGreaterThan(1);
 });
 
 test("when the agent dies, everything fails with GUEST_LOST", async () => {

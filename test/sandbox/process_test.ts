@@ -63,7 +63,7 @@ test("output() kills a command that prints without end", async () => {
 
 test("the time limit asks the command to end, and tells that it did", async () => {
   const { guest, signals } = command({ onSignal: (signal) => ({ signal }) });
-  const { exit } = new SandboxProcess(guest, new Lifetime(), { ms: 1 });
+  const { exit } = new SandboxProcess(guest, new Lifetime(), { limit: { ms: 1 } });
   expect(await exit).toEqual({ signal: 15, timedOut: true });
   expect(signals).toEqual([15]);
 });
@@ -72,7 +72,7 @@ test("a command that ignores the request at its time limit is killed", async () 
   const { guest, signals } = command({
     onSignal: (signal) => signal === 9 ? { signal } : undefined,
   });
-  const { exit } = new SandboxProcess(guest, new Lifetime(), { ms: 1 });
+  const { exit } = new SandboxProcess(guest, new Lifetime(), { limit: { ms: 1 } });
   expect(await exit).toEqual({ signal: 9, timedOut: true });
   expect(signals).toEqual([15, 9]);
 });
@@ -119,7 +119,7 @@ function watched() {
 test.concurrent("a guest that obeys nothing is ended at the time limit", async () => {
   const { lifetime, ended } = watched();
   const { guest, signals } = command({ answers: never });
-  const { exit } = new SandboxProcess(guest, lifetime, { ms: 1 });
+  const { exit } = new SandboxProcess(guest, lifetime, { limit: { ms: 1 } });
   expect(await exit).toEqual({ signal: 9, timedOut: true });
   expect([signals, ended]).toEqual([[15, 9], ["machine"]]);
   expect(await lifetime.ending).toMatchObject({ code: "GUEST_LOST" });
@@ -128,7 +128,7 @@ test.concurrent("a guest that obeys nothing is ended at the time limit", async (
 test.concurrent("a killed command whose output nobody reads has its status all the same", async () => {
   const { lifetime, ended } = watched();
   const { guest, signals } = command({ onDiscard: (end) => end({ signal: 15 }) });
-  const { exit } = new SandboxProcess(guest, lifetime, { ms: 1 });
+  const { exit } = new SandboxProcess(guest, lifetime, { limit: { ms: 1 } });
   expect(await exit).toEqual({ signal: 15, timedOut: true });
   expect([signals, ended]).toEqual([[15, 9], []]);
 });
@@ -162,7 +162,7 @@ test("a sandbox that is ended past the limit was ended by it, whoever was first"
   const reason = new SbxError("GUEST_LOST", "Cannot go on: the guest ended (SIGKILL)");
   for (const [ms, status] of [[1, { signal: 9, timedOut: true }], [60_000, null]] as const) {
     const { lifetime } = watched();
-    const { exit } = new SandboxProcess(command().guest, lifetime, { ms });
+    const { exit } = new SandboxProcess(command().guest, lifetime, { limit: { ms } });
     // The thread hangs, so that nothing here does what is to be done at the limit.
     const until = performance.now() + 20;
     while (performance.now() < until);
@@ -179,7 +179,7 @@ test("the watchdog knows the limit of a command, and that it has ended", async (
     said.push(ms > 60_000 ? "later than the limit" : "too early");
     return () => void said.push("lifted");
   };
-  const child = new SandboxProcess(guest, new Lifetime(), { ms: 60_000, watch });
+  const child = new SandboxProcess(guest, new Lifetime(), { limit: { ms: 60_000, watch } });
   expect(said).toEqual(["later than the limit"]);
   exit.resolve({ code: 0 });
   await child.exit;
@@ -188,9 +188,30 @@ test("the watchdog knows the limit of a command, and that it has ended", async (
 
 test("a limit of more than 24 days is not over at once", async () => {
   const { guest, signals } = command();
-  const child = new SandboxProcess(guest, new Lifetime(), { ms: 30 * 24 * 3600 * 1000 });
+  const child = new SandboxProcess(guest, new Lifetime(), { limit: { ms: 30 * 24 * 3600 * 1000 } });
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(signals).toEqual([]);
   child.kill(10);
   expect(signals).toEqual([10]);
+});
+
+test("an aborted command is asked to end, and rejects with the signal's reason when it is gone", async () => {
+  const { guest, signals, exit: ended } = command();
+  const given = new AbortController();
+  const { exit } = new SandboxProcess(guest, new Lifetime(), { signal: given.signal });
+  const reason = new Error("not wanted any more");
+  given.abort(reason);
+  expect(signals).toEqual([15]);
+  ended.resolve({ signal: 15 });
+  expect(await exit.catch((error) => error)).toBe(reason);
+});
+
+test("a command that has ended is not asked to", async () => {
+  const { guest, signals, exit: ended } = command();
+  const given = new AbortController();
+  const { exit } = new SandboxProcess(guest, new Lifetime(), { signal: given.signal });
+  ended.resolve({ code: 0 });
+  expect(await exit).toEqual({ code: 0, timedOut: false });
+  given.abort();
+  expect(signals).toEqual([]);
 });

@@ -108,6 +108,8 @@ func commands(surroundings func() process.Surroundings, cable loopback.Cable) ma
 	methods := files.Methods()
 	methods["exec"] = reaper.Exec(surroundings)
 	methods["reach"] = loopback.New(cable).Reach
+	methods["listening"] = loopback.Listening
+	methods["usage"] = machine.Usage
 	return methods
 }
 

@@ -18,6 +18,9 @@ import {
   clockTime,
   commandFailure,
   commandStatus,
+  type GuestUsage,
+  guestUsage,
+  listenerAddresses,
   type LoopbackServer,
   loopbackServer,
 } from "./result.ts";
@@ -126,6 +129,22 @@ export class Agent {
       return new SbxError("GUEST_FAILED", `Cannot reach a server in the guest: ${message}`);
     });
     return loopbackServer(await call.ok);
+  }
+
+  /** At which addresses of the guest somebody listens on a TCP port. */
+  async listening(port: number): Promise<readonly string[]> {
+    const call = this.#calls.plain({ method: "listening", port }, ({ message }) => {
+      return new SbxError("GUEST_FAILED", `Cannot look for a server in the guest: ${message}`);
+    });
+    return listenerAddresses(await call.ok);
+  }
+
+  /** What the guest uses of its machine. */
+  async usage(): Promise<GuestUsage> {
+    const call = this.#calls.plain({ method: "usage" }, ({ message }) => {
+      return new SbxError("GUEST_FAILED", `Cannot ask for the guest's usage: ${message}`);
+    });
+    return guestUsage(await call.ok);
   }
 
   /** Ends all commands and has everything written that a mount still has to. */

@@ -26,6 +26,18 @@ export interface LoopbackServer {
   readonly port?: number;
 }
 
+/** What the guest's kernel says of its own machine. A guest that was taken over says what it likes. */
+export interface GuestUsage {
+  /** Averages of the load over 1, 5 and 15 minutes. */
+  readonly load: readonly [number, number, number];
+  /** Memory that the kernel manages, in bytes. */
+  readonly totalBytes: number;
+  /** What of it programs could still have. */
+  readonly availableBytes: number;
+  /** The agent and the kernel's threads among them. */
+  readonly processes: number;
+}
+
 /** @throws SbxError PROTOCOL */
 export function commandStatus({ code, signal }: Fields): CommandStatus {
   if (signal === undefined && isWithin(code, 0, 255)) return { code };
@@ -66,6 +78,33 @@ export function loopbackServer({ at, port }: Fields): LoopbackServer | null {
   if (port === undefined) return { at: address.text };
   if (!isWithin(port, 1, 65_535)) throw malformed();
   return { at: address.text, port };
+}
+
+/** Addresses at which servers of the guest listen. @throws SbxError PROTOCOL */
+export function listenerAddresses({ at }: Fields): readonly string[] {
+  if (!Array.isArray(at)) throw malformed();
+  return at.map((text) => {
+    const address = typeof text === "string" ? parseAddress(text) : null;
+    if (address === null) throw malformed();
+    return address.text;
+  });
+}
+
+/** @throws SbxError PROTOCOL */
+export function guestUsage(fields: Fields): GuestUsage {
+  const { load, totalBytes, availableBytes, processes } = fields;
+  const most = Number.MAX_SAFE_INTEGER;
+  if (
+    !Array.isArray(load) || load.length !== 3 || !load.every(isLoad) ||
+    !isWithin(totalBytes, 0, most) || !isWithin(availableBytes, 0, totalBytes) ||
+    !isWithin(processes, 0, most)
+  ) throw malformed();
+  const [one = 0, five = 0, fifteen = 0] = load;
+  return { load: [one, five, fifteen], totalBytes, availableBytes, processes };
+}
+
+function isLoad(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value < 1e9;
 }
 
 /** A map, because the code is the guest's word and may be one that every object answers to. */

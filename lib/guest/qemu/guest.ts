@@ -11,7 +11,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../../base/errors.ts";
 import { Agent, type AgentConfig } from "../agent/client.ts";
-import type { Exit, Guest } from "../guest.ts";
+import type { Exit, Guest, HostProcess } from "../guest.ts";
 import { GuestClock } from "../guest_clock.ts";
 import type { Accelerator } from "./args.ts";
 import type { QemuProcess } from "./launch.ts";
@@ -108,6 +108,19 @@ export class QemuGuest implements Guest {
 
   reach(question: Parameters<Agent["reach"]>[0]) {
     return this.#agent.reach(question);
+  }
+
+  listening(port: number) {
+    return this.#agent.listening(port);
+  }
+
+  usage() {
+    return this.#agent.usage();
+  }
+
+  get processes(): readonly HostProcess[] {
+    const { pid, daemonPids } = this.#qemu;
+    return [{ name: "qemu", pid }, ...daemonPids.map((pid) => ({ name: "virtiofsd", pid }))];
   }
 
   /** Kills QEMU. What was written is with the host already, save for what is mapped into memory. */

@@ -12,6 +12,8 @@ import type { Caller, Identity } from "./identity.ts";
 /** QEMU as it runs. */
 export interface QemuProcess {
   readonly pid: number;
+  /** Those of its file daemons. */
+  readonly daemonPids: readonly number[];
   /** The host's end of the guest's virtio-serial port. */
   readonly agent: Duplex;
   /** The last of what the guest's kernel said on its console, and QEMU on stderr. */

@@ -21,6 +21,7 @@ export type ReasonId =
   | "name-mismatch"
   | "tls-expected"
   | "tls-protocol"
+  | "unread"
   | "quic"
   | "upstream-untrusted"
   | "upstream-tls"

@@ -7,21 +7,29 @@
 import type { Rule } from "../model/policy.ts";
 import { formatRule } from "./grammar.ts";
 
-/** A rule as it would be written, and where it stands, from 0. */
+/** A rule and where it stands. */
 export interface PlacedRule {
+  /** Its index, from 0. */
   readonly at: number;
+  /** As it would be written. */
   readonly rule: string;
 }
 
 /** A rule that others have passed: the first match wins, so that its place counts. */
 export interface MovedRule {
+  /** Its index before, from 0. */
   readonly from: number;
+  /** Its index now. */
   readonly to: number;
+  /** As it would be written. */
   readonly rule: string;
 }
 
+/** How one list of rules becomes another. */
 export interface RuleDifference {
+  /** With their places in the new list. */
   readonly added: readonly PlacedRule[];
+  /** With their places in the old one. */
   readonly removed: readonly PlacedRule[];
   /** As few as can be, and none that only others were added or removed before. */
   readonly moved: readonly MovedRule[];

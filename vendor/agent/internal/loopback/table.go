@@ -22,6 +22,17 @@ const listening = "0A"
 // serversOf finds the loopback addresses at which somebody listens on a port, 127.0.0.1 and then ::1 first:
 // a client that names the machine "localhost" means those.
 func serversOf(port uint16) ([]netip.Addr, error) {
+	found, err := listeners(port)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(addr netip.Addr) bool { return !addr.IsLoopback() })
+	slices.SortFunc(found, func(a, b netip.Addr) int { return rank(a) - rank(b) })
+	return slices.Compact(found), nil
+}
+
+// listeners finds the addresses at which somebody listens on a port.
+func listeners(port uint16) ([]netip.Addr, error) {
 	var found []netip.Addr
 	for _, path := range tables {
 		table, err := os.Open(path)
@@ -31,15 +42,14 @@ func serversOf(port uint16) ([]netip.Addr, error) {
 		if err != nil {
 			return nil, err
 		}
-		servers, err := serversIn(table, port)
+		at, err := listenersIn(table, port)
 		table.Close()
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, servers...)
+		found = append(found, at...)
 	}
-	slices.SortFunc(found, func(a, b netip.Addr) int { return rank(a) - rank(b) })
-	return slices.Compact(found), nil
+	return found, nil
 }
 
 func rank(addr netip.Addr) int {
@@ -52,8 +62,8 @@ func rank(addr netip.Addr) int {
 	return 2
 }
 
-func serversIn(table io.Reader, port uint16) ([]netip.Addr, error) {
-	var servers []netip.Addr
+func listenersIn(table io.Reader, port uint16) ([]netip.Addr, error) {
+	var found []netip.Addr
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		// "0: 0100007F:1F40 00000000:0000 0A …": slot, local address, peer, state.
@@ -62,11 +72,11 @@ func serversIn(table io.Reader, port uint16) ([]netip.Addr, error) {
 			continue
 		}
 		at, ok := parseAddrPort(fields[1])
-		if ok && at.Port() == port && at.Addr().IsLoopback() {
-			servers = append(servers, at.Addr())
+		if ok && at.Port() == port {
+			found = append(found, at.Addr())
 		}
 	}
-	return servers, lines.Err()
+	return found, lines.Err()
 }
 
 // parseAddrPort reads how the kernel writes an address: words of 32 bits in its own byte order, in

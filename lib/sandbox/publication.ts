@@ -1,0 +1,34 @@
+/**
+ * Publications as programs write them, checked before anybody listens.
+ *
+ * @module
+ */
+import { parseAddress } from "../base/address.ts";
+import { quote } from "../base/escape.ts";
+import { misuse, optionsOf } from "../base/misuse.ts";
+import type { Publication } from "./options.ts";
+
+/** @throws SbxError USAGE */
+export function requirePublication(publication: Publication): Publication {
+  const { hostPort, guestPort, bind, protocol } = optionsOf("publish(…)", publication, {
+    bind: true,
+    hostPort: true,
+    guestPort: true,
+    protocol: true,
+  });
+  const shown = `publish(${hostPort} to ${guestPort})`;
+  if (!isPort(hostPort) || !isPort(guestPort) || guestPort === 0) {
+    throw misuse(shown, "ports are 1 to 65535, and 0 on the host lets the system choose");
+  }
+  if (bind !== undefined && parseAddress(bind) === null) {
+    throw misuse(shown, `${quote(bind)} is no address to listen on`);
+  }
+  if (protocol !== "tcp" && protocol !== "udp") {
+    throw misuse(`publish(${quote(protocol)})`, "unknown word", { hint: "use one of tcp, udp" });
+  }
+  return publication;
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port >= 0 && port <= 65_535;
+}
