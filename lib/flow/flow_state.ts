@@ -248,8 +248,9 @@ function refused(state: FlowState): Step | null {
 function revoked(state: FlowState): Step | null {
   if (!passes(state)) return null;
   if (state.name === "closing") return { to: { ...state, refused: true }, effect: REVOKED };
-  const end = state.name === "ended" ? { end: state.end } : {};
-  return { to: { name: "cut", reached: isReached(state), ...end }, effect: REVOKED };
+  // sbx cuts what it serves itself, which netstack sees as an end of its own.
+  const end = state.name === "ended" ? state.end : "killed";
+  return { to: { name: "cut", reached: isReached(state), end }, effect: REVOKED };
 }
 
 /** The first word counts. Without one, what netstack saw is all there is. */

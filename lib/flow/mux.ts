@@ -68,6 +68,12 @@ export class Mux {
     this.#end();
   }
 
+  /** Cuts a stream or datagram flow; nothing of it is read any more. */
+  cut(id: number): void {
+    this.#streams.get(id)?.destroy();
+    this.#datagrams.get(id)?.end();
+  }
+
   /** Cuts every stream, and ends every datagram flow. */
   cutAll(): void {
     for (const stream of [...this.#streams.values()]) stream.destroy();

@@ -115,6 +115,8 @@ class SandboxNetwork implements Network {
       pins: this.pins,
       onEvent: (event) => {
         this.#recorder.flow(event);
+        // At once, or requests that came before would be answered yet.
+        if (event.kind === "revoked") this.#mux.cut(event.id);
         unanswered.see(event);
       },
       onCarried: ({ id, info, ruling, ...carried }) =>
