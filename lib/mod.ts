@@ -81,8 +81,15 @@ export {
   type SetSecretOptions,
   type StoredSecret,
 } from "./api/secret_store.ts";
+export {
+  type KeptTemplate,
+  type TemplateManifest,
+  Templates,
+  type TemplateSize,
+} from "./api/templates.ts";
 export { type JournalRecord, readJournal, type ReadJournalOptions } from "./api/journal.ts";
 export { type BuildInfo, licences, versions } from "./api/versions.ts";
+export type { TemplateUse } from "./guest/guest.ts";
 export type { NoticeTopic } from "./guest/provider.ts";
 export { type CheckResult, doctor, type Finding } from "./api/doctor.ts";
 export type { Denial, DenialCount } from "./journal/denials.ts";

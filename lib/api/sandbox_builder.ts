@@ -1,6 +1,6 @@
 /**
  * A sandbox, call by call. Like {@link NetworkBuilder} it is immutable: each call returns a new
- * builder, so one can be kept as a template for many sandboxes. Nothing happens before `create`.
+ * builder, so one can be kept as a pattern for many sandboxes. Nothing happens before `create`.
  *
  * @module
  */
@@ -96,6 +96,14 @@ export class SandboxBuilder {
       throw misuse(`memory(${mib})`, `a guest needs at least ${MIN_MEMORY_MIB} MiB`);
     }
     return this.#with({ memoryMiB: mib });
+  }
+
+  /**
+   * Whether the guest may go on from a template, if one is kept for its size (`Templates.build` makes
+   * one); it may when not called. The guest is the same either way, save for how soon it is there.
+   */
+  template(wanted: boolean): SandboxBuilder {
+    return this.#with({ template: wanted });
   }
 
   /**
@@ -269,6 +277,7 @@ const UNTOUCHED: Calls = {
   name: "sandbox",
   cpus: DEFAULT_CPUS,
   memoryMiB: DEFAULT_MEMORY_MIB,
+  template: true,
   mounts: [],
   env: {},
   inputs: [],

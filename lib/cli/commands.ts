@@ -143,6 +143,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     ],
   },
   {
+    name: "template",
+    summary: "keep guests that have booted, for 'sbx run' to go on from",
+    commands: [
+      {
+        name: "build",
+        summary: "make one now",
+        load: () => import("./template_build.ts"),
+      },
+      { name: "ls", summary: "list what is kept", load: () => import("./template_ls.ts") },
+      { name: "rm", summary: "remove one", load: () => import("./template_rm.ts") },
+      {
+        name: "prune",
+        summary: "remove those used the longest ago",
+        load: () => import("./template_prune.ts"),
+      },
+    ],
+  },
+  {
     name: "log",
     summary: "read a journal: what the guest reached, and what was kept from it",
     load: () => import("./log.ts"),

@@ -39,6 +39,8 @@ export interface RunFlags extends TlsFlags, SecretFlags {
   readonly user?: string;
   readonly cpus?: number;
   readonly memory?: number;
+  /** False for `--no-template`. */
+  readonly template: boolean;
   readonly timeout?: number;
   readonly tty?: boolean;
   /** A byte of ASCII; null for none. */
@@ -174,6 +176,7 @@ export function declareRunFlags(command: Command, verb: "run" | "create" = "run"
     ["--hostname <name>", "another host name; it may have several labels"],
     ["-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text)],
     ["-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory],
+    ["--no-template", "boot, though a template is kept for such guests; see sbx template"],
   ];
   const life: Row[] = [
     [

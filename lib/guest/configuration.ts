@@ -1,15 +1,24 @@
 /**
- * What a plan becomes for the agent, whatever machine it runs in: the request that sets the guest up,
- * and the archive of its files.
+ * What a plan becomes for the agent, whatever machine it runs in: two requests, each with an archive of
+ * files. The first is the same for every guest with one root, and has nothing of a plan beside it; what
+ * makes the guest somebody's is in the second.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-import type { AgentConfig } from "./agent/client.ts";
+import type { AgentConfig, AgentPreparation } from "./agent/client.ts";
 import { ownEntries } from "./own_entries.ts";
-import { type GuestPlan, mountShares, rootShares, type Transport } from "./plan.ts";
+import {
+  type CommonPlan,
+  type GuestPlan,
+  mountShares,
+  rootShares,
+  type Transport,
+} from "./plan.ts";
 import { type MakeDatabase, nssEntries } from "./root/nss_database.ts";
-import { packTar } from "./root/tar.ts";
+import { fitsLayer } from "./root/layer.ts";
+import type { Root } from "./root/root.ts";
+import type { TarEntry } from "./root/tar.ts";
 import {
   AUTHORITY,
   bytesOf,
@@ -18,28 +27,14 @@ import {
   trustEntries,
 } from "./root/trust.ts";
 
-/** The request, for mounts that come by the transport. `entropy` is at least 32 random bytes that no other guest gets. Pure. */
-export function configuration(
-  plan: GuestPlan,
-  { authority }: GuestTrust,
-  entropy: Uint8Array,
-  by: Transport,
-): AgentConfig {
-  const { hostname, root, files, network } = plan;
+/** The first request. `modules` are lists of kernel modules that mounts need. Pure. */
+export function preparation(plan: CommonPlan, modules: readonly string[]): AgentPreparation {
+  const { root: { home, links }, network } = plan;
   return {
-    hostname,
-    entropy: Buffer.from(entropy).toString("base64"),
+    home,
+    links,
+    modules,
     trees: rootShares(plan).map(({ tag, at }) => ({ tag, at })),
-    mounts: [
-      ...mountShares(plan).map(({ tag, at, readOnly }) => ({ tag, at, readOnly, ...by })),
-      ...files.map(({ entry, at }) => ({ file: entry.path, at, readOnly: true })),
-    ],
-    links: root.links,
-    home: root.home,
-    env: root.env,
-    ...(authority === undefined
-      ? {}
-      : { trust: { authority: AUTHORITY, variables: TRUST_VARIABLES } }),
     ...(network === undefined ? {} : {
       network: {
         mtu: network.mtu,
@@ -52,22 +47,65 @@ export function configuration(
   };
 }
 
-/** The archive of everything that is in no share. Of two entries for one path the later one stays. */
-export async function archive(
+/** What a root has beside its shares, and whom its programs trust. */
+export interface RootEntries {
+  /** What the first archive has. */
+  readonly early: readonly TarEntry[];
+  /** What can only be written once the shares are there. */
+  readonly late: readonly TarEntry[];
+}
+
+export async function rootEntries(root: Root): Promise<RootEntries> {
+  const trusted = await trustEntries({ roots: root.publicRoots }, root.trustStores);
+  const all = [...root.entries(), ...trusted];
+  const late = all.filter(({ path }) => !fitsLayer(path, root.shares));
+  return { early: all.filter((entry) => !late.includes(entry)), late };
+}
+
+/** The second request, for mounts that come by the transport. `entropy` is at least 32 random bytes that no other guest gets. Pure. */
+export function configuration(
+  plan: GuestPlan,
+  { authority }: GuestTrust,
+  entropy: Uint8Array,
+  by: Transport,
+): AgentConfig {
+  const { hostname, root, files } = plan;
+  return {
+    hostname,
+    entropy: Buffer.from(entropy).toString("base64"),
+    mounts: [
+      ...mountShares(plan).map(({ tag, at, readOnly }) => ({ tag, at, readOnly, ...by })),
+      ...files.map(({ entry, at }) => ({ file: entry.path, at, readOnly: true })),
+    ],
+    env: root.env,
+    ...(authority === undefined
+      ? {}
+      : { trust: { authority: AUTHORITY, variables: TRUST_VARIABLES } }),
+  };
+}
+
+/** What the second archive has. An entry replaces what the path had before. */
+export async function guestEntries(
   { hostname, machineId, root, files, network }: GuestPlan,
+  { late }: RootEntries,
   trust: GuestTrust,
   makeDatabase: MakeDatabase,
-): Promise<Uint8Array> {
-  return packTar([
+): Promise<readonly TarEntry[]> {
+  return [
+    ...late,
     ...files.map(({ entry }) => entry),
-    ...root.entries(),
     ...ownEntries({
       hostname,
       machineId,
       search: network?.search ?? [],
       ...(network === undefined ? {} : { resolver: network.gateway4 }),
     }),
-    ...await trustEntries(trust, root.trustStores),
+    ...(isPublic(trust, root) ? [] : await trustEntries(trust, root.trustStores)),
     ...await nssEntries((trust.authority ?? []).map(bytesOf), root.home, makeDatabase),
-  ]);
+  ];
+}
+
+function isPublic({ roots, authority }: GuestTrust, { publicRoots }: Root): boolean {
+  return authority === undefined && roots.length === publicRoots.length &&
+    roots.every((pem, index) => pem === publicRoots[index]);
 }

@@ -71,9 +71,16 @@ export interface HostProcess {
   readonly pid: number;
 }
 
+/**
+ * Whether a guest went on from a template: `used`; or booted, because there was none yet (`missing`), or
+ * because templates do not serve guests of its kind (`unserved`).
+ */
+export type TemplateUse = "used" | "missing" | "unserved";
+
 export interface Guest extends FileGuest {
   /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */
   readonly accelerator: string;
+  readonly template: TemplateUse;
   exec(spec: ExecSpec): GuestProcess;
   /** Null: nobody listens there. May never settle, as the guest may never answer. */
   reach(question: ReachQuestion): Promise<LoopbackServer | null>;

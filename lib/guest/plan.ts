@@ -15,14 +15,18 @@ export interface GuestMount {
   readonly readOnly: boolean;
 }
 
-/** The guest's end of its cable. */
-export interface GuestNetwork {
+/** The guest's end of its cable, the same for every guest. */
+export interface GuestLink {
   readonly mac: string;
   readonly mtu: number;
   readonly guest4: string;
   readonly gateway4: string;
   readonly guest6: string;
   readonly gateway6: string;
+}
+
+/** What a guest with a network has to know. */
+export interface GuestNetwork extends GuestLink {
   /** Domains to append to bare names, in order. */
   readonly search: readonly string[];
 }
@@ -39,8 +43,16 @@ export interface GuestPlan {
   readonly files: readonly MountedFile[];
   /** Absent: no network device. */
   readonly network?: GuestNetwork;
+  /** Whether it may go on from a template. */
+  readonly template: boolean;
   /** Asked once the machine boots, which takes longer than the answer. */
   readonly trust: () => Promise<GuestTrust>;
+}
+
+/** What guests have in common that can go on from one template. */
+export interface CommonPlan extends Pick<GuestPlan, "cpus" | "memoryMiB" | "root"> {
+  /** Absent: no network device. */
+  readonly network?: GuestLink;
 }
 
 /** A directory that the machine offers to the guest by a tag. */
@@ -58,7 +70,7 @@ export type Transport =
   | { readonly transport: "virtiofs"; readonly files: number };
 
 /** The shares of the root, in its order. They are never written: the guest's layer is in its memory. */
-export function rootShares({ root }: GuestPlan): Share[] {
+export function rootShares({ root }: { readonly root: Pick<Root, "shares"> }): Share[] {
   return root.shares.map(({ path, at }, index) => ({
     tag: `tree${index}`,
     path,
@@ -68,7 +80,7 @@ export function rootShares({ root }: GuestPlan): Share[] {
 }
 
 /** The shares that the user named, in the plan's order. */
-export function mountShares({ mounts }: GuestPlan): Share[] {
+export function mountShares({ mounts }: Pick<GuestPlan, "mounts">): Share[] {
   return mounts.map(({ host, guest, readOnly }, index) => ({
     tag: `mount${index}`,
     path: host,

@@ -4,7 +4,8 @@
  * @module
  */
 import type { Guest } from "./guest.ts";
-import type { GuestPlan } from "./plan.ts";
+import type { CommonPlan, GuestPlan } from "./plan.ts";
+import type { Manifest } from "./template/manifest.ts";
 
 /** The end of the guest's only network, which carries Ethernet frames with their lengths before them. */
 export type Cable =
@@ -69,4 +70,11 @@ export interface GuestProvider {
    * @throws SbxError GUEST_START with the end of the guest's console, and what `probe` throws
    */
   boot(plan: GuestPlan, cable: Cable | undefined, watcher: BootWatcher): Promise<Guest>;
+  /**
+   * Makes the template that guests of such plans go on from. Null when somebody else is
+   * making it, or it is there already.
+   *
+   * @throws SbxError GUEST_START, FILE_UNREADABLE, and what `probe` throws
+   */
+  saveTemplate(plan: CommonPlan): Promise<Manifest | null>;
 }

@@ -1,9 +1,9 @@
 /**
- * A directory for files that are executed later: ours, and nobody else's to change.
+ * Directories for files that are executed later: ours, and nobody else's to change.
  *
  * @module
  */
-import { chmod, mkdir, realpath, stat } from "node:fs/promises";
+import { chmod, lstat, mkdir, realpath, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import process from "node:process";
 import { SbxError } from "../base/errors.ts";
@@ -36,6 +36,23 @@ export async function requirePrivate(directory: string): Promise<void> {
     }
     if (dir === dirname(dir)) return;
   }
+}
+
+/**
+ * The same for a directory that nobody else may look into, either, and that is not root's where we are
+ * not.
+ *
+ * @throws SbxError FILE_UNREADABLE
+ */
+export async function requireOwn(directory: string): Promise<void> {
+  await requirePrivate(directory);
+  const { uid, mode } = await lstat(directory);
+  const own = process.geteuid?.();
+  if (own !== undefined && uid !== own) throw unsafe(directory, `it belongs to user ${uid}`);
+  if ((mode & 0o7777) === 0o700) return;
+  await chmod(directory, 0o700).catch((cause) => {
+    throw fileError("use the cache", directory, cause);
+  });
 }
 
 async function made(directory: string): Promise<string> {

@@ -6,7 +6,10 @@
 import type { GuestProvider } from "../guest/provider.ts";
 import { QemuProvider } from "../guest/qemu/provider.ts";
 import { requireSound } from "./assets.ts";
+import { buildInfo } from "./build_info.ts";
+import { requireOwn } from "./cache_place.ts";
 import { caller, fileLimit } from "./caller.ts";
+import { lockFile } from "./file_lock.ts";
 import { cacheDir } from "./paths.ts";
 import { greet, spawnQemu } from "./qemu_process.ts";
 import { makeDatabase } from "./sqlite.ts";
@@ -22,7 +25,19 @@ export function guestProvider(
 ): GuestProvider {
   const assetPath = (name: Parameters<typeof usableAsset>[0]) => usableAsset(name, notice);
   return new QemuProvider(
-    { assetPath, requireSound, cacheDir, caller, fileLimit, greet, makeDatabase, spawn: spawnQemu },
+    {
+      assetPath,
+      requireSound,
+      cacheDir,
+      requireOwn,
+      tryLock: lockFile,
+      build: buildInfo()["sbx"] ?? "",
+      caller,
+      fileLimit,
+      greet,
+      makeDatabase,
+      spawn: spawnQemu,
+    },
     distrusted,
   );
 }

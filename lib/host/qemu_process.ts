@@ -45,7 +45,7 @@ export function spawnQemu(launch: QemuLaunch): QemuProcess {
   }
   const connections = daemons.map(({ connectionFd }) => connectionFd);
   const inherited = [...opened, ...connections];
-  const last = FRAMES_FD + inherited.length;
+  const last = FRAMES_FD + inherited.length + launch.channels;
   const options = ["--keep", String(last), "--parent", String(process.pid)];
   const received = connections.map((_, index) => FRAMES_FD + opened.length + 1 + index);
   if (received.length > 0) options.push("--receive", received.join(","));
@@ -53,7 +53,12 @@ export function spawnQemu(launch: QemuLaunch): QemuProcess {
     launcher,
     ["launch", ...identityArgv(identity), ...options, "--", ...argv],
     {
-      stdio: ["ignore", "pipe", "pipe", "pipe", framesFd ?? "ignore", ...inherited],
+      stdio: [
+        ...["ignore" as const, "pipe" as const, "pipe" as const, "pipe" as const],
+        framesFd === "unplugged" ? "pipe" : framesFd ?? "ignore",
+        ...inherited,
+        ...new Array<"pipe">(launch.channels).fill("pipe"),
+      ],
       env: CHILD_ENV,
       detached: true,
     },
@@ -81,6 +86,7 @@ export function spawnQemu(launch: QemuLaunch): QemuProcess {
     pid: child.pid ?? -1,
     daemonPids: daemons.map(({ pid }) => pid),
     agent: agent as Duplex,
+    channels: child.stdio.slice(last + 1 - launch.channels) as unknown as Duplex[],
     consoleTail: () => tail.text,
     exited: exited.then(async (exit) => {
       await Promise.all(daemons.map((daemon) => (daemon.kill(), daemon.exited)));

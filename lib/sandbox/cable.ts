@@ -8,7 +8,7 @@ import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { LINK, type Link } from "../base/link.ts";
 import { KnownNames } from "../dns/known_names.ts";
-import type { GuestNetwork } from "../guest/plan.ts";
+import type { GuestLink, GuestNetwork } from "../guest/plan.ts";
 import { hostNetwork, hostsFileEntries, searchDomains, systemResolvers } from "../host/network.ts";
 import { type NetstackProcess, spawnNetstack } from "../host/processes.ts";
 import type { Denial } from "../journal/denials.ts";
@@ -128,15 +128,16 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
       resolversOf,
       dnsTimeoutMs: DNS_TIMEOUT_MS,
     }),
-    end: guestEnd(link, search),
+    // A bare name gets these domains appended.
+    end: { ...guestLink(link), search },
     published,
     ...(interceptor === undefined ? {} : { authority: interceptor.authority }),
     ...(vault === undefined ? {} : { vault }),
   };
 }
 
-/** `search` has the domains that the guest appends to bare names. */
-function guestEnd({ guest, gateway, mtu }: Link, search: readonly string[]): GuestNetwork {
+/** What the guest sees of the cable. */
+export function guestLink({ guest, gateway, mtu }: Link = LINK): GuestLink {
   return {
     mac: guest.mac,
     mtu,
@@ -144,7 +145,6 @@ function guestEnd({ guest, gateway, mtu }: Link, search: readonly string[]): Gue
     guest6: guest.ip6,
     gateway4: gateway.ip4,
     gateway6: gateway.ip6,
-    search,
   };
 }
 

@@ -21,7 +21,7 @@ export interface GuestParts extends Pick<GuestPlan, "trust" | "machineId"> {
 }
 
 export function guestPlan(
-  { name, hostname, cpus, memoryMiB }: SandboxOptions,
+  { name, hostname, cpus, memoryMiB, template }: SandboxOptions,
   { mounts, ...parts }: GuestParts,
 ): GuestPlan {
   const directories = mounts.filter(({ file }) => file === undefined);
@@ -30,6 +30,7 @@ export function guestPlan(
     hostname: hostname ?? name,
     cpus,
     memoryMiB,
+    template,
     mounts: directories.map(({ host, guest, readOnly }) => ({ host, guest, readOnly })),
   };
 }

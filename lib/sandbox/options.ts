@@ -78,6 +78,8 @@ export interface SandboxOptions {
   readonly cpus: number;
   /** Its memory in MiB. */
   readonly memoryMiB: number;
+  /** Whether the guest may go on from a template, if there is one, instead of booting. */
+  readonly template: boolean;
   /** What it sees of this machine's files beside the system. */
   readonly mounts: readonly Mount[];
   /** Set for every command on top of the guest's own environment. */

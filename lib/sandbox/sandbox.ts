@@ -6,10 +6,10 @@
 import { formatEndpoint } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
-import type { FileRequest } from "../guest/files.ts";
 import { callable, optionsOf } from "../base/misuse.ts";
-import type { Guest, HostProcess } from "../guest/guest.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
+import type { FileRequest } from "../guest/files.ts";
+import type { Guest, HostProcess, TemplateUse } from "../guest/guest.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import type { Vault } from "../secret/vault.ts";
@@ -85,6 +85,14 @@ export class Sandbox implements AsyncDisposable {
   /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */
   get accelerator(): string {
     return this.#parts.guest.accelerator;
+  }
+
+  /**
+   * Whether the guest went on from a template: `used`; or booted, because none was kept for it yet
+   * (`missing`), or because templates do not serve such guests, or are not wanted (`unserved`).
+   */
+  get template(): TemplateUse {
+    return this.#parts.guest.template;
   }
 
   /** The ports that listen for the guest now, with the numbers that the system chose. */

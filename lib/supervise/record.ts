@@ -47,6 +47,8 @@ const spec = z.strictObject({
   user: z.string().optional(),
   cpus: count,
   memoryMiB: count,
+  /** Absent in what an older sbx wrote. */
+  template: z.boolean().default(true),
   mounts: z.array(
     z.strictObject({ host: z.string(), guest: z.string(), readOnly: z.boolean() }),
   ),

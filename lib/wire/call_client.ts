@@ -41,6 +41,8 @@ export interface CallClientSpec {
   readonly traced: TracePart;
   /** The error of everything that is open when the port ends. */
   readonly gone: (cause: unknown) => SbxError;
+  /** How many calls the peer has had from somebody else. Absent: none. */
+  readonly calls?: number;
 }
 
 /** A call that does one thing. */
@@ -55,7 +57,7 @@ export interface PlainCall {
 export class CallClient {
   readonly #port: Duplex;
   readonly #spec: CallClientSpec;
-  readonly #calls = new Calls<CallSink>(MAX_CALL);
+  readonly #calls: Calls<CallSink>;
   readonly #reader: CallFrameReader;
   readonly #violation: (what: string) => SbxError;
   #lost: SbxError | undefined;
@@ -68,6 +70,7 @@ export class CallClient {
   constructor(port: Duplex, spec: CallClientSpec) {
     this.#port = port;
     this.#spec = spec;
+    this.#calls = new Calls(MAX_CALL, spec.calls);
     this.#reader = new CallFrameReader(spec.peer);
     this.#violation = violationOf(spec.peer);
     trace(spec.traced, { id: "port", from: "new", to: "up", event: "opened" });

@@ -10,11 +10,15 @@
 export class Calls<T> {
   readonly #open = new Map<number, T>();
   readonly #max: number;
-  #last = 0;
+  #last: number;
 
-  /** `max`: the highest number that the conversation can write. */
-  constructor(max = Number.MAX_SAFE_INTEGER) {
+  /**
+   * `max`: the highest number that the conversation can write. `last`: the highest that the other side
+   * has had from somebody else.
+   */
+  constructor(max = Number.MAX_SAFE_INTEGER, last = 0) {
     this.#max = max;
+    this.#last = last;
   }
 
   /** No number is left for another call. */

@@ -1,12 +1,30 @@
 import { expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { archive, configuration } from "../../lib/guest/configuration.ts";
+import {
+  configuration,
+  guestEntries,
+  preparation,
+  rootEntries,
+} from "../../lib/guest/configuration.ts";
 import { ownEntries } from "../../lib/guest/own_entries.ts";
-import { AUTHORITY } from "../../lib/guest/root/trust.ts";
+import type { GuestPlan } from "../../lib/guest/plan.ts";
+import type { Root } from "../../lib/guest/root/root.ts";
+import { packTar } from "../../lib/guest/root/tar.ts";
+import { AUTHORITY, BUNDLE, type GuestTrust } from "../../lib/guest/root/trust.ts";
+import { makeAuthority } from "../../lib/tls/authority/authority.ts";
 import { NETWORK, PLAN } from "./plan.ts";
+
+const { certificatePem: PEM } = (await makeAuthority()).authority;
 
 const makeDatabase = () => Promise.resolve(new Uint8Array());
 const ENTROPY = new Uint8Array(32).fill(1);
+
+/** What a guest's own archive has. */
+const own = async (plan: GuestPlan, trust: GuestTrust = { roots: [] }) =>
+  packTar(await guestEntries(plan, await rootEntries(plan.root), trust, makeDatabase));
+
+/** What every guest's first archive has. */
+const common = async (root: Root) => packTar((await rootEntries(root)).early);
 
 /** What the archive has at a path. */
 function unpacked(packed: Uint8Array, path: string): string {
@@ -18,14 +36,17 @@ test("the agent is told of the root and the mounts by the tags that the machine 
   expect(config).toEqual({
     hostname: "box",
     entropy: ENTROPY.toBase64(),
-    trees: [{ tag: "tree0", at: "/usr" }, { tag: "tree1", at: "/opt" }],
     mounts: [
       { tag: "mount0", at: "/in", readOnly: true, transport: "9p" },
       { tag: "mount1", at: "/out", readOnly: false, transport: "9p" },
     ],
+    env: { PATH: "/usr/bin" },
+  });
+  expect(preparation(PLAN, ["virtiofs"])).toEqual({
+    trees: [{ tag: "tree0", at: "/usr" }, { tag: "tree1", at: "/opt" }],
     links: { bin: "usr/bin" },
     home: "/home/root",
-    env: { PATH: "/usr/bin" },
+    modules: ["virtiofs"],
   });
 });
 
@@ -37,7 +58,7 @@ test("an authority and a network are told of only where there are some", () => {
     { transport: "9p" },
   );
   const { search: _, mac: __, ...told } = NETWORK;
-  expect(config.network).toEqual(told);
+  expect(preparation({ ...PLAN, network: NETWORK }, []).network).toEqual(told);
   expect(config.trust?.authority).toBe(AUTHORITY);
 });
 
@@ -46,18 +67,43 @@ test("a single file travels in the archive and is mounted, read-only, where it w
   const plan = { ...PLAN, mounts: [], files: [{ entry, at: "/etc/tool.conf" }] };
   expect(configuration(plan, { roots: [] }, ENTROPY, { transport: "virtiofs", files: 9 }).mounts)
     .toEqual([{ file: "/run/sbx/file0", at: "/etc/tool.conf", readOnly: true }]);
-  expect(unpacked(await archive(plan, { roots: [] }, makeDatabase), "/run/sbx/file0")).toBe("text");
+  expect(unpacked(await own(plan), "/run/sbx/file0")).toBe("text");
 });
 
-test("what one guest is comes after what its root has, and replaces it", async () => {
-  const stale = [{ path: "/etc/hostname", data: new TextEncoder().encode("tree\n") }];
-  const root = { ...PLAN.root, entries: () => [...PLAN.root.entries(), ...stale] };
-  const packed = await archive({ ...PLAN, root, network: NETWORK }, { roots: [] }, makeDatabase);
-  expect(unpacked(packed, "/etc/hostname")).toBe("tree\nbox\n"); // tar takes the later one
-  expect(unpacked(packed, "/etc/shells")).toBe("/bin/sh\n");
-  expect(unpacked(packed, "/etc/machine-id")).toBe(`${PLAN.machineId}\n`);
-  expect(unpacked(packed, "/etc/resolv.conf")).toBe("nameserver 192.0.2.1\nsearch corp.example\n");
+test("what every guest has is in the common archive, and what one guest is in its own alone", async () => {
+  const policy = { path: "/usr/sbin/policy", data: new TextEncoder().encode("exit\n") };
+  const root = {
+    ...PLAN.root,
+    publicRoots: ["public"],
+    entries: () => [...PLAN.root.entries(), policy],
+  };
+  const everybodys = await common(root);
+  const plan = { ...PLAN, root, network: NETWORK };
+  const its = await own(plan, { roots: ["public"] });
+  expect(unpacked(everybodys, "/etc/shells")).toBe("/bin/sh\n");
+  expect(unpacked(everybodys, "/usr/sbin/policy")).toBe("exit\n");
+  expect(unpacked(everybodys, BUNDLE)).toBe("public\n");
+  expect(unpacked(its, "/etc/hostname")).toBe("box\n");
+  expect(unpacked(its, "/etc/machine-id")).toBe(`${PLAN.machineId}\n`);
+  expect(unpacked(its, "/etc/resolv.conf")).toBe("nameserver 192.0.2.1\nsearch corp.example\n");
+  const names = (packed: Uint8Array) =>
+    execFileSync("tar", ["-tf", "-"], { input: packed }).toString().split("\n");
+  expect(names(everybodys).filter((name) => /hostname|hosts|machine-id|resolv/.test(name)))
+    .toEqual([]);
+  expect(names(its)).not.toContain(BUNDLE.slice(1));
 });
+
+test.each([{ roots: ["public", "the host's"] }, { roots: ["public"], authority: [PEM] }])(
+  "whom only this guest trusts is in its own archive: %j",
+  async (trust) => {
+    const root = { ...PLAN.root, publicRoots: ["public"] };
+    const its = await own({ ...PLAN, root }, trust);
+    expect(unpacked(its, BUNDLE)).toBe(
+      [...trust.roots, ...trust.authority ?? []].map((pem) => `${pem.trim()}\n`).join(""),
+    );
+    expect(unpacked(await common(root), BUNDLE)).toBe("public\n");
+  },
+);
 
 test("without a network no resolver is named, and every name of the guest is its own", () => {
   const text = (path: string, hostname: string) =>

@@ -15,6 +15,7 @@ export const PLAN: GuestPlan = {
     links: { bin: "usr/bin" },
     home: "/home/root",
     env: { PATH: "/usr/bin" },
+    publicRoots: [],
     trustStores: { bundleLinks: ["/etc/ssl/cert.pem"] },
     entries: () => [{ path: "/etc/shells", data: new TextEncoder().encode("/bin/sh\n") }],
   },
@@ -23,6 +24,7 @@ export const PLAN: GuestPlan = {
     { host: "/data/out", guest: "/out", readOnly: false },
   ],
   files: [],
+  template: false,
   trust: () => Promise.resolve({ roots: [] }),
 };
 

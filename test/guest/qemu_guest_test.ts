@@ -28,9 +28,10 @@ function machine(script: string): QemuGuest {
     files: [],
     directories: [],
     daemons: [],
+    channels: 0,
     identity: { capabilities: [] },
   });
-  return new QemuGuest(qemu, "tcg", false);
+  return new QemuGuest(qemu, "tcg");
 }
 
 const CONFIG = {
@@ -40,7 +41,6 @@ const CONFIG = {
   env: {},
   trees: [],
   mounts: [],
-  links: {},
 };
 
 async function startFailure(script: string): Promise<SbxError> {
@@ -69,7 +69,7 @@ test("an agent that speaks no protocol of ours ends the start, and its machine",
 
 test("a launcher that is not there is a guest that did not start", () => {
   const identity = { capabilities: [] };
-  const nothing = { argv: [], files: [], directories: [], daemons: [], identity };
+  const nothing = { argv: [], files: [], directories: [], daemons: [], channels: 0, identity };
   expect(() => spawnQemu({ ...nothing, launcher: join(place, "none") }))
     .toThrow(expect.objectContaining({ code: "GUEST_START" }));
 });

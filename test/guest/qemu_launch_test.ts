@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Machine } from "../../lib/guest/qemu/machine.ts";
-import { launchOf } from "../../lib/guest/qemu/provider.ts";
+import { launchOf } from "../../lib/guest/qemu/launch_of.ts";
 import type { TransportFinding } from "../../lib/guest/qemu/transport.ts";
 import { NETWORK, PLAN } from "./plan.ts";
 

@@ -25,6 +25,7 @@ function hand(...directories: readonly string[]): void {
     files: ["/dev/null"],
     directories,
     daemons: [],
+    channels: 0,
     identity: { capabilities: [] },
   });
 }

@@ -63,14 +63,12 @@ func serveMachine() error {
 		return err
 	}
 	m := machine.New()
-	methods := commands(func() process.Surroundings {
-		config := m.Config()
-		return process.Surroundings{Home: config.Home, Env: config.Env, Trust: config.Trust}
-	}, m.Cable)
+	methods := commands(m.Surroundings, m.Cable)
 	for name, method := range methods {
 		methods[name] = m.WhenReady(method)
 	}
 	methods["clock"] = machine.Clock
+	methods["prepare"] = m.Prepare
 	methods["configure"] = m.Configure
 	methods["shutdown"] = boot.Shutdown
 	if err := serve(port, methods); err != nil {

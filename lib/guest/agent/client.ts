@@ -28,15 +28,16 @@ import {
 /** The guest may own its agent, so what it sends is a stranger's. */
 export const AGENT: Peer = { name: "the guest's agent", sends: serverBounds(64 * 1024) };
 
-/** What `configure` tells the agent; the names are the protocol's. */
-export interface AgentConfig {
-  readonly hostname: string;
-  /** At least 32 random bytes, in base64. */
-  readonly entropy: string;
+/** What `prepare` tells the agent, the same for every guest with one root; the names are the protocol's. */
+export interface AgentPreparation {
   /** Where commands start. */
   readonly home: string;
-  /** What the environment of every command begins with. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Links of the root, such as `bin` to `usr/bin`. */
+  readonly links: Readonly<Record<string, string>>;
+  /** Lists of kernel modules that mounts need. */
+  readonly modules: readonly string[];
+  /** Exports that get a writable layer, such as /usr. */
+  readonly trees: readonly { readonly tag: string; readonly at: string }[];
   /** Absent: a loopback and nothing else. */
   readonly network?: {
     readonly mtu: number;
@@ -45,20 +46,25 @@ export interface AgentConfig {
     readonly guest6: string;
     readonly gateway6: string;
   };
+}
+
+/** What `configure` tells the agent; the names are the protocol's. */
+export interface AgentConfig {
+  readonly hostname: string;
+  /** At least 32 random bytes, in base64. */
+  readonly entropy: string;
+  /** What the environment of every command begins with. */
+  readonly env: Readonly<Record<string, string>>;
   /** Absent: nothing is intercepted. */
   readonly trust?: {
     readonly authority: string;
     readonly variables: Readonly<Record<string, string>>;
   };
-  /** Exports that get a writable layer, such as /usr. */
-  readonly trees: readonly { readonly tag: string; readonly at: string }[];
   /** Exports, or files of the archive. */
   readonly mounts: readonly ({
     readonly at: string;
     readonly readOnly: boolean;
   } & (({ readonly tag: string } & Transport) | { readonly file: string }))[];
-  /** Links of the root, such as `bin` to `usr/bin`. */
-  readonly links: Readonly<Record<string, string>>;
 }
 
 /** Asks for what is always there. */
@@ -67,9 +73,9 @@ const ROOT: FileRequest = { method: "stat", path: "/", follow: true };
 export class Agent {
   readonly #calls: CallClient;
 
-  /** Takes over the port, of which nothing was read. */
-  constructor(port: Duplex) {
-    this.#calls = new CallClient(port, { peer: AGENT, traced: "agent", gone });
+  /** Takes over the port, of which nothing was read. `calls`: how many the agent has had from another host. */
+  constructor(port: Duplex, calls = 0) {
+    this.#calls = new CallClient(port, { peer: AGENT, traced: "agent", gone, calls });
   }
 
   /** Settles when the agent cannot be reached any more: `GUEST_LOST`, or `PROTOCOL` for its fault. */
@@ -78,13 +84,26 @@ export class Agent {
   }
 
   /**
-   * Sets the machine up; before, the agent runs nothing. `root` is a tar archive of files for the
-   * guest's root.
+   * Makes the root, as far as it is nobody's yet. `root` is a tar archive of files for it.
+   *
+   * @throws SbxError GUEST_START
+   */
+  async prepare(preparation: AgentPreparation, root: Uint8Array): Promise<void> {
+    await this.#setUp({ method: "prepare", ...preparation }, root);
+  }
+
+  /**
+   * Makes the machine this guest's, once it is prepared; before, the agent runs nothing. `root` is a tar
+   * archive of files for the guest's root.
    *
    * @throws SbxError GUEST_START
    */
   async configure(config: AgentConfig, root: Uint8Array): Promise<void> {
-    const call = this.#calls.plain({ method: "configure", ...config }, ({ message }) => {
+    await this.#setUp({ method: "configure", ...config }, root);
+  }
+
+  async #setUp(request: Readonly<Record<string, unknown>>, root: Uint8Array): Promise<void> {
+    const call = this.#calls.plain(request, ({ message }) => {
       return new SbxError("GUEST_START", `Cannot set up the guest: ${message}`);
     });
     await sendAll(call.input, [root]);

@@ -21,6 +21,19 @@ export type Accelerator = "kvm" | "hvf" | "tcg";
 
 export type Architecture = "x64" | "arm64";
 
+/** A machine whose memory is a file, so that it can be saved, or that goes on from one that was. */
+export interface SavedMemory {
+  /** Of exactly the memory's size. */
+  readonly path: string;
+  /**
+   * `write`: the machine boots, and the file is its memory. `copy`: the machine waits to be told its
+   * state, and what it changes of the memory is its own.
+   */
+  readonly use: "write" | "copy";
+  /** Descriptor of QEMU's monitor (QMP). */
+  readonly monitorFd: number;
+}
+
 /** A directory of the host offered to the guest, which mounts it by its tag. */
 export type ExportedShare =
   | Pick<Share, "tag" | "path" | "readOnly">
@@ -42,6 +55,8 @@ export interface MachineSpec {
   /** Absent: the guest has no network device. */
   readonly network?: { readonly cable: Cable; readonly mac: string };
   readonly shares: readonly ExportedShare[];
+  /** Absent: the machine boots, and cannot be saved. */
+  readonly saved?: SavedMemory;
 }
 
 /**
@@ -98,9 +113,7 @@ export function qemuArgv(spec: MachineSpec): string[] {
     String(spec.cpus),
     "-m",
     `${spec.memoryMiB}M`,
-    ...(memoryIsShared(spec)
-      ? ["-object", `memory-backend-memfd,id=${MEMORY},size=${spec.memoryMiB}M,share=on`]
-      : []),
+    ...memoryArgv(spec),
     "-kernel",
     spec.kernel,
     "-initrd",
@@ -122,7 +135,28 @@ export function qemuArgv(spec: MachineSpec): string[] {
     argv.push("-device", `virtio-net-pci,netdev=net,mac=${mac},romfile=`);
   }
   for (const [index, share] of spec.shares.entries()) argv.push(...shareArgv(share, index));
+  if (spec.saved !== undefined) argv.push(...savedArgv(spec.saved));
   return argv;
+}
+
+function memoryArgv(spec: MachineSpec): string[] {
+  const size = `size=${spec.memoryMiB}M`;
+  if (spec.saved !== undefined) {
+    const { path, use } = spec.saved;
+    const share = use === "write" ? "on" : "off";
+    const file = `mem-path=${escaped(path)},share=${share}`;
+    return ["-object", `memory-backend-file,id=${MEMORY},${size},${file}`];
+  }
+  return memoryIsShared(spec)
+    ? ["-object", `memory-backend-memfd,id=${MEMORY},${size},share=on`]
+    : [];
+}
+
+function savedArgv({ use, monitorFd }: SavedMemory): string[] {
+  return [
+    ...["-chardev", `socket,id=monitor,fd=${monitorFd}`, "-mon", "chardev=monitor,mode=control"],
+    ...(use === "copy" ? ["-incoming", "defer"] : []),
+  ];
 }
 
 /**
@@ -136,7 +170,8 @@ function isMicrovm({ architecture, accelerator, tscKHz }: MachineSpec): boolean 
 
 function machine(spec: MachineSpec): string {
   const kind = spec.architecture === "arm64" ? "virt" : isMicrovm(spec) ? "microvm,pcie=on" : "q35";
-  return memoryIsShared(spec) ? `${kind},memory-backend=${MEMORY}` : kind;
+  const named = memoryIsShared(spec) || spec.saved !== undefined;
+  return named ? `${kind},memory-backend=${MEMORY}` : kind;
 }
 
 /** The guest's memory as an object of QEMU's. */

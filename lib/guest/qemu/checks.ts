@@ -5,12 +5,15 @@
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { plural } from "../../base/plural.ts";
 import type { Check, CheckResult } from "../provider.ts";
+import { faultOf, listTemplates } from "../template/store.ts";
 import { findAccelerator } from "./accelerator.ts";
 import { mayBecomeNobody } from "./identity.ts";
 import type { QemuHost } from "./launch.ts";
 import { ownArchitecture } from "./machine.ts";
 import { INSTALL_QEMU, lookForQemu, OLDEST_QEMU } from "./program.ts";
+import { ownersOf, templateDirectory } from "./template_machine.ts";
 import { findTransport } from "./transport.ts";
 
 type Host = Pick<QemuHost, "assetPath" | "cacheDir" | "caller" | "fileLimit" | "greet">;
@@ -20,6 +23,7 @@ export function qemuChecks(host: Host): readonly Check[] {
     { name: "qemu", run: program },
     { name: "accelerator", run: () => accelerator(host) },
     { name: "mounts", run: () => mounts(host) },
+    { name: "templates", run: () => templates(host) },
     { name: "privileges", run: () => Promise.resolve(privileges(host)) },
   ];
 }
@@ -67,6 +71,23 @@ async function mounts(host: Host): Promise<CheckResult> {
     found: `9p (${by.reason})`,
     fix:
       `mounts work, but small files are slower, and open files without a name limited: ${by.fix}`,
+  };
+}
+
+/** What guests can go on from. One that they cannot is removed when it is met. */
+async function templates(host: Host): Promise<CheckResult> {
+  const directory = templateDirectory(host);
+  const kept = await listTemplates(directory);
+  const owners = ownersOf(host.caller());
+  const faults = await Promise.all(kept.map(({ key }) => faultOf(directory, key, owners)));
+  const size = Math.ceil(kept.reduce((sum, { bytes }) => sum + bytes, 0) / 2 ** 20);
+  const bad = kept.findIndex((_, index) => faults[index] !== null);
+  if (bad < 0) return { state: "ok", found: `${plural(kept.length, "template")}, ${size} MiB` };
+  const key = kept[bad]?.key.slice(0, 12) ?? "";
+  return {
+    state: "note",
+    found: `template ${key} cannot be used: ${faults[bad] ?? ""}`,
+    fix: `guests boot without it: remove it with 'sbx template rm ${key}'`,
   };
 }
 

@@ -2,16 +2,16 @@
  * A guest in QEMU, from the moment that QEMU runs.
  *
  * ```
- * booting ── configure() ──► ready ── stop() ──────────────► gone
- *    └────── late, dead, refused ──┴── QEMU or agent ends ──► gone, with the reason
+ * booting ── prepare() ──► prepared ── configure() ──► ready ── stop() ──────────────► gone
+ *    └────── late, dead, refused ──┴───────────────────────┴── QEMU or agent ends ──► gone, with the reason
  * ```
  *
  * @module
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../../base/errors.ts";
-import { Agent, type AgentConfig } from "../agent/client.ts";
-import type { Exit, Guest, HostProcess } from "../guest.ts";
+import { Agent, type AgentConfig, type AgentPreparation } from "../agent/client.ts";
+import type { Exit, Guest, HostProcess, TemplateUse } from "../guest.ts";
 import { GuestClock } from "../guest_clock.ts";
 import type { Accelerator } from "./args.ts";
 import type { QemuProcess } from "./launch.ts";
@@ -25,12 +25,22 @@ const WRITE_BACK_MS = 1_000;
 /** How long after its port closed QEMU has to end and say why. */
 const LAST_WORDS_MS = 500;
 
+export interface QemuGuestOptions {
+  /** Whether it has a mount that it can write to. */
+  readonly writable?: boolean;
+  readonly template?: TemplateUse;
+  /** How many calls its agent has had, where the machine goes on from one that was saved. */
+  readonly calls?: number;
+}
+
 export class QemuGuest implements Guest {
   readonly accelerator: Accelerator;
+  readonly template: TemplateUse;
   readonly exited: Promise<SbxError | undefined>;
   readonly #qemu: QemuProcess;
   readonly #agent: Agent;
   readonly #clock: GuestClock;
+  #begun: ReturnType<GuestClock["begin"]> | undefined;
   #stopping = false;
   /** The guest may hold bytes that belong on the host's disk. */
   #writesBack = false;
@@ -40,11 +50,16 @@ export class QemuGuest implements Guest {
   /** Which file daemon ended, if that is it. */
   #unserved: string | undefined;
 
-  constructor(qemu: QemuProcess, accelerator: Accelerator, writable: boolean) {
+  constructor(
+    qemu: QemuProcess,
+    accelerator: Accelerator,
+    { writable = false, template = "unserved", calls = 0 }: QemuGuestOptions = {},
+  ) {
     this.#qemu = qemu;
     this.#writable = writable;
     this.accelerator = accelerator;
-    this.#agent = new Agent(qemu.agent);
+    this.template = template;
+    this.#agent = new Agent(qemu.agent, calls);
     this.#clock = new GuestClock((correction) => this.#agent.clock(correction));
     void this.#agent.lost.then((error) => this.#abandon(error));
     void qemu.unserved.then((state) => this.#giveUp(state));
@@ -57,11 +72,25 @@ export class QemuGuest implements Guest {
   }
 
   /**
-   * Sets the machine up once its agent answers; whatever goes wrong ends it.
+   * Makes what is the same for all guests of its kind, once its agent answers; whatever goes wrong ends it.
+   *
+   * @throws SbxError GUEST_START
+   */
+  async prepare(preparation: AgentPreparation, archive: Uint8Array): Promise<void> {
+    await this.#orEnd(() => this.#agent.prepare(preparation, archive));
+  }
+
+  /**
+   * Makes the machine this guest's; whatever goes wrong ends it. `prepare` need not have ended.
    *
    * @throws SbxError GUEST_START
    */
   async configure(config: AgentConfig, archive: Uint8Array): Promise<void> {
+    await this.#orEnd(() => this.#setUp(config, archive));
+    this.#writesBack = this.#writable;
+  }
+
+  async #orEnd(step: () => Promise<void>): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(
@@ -75,7 +104,7 @@ export class QemuGuest implements Guest {
     dead.catch(() => {});
     try {
       await Promise.race([
-        this.#setUp(config, archive).catch(async (error) => {
+        step().catch(async (error) => {
           // The port closes before the exit is known, and QEMU's own words are the better ones.
           await Promise.race([dead, delay(LAST_WORDS_MS)]);
           throw error;
@@ -83,7 +112,6 @@ export class QemuGuest implements Guest {
         late,
         dead,
       ]);
-      this.#writesBack = this.#writable;
     } catch (error) {
       await this.stop();
       throw error;
@@ -92,8 +120,18 @@ export class QemuGuest implements Guest {
     }
   }
 
+  /** Resolves when the agent has answered, with its clock about to be set. */
+  async answers(): Promise<void> {
+    await this.#begin();
+  }
+
+  #begin(): Promise<{ readonly set: Promise<unknown> }> {
+    this.#begun ??= this.#clock.begin();
+    return this.#begun;
+  }
+
   async #setUp(config: AgentConfig, archive: Uint8Array): Promise<void> {
-    const { set } = await this.#clock.begin();
+    const { set } = await this.#begin();
     await Promise.all([set, this.#agent.configure(config, archive)]);
     this.#clock.keep();
   }

@@ -6,6 +6,7 @@
 import type { Duplex } from "node:stream";
 import type { Exit } from "../guest.ts";
 import type { MakeDatabase } from "../root/nss_database.ts";
+import type { TryLock } from "../template/store.ts";
 import type { FileDaemonLaunch } from "./file_daemon.ts";
 import type { Caller, Identity } from "./identity.ts";
 
@@ -16,6 +17,8 @@ export interface QemuProcess {
   readonly daemonPids: readonly number[];
   /** The host's end of the guest's virtio-serial port. */
   readonly agent: Duplex;
+  /** The host's ends of the launch's channels. */
+  readonly channels: readonly Duplex[];
   /** The last of what the guest's kernel said on its console, and QEMU on stderr. */
   consoleTail(): string;
   readonly exited: Promise<Exit>;
@@ -43,8 +46,10 @@ export interface QemuLaunch {
   readonly directories: readonly string[];
   /** Their connections are inherited behind the files, where no directories are. */
   readonly daemons: readonly FileDaemonLaunch[];
-  /** Absent: no network device. */
-  readonly framesFd?: number;
+  /** How many sockets to this process are inherited behind everything else. */
+  readonly channels: number;
+  /** Absent: no network device. `unplugged`: one whose cable leads nowhere. */
+  readonly framesFd?: number | "unplugged";
   /** As whom it runs. */
   readonly identity: Identity;
 }
@@ -56,6 +61,12 @@ export interface QemuHost {
   /** Rejects when what the guest boots from is not what sbx carries. */
   requireSound(names: readonly ("vmlinux" | "initramfs")[]): Promise<void>;
   cacheDir(): string;
+  /** Makes a directory that nobody else may look into; rejects when the place is not ours. */
+  requireOwn(directory: string): Promise<void>;
+  /** Takes the lock at a path, which ends with this process; null when somebody has it. */
+  readonly tryLock: TryLock;
+  /** Which sbx this is. */
+  readonly build: string;
   spawn(launch: QemuLaunch): QemuProcess;
   /** Starts a daemon and answers with what it, or its sandbox, failed at; null: it answered. */
   greet(launcher: string, daemon: FileDaemonLaunch, limitMs: number): Promise<string | null>;

@@ -4,6 +4,7 @@
  * @module
  */
 import { readdirSync, readlinkSync } from "node:fs";
+import { rootCertificates } from "node:tls";
 import { etcEntries } from "./host_etc.ts";
 import { packageDatabase } from "./host_packages.ts";
 import type { Root } from "./root.ts";
@@ -27,6 +28,7 @@ export function hostRoot(): Root {
       SHELL: "/bin/sh",
       LANG: "C.UTF-8",
     },
+    publicRoots: rootCertificates,
     trustStores: findTrustStores(),
     entries: () => [...etcEntries(), ...packages?.entries() ?? []],
   };

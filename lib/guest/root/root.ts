@@ -23,6 +23,8 @@ export interface Root {
   readonly home: string;
   /** What the environment of every command begins with. */
   readonly env: Readonly<Record<string, string>>;
+  /** Certificates in PEM that its programs trust whoever asks. */
+  readonly publicRoots: readonly string[];
   /** Where the programs of this root look for whom to trust. */
   readonly trustStores: TrustStores;
   /** What is in no share. Asked once the machine boots, which takes longer than the answer. */

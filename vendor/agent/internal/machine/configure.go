@@ -1,9 +1,12 @@
-// Package machine makes a booted kernel into the guest that commands run in. It is done once, by the
-// method "configure", before anything else runs:
+// Package machine makes a booted kernel into the guest that commands run in. It is done once, in two
+// steps, before anything else runs:
 //
-//	entropy, name → root assembled → root entered → the user's mounts → network
+//	prepare     the root and the network, as every guest of this host has them
+//	configure   entropy, name → trees, files of this guest → root entered → the user's mounts
 //
-// Every step is needed, so any failure fails the call; the host then gives the guest up.
+// Between the two the machine may be saved, and go on many times: what makes a guest somebody's comes
+// with the second alone. Every step is needed, so any failure fails the call; the host then gives the
+// guest up.
 package machine
 
 import (
@@ -12,12 +15,10 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
-	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
-	"sbx.dev/agent/internal/boot"
+	"sbx.dev/agent/internal/process"
 	"sbx.dev/agent/internal/session"
 	"sbx.dev/agent/internal/trust"
 )
@@ -27,18 +28,10 @@ type Config struct {
 	Hostname string `json:"hostname"`
 	// Entropy is at least 32 random bytes that no other guest gets.
 	Entropy []byte `json:"entropy"`
-	// Home is the directory of the user that commands run as.
-	Home string `json:"home"`
 	// Env is what the environment of every command begins with.
 	Env map[string]string `json:"env"`
-	// Network nil means a loopback and nothing else.
-	Network *Network `json:"network"`
-	// Trees are read-only directories of the host that get a writable layer, such as /usr.
-	Trees []Share `json:"trees"`
 	// Mounts are the directories and files that the user named.
 	Mounts []Share `json:"mounts"`
-	// Links of the root by name, such as bin → usr/bin.
-	Links map[string]string `json:"links"`
 	// Trust nil means that nothing is intercepted.
 	Trust *trust.Config `json:"trust"`
 }
@@ -59,16 +52,19 @@ type Share struct {
 
 // Machine remembers whether the guest is ready for commands.
 type Machine struct {
-	begun  atomic.Bool
-	config atomic.Pointer[Config] // nil until the guest is ready
+	preparing   atomic.Bool
+	prepared    chan struct{} // closed once the root is there
+	preparation atomic.Pointer[Preparation]
+	begun       atomic.Bool
+	config      atomic.Pointer[Config] // nil until the guest is ready
 	// attach mounts a share; a test without QEMU puts something else in its place.
 	attach func(share Share, target, cache string) error
 }
 
 // New returns the machine as the kernel left it.
-func New() *Machine { return &Machine{attach: attach} }
+func New() *Machine { return &Machine{prepared: make(chan struct{}), attach: attach} }
 
-// Configure is the method "configure".
+// Configure is the method "configure". It waits for "prepare", which the host need not wait for.
 func (m *Machine) Configure(call *session.Call) (any, error) {
 	if m.begun.Swap(true) {
 		return nil, errors.New("the machine is configured already")
@@ -77,6 +73,7 @@ func (m *Machine) Configure(call *session.Call) (any, error) {
 	if err := json.Unmarshal(call.Request, &config); err != nil {
 		return nil, err
 	}
+	<-m.prepared
 	if err := m.apply(config, call.Input); err != nil {
 		return nil, err
 	}
@@ -84,16 +81,19 @@ func (m *Machine) Configure(call *session.Call) (any, error) {
 	return nil, nil
 }
 
-// Config is what "configure" said, for methods that run after it.
-func (m *Machine) Config() Config { return *m.config.Load() }
-
-// Cable is both ends of the guest's only link, in IPv4; not ok without a network, and before "configure".
-func (m *Machine) Cable() (guest, gateway netip.Addr, ok bool) {
+// Surroundings is what commands find, once the guest is ready.
+func (m *Machine) Surroundings() process.Surroundings {
 	config := m.config.Load()
-	if config == nil || config.Network == nil {
+	return process.Surroundings{Home: m.preparation.Load().Home, Env: config.Env, Trust: config.Trust}
+}
+
+// Cable is both ends of the guest's only link, in IPv4; not ok without a network, and before "prepare".
+func (m *Machine) Cable() (guest, gateway netip.Addr, ok bool) {
+	preparation := m.preparation.Load()
+	if preparation == nil || preparation.Network == nil {
 		return guest, gateway, false
 	}
-	return config.Network.Guest4, config.Network.Gateway4, true
+	return preparation.Network.Guest4, preparation.Network.Gateway4, true
 }
 
 // WhenReady refuses a method's calls until the machine is configured: a command that ran earlier would
@@ -114,13 +114,7 @@ func (m *Machine) apply(config Config, archive io.Reader) error {
 	if err := unix.Sethostname([]byte(config.Hostname)); err != nil {
 		return fmt.Errorf("host name: %w", err)
 	}
-	// While the modules are there.
-	if slices.ContainsFunc(config.Mounts, func(share Share) bool { return share.Transport == virtiofs }) {
-		if err := boot.LoadModules(boot.Modules, virtiofs); err != nil {
-			return err
-		}
-	}
-	if err := m.assembleRoot(config, archive); err != nil {
+	if err := m.completeRoot(m.preparation.Load().Trees, archive); err != nil {
 		return err
 	}
 	if err := enterRoot(); err != nil {
@@ -142,13 +136,5 @@ func (m *Machine) apply(config Config, archive io.Reader) error {
 		}
 	}
 	go forgetInTime(config.Mounts)
-	// Without a group of its own, ping would need to be root.
-	os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 2147483647"), 0)
-	if err := bringUpLoopback(); err != nil {
-		return err
-	}
-	if config.Network == nil {
-		return nil
-	}
-	return bringUp(*config.Network)
+	return nil
 }

@@ -24,15 +24,15 @@ const (
 // package manager long before the memory does.
 const scratchOptions = "mode=755,size=75%,nr_inodes=0"
 
-// assembleRoot builds the guest's root under newRoot.
-func (m *Machine) assembleRoot(config Config, packed io.Reader) error {
+// assembleRoot builds the guest's root under newRoot, but for its trees and what is the guest's own.
+func assembleRoot(preparation Preparation, packed io.Reader) error {
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return err
 	}
 	if err := mount("tmpfs", scratch, "tmpfs", 0, scratchOptions); err != nil {
 		return err
 	}
-	for _, d := range directories(config.Home) {
+	for _, d := range directories(preparation.Home) {
 		at := filepath.Join(newRoot, d.path)
 		if err := os.MkdirAll(at, 0o755); err != nil {
 			return err
@@ -41,7 +41,7 @@ func (m *Machine) assembleRoot(config Config, packed io.Reader) error {
 			return err
 		}
 	}
-	for name, target := range config.Links {
+	for name, target := range preparation.Links {
 		if err := os.Symlink(target, filepath.Join(newRoot, path.Base(name))); err != nil {
 			return err
 		}
@@ -51,11 +51,48 @@ func (m *Machine) assembleRoot(config Config, packed io.Reader) error {
 			return err
 		}
 	}
-	for i, tree := range inOrder(config.Trees) {
-		if err := m.layTree(tree, fmt.Sprintf("%s/layer%d", scratch, i)); err != nil {
+	return unpackIntoLayers(preparation.Trees, packed)
+}
+
+// unpackIntoLayers puts what is below a tree into the layer that will lie over it.
+func unpackIntoLayers(trees []Share, packed io.Reader) error {
+	trees = inOrder(trees)
+	for i, tree := range trees {
+		upper, target := layer(i)+"/upper", filepath.Join(newRoot, tree.At)
+		for _, at := range []string{upper, target} {
+			if err := os.MkdirAll(at, 0o755); err != nil {
+				return err
+			}
+		}
+		if err := mount(upper, target, "", unix.MS_BIND, ""); err != nil {
 			return err
 		}
 	}
+	if err := unpack(packed); err != nil {
+		return err
+	}
+	for _, tree := range slices.Backward(trees) {
+		if err := unix.Unmount(filepath.Join(newRoot, tree.At), 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// layer is where the files of the tree with the index are kept, in the order of the mount points.
+func layer(index int) string { return fmt.Sprintf("%s/layer%d", scratch, index) }
+
+// completeRoot adds the trees, and the guest's own files.
+func (m *Machine) completeRoot(trees []Share, packed io.Reader) error {
+	for i, tree := range inOrder(trees) {
+		if err := m.layTree(tree, layer(i)); err != nil {
+			return err
+		}
+	}
+	return unpack(packed)
+}
+
+func unpack(packed io.Reader) error {
 	if err := archive.Unpack(packed, newRoot); err != nil {
 		return fmt.Errorf("files of the root: %w", err)
 	}
@@ -114,15 +151,13 @@ func attach(share Share, target, cache string) error {
 }
 
 // enterRoot makes newRoot the root. The kernel's first file system cannot be pivoted away, so it is
-// covered, and emptied of what is no longer needed, which frees its memory.
+// covered. What is mounted below /dev, /proc and /sys comes along.
 func enterRoot() error {
 	for _, name := range []string{"/dev", "/proc", "/sys"} {
 		if err := unix.Mount(name, newRoot+name, "", unix.MS_MOVE, ""); err != nil {
 			return fmt.Errorf("move %s: %w", name, err)
 		}
 	}
-	os.RemoveAll("/modules")
-	os.Remove("/init")
 	if err := mount(newRoot, newRoot, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 		return err
 	}
@@ -135,10 +170,7 @@ func enterRoot() error {
 	if err := unix.Chroot("."); err != nil {
 		return err
 	}
-	if err := unix.Chdir("/"); err != nil {
-		return err
-	}
-	return mountLate()
+	return unix.Chdir("/")
 }
 
 // mountLate adds the kernel's file systems that only commands need.

@@ -72,6 +72,14 @@ func TestTheRootHoldsTheHostsTreeUnderAWritableLayer(t *testing.T) {
 	if err := os.WriteFile(tree+"/tool", []byte("the host's"), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(tree+"/sub", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"/sub/tool", "/hidden"} {
+		if err := os.WriteFile(tree+name, []byte("the host's"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	becomeInitramfs(t, tree)
 	m := &Machine{attach: func(share Share, target, cache string) error {
 		if share != (Share{Tag: "tree0", At: "/usr", ReadOnly: true}) || cache != "loose" {
@@ -79,16 +87,19 @@ func TestTheRootHoldsTheHostsTreeUnderAWritableLayer(t *testing.T) {
 		}
 		return mount("/tree", target, "", unix.MS_BIND, "")
 	}}
-	config := Config{
-		Home:  "/home/user",
-		Trees: []Share{{Tag: "tree0", At: "/usr"}},
-		Links: map[string]string{"bin": "usr/bin"},
-	}
-	archive := archiveOf(t,
+	own := archiveOf(t, tar.Header{Typeflag: tar.TypeReg, Name: "usr/share/own", Mode: 0o644})
+	trees := []Share{{Tag: "tree0", At: "/usr"}}
+	common := archiveOf(t,
 		tar.Header{Typeflag: tar.TypeReg, Name: "etc/passwd", Mode: 0o644},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "etc/alternatives/awk", Linkname: "/usr/bin/mawk"},
+		tar.Header{Typeflag: tar.TypeReg, Name: "usr/sub/common", Mode: 0o600},
+		tar.Header{Typeflag: tar.TypeReg, Name: "usr/hidden", Mode: 0o644},
 	)
-	if err := m.assembleRoot(config, archive); err != nil {
+	preparation := Preparation{Home: "/home/user", Links: map[string]string{"bin": "usr/bin"}, Trees: trees}
+	if err := prepare(preparation, common); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.completeRoot(trees, own); err != nil {
 		t.Fatal(err)
 	}
 	if err := enterRoot(); err != nil {
@@ -97,7 +108,8 @@ func TestTheRootHoldsTheHostsTreeUnderAWritableLayer(t *testing.T) {
 	for path, mode := range map[string]fs.FileMode{
 		"/": fs.ModeDir | 0o755, "/tmp": fs.ModeDir | fs.ModeSticky | 0o777, "/home/user": fs.ModeDir | 0o700,
 		"/bin": fs.ModeSymlink | 0o777, "/etc/alternatives/awk": fs.ModeSymlink | 0o777,
-		"/etc/passwd": 0o644, "/usr/tool": 0o755, "/dev/pts/ptmx": fs.ModeDevice | fs.ModeCharDevice | 0o666,
+		"/etc/passwd": 0o644, "/usr/tool": 0o755, "/usr/share/own": 0o644,
+		"/usr/sub/common": 0o600, "/usr/sub/tool": 0o755, "/usr/hidden": 0o644, "/dev/pts/ptmx": fs.ModeDevice | fs.ModeCharDevice | 0o666,
 		"/dev/fd": fs.ModeSymlink | 0o777, "/var/run": fs.ModeSymlink | 0o777,
 	} {
 		info, err := os.Lstat(path)

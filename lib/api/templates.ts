@@ -1,0 +1,85 @@
+/**
+ * Templates: guests that were saved once they had booted, before anything of anybody was in them. A
+ * sandbox that may ({@link SandboxBuilder.template}) goes on from one instead of booting.
+ *
+ * @module
+ */
+import { misuse, optionsOf } from "../base/misuse.ts";
+import type { Manifest, TemplateSize } from "../guest/template/manifest.ts";
+import type { KeptTemplate } from "../guest/template/store.ts";
+import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../sandbox/options.ts";
+import { SandboxBuilder } from "./sandbox_builder.ts";
+
+export type { KeptTemplate, Manifest as TemplateManifest, TemplateSize };
+
+/** What is kept for guests to go on from: `sbx template` as an object. */
+export interface Templates {
+  /**
+   * Makes the template of a size; of what is not said, as the builder's defaults have it, with a
+   * network. Those that were used the longest ago make room for it. Null: it is kept already, or
+   * somebody else makes it.
+   *
+   * @throws SbxError USAGE, REQUIREMENT_MISSING, GUEST_START, FILE_UNREADABLE
+   */
+  build(size?: Partial<TemplateSize>): Promise<Manifest | null>;
+  /** What is kept, the last used first. */
+  list(): Promise<readonly KeptTemplate[]>;
+  /** Sandboxes that run are not disturbed. False when there was none of that key. */
+  remove(key: string): Promise<boolean>;
+  /**
+   * Removes those that were used the longest ago, until the others take no more than `bytes` of disk,
+   * and what was left half made; answers with the keys of what it removed. Without bytes all go.
+   *
+   * @throws SbxError USAGE
+   */
+  prune(bytes?: number): Promise<readonly string[]>;
+}
+
+/** Loaded when asked for: who only runs a sandbox has no use for it. */
+const store = () => import("../guest/template/store.ts");
+const lock = () => import("../host/file_lock.ts");
+
+async function directory(): Promise<string> {
+  const { cacheDir } = await import("../host/paths.ts");
+  return (await store()).templatesBelow(cacheDir());
+}
+
+/** What is kept for guests to go on from. */
+export const Templates: Templates = Object.freeze({
+  async build(size: Partial<TemplateSize> = {}): Promise<Manifest | null> {
+    const given = optionsOf("build(…)", size, { cpus: true, memoryMiB: true, network: true });
+    const { cpus = DEFAULT_CPUS, memoryMiB = DEFAULT_MEMORY_MIB, network = true } = given;
+    if (typeof network !== "boolean") throw misuse("build(…)", "network is neither true nor false");
+    new SandboxBuilder().cpus(cpus).memory(memoryMiB); // which refuse what no guest can have
+    const [{ guestProvider }, { hostRoot }, { guestLink }, { evict, MOST_BYTES }, { lockFile }] =
+      await Promise.all([
+        import("../host/guest_provider.ts"),
+        import("../guest/root/host_root.ts"),
+        import("../sandbox/cable.ts"),
+        store(),
+        lock(),
+      ]);
+    const made = await guestProvider().saveTemplate({
+      cpus,
+      memoryMiB,
+      root: hostRoot(),
+      ...(network ? { network: guestLink() } : {}),
+    });
+    if (made !== null) await evict(await directory(), MOST_BYTES, lockFile);
+    return made;
+  },
+
+  async list(): Promise<readonly KeptTemplate[]> {
+    return await (await store()).listTemplates(await directory());
+  },
+
+  async remove(key: string): Promise<boolean> {
+    return await (await store()).discard(await directory(), key);
+  },
+
+  async prune(bytes = 0): Promise<readonly string[]> {
+    if (!(bytes >= 0)) throw misuse(`prune(${bytes})`, "not a number of bytes");
+    const [{ evict }, { lockFile }] = await Promise.all([store(), lock()]);
+    return await evict(await directory(), bytes, lockFile);
+  },
+});

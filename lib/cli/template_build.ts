@@ -1,0 +1,40 @@
+/**
+ * `sbx template build`: boots a guest that is nobody's and saves it, for later ones to go on from.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import { Templates } from "../mod.ts";
+import { examples } from "./command.ts";
+import { OK } from "./exit.ts";
+import { ui } from "./ui.ts";
+import { parseCount, parseMemory } from "./values.ts";
+
+export function declare(command: Command): void {
+  command
+    .option("-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text))
+    .option("-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory)
+    .option("--no-net", "for guests without a network device")
+    .option("-q, --quiet", "print nothing but errors");
+  examples(command, [
+    ["sbx template build", "for 'sbx run' without options of size"],
+    ["sbx template build -c 4 -m 4G", "for 'sbx run -c 4 -m 4G'"],
+  ]);
+}
+
+export async function run(command: Command): Promise<number> {
+  const { cpus, memory, net, quiet } = command.opts<{
+    readonly cpus?: number;
+    readonly memory?: number;
+    readonly net: boolean;
+    readonly quiet?: true;
+  }>();
+  if (quiet) ui.quiet();
+  const made = await Templates.build({
+    network: net,
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(memory === undefined ? {} : { memoryMiB: memory }),
+  });
+  ui.notice(made === null ? "there is one, or somebody else is making it" : "the template is made");
+  return OK;
+}

@@ -1,0 +1,156 @@
+/**
+ * How QEMU is started for a plan. Pure.
+ *
+ * @module
+ */
+import process from "node:process";
+import { type GuestMount, type GuestPlan, mountShares, rootShares } from "../plan.ts";
+import type { Cable } from "../provider.ts";
+import { AGENT_FD, FIRST_FILE_FD, FRAMES_FD, qemuArgv } from "./args.ts";
+import { fileDaemonArgv } from "./file_daemon.ts";
+import { type Caller, type FilesNeeded, identityOf } from "./identity.ts";
+import type { QemuLaunch } from "./launch.ts";
+import type { Machine } from "./machine.ts";
+import type { TransportFinding } from "./transport.ts";
+
+/** A process's own open files as paths. On Linux /dev/fd is a link that a bare /dev lacks. */
+export const OPEN_FILES = process.platform === "linux" ? "/proc/self/fd" : "/dev/fd";
+
+export const NO_MOUNTS: TransportFinding = {
+  transport: "9p",
+  reason: "nothing is mounted",
+  fix: "",
+};
+
+/** What the machine is made for: a whole plan has more, none of which gets into a command line. */
+export type MachinePlan =
+  & Pick<GuestPlan, "cpus" | "memoryMiB" | "mounts">
+  & { readonly root: Pick<GuestPlan["root"], "shares"> }
+  & { readonly network?: { readonly mac: string } };
+
+/** The memory of a machine that is saved, or that goes on from one that was. */
+export interface MemoryFile {
+  readonly path: string;
+  readonly use: "write" | "copy";
+  /** Where the machine's state goes to; absent: it comes from a channel. */
+  readonly directory?: string;
+}
+
+/** The channels of such a machine, in their order: its monitor, and where its state comes from. */
+const CHANNELS = { write: 1, copy: 2 } as const;
+
+/** What goes into one, by the numbers that QEMU has for it. */
+export interface MachineLaunch {
+  readonly launch: QemuLaunch;
+  /** Of a machine that goes on: the descriptor with its state. Of one that is saved: the directory's. */
+  readonly stateFd: number;
+}
+
+export function launchOf(
+  plan: MachinePlan,
+  cable: Cable | undefined,
+  machine: Machine,
+  by: TransportFinding,
+  caller: Caller,
+  needed: (mounts: readonly GuestMount[]) => FilesNeeded,
+): QemuLaunch {
+  return machineLaunch(plan, cable, machine, by, caller, needed).launch;
+}
+
+/** The same for a machine whose memory is a file. It has no mounts. */
+export function savedLaunchOf(
+  plan: Omit<MachinePlan, "mounts">,
+  cable: Cable | "unplugged" | undefined,
+  machine: Machine,
+  caller: Caller,
+  memory: MemoryFile,
+): MachineLaunch {
+  const whole = { ...plan, mounts: [] };
+  return machineLaunch(whole, cable, machine, NO_MOUNTS, caller, () => "public", memory);
+}
+
+function machineLaunch(
+  plan: MachinePlan,
+  cable: Cable | "unplugged" | undefined,
+  machine: Machine,
+  by: TransportFinding,
+  caller: Caller,
+  needed: (mounts: readonly GuestMount[]) => FilesNeeded,
+  memory?: MemoryFile,
+): MachineLaunch {
+  const files = [
+    machine.kernel,
+    machine.initramfs,
+    ...(memory === undefined ? [] : [memory.path]),
+  ];
+  const firstMount = FIRST_FILE_FD + files.length;
+  // The root's shares are everybody's to read; the user that QEMU becomes may not see the others.
+  const mounts = mountShares(plan).map((share, index) =>
+    by.transport === "virtiofs"
+      ? { tag: share.tag, daemonFd: firstMount + index }
+      : { ...share, path: `${OPEN_FILES}/${firstMount + index}` }
+  );
+  const daemons = by.transport === "9p" ? [] : plan.mounts.map((mount) => {
+    const identity = identityOf(caller, needed([mount]));
+    return {
+      argv: fileDaemonArgv(by.daemon, identity.capabilities),
+      directory: mount.host,
+      readOnly: mount.readOnly,
+      identity,
+    };
+  });
+  const directories = [
+    ...(by.transport === "9p" ? plan.mounts.map(({ host }) => host) : []),
+    ...(memory?.directory === undefined ? [] : [memory.directory]),
+  ];
+  const firstChannel = firstMount + directories.length + daemons.length;
+  const inherited = inheritedOf(cable);
+  const argv = qemuArgv({
+    program: machine.program,
+    architecture: machine.architecture,
+    accelerator: machine.found.accelerator,
+    cpus: plan.cpus,
+    memoryMiB: plan.memoryMiB,
+    kernel: `${OPEN_FILES}/${FIRST_FILE_FD}`,
+    initramfs: `${OPEN_FILES}/${FIRST_FILE_FD + 1}`,
+    tscKHz: machine.tscKHz,
+    agentFd: AGENT_FD,
+    shares: [...rootShares(plan), ...mounts],
+    ...(plan.network === undefined || cable === undefined ? {} : {
+      network: {
+        mac: plan.network.mac,
+        cable: socketOf(cable) ?? { fd: FRAMES_FD },
+      },
+    }),
+    ...(memory === undefined ? {} : {
+      saved: {
+        path: `${OPEN_FILES}/${FIRST_FILE_FD + 2}`,
+        use: memory.use,
+        monitorFd: firstChannel,
+      },
+    }),
+  });
+  return {
+    launch: {
+      launcher: machine.launcher,
+      argv,
+      files,
+      directories,
+      daemons,
+      channels: memory === undefined ? 0 : CHANNELS[memory.use],
+      ...(inherited === undefined ? {} : { framesFd: inherited }),
+      // What the user named is no business of QEMU's where daemons serve it.
+      identity: identityOf(caller, by.transport === "9p" ? needed(plan.mounts) : "public"),
+    },
+    stateFd: memory?.use === "write" ? firstMount : firstChannel + 1,
+  };
+}
+
+function inheritedOf(cable: Cable | "unplugged" | undefined): number | "unplugged" | undefined {
+  if (cable === undefined || cable === "unplugged") return cable;
+  return "fd" in cable ? cable.fd : undefined;
+}
+
+function socketOf(cable: Cable | "unplugged"): Cable | undefined {
+  return cable !== "unplugged" && "socket" in cable ? cable : undefined;
+}

@@ -1,0 +1,45 @@
+/**
+ * Saving a machine whose memory is a file, and going on from there. What QEMU calls a migration is then
+ * the state of its devices and processors alone: the memory is in the file already.
+ *
+ * @module
+ */
+import { SbxError } from "../../base/errors.ts";
+import { escapeText } from "../../base/escape.ts";
+import type { Monitor, Order } from "./monitor.ts";
+
+/** Without them the whole memory would be sent along, and nobody would hear of the end. */
+const CAPABILITIES: Order = ["migrate-set-capabilities", {
+  capabilities: [
+    { capability: "x-ignore-shared", state: true },
+    { capability: "events", state: true },
+  ],
+}];
+
+/** The machine is where it was, as far as its network knows: there is nothing to announce. */
+const NO_ANNOUNCEMENT: Order = ["migrate-set-parameters", { "announce-rounds": 0 }];
+
+/** Writes the state of a running machine to a socket, which then ends; the machine stands still. */
+export async function saveState(monitor: Monitor, socket: string): Promise<void> {
+  const over = ending(monitor);
+  await monitor.execute(CAPABILITIES, ["migrate", { uri: `unix:${socket}` }]);
+  await over;
+}
+
+/** Reads the state from an inherited descriptor; the machine runs on by itself. */
+export async function loadState(monitor: Monitor, fd: number): Promise<void> {
+  const over = ending(monitor);
+  await monitor.execute(CAPABILITIES, NO_ANNOUNCEMENT, ["migrate-incoming", { uri: `fd:${fd}` }]);
+  await over;
+}
+
+async function ending(monitor: Monitor): Promise<void> {
+  const ended = monitor.event(
+    "MIGRATION",
+    ({ status }) => status === "completed" || status === "failed" || status === "cancelled",
+  );
+  ended.catch(() => {}); // a refused order is heard of first
+  const { status } = await ended;
+  if (status === "completed") return;
+  throw new SbxError("GUEST_START", `Cannot move a machine: it ${escapeText(String(status))}`);
+}

@@ -1,0 +1,129 @@
+/**
+ * Goes on from a template instead of booting.
+ *
+ * ```
+ * found ── QEMU maps the memory ── state loaded ── agent answers ──► restored
+ *    └──────────── refused, dead, silent ──► null: the template is discarded, the guest boots
+ * ```
+ *
+ * @module
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { inSentence, SbxError } from "../../base/errors.ts";
+import type { RootEntries } from "../configuration.ts";
+import type { GuestPlan } from "../plan.ts";
+import type { BootWatcher, Cable } from "../provider.ts";
+import { discard, findTemplate, type Template } from "../template/store.ts";
+import { QemuGuest } from "./guest.ts";
+import type { QemuHost, QemuProcess } from "./launch.ts";
+import type { Machine } from "./machine.ts";
+import { loadState } from "./migration.ts";
+import { Monitor } from "./monitor.ts";
+import { epoch, keyOf, ownersOf, templateDirectory, templateLaunch } from "./template_machine.ts";
+
+/** A restore takes 50 ms; on a loaded machine, more. */
+const RESTORE_LIMIT_MS = 20_000;
+
+/** Null when the guest has to boot. `entries` are those of the plan's root. */
+export async function restore(
+  plan: GuestPlan,
+  entries: RootEntries,
+  cable: Cable | undefined,
+  machine: Machine,
+  host: QemuHost,
+  watcher: BootWatcher,
+): Promise<QemuGuest | null> {
+  const template = await find(plan, entries, machine, host, watcher);
+  if (template === null) return null;
+  const { launch, stateFd } = templateLaunch(
+    plan,
+    machine,
+    host.caller(),
+    { path: template.memory, use: "copy" },
+    cable,
+  );
+  const qemu = host.spawn(launch);
+  watcher.running(qemu.pid);
+  const guest = new QemuGuest(qemu, machine.found.accelerator, {
+    template: "used",
+    calls: template.manifest.calls,
+  });
+  const givenUp = watcher.ended?.then(() => null) ?? new Promise<never>(() => {});
+  try {
+    const outcome = await Promise.race([goOn(qemu, guest, template, stateFd), givenUp]);
+    if (outcome !== null) return guest;
+  } catch (error) {
+    await guest.stop();
+    await dismiss(template.key, error, host, watcher);
+    return null;
+  }
+  await guest.stop();
+  throw new SbxError("GUEST_START", "Cannot start the guest: it was given up");
+}
+
+async function find(
+  plan: GuestPlan,
+  entries: RootEntries,
+  machine: Machine,
+  host: QemuHost,
+  watcher: BootWatcher,
+): Promise<Template | null> {
+  const key = await keyOf(plan, entries, machine, host);
+  try {
+    const directory = templateDirectory(host);
+    const template = await findTemplate(directory, key, ownersOf(host.caller()), await epoch());
+    if (template === null) return null;
+    await host.requireOwn(directory);
+    return sameCounter(template.manifest.tscKHz, machine.tscKHz) ? template : null;
+  } catch (error) {
+    await dismiss(key, error, host, watcher);
+    return null;
+  }
+}
+
+/** Two measurements of one counter differ by less than a thousandth. */
+function sameCounter(a: number, b: number): boolean {
+  return Math.abs(a - b) <= Math.max(a, b) / 1000;
+}
+
+async function goOn(
+  qemu: QemuProcess,
+  guest: QemuGuest,
+  { state }: Template,
+  stateFd: number,
+): Promise<QemuGuest> {
+  const [monitor, channel] = qemu.channels;
+  if (monitor === undefined || channel === undefined) {
+    throw new TypeError("a machine without its channels");
+  }
+  channel.on("error", () => {}); // a QEMU that reads no more says why elsewhere
+  channel.end(state);
+  const dead = qemu.exited.then(() => {
+    throw new SbxError("GUEST_START", `Cannot go on: QEMU ended and said ${qemu.consoleTail()}`);
+  });
+  const late = new AbortController();
+  const limit = delay(RESTORE_LIMIT_MS, undefined, { ref: false, signal: late.signal }).then(() => {
+    throw new SbxError("GUEST_START", "Cannot go on: the guest does not answer");
+  });
+  limit.catch(() => {});
+  const restored = Promise.all([loadState(new Monitor(monitor), stateFd), guest.answers()]);
+  try {
+    await Promise.race([restored, dead, limit]);
+    return guest;
+  } finally {
+    late.abort();
+    dead.catch(() => {});
+    restored.catch(() => {});
+  }
+}
+
+async function dismiss(
+  key: string,
+  error: unknown,
+  host: QemuHost,
+  watcher: BootWatcher,
+): Promise<void> {
+  await discard(templateDirectory(host), key).catch(() => {});
+  const state = error instanceof Error ? inSentence(error) : String(error);
+  watcher.notice(`the guest boots, for its template cannot be used and was removed: ${state}`);
+}

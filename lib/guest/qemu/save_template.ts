@@ -1,0 +1,172 @@
+/**
+ * Makes a template: boots a machine that is nobody's, prepares it, and saves it. It is given no plan of
+ * anybody's guest, so nothing of one can be in it.
+ *
+ * ```
+ * claimed ── booted, prepared ──► saved ── on disk ──► kept
+ *    └──────── any failure, the time limit ─────────► nothing
+ * ```
+ *
+ * @module
+ */
+import { chmod, chown, open, rm } from "node:fs/promises";
+import { Buffer } from "node:buffer";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { SbxError } from "../../base/errors.ts";
+import { fileError } from "../../base/file_error.ts";
+import { preparation, type RootEntries } from "../configuration.ts";
+import type { CommonPlan } from "../plan.ts";
+import { packTar } from "../root/tar.ts";
+import type { Manifest } from "../template/manifest.ts";
+import { claim, discard, findTemplate, keep, MEMORY, type Owners } from "../template/store.ts";
+import { QemuGuest } from "./guest.ts";
+import type { QemuHost } from "./launch.ts";
+import { OPEN_FILES } from "./launch_of.ts";
+import type { Machine } from "./machine.ts";
+import { saveState } from "./migration.ts";
+import { Monitor } from "./monitor.ts";
+import {
+  epoch,
+  ownersOf,
+  sizeOf,
+  TEMPLATE_MODULES,
+  templateDirectory,
+  templateLaunch,
+} from "./template_machine.ts";
+
+/** The agent was called once, to prepare. */
+const CALLS = 1;
+
+/** Under emulation it takes seconds; on a loaded machine, many. */
+const LIMIT_MS = 60_000;
+
+const MOST_STATE = 16 << 20;
+
+/** Null: it is kept already, or somebody else makes it. @throws SbxError GUEST_START, FILE_UNREADABLE */
+export async function saveTemplate(
+  key: string,
+  plan: CommonPlan,
+  entries: RootEntries,
+  machine: Machine,
+  host: QemuHost,
+): Promise<Manifest | null> {
+  const directory = templateDirectory(host);
+  await host.requireOwn(directory);
+  const kept = await findTemplate(directory, key, ownersOf(host.caller()), await epoch())
+    .catch(async () => (await discard(directory, key), null));
+  if (kept !== null) return null;
+  const claimed = await claim(directory, key, host.tryLock).catch((cause) => {
+    throw fileError("make a template in", directory, cause);
+  });
+  if (claimed === null) return null;
+  const { part } = claimed;
+  try {
+    const state = await bootAndSave(part, plan, entries, machine, host);
+    const { tscKHz } = machine;
+    const facts = {
+      size: sizeOf(plan),
+      madeAt: Date.now(),
+      build: host.build,
+      tscKHz,
+      calls: CALLS,
+    };
+    return await keep(part, facts, state, await epoch());
+  } catch (cause) {
+    throw cause instanceof SbxError ? cause : fileError("make a template in", directory, cause);
+  } finally {
+    await claimed.release();
+  }
+}
+
+async function bootAndSave(
+  part: string,
+  plan: CommonPlan,
+  entries: RootEntries,
+  machine: Machine,
+  host: QemuHost,
+): Promise<Uint8Array> {
+  const caller = host.caller();
+  const owners = ownersOf(caller);
+  await host.requireSound(["vmlinux", "initramfs"]);
+  const path = join(part, MEMORY);
+  await makeMemory(path, plan.memoryMiB, owners);
+  await using state = await listen(join(part, "state.sock"), owners);
+  // QEMU may be a user who cannot walk here, but has the directory open.
+  await chmod(part, 0o711);
+  const cable = plan.network === undefined ? undefined : "unplugged";
+  const { launch, stateFd } = templateLaunch(
+    plan,
+    machine,
+    caller,
+    { path, use: "write", directory: part },
+    cable,
+  );
+  const qemu = host.spawn(launch);
+  const guest = new QemuGuest(qemu, machine.found.accelerator);
+  try {
+    const [socket] = qemu.channels;
+    if (socket === undefined) throw new TypeError("a machine without its monitor");
+    const monitor = new Monitor(socket);
+    const late = delay(LIMIT_MS, undefined, { ref: false }).then(() => {
+      throw new SbxError("GUEST_START", "Cannot make a template: it takes too long");
+    });
+    const saved = (async () => {
+      await guest.prepare(preparation(plan, TEMPLATE_MODULES), packTar(entries.early));
+      await saveState(monitor, `${OPEN_FILES}/${stateFd}/state.sock`);
+      return await state.content;
+    })();
+    return await Promise.race([saved, late]);
+  } finally {
+    await guest.stop();
+    await chmod(part, 0o700);
+  }
+}
+
+/** A file without content takes no room before the machine writes to it. */
+async function makeMemory(path: string, mebibytes: number, owners: Owners): Promise<void> {
+  const file = await open(path, "wx", 0o600);
+  try {
+    await file.truncate(mebibytes * 2 ** 20);
+    if (owners.memory !== owners.own) await file.chown(owners.memory, owners.memory);
+  } finally {
+    await file.close();
+  }
+}
+
+interface Receiver extends AsyncDisposable {
+  /** What the one who connects first sends, to its end. */
+  readonly content: Promise<Uint8Array>;
+}
+
+async function listen(path: string, owners: Owners): Promise<Receiver> {
+  const { promise: content, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  content.catch(() => {}); // heard of where it is awaited
+  const server: Server = createServer((socket) => {
+    server.close();
+    const chunks: Uint8Array[] = [];
+    let size = 0;
+    socket.on("data", (chunk: Uint8Array) => {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > MOST_STATE) socket.destroy(new RangeError("a state of more than 16 MiB"));
+    });
+    socket.on("error", reject);
+    socket.on("end", () => resolve(new Uint8Array(Buffer.concat(chunks))));
+  });
+  server.on("error", reject);
+  await new Promise<void>((ready, failed) => {
+    server.once("error", failed);
+    server.listen(path, ready);
+  });
+  await chmod(path, 0o600);
+  if (owners.memory !== owners.own) await chown(path, owners.memory, owners.memory);
+  return {
+    content,
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await rm(path, { force: true });
+    },
+  };
+}

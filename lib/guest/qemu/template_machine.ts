@@ -1,0 +1,93 @@
+/**
+ * Which template a machine could go on from: its key, and whose its files are.
+ *
+ * @module
+ */
+import { readFile } from "node:fs/promises";
+import { release } from "node:os";
+import { preparation, type RootEntries } from "../configuration.ts";
+import type { CommonPlan, GuestPlan } from "../plan.ts";
+import type { Cable } from "../provider.ts";
+import { templateKey } from "../template/key.ts";
+import type { TemplateSize } from "../template/manifest.ts";
+import { type Owners, templatesBelow } from "../template/store.ts";
+import { type Caller, identityOf } from "./identity.ts";
+import { type MachineLaunch, type MemoryFile, savedLaunchOf } from "./launch_of.ts";
+import type { QemuHost } from "./launch.ts";
+import type { Machine } from "./machine.ts";
+
+/** Of a larger one, what its kernel keeps of its own memory alone takes much room. */
+const MOST_MEMORY_MIB = 16 * 1024;
+
+/** Modules that a guest from a template can use beyond those of the boot. */
+export const TEMPLATE_MODULES: readonly string[] = [];
+
+export function templateDirectory(host: Pick<QemuHost, "cacheDir">): string {
+  return templatesBelow(host.cacheDir());
+}
+
+export function sizeOf({ cpus, memoryMiB, network }: CommonPlan): TemplateSize {
+  return { cpus, memoryMiB, network: network !== undefined };
+}
+
+/** A machine that waits for its state cannot be given file daemons, nor another cable than ours. */
+export function isServed(
+  { template, mounts, memoryMiB }: GuestPlan,
+  cable: Cable | undefined,
+): boolean {
+  return template && mounts.length === 0 && memoryMiB <= MOST_MEMORY_MIB &&
+    (cable === undefined || "fd" in cable);
+}
+
+/** A machine as it is saved, or goes on. Pure. */
+export function templateLaunch(
+  plan: CommonPlan,
+  machine: Machine,
+  caller: Caller,
+  memory: MemoryFile,
+  cable: Cable | "unplugged" | undefined,
+): MachineLaunch {
+  return savedLaunchOf(plan, cable, machine, caller, memory);
+}
+
+export async function keyOf(
+  plan: CommonPlan,
+  entries: RootEntries,
+  machine: Machine,
+  { build, caller }: Pick<QemuHost, "build" | "caller">,
+): Promise<string> {
+  const memory: MemoryFile = { path: "", use: "copy" };
+  // Whether the counter's frequency is told matters, and not how it was measured this time.
+  const counted = { ...machine, tscKHz: Math.sign(machine.tscKHz) };
+  const cable = plan.network === undefined ? undefined : "unplugged";
+  const { launch } = templateLaunch(plan, counted, caller(), memory, cable);
+  return await templateKey({
+    build,
+    argv: launch.argv,
+    files: [machine.program, machine.kernel, machine.initramfs],
+    user: ownersOf(caller()).memory,
+    processor: machine.found.accelerator === "tcg" ? "" : await processor(),
+    preparation: preparation(plan, TEMPLATE_MODULES),
+    entries: entries.early,
+  });
+}
+
+/** What the guest sees of the processor, and the kernel that lets it. */
+async function processor(): Promise<string> {
+  const text = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
+  const [first = ""] = text.split("\n\n");
+  const lines = first.split("\n").filter((line) => !/^(cpu MHz|bogomips|BogoMIPS)\b/.test(line));
+  return [release(), ...lines].join("\n");
+}
+
+/** QEMU opens the memory for writing even where it only copies, so it has to be allowed to. */
+export function ownersOf(caller: Caller): Owners {
+  const { user } = identityOf(caller, "public");
+  return { own: caller.uid, memory: user?.uid ?? caller.uid };
+}
+
+/** Which boot of this machine it is; where the system does not tell, each run looks anew. */
+export async function epoch(): Promise<string> {
+  const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "");
+  return boot.trim() || crypto.randomUUID();
+}

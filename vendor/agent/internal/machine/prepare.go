@@ -1,0 +1,72 @@
+package machine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"sbx.dev/agent/internal/boot"
+	"sbx.dev/agent/internal/session"
+)
+
+// Preparation is the request of "prepare": what every guest of this host has in common. Stream 0 brings
+// a tar archive of files for the new root, and for the layers over its trees.
+type Preparation struct {
+	// Home is the directory of the user that commands run as.
+	Home string `json:"home"`
+	// Links of the root by name, such as bin → usr/bin.
+	Links map[string]string `json:"links"`
+	// Modules are lists of kernel modules that "configure" will need, beyond those of the boot.
+	Modules []string `json:"modules"`
+	// Trees are read-only directories of the host that get a writable layer, such as /usr. They are mounted
+	// by "configure", since a machine cannot be saved while a share is.
+	Trees []Share `json:"trees"`
+	// Network nil means a loopback and nothing else.
+	Network *Network `json:"network"`
+}
+
+// Prepare is the method "prepare". Nothing of it may depend on the guest's own random numbers, name or
+// time, which the machine does not have yet.
+func (m *Machine) Prepare(call *session.Call) (any, error) {
+	if m.preparing.Swap(true) {
+		return nil, errors.New("the machine is prepared already")
+	}
+	var preparation Preparation
+	if err := json.Unmarshal(call.Request, &preparation); err != nil {
+		return nil, err
+	}
+	if err := prepare(preparation, call.Input); err != nil {
+		return nil, err
+	}
+	m.preparation.Store(&preparation)
+	close(m.prepared)
+	return nil, nil
+}
+
+func prepare(preparation Preparation, archive io.Reader) error {
+	for _, list := range preparation.Modules {
+		if err := boot.LoadModules(boot.Modules, list); err != nil {
+			return err
+		}
+	}
+	if err := assembleRoot(preparation, archive); err != nil {
+		return fmt.Errorf("root: %w", err)
+	}
+	if err := mountLate(); err != nil {
+		return err
+	}
+	// Nobody needs these any more, and they lie in memory.
+	os.RemoveAll(boot.Modules)
+	os.Remove("/init")
+	// Without a group of its own, ping would need to be root.
+	os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 2147483647"), 0)
+	if err := bringUpLoopback(); err != nil {
+		return err
+	}
+	if preparation.Network == nil {
+		return nil
+	}
+	return bringUp(*preparation.Network)
+}
