@@ -4,7 +4,14 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
-import type { PublishedPort } from "../sandbox/options.ts";
+import type { PolicyChange } from "../journal/policy_change.ts";
+import type { Policy } from "../policy/model/policy.ts";
+import { plainPolicyFile, type PolicyFile } from "../policy/model/settings.ts";
+import type { EventKind, SandboxEvent } from "../sandbox/events.ts";
+import type { ApplyOptions } from "../sandbox/live_policy.ts";
+import type { SandboxMetrics } from "../sandbox/metrics.ts";
+import type { PortSelection, Unpublished } from "../sandbox/sandbox.ts";
+import type { Publication, PublishedPort } from "../sandbox/options.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
@@ -126,6 +133,56 @@ export class NamedSandbox implements AsyncDisposable {
     const { record } = this.#kept;
     const user = record instanceof SbxError ? undefined : record.spec.user;
     return this.#running("use the files of").files(user);
+  }
+
+  /**
+   * Has another policy judge everything from here on, all or nothing, at later starts as well; see
+   * {@link RunningSandbox.applyPolicy}.
+   *
+   * @throws SbxError `STOPPED`, `POLICY_FIXED`, `POLICY_INVALID`, `FILE_UNREADABLE`, `TLS_INVALID`
+   */
+  async applyPolicy(
+    next: Policy | PolicyFile,
+    { dryRun = false }: ApplyOptions = {},
+  ): Promise<PolicyChange> {
+    const { policyFileValue } = await import("../supervise/record.ts");
+    const file = "policy" in next ? next : plainPolicyFile(next);
+    return await this.#running("apply a policy to").applyPolicy(policyFileValue(file), dryRun);
+  }
+
+  /** Leads a port of this machine to one of the guest. @throws SbxError `STOPPED`, `PORT_BUSY`, `PORT_UNAVAILABLE` */
+  async publish(publication: Publication): Promise<readonly PublishedPort[]> {
+    return await this.#running("publish a port of").publish(publication);
+  }
+
+  /** Closes a published port, and its connections. @throws SbxError `STOPPED`, `PORT_MISSING` */
+  async unpublish(port: PortSelection): Promise<Unpublished> {
+    return await this.#running("unpublish a port of").unpublish(port);
+  }
+
+  /** The addresses that a server listens on, once one does. @throws SbxError `STOPPED`, `PORT_TIMEOUT` */
+  async waitForPort(
+    port: number,
+    { timeoutMs }: { readonly timeoutMs?: number } = {},
+  ): Promise<readonly string[]> {
+    return await this.#running("wait for a port of").waitForPort(port, timeoutMs);
+  }
+
+  /** What it uses now. @throws SbxError `STOPPED` */
+  async metrics(): Promise<SandboxMetrics> {
+    return await this.#running("measure").metrics();
+  }
+
+  /**
+   * What happens from now on; see {@link RunningSandbox.events}. Ends with the sandbox, or with this
+   * connection.
+   *
+   * @throws SbxError `STOPPED`
+   */
+  events(
+    { kinds }: { readonly kinds?: readonly EventKind[] } = {},
+  ): AsyncGenerator<SandboxEvent, void> {
+    return this.#running("follow").events(kinds);
   }
 
   /** Starts a command that goes on without anybody. @throws SbxError `STOPPED`, `USAGE` */

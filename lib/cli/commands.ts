@@ -70,6 +70,32 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./sandbox/cp.ts"),
   },
   {
+    name: "port",
+    summary: "publish ports of a sandbox that runs",
+    commands: [
+      {
+        name: "add",
+        summary: "lead ports of this machine to it",
+        load: () => import("./sandbox/port.ts").then(({ add }) => add),
+      },
+      {
+        name: "rm",
+        summary: "close published ports, and their connections",
+        load: () => import("./sandbox/port.ts").then(({ rm }) => rm),
+      },
+      {
+        name: "ls",
+        summary: "list what listens for it",
+        load: () => import("./sandbox/port.ts").then(({ ls }) => ls),
+      },
+    ],
+  },
+  {
+    name: "stats",
+    summary: "print what sandboxes use now",
+    load: () => import("./sandbox/stats.ts"),
+  },
+  {
     name: "inspect",
     summary: "print all that is known of a sandbox, as JSON",
     load: () => import("./sandbox/inspect.ts"),
@@ -87,6 +113,11 @@ export const COMMANDS: readonly CommandEntry[] = [
         name: "check",
         summary: "validate a policy and warn about rules that cannot do what they seem to",
         load: () => import("./policy_check.ts"),
+      },
+      {
+        name: "apply",
+        summary: "give a sandbox that runs another policy",
+        load: () => import("./sandbox/policy_apply.ts"),
       },
       {
         name: "explain",

@@ -15,7 +15,13 @@ import { buildInfo } from "../host/build_info.ts";
 import { connectTo } from "../host/unix_socket.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
 import { GuestFiles } from "../sandbox/guest_files.ts";
+import { LineCutter } from "../journal/line_cutter.ts";
+import type { PolicyChange } from "../journal/policy_change.ts";
+import type { EventKind, SandboxEvent } from "../sandbox/events.ts";
 import { Lifetime } from "../sandbox/lifetime.ts";
+import type { SandboxMetrics } from "../sandbox/metrics.ts";
+import type { Publication, PublishedPort } from "../sandbox/options.ts";
+import type { PortSelection, Unpublished } from "../sandbox/sandbox.ts";
 import { SandboxProcess } from "../sandbox/process.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
 import { CallClient } from "../wire/call_client.ts";
@@ -98,6 +104,46 @@ export class SupervisorClient implements Disposable {
   async startJob(argv: readonly string[], options: ExecOptions = {}): Promise<JobInfo> {
     const { job } = await this.#ask(commandRequest("start-job", specOf(argv, options)));
     return job as JobInfo;
+  }
+
+  /** `policy`: as a policy file would have it. @throws SbxError as `Sandbox.applyPolicy` */
+  async applyPolicy(
+    policy: Readonly<Record<string, unknown>>,
+    dryRun: boolean,
+  ): Promise<PolicyChange> {
+    return (await this.#ask({ method: "apply-policy", policy, dryRun })).change as PolicyChange;
+  }
+
+  /** @throws SbxError as `Sandbox.publish` */
+  async publish(publication: Publication): Promise<readonly PublishedPort[]> {
+    const { published } = await this.#ask({ method: "publish", ...publication });
+    return published as PublishedPort[];
+  }
+
+  /** @throws SbxError as `Sandbox.unpublish` */
+  async unpublish(selection: PortSelection): Promise<Unpublished> {
+    const { ports, connections } = await this.#ask({ method: "unpublish", ...selection });
+    return { ports, connections } as Unpublished;
+  }
+
+  /** @throws SbxError as `Sandbox.waitForPort` */
+  async waitForPort(port: number, timeoutMs: number | undefined): Promise<readonly string[]> {
+    const limit = timeoutMs === undefined ? {} : { timeoutMs };
+    return (await this.#ask({ method: "wait-for-port", port, ...limit })).addresses as string[];
+  }
+
+  async metrics(): Promise<SandboxMetrics> {
+    return (await this.#ask({ method: "metrics" })).metrics as SandboxMetrics;
+  }
+
+  /** What happens from now on, until the sandbox's end or the reader's. */
+  async *events(kinds: readonly EventKind[] | undefined): AsyncGenerator<SandboxEvent, void> {
+    const request = { method: "events", ...(kinds === undefined ? {} : { kinds }) };
+    const { output } = this.#calls.plain(request, errorOf);
+    const lines = new LineCutter();
+    for await (const bytes of output.stream) {
+      for (const line of lines.push(bytes)) if (line !== null) yield JSON.parse(line);
+    }
   }
 
   /** Those that run, and those that ended lately. */

@@ -28,6 +28,12 @@ const block = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const port = z.number().int().min(0).max(65_535);
+const transport = z.enum(["tcp", "udp"]);
+
+/** What lib/sandbox/events.ts tells. */
+const kind = z.enum(["journal", "denial", "notice", "exit"]);
+
 const command = {
   argv: block,
   env: block,
@@ -54,10 +60,38 @@ const request = z.discriminatedUnion("method", [
   z.object({ method: z.literal("attach"), job, from: z.number().int().nonnegative() }),
   z.object({ method: z.literal("signal"), job, signal }),
   z.object({ method: z.literal("files"), request: fileRequestSchema }),
+  z.object({
+    method: z.literal("apply-policy"),
+    /** As a policy file would have it. */
+    policy: z.record(z.string(), z.unknown()),
+    dryRun: z.boolean(),
+  }),
+  z.object({
+    method: z.literal("publish"),
+    bind: z.string().optional(),
+    hostPort: port,
+    guestPort: port,
+    protocol: transport,
+  }),
+  z.object({
+    method: z.literal("unpublish"),
+    port,
+    address: z.string().optional(),
+    protocol: transport.optional(),
+  }),
+  z.object({
+    method: z.literal("wait-for-port"),
+    port,
+    timeoutMs: z.number().positive().optional(),
+  }),
+  z.object({ method: z.literal("metrics") }),
+  z.object({ method: z.literal("events"), kinds: z.array(kind).optional() }),
   z.object({ method: z.literal("stop") }),
 ]);
 
 export type Request = Readonly<z.output<typeof request>>;
+export type PublishRequest = Extract<Request, { readonly method: "publish" }>;
+export type UnpublishRequest = Extract<Request, { readonly method: "unpublish" }>;
 export type CommandRequest = Extract<Request, { readonly method: "exec" | "start-job" }>;
 
 const METHODS: ReadonlySet<unknown> = new Set(

@@ -4,10 +4,13 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { z } from "zod";
 import { SbxError } from "../base/errors.ts";
 import { parsePolicyFile } from "../policy/file/load.ts";
+import type { PolicyFile } from "../policy/model/settings.ts";
 import { policyValue } from "../policy/file/spell_file.ts";
+import type { NetworkSettings } from "../sandbox/live_settings.ts";
 import type { NetworkOptions, SandboxOptions } from "../sandbox/options.ts";
 
 /** Raised when an older sbx could not read a record any more. */
@@ -147,7 +150,24 @@ export function policyOf(network: NetworkOptions): Record<string, unknown> {
     ...(maxConnections === undefined ? {} : { maxConnections }),
     ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
   };
-  return { ...policyValue({ policy, dns, tls, limits, secrets, expect: [] }, "lines") };
+  return policyFileValue({ policy, dns, tls, limits, secrets });
+}
+
+/** The value of a policy file, whose paths are good wherever it is read. */
+export function policyFileValue(file: Omit<PolicyFile, "expect">): Record<string, unknown> {
+  const { dns, tls } = file;
+  const blockLists = dns.blockLists.map((list) => ({ ...list, path: resolve(list.path) }));
+  const upstreamCa = tls.upstreamCa.map((path) => resolve(path));
+  const whole = { ...file, dns: { ...dns, blockLists }, tls: { ...tls, upstreamCa }, expect: [] };
+  return { ...policyValue(whole, "lines") };
+}
+
+/** What a running network takes. @throws SbxError POLICY_INVALID */
+export function settingsOf(
+  name: string,
+  value: Readonly<Record<string, unknown>>,
+): NetworkSettings {
+  return parsePolicyFile(JSON.stringify(value), `policy of ${name}.json`);
 }
 
 /** The reverse, without what is published. @throws SbxError POLICY_INVALID */

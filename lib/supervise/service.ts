@@ -4,14 +4,23 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
+import type { PolicyChange } from "../journal/policy_change.ts";
+import type { EventKind } from "../sandbox/events.ts";
+import type { Publication, PublishedPort } from "../sandbox/options.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { PortSelection, Sandbox, Unpublished } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
 import { relayFiles } from "./file_relay.ts";
 import type { Jobs } from "./jobs.ts";
-import { type CommandRequest, parseRequest, PROTOCOL } from "./protocol.ts";
+import {
+  type CommandRequest,
+  parseRequest,
+  PROTOCOL,
+  type PublishRequest,
+  type UnpublishRequest,
+} from "./protocol.ts";
 import type { SandboxState } from "./state.ts";
 
 /** What there is to ask about. */
@@ -23,6 +32,12 @@ export interface Supervised {
   readonly sandbox: Sandbox | undefined;
   readonly jobs: Jobs;
   readonly state: SandboxState;
+  /** Has another policy judge from now on, at later starts as well. @throws SbxError as `Sandbox.applyPolicy` */
+  applyPolicy(policy: Readonly<Record<string, unknown>>, dryRun: boolean): Promise<PolicyChange>;
+  /** Publishes a port, at later starts as well. @throws SbxError as `Sandbox.publish` */
+  publish(publication: Publication): Promise<readonly PublishedPort[]>;
+  /** The reverse. @throws SbxError as `Sandbox.unpublish` */
+  unpublish(selection: PortSelection): Promise<Unpublished>;
   /** Ends the sandbox; resolves when nothing of it is left. */
   stop(): Promise<void>;
 }
@@ -58,10 +73,64 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
     case "signal":
       jobs.signal(request.job, request.signal);
       return {};
+    case "apply-policy":
+      return { change: await supervised.applyPolicy(request.policy, request.dryRun) };
+    case "publish":
+      return { published: await supervised.publish(publicationOf(request)) };
+    case "unpublish":
+      return { ...await supervised.unpublish(selectionOf(request)) };
+    case "wait-for-port":
+      return { addresses: await waitFor(running(supervised), request, call.gone) };
+    case "metrics":
+      return { metrics: await running(supervised).metrics() };
+    case "events":
+      return await tellEvents(running(supervised), request.kinds, call);
     case "stop":
       await supervised.stop();
       return {};
   }
+}
+
+function publicationOf({ bind, hostPort, guestPort, protocol }: PublishRequest): Publication {
+  return { hostPort, guestPort, protocol, ...(bind === undefined ? {} : { bind }) };
+}
+
+function selectionOf({ port, address, protocol }: UnpublishRequest): PortSelection {
+  return {
+    port,
+    ...(address === undefined ? {} : { address }),
+    ...(protocol === undefined ? {} : { protocol }),
+  };
+}
+
+async function waitFor(
+  sandbox: Sandbox,
+  { port, timeoutMs }: { readonly port: number; readonly timeoutMs?: number | undefined },
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  return await sandbox.waitForPort(port, {
+    signal,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
+}
+
+/** One event a line, until the last one or the caller's end. */
+async function tellEvents(
+  sandbox: Sandbox,
+  kinds: readonly EventKind[] | undefined,
+  call: ServedCall,
+): Promise<Fields> {
+  const writer = call.output.getWriter();
+  const events = sandbox.events({ signal: call.gone, ...(kinds === undefined ? {} : { kinds }) });
+  try {
+    for await (const event of events) {
+      await writer.write(new TextEncoder().encode(`${JSON.stringify(event)}\n`));
+    }
+    await writer.close();
+  } catch (error) {
+    if (!(error instanceof SbxError && error.code === "PIPE_CLOSED")) throw error;
+  }
+  return {};
 }
 
 function start(supervised: Supervised, request: CommandRequest): SandboxProcess {

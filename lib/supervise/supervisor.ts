@@ -15,15 +15,24 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, SbxError } from "../base/errors.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { listenAt } from "../host/unix_socket.ts";
+import type { PolicyChange } from "../journal/policy_change.ts";
+import type { Publication, PublishedPort } from "../sandbox/options.ts";
 import type { ExitStatus } from "../sandbox/process.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
+import type { PortSelection, Sandbox, Unpublished } from "../sandbox/sandbox.ts";
 import { start } from "../sandbox/start.ts";
 import { serveCalls, type ServedCall } from "../wire/call_server.ts";
 import { IdleClock } from "./idle_clock.ts";
 import { type JobInfo, Jobs, MAIN_JOB } from "./jobs.ts";
 import { NoticeLog } from "./notice_log.ts";
-import { optionsOf, type SandboxRecord } from "./record.ts";
-import { forgetSandbox, keptSandbox, lockSandbox, usableRecord, writeState } from "./registry.ts";
+import { optionsOf, policyOf, type SandboxRecord, type SandboxSpec, settingsOf } from "./record.ts";
+import {
+  forgetSandbox,
+  keptSandbox,
+  lockSandbox,
+  rewriteRecord,
+  usableRecord,
+  writeState,
+} from "./registry.ts";
 import { answer, type Supervised } from "./service.ts";
 import type { SandboxState } from "./state.ts";
 import type { Home } from "./home.ts";
@@ -96,7 +105,7 @@ class Supervisor implements Supervised {
   readonly sbx: string = buildInfo()["sbx"] ?? "";
   readonly jobs: Jobs;
   readonly #home: Home;
-  readonly #record: SandboxRecord;
+  #record: SandboxRecord;
   readonly #notices: NoticeLog;
   readonly #idle: IdleClock;
   readonly #stopped = Promise.withResolvers<void>();
@@ -114,8 +123,7 @@ class Supervisor implements Supervised {
     this.#idle = new IdleClock(record.life.idleTimeoutMs, () => void this.stop());
     this.jobs = new Jobs(home, (argv, options) => {
       const [command = "", ...args] = argv;
-      if (this.#sandbox === undefined) throw this.#gone();
-      return this.#sandbox.exec(command, args, options);
+      return this.#running().exec(command, args, options);
     }, () => this.#idle.use());
   }
 
@@ -137,6 +145,30 @@ class Supervisor implements Supervised {
     this.#stopped.resolve();
     await this.#sandbox?.stop();
     await this.#over.promise;
+  }
+
+  async applyPolicy(
+    policy: Readonly<Record<string, unknown>>,
+    dryRun: boolean,
+  ): Promise<PolicyChange> {
+    const sandbox = this.#running();
+    const settings = settingsOf(this.name, policy);
+    const change = await sandbox.applyPolicy(settings, { dryRun });
+    if (!dryRun) await this.#remember({ policy: policyOf(sandbox.settings) });
+    return change;
+  }
+
+  async publish(publication: Publication): Promise<readonly PublishedPort[]> {
+    const ports = await this.#running().publish(publication);
+    await this.#remember({ publish: [...this.#record.spec.publish, publication] });
+    return ports;
+  }
+
+  async unpublish(selection: PortSelection): Promise<Unpublished> {
+    const closed = this.#running().unpublish(selection);
+    const left = this.#record.spec.publish.filter((each) => !isOf(each, closed.ports));
+    await this.#remember({ publish: left });
+    return closed;
   }
 
   async run(launcher: Launcher): Promise<void> {
@@ -264,6 +296,21 @@ class Supervisor implements Supervised {
     await writeState(this.#home, state);
   }
 
+  /** What changed while it runs holds at its next start. */
+  async #remember(change: Partial<SandboxSpec>): Promise<void> {
+    this.#record = { ...this.#record, spec: { ...this.#record.spec, ...change } };
+    await rewriteRecord(this.#home, this.#record);
+    const { published } = this.#running();
+    if (this.#state.kind === "running") {
+      await this.#become({ ...this.#state, published: [...published] });
+    }
+  }
+
+  #running(): Sandbox {
+    if (this.#sandbox === undefined) throw this.#gone();
+    return this.#sandbox;
+  }
+
   #gone(): SbxError {
     return new SbxError("STOPPED", `Cannot use sandbox ${this.name}: it is not running`, {
       hint: `start it with 'sbx start ${this.name}'`,
@@ -277,6 +324,17 @@ function failureOf(ended: JobInfo | SbxError | undefined | void): SbxError | und
   }
   const { code, message } = ended.error;
   return new SbxError(code as ErrorCode, message);
+}
+
+/** Whether all that listens for a publication was closed. */
+function isOf(
+  { hostPort, guestPort, protocol }: { hostPort: number; guestPort: number; protocol: string },
+  closed: readonly PublishedPort[],
+): boolean {
+  return closed.some((port) =>
+    port.guestPort === guestPort && port.protocol === protocol &&
+    (hostPort === 0 || port.port === hostPort)
+  );
 }
 
 /** Whether the machine is started again by itself. */
