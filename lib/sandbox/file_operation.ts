@@ -90,9 +90,10 @@ export class FileOperation {
       try {
         await this.#until(sending);
       } catch (error) {
-        // The guest takes no more, and its answer says why.
-        if (error instanceof SbxError && error.code === "PIPE_CLOSED") await this.answer();
-        throw error;
+        if (!(error instanceof SbxError && error.code === "PIPE_CLOSED")) throw error;
+        await this.answer(); // which says why the guest takes no more
+        const state = "the guest says that it is done, and took a part of it";
+        throw new SbxError("PROTOCOL", `Cannot ${this.#doing}: ${state}`, { cause: error });
       }
     };
     return {
