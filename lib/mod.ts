@@ -91,7 +91,7 @@ export { type JournalRecord, readJournal, type ReadJournalOptions } from "./api/
 export { type BuildInfo, licences, versions } from "./api/versions.ts";
 export type { TemplateUse } from "./guest/guest.ts";
 export type { NoticeTopic } from "./guest/provider.ts";
-export { type CheckResult, doctor, type Finding } from "./api/doctor.ts";
+export { type CheckResult, doctor, type DoctorOptions, type Finding } from "./api/doctor.ts";
 export type { Denial, DenialCount } from "./journal/denials.ts";
 export type { NetworkSummary } from "./journal/summary.ts";
 export { type FlowOutcome, type PolicyChange, policyChangeLines } from "./journal/policy_change.ts";

@@ -15,7 +15,9 @@ import { systemResolvers } from "../host/network.ts";
 import { cacheDir } from "../host/paths.ts";
 import { requireRuntime } from "../host/surroundings.ts";
 import { DAY_MS } from "../tls/authority/spec.ts";
+import { requireFiles } from "../host/surroundings.ts";
 import { CertificateAuthority } from "./certificate_authority.ts";
+import { SandboxBuilder } from "./sandbox_builder.ts";
 
 /** What one check found. */
 export interface Finding extends CheckResult {
@@ -25,22 +27,28 @@ export interface Finding extends CheckResult {
 
 /** Runs every check; none throws. */
 export async function runChecks(): Promise<Finding[]> {
-  return await Promise.all(
-    checks().map(async ({ name, run }) => {
-      try {
-        return { name, ...await run() };
-      } catch (error) {
-        const hint = error instanceof SbxError ? error.hint : undefined;
-        const found = error instanceof Error ? inSentence(error) : String(error);
-        return { name, state: "missing", found, ...(hint === undefined ? {} : { fix: hint }) };
-      }
-    }),
-  );
+  return await Promise.all(checks().map(findingOf));
+}
+
+/** Starts a guest as a run would, has it run a command, and ends it; never throws. */
+export async function bootCheck(): Promise<Finding> {
+  return await findingOf({ name: "guest", run: boot });
+}
+
+async function findingOf({ name, run }: Check): Promise<Finding> {
+  try {
+    return { name, ...await run() };
+  } catch (error) {
+    const hint = error instanceof SbxError ? error.hint : undefined;
+    const found = error instanceof Error ? inSentence(error) : String(error);
+    return { name, state: "missing", found, ...(hint === undefined ? {} : { fix: hint }) };
+  }
 }
 
 function checks(): readonly Check[] {
   return [
     { name: "platform", run: platform },
+    { name: "files", run: files },
     ...guestProvider().checks,
     { name: "cache", run: cache },
     { name: "components", run: components },
@@ -62,23 +70,35 @@ function platform(): Promise<CheckResult> {
   );
 }
 
-async function cache(): Promise<CheckResult> {
-  const path = cacheDir();
-  try {
-    await mkdir(path, { recursive: true });
-    await rm(await mkdtemp(join(path, "doctor-")), { recursive: true });
-  } catch (cause) {
-    throw fileError(
-      "write the cache",
-      path,
-      cause,
-      "make it writable, or set XDG_CACHE_HOME to another place",
-    );
-  }
-  return { state: "ok", found: path };
+function files(): Promise<CheckResult> {
+  requireFiles();
+  return Promise.resolve({ state: "ok", found: "enough may be open at once" });
 }
 
 const ASSETS = ["netstack", "vmlinux", "initramfs"] as const;
+
+/** One that has all that is needed need not be written to. */
+async function cache(): Promise<CheckResult> {
+  const path = cacheDir();
+  const fix = "make it writable, or set XDG_CACHE_HOME to another place";
+  try {
+    await mkdir(path, { recursive: true });
+    await rm(await mkdtemp(join(path, "doctor-")), { recursive: true });
+    return { state: "ok", found: path };
+  } catch (cause) {
+    const error = fileError("write the cache", path, cause, fix);
+    const isWhole = await Promise.all(ASSETS.map((name) => assetPath(name))).then(
+      () => true,
+      () => false,
+    );
+    if (!isWhole) throw error;
+    return {
+      state: "note",
+      found: inSentence(error),
+      fix: `guests start without that, but ${fix}`,
+    };
+  }
+}
 
 async function components(): Promise<CheckResult> {
   const paths = await Promise.all(ASSETS.map((name) => assetPath(name)));
@@ -86,15 +106,18 @@ async function components(): Promise<CheckResult> {
   return { state: "ok", found: paths.join(", ") };
 }
 
+/** Guests start without one, and a line says that no name resolves in them. */
 function resolvers(): Promise<CheckResult> {
-  const found = systemResolvers();
-  return Promise.resolve(
-    found.length > 0 ? { state: "ok", found: found.join(", ") } : {
+  try {
+    return Promise.resolve({ state: "ok", found: systemResolvers().join(", ") });
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error;
+    return Promise.resolve({
       state: "note",
-      found: "this machine has no resolver",
+      found: inSentence(error),
       fix: "names will not resolve in guests: name a resolver with --dns-server",
-    },
-  );
+    });
+  }
 }
 
 /** From this many days before its end on, an authority is worth a word. */
@@ -135,4 +158,23 @@ async function otherSbx(): Promise<CheckResult> {
     found: `sbx on the PATH is ${first}`,
     fix: `another program of this name comes first; call this one by its path, ${own}`,
   };
+}
+
+async function boot(): Promise<CheckResult> {
+  const began = performance.now();
+  try {
+    await using sandbox = await new SandboxBuilder().create();
+    const { code, signal } = await sandbox.exec("true", [], { stdin: false }).output();
+    if (code !== 0) {
+      const ended = code === undefined ? `signal ${signal}` : `status ${code}`;
+      return { state: "missing", found: `a guest starts, and 'true' ends in it with ${ended}` };
+    }
+  } catch (error) {
+    // Its hint is to ask the doctor.
+    if (!(error instanceof SbxError) || error.code !== "GUEST_START") throw error;
+    const fix = "where these words do not say what to mend, report them: 'sbx doctor --report'";
+    return { state: "missing", found: inSentence(error), fix };
+  }
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  return { state: "ok", found: `one started, ran a command and ended, in ${seconds} s` };
 }

@@ -16,6 +16,7 @@ import { ui } from "./ui.ts";
 export function declare(command: Command): void {
   command.option("--json", "print one JSON object instead of the table");
   command.option("--report", "print it for a report of a fault, with the machine and the versions");
+  command.option("--no-boot", "do not start a guest to see that one starts");
   examples(command, [
     ["sbx doctor", "what works, what does not, and how to mend it"],
     ["sbx doctor --report", "facts worth pasting into a report; nothing in it is secret"],
@@ -23,8 +24,8 @@ export function declare(command: Command): void {
 }
 
 export async function run(command: Command): Promise<number> {
-  const findings = await doctor();
-  const { json, report } = command.opts<{ json?: true; report?: true }>();
+  const { json, report, boot } = command.opts<{ json?: true; report?: true; boot: boolean }>();
+  const findings = await doctor({ boot });
   if (report) {
     for (const line of reportLines(findings, versions())) ui.out(`${line}\n`);
   } else if (json) {

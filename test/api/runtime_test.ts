@@ -15,7 +15,7 @@ import { doctor, NetworkPolicy, Sandbox } from ${
 };
 const none = NetworkPolicy.none();
 console.log(none.network);
-console.log((await doctor()).find(({ name }) => name === "platform")?.state);
+console.log((await doctor({ boot: false })).find(({ name }) => name === "platform")?.state);
 await Sandbox.builder().network((network) => network.policy(none)).create()
   .catch(({ code, message, hint }) => console.log(code, message, hint));
 `;

@@ -35,7 +35,7 @@ beforeEach(() => {
 
 const env = () => ({ XDG_CACHE_HOME: cache });
 const doctor = (options: RunOptions = {}) =>
-  run([SBX, "doctor", "--json"], { ...options, env: { ...env(), ...options.env } });
+  run([SBX, "doctor", "--no-boot", "--json"], { ...options, env: { ...env(), ...options.env } });
 const guest = () => run([SBX, "run", "--no-net", "--", "echo", "here"], { env: env() });
 const assets = () => join(cache, "sbx/assets");
 const asset = (name: string) =>

@@ -29,7 +29,7 @@ test("the line about emulation comes once, and denials as they are wanted", asyn
   expect(await chatter("-q")).toBe("");
   expect(await chatter("--no-notices")).toBe(DENIED + SUMMARY);
   const [usual, ...more] = [await chatter(), await chatter("--denials", "all")];
-  const { stdout } = await world.sbx(["doctor", "--json"], { env });
+  const { stdout } = await world.sbx(["doctor", "--no-boot", "--json"], { env });
   const { findings }: { findings: { name: string; state: string }[] } = JSON.parse(stdout);
   const isEmulated = findings.find(({ name }) => name === "accelerator")?.state === "note";
   expect(EMULATED.test(usual)).toBe(isEmulated);
