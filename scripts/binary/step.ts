@@ -1,9 +1,10 @@
 /**
- * One step of a build, said before it is done. A failed one ends the build.
+ * One step of a build, said before it is done. A failed one ends the build, and only then is it shown what
+ * its program said: how long the bundler took for each of its parts is no news.
  *
  * @module
  */
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import process from "node:process";
 
 export interface StepOptions {
@@ -18,9 +19,15 @@ export function step(
   { cwd, env = {} }: StepOptions,
 ): void {
   tell(name);
-  try {
-    execFileSync(command, argv, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", 2, 2] });
-  } catch {
+  const { status, error, stdout, stderr } = spawnSync(command, argv, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    maxBuffer: 64 << 20,
+  });
+  if (status !== 0) {
+    for (const said of [stdout, stderr]) process.stderr.write(said ?? "");
+    if (error !== undefined) process.stderr.write(`${error.message}\n`);
     process.stderr.write(`build failed at "${name}": what ${command} said is above\n`);
     process.exit(1);
   }
