@@ -8,6 +8,7 @@ import { SbxError } from "../base/errors.ts";
 import { quote } from "../base/escape.ts";
 import { callable, flag, misuse, optionsOf, text } from "../base/misuse.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
+import { requireRuntime } from "../host/surroundings.ts";
 import type { Denial } from "../journal/denials.ts";
 import { requireTimeLimit, requireVariable } from "../sandbox/exec_options.ts";
 import {
@@ -233,6 +234,7 @@ export class SandboxBuilder {
   async create(options: StartOptions = {}): Promise<Sandbox> {
     const values = this.build();
     optionsOf("create(…)", options, { signal: true, endsProcess: true });
+    requireRuntime();
     const { start } = await import("../sandbox/start.ts");
     return await start(values, options);
   }
@@ -245,6 +247,7 @@ export class SandboxBuilder {
    * this program's
    */
   async createDetached(options: DetachedOptions = {}): Promise<NamedSandbox> {
+    requireRuntime();
     const { createDetached } = await import("./detached.ts");
     const { isNamed, name } = this.#calls;
     return await createDetached(isNamed ? name : undefined, this.build(), options);

@@ -10,7 +10,6 @@ const TABLE: Readonly<Record<string, string>> = {
   "--cap-drop": "run the command as another user of the guest: -u nobody",
   "--cidfile": "nothing of a guest is left to be named",
   "--cpu-shares": "give the guest fewer processors: -c 1",
-  "--detach": "a guest ends with its command: start it with & or under a service manager",
   "--detach-keys": "Enter and ~. end a guest; another key for it is --escape-char",
   "--device": "a guest sees no device of this machine",
   "--dns": "name a resolver with --dns-server ADDR",
@@ -33,7 +32,6 @@ const TABLE: Readonly<Record<string, string>> = {
   "--pull": "there are no images: the guest uses this machine's /usr",
   "--read-only":
     "mount with :ro what is to stay; what else the guest writes is its own and goes with it",
-  "--restart": "a guest ends with its command: start it under a service manager",
   "--security-opt": "leave it out: the guest is a machine of its own",
   "--shm-size": "/dev/shm is half of the guest's memory: give it more with -m",
   "--stop-signal": "send the signal to sbx, which passes it on",
@@ -47,11 +45,10 @@ const TABLE: Readonly<Record<string, string>> = {
 
 const SHORT: Readonly<Record<string, string>> = {
   "-P": "--publish-all",
-  "-d": "--detach",
   "-l": "--label",
 };
 
-/** What to use in an option's place; undefined for one that no other tool has. `-dit` is a `-d` first. */
+/** What to use in an option's place; undefined for one that no other tool has. `-Pit` is a `-P` first. */
 export function habitHint(option: string): string | undefined {
   const short = option.startsWith("--") ? option : option.slice(0, 2);
   const name = Object.hasOwn(SHORT, short) ? SHORT[short] ?? option : option;

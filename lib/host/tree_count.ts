@@ -10,6 +10,7 @@ export interface CopyReport {
   /** Regular files; one with several names counts once for each. */
   readonly files: number;
   /** Directories. */
+  /** Directories, the copied one included. */
   readonly directories: number;
   /** Symbolic links. */
   readonly symlinks: number;

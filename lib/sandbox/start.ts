@@ -17,7 +17,7 @@ import { mountedFiles } from "../guest/root/mounted_files.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { guestProvider } from "../host/guest_provider.ts";
 import { cacheDir, dataDir } from "../host/paths.ts";
-import { requireFiles, requireRuntime } from "../host/surroundings.ts";
+import { requireFiles } from "../host/surroundings.ts";
 import { usableAsset } from "../host/usable_asset.ts";
 import { spawnWatchdog, type Watchdog } from "../host/watchdog.ts";
 import { openJournal } from "../journal/file.ts";
@@ -87,7 +87,6 @@ async function compose(
   endsProcess: boolean,
   events: Events,
 ): Promise<Sandbox> {
-  requireRuntime();
   requireFiles();
   const mounts = await resolveMounts(options.mounts);
   for (const line of await linkNotices(options.mounts, mounts)) options.onNotice?.(line);

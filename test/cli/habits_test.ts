@@ -15,7 +15,16 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 writeFileSync(join(directory, "file"), "A=1\n");
 
 function sbx(args: readonly string[]): Promise<Run> {
-  return run([process.execPath, MAIN, ...args], { cwd: directory, env: { NO_COLOR: "1" } });
+  return run([process.execPath, MAIN, ...args], {
+    cwd: directory,
+    env: {
+      NO_COLOR: "1",
+      HOME: directory,
+      XDG_STATE_HOME: "",
+      XDG_DATA_HOME: "",
+      XDG_CACHE_HOME: "",
+    },
+  });
 }
 
 /** In their order, a few at a time. */
@@ -44,7 +53,7 @@ test("every option that sbx run lacks is answered with one line of what to use",
     "--net=host",
     "--dns=9.9.9.9",
     "--privileged -it",
-    "-dit",
+    "-Pit",
   ];
   const results = await each(forms, ["none", "--", "true"]);
   for (const [index, { status, stdout, stderr }] of results.entries()) {
