@@ -44,8 +44,10 @@ const PRINTED: readonly (readonly [
   ["OpenAI, Anthropic and their kind", "slow", "hello from a model", "hello from a model"],
 ];
 
-/** What is shown for a program of the reader's own cannot be run here. */
-const recipes = recipesIn(PAGE).filter(({ command }) => !command[0]?.startsWith("./"));
+/** What is shown for a program of the reader's own cannot be run here, nor Amazon's (shown_commands.ts). */
+const recipes = recipesIn(PAGE).filter(({ command: [program = ""] }) =>
+  !program.startsWith("./") && program !== "aws"
+);
 const { SBX_ALL_CLIENTS, SBX_CARGO } = process.env;
 const paces = new Map(PRINTED.map(([heading, pace]) => [heading, pace]));
 const runs = ({ heading }: { readonly heading: string }) => {
