@@ -51,6 +51,7 @@ export type ErrorCode =
   | "SUPERVISOR_LOST" // the process that owns a named sandbox ended
   | "STATE_UNUSABLE" // what is kept of sandboxes is damaged, or somebody else's
   | "JOB_MISSING" // there is no job of that number
+  | "UPDATE_UNKNOWN" // nobody says which version of sbx is the newest
   | "STOPPED"; // the sandbox is not running
 
 /** One thing that is wrong, and what to do about it. */

@@ -101,6 +101,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./sandbox/inspect.ts"),
   },
   {
+    name: "init",
+    summary: "write a policy file for the project in this directory",
+    load: () => import("./init.ts"),
+  },
+  {
     name: "policy",
     summary: "show, check and explain network policies",
     commands: [
@@ -205,6 +210,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: "completion",
     summary: "print what makes a shell complete the words of sbx",
     load: () => import("./completion.ts"),
+  },
+  {
+    name: "update",
+    summary: "say how this sbx is updated, and whether there is a newer one",
+    load: () => import("./update.ts"),
   },
   {
     name: "version",

@@ -76,7 +76,11 @@ export async function writeDebian(
   writeFileSync(`${directory}/DEBIAN/control`, control(release, target, installedSize(directory)));
   writeFileSync(`${directory}/DEBIAN/md5sums`, sums(directory));
   execFileSync("dpkg-deb", ["--root-owner-group", "-Zxz", "--build", directory, `${out}/${name}`], {
-    env: { ...process.env, SOURCE_DATE_EPOCH: String(release.time) },
+    env: {
+      ...process.env,
+      SOURCE_DATE_EPOCH: String(release.time),
+      DPKG_DEB_THREADS_MAX: "1", // what several threads compress depends on how many they are
+    },
     stdio: ["ignore", "ignore", 2],
   });
 }
