@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type { CommandEntry, CommandModule } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { STATUSES } from "./exit.ts";
@@ -40,6 +40,7 @@ export async function commandTree(
       } else if (isWanted(path)) {
         const module = await entry.load();
         module.declare(command);
+        takeFormat(command);
         command.action(() => act(command, module));
       }
     }
@@ -49,6 +50,15 @@ export async function commandTree(
 /** All commands, to be looked at and not to be run. */
 export function wholeTree(): Promise<Command> {
   return commandTree(() => true, () => Promise.resolve());
+}
+
+/** What prints JSON when asked to with `--json` takes `--format json`, too, as other tools spell it. */
+function takeFormat(command: Command): void {
+  if (!command.options.some(({ long }) => long === "--json")) return;
+  command.addOption(new Option("--format <format>").choices(["json", "text"]).hideHelp());
+  command.on("option:format", (format) => {
+    if (format === "json") command.setOptionValue("json", true);
+  });
 }
 
 function program(name: string, description: string): Command {

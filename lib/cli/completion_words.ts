@@ -86,7 +86,8 @@ function offers({ command, operands, open, isLiteral }: Reached, begun: string):
   const argument = argumentAt(command, operands);
   if (argument === undefined) return { candidates: [], place: "nothing" };
   if (argument.name() !== GUEST_COMMAND) return operandValues(argument, begun);
-  return { candidates: [], place: operands === 0 ? "commands" : "files" };
+  const begins = operands === command.registeredArguments.indexOf(argument);
+  return { candidates: [], place: begins ? "commands" : "files" };
 }
 
 function optionsOf(command: Command): readonly Candidate[] {
