@@ -53,6 +53,8 @@ export class Control {
   readonly #reader = new MessageReader();
   readonly #pinger: ReturnType<typeof setInterval>;
   #traffic: LinkTraffic = { fromGuest: 0, toGuest: 0 };
+  /** Who waits for the answers to pings, in their order. */
+  readonly #awaited = new Map<number, () => void>();
   #greeted = false;
   #finishing = false;
   #over = false;
@@ -81,6 +83,16 @@ export class Control {
   /** What went over the guest's cable, as of netstack's latest answer to a ping. */
   get traffic(): LinkTraffic {
     return this.#traffic;
+  }
+
+  /** Resolves when netstack has carried out all that was sent until now, or is gone. */
+  async carriedOut(): Promise<void> {
+    if (this.#over) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const n = ++this.#pings;
+    this.#awaited.set(n, resolve);
+    this.send({ t: "ping", n });
+    await Promise.race([promise, this.closed]);
   }
 
   /** Queues a message; it leaves with the others of this turn of the event loop. */
@@ -137,7 +149,12 @@ export class Control {
     }
     if (message.t === "ready") return this.#ready.resolve();
     if (message.t !== "pong") return this.#sink(message);
-    const { fromGuest, toGuest } = message;
+    const { n, fromGuest, toGuest } = message;
+    for (const [ping, done] of this.#awaited) {
+      if (ping > n) break;
+      this.#awaited.delete(ping);
+      done();
+    }
     if (fromGuest !== undefined && toGuest !== undefined) this.#traffic = { fromGuest, toGuest };
   }
 

@@ -37,7 +37,7 @@ export interface ApplyOptions {
 export interface LivePolicySpec {
   /** What the network was opened with. */
   readonly options: NetworkOptions;
-  readonly network: Pick<Network, "reconsider" | "apply">;
+  readonly network: Pick<Network, "reconsider" | "apply" | "settled">;
   /** The guest trusts an authority of the sandbox's. */
   readonly intercepts: boolean;
   readonly knownNames: (dns: DnsSettings) => KnownNames;
@@ -77,7 +77,10 @@ export class LivePolicy {
     requireLive(before, after, { intercepts });
     const change = await this.#prepare(before, after);
     const { flows, forgotten } = dryRun ? network.reconsider(change) : network.apply(change);
-    if (!dryRun) this.#options = after;
+    if (!dryRun) {
+      this.#options = after;
+      await network.settled();
+    }
     return {
       dryRun,
       digest: digestOf(after.policy),

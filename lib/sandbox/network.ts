@@ -206,6 +206,10 @@ class SandboxNetwork implements Network {
     return reconsidered;
   }
 
+  settled(): Promise<void> {
+    return this.#control.carriedOut();
+  }
+
   counts(): NetworkCounts {
     const { fromGuest, toGuest } = this.#control.traffic;
     return {

@@ -113,6 +113,8 @@ export interface Network {
    * @throws SbxError STOPPED
    */
   apply(change: NetworkChange): Reconsidered;
+  /** Resolves when netstack has done what that means for it. */
+  settled(): Promise<void>;
   summary(): NetworkSummary;
   counts(): NetworkCounts;
   close(): void;
