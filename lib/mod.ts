@@ -82,6 +82,7 @@ export {
   type StoredSecret,
 } from "./api/secret_store.ts";
 export {
+  type BuildTemplateOptions,
   type KeptTemplate,
   type TemplateManifest,
   Templates,

@@ -12,6 +12,12 @@ import { SandboxBuilder } from "./sandbox_builder.ts";
 
 export type { KeptTemplate, Manifest as TemplateManifest, TemplateSize };
 
+/** How a template is made. */
+export interface BuildTemplateOptions {
+  /** Leaves it, with null, where it failed within a day. */
+  readonly unlessFailed?: boolean;
+}
+
 /** What is kept for guests to go on from: `sbx template` as an object. */
 export interface Templates {
   /**
@@ -21,7 +27,13 @@ export interface Templates {
    *
    * @throws SbxError USAGE, REQUIREMENT_MISSING, GUEST_START, FILE_UNREADABLE
    */
-  build(size?: Partial<TemplateSize>): Promise<Manifest | null>;
+  build(size?: Partial<TemplateSize>, options?: BuildTemplateOptions): Promise<Manifest | null>;
+  /**
+   * The same in a process of its own, which goes on when this one ends: at most a minute, and after
+   * everything else that wants the processor. Does not throw; nobody hears of what fails, and what failed
+   * is not tried again for a day.
+   */
+  buildBehind(size?: Partial<TemplateSize>): Promise<void>;
   /** What is kept, the last used first. */
   list(): Promise<readonly KeptTemplate[]>;
   /** Sandboxes that run are not disturbed. False when there was none of that key. */
@@ -46,11 +58,12 @@ async function directory(): Promise<string> {
 
 /** What is kept for guests to go on from. */
 export const Templates: Templates = Object.freeze({
-  async build(size: Partial<TemplateSize> = {}): Promise<Manifest | null> {
-    const given = optionsOf("build(…)", size, { cpus: true, memoryMiB: true, network: true });
-    const { cpus = DEFAULT_CPUS, memoryMiB = DEFAULT_MEMORY_MIB, network = true } = given;
-    if (typeof network !== "boolean") throw misuse("build(…)", "network is neither true nor false");
-    new SandboxBuilder().cpus(cpus).memory(memoryMiB); // which refuse what no guest can have
+  async build(
+    size: Partial<TemplateSize> = {},
+    options: BuildTemplateOptions = {},
+  ): Promise<Manifest | null> {
+    const { cpus, memoryMiB, network } = sizeOf("build(…)", size);
+    const { unlessFailed = false } = optionsOf("build(…)", options, { unlessFailed: true });
     const [{ guestProvider }, { hostRoot }, { guestLink }, { evict, MOST_BYTES }, { lockFile }] =
       await Promise.all([
         import("../host/guest_provider.ts"),
@@ -64,9 +77,15 @@ export const Templates: Templates = Object.freeze({
       memoryMiB,
       root: hostRoot(),
       ...(network ? { network: guestLink() } : {}),
-    });
+    }, { unlessFailed });
     if (made !== null) await evict(await directory(), MOST_BYTES, lockFile);
     return made;
+  },
+
+  async buildBehind(size: Partial<TemplateSize> = {}): Promise<void> {
+    const whole = sizeOf("buildBehind(…)", size);
+    const { spawnTemplateBuild } = await import("../host/spawn_template_build.ts");
+    spawnTemplateBuild(whole);
   },
 
   async list(): Promise<readonly KeptTemplate[]> {
@@ -83,3 +102,11 @@ export const Templates: Templates = Object.freeze({
     return await evict(await directory(), bytes, lockFile);
   },
 });
+
+function sizeOf(call: string, size: Partial<TemplateSize>): TemplateSize {
+  const given = optionsOf(call, size, { cpus: true, memoryMiB: true, network: true });
+  const { cpus = DEFAULT_CPUS, memoryMiB = DEFAULT_MEMORY_MIB, network = true } = given;
+  if (typeof network !== "boolean") throw misuse(call, "network is neither true nor false");
+  new SandboxBuilder().cpus(cpus).memory(memoryMiB); // which refuse what no guest can have
+  return { cpus, memoryMiB, network };
+}

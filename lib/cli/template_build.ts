@@ -15,6 +15,7 @@ export function declare(command: Command): void {
     .option("-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text))
     .option("-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory)
     .option("--no-net", "for guests without a network device")
+    .option("--unless-failed", "leave it where it failed within a day")
     .option("-q, --quiet", "print nothing but errors");
   examples(command, [
     ["sbx template build", "for 'sbx run' without options of size"],
@@ -23,10 +24,11 @@ export function declare(command: Command): void {
 }
 
 export async function run(command: Command): Promise<number> {
-  const { cpus, memory, net, quiet } = command.opts<{
+  const { cpus, memory, net, unlessFailed = false, quiet } = command.opts<{
     readonly cpus?: number;
     readonly memory?: number;
     readonly net: boolean;
+    readonly unlessFailed?: true;
     readonly quiet?: true;
   }>();
   if (quiet) ui.quiet();
@@ -34,7 +36,7 @@ export async function run(command: Command): Promise<number> {
     network: net,
     ...(cpus === undefined ? {} : { cpus }),
     ...(memory === undefined ? {} : { memoryMiB: memory }),
-  });
+  }, { unlessFailed });
   ui.notice(made === null ? "there is one, or somebody else is making it" : "the template is made");
   return OK;
 }

@@ -51,6 +51,11 @@ export interface BootWatcher {
   readonly ended?: Promise<unknown>;
 }
 
+export interface SaveOptions {
+  /** Leaves out what failed not long ago. */
+  readonly unlessFailed?: boolean;
+}
+
 export interface GuestProvider {
   /** What people call the machine. */
   readonly name: string;
@@ -76,5 +81,5 @@ export interface GuestProvider {
    *
    * @throws SbxError GUEST_START, FILE_UNREADABLE, and what `probe` throws
    */
-  saveTemplate(plan: CommonPlan): Promise<Manifest | null>;
+  saveTemplate(plan: CommonPlan, options?: SaveOptions): Promise<Manifest | null>;
 }

@@ -36,7 +36,8 @@ beforeEach(() => {
 const env = () => ({ XDG_CACHE_HOME: cache });
 const doctor = (options: RunOptions = {}) =>
   run([SBX, "doctor", "--no-boot", "--json"], { ...options, env: { ...env(), ...options.env } });
-const guest = () => run([SBX, "run", "--no-net", "--", "echo", "here"], { env: env() });
+const guest = () =>
+  run([SBX, "run", "--no-net", "--no-template", "--", "echo", "here"], { env: env() });
 const assets = () => join(cache, "sbx/assets");
 const asset = (name: string) =>
   join(

@@ -132,7 +132,7 @@ describe.each(CALLERS)("called by %s", (name, prefix, owner) => {
   const binary = join(place, "sbx");
   copyFileSync(SBX, binary);
   const sbx = (...argv: string[]) =>
-    run([...prefix, binary, "run", "--no-net", ...argv], { env: environment });
+    run([...prefix, binary, "run", "--no-net", "--no-template", ...argv], { env: environment });
 
   test("a guest makes no setuid file and no device on the host", async () => {
     const path = mountOf(`attacked by ${name}`, owner);

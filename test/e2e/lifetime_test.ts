@@ -134,7 +134,7 @@ test("a run leaves the host exactly as it was", async () => {
     chmodSync(home, 0o755);
     mkdirSync(join(home, "tmp"));
     const env = { HOME: home, TMPDIR: join(home, "tmp"), XDG_CACHE_HOME: join(home, ".cache") };
-    const once = () => world.sbx(["run", "-q", "--", "true"], { env, cwd: home });
+    const once = () => world.sbx(["run", "-q", "--no-template", "--", "true"], { env, cwd: home });
     expect((await once()).status).toBe(0); // The first unpacks what the binary carries into the cache.
     const before = await stateOf(world, home, "/dev/shm");
     const { status, stdout, stderr } = await once();
@@ -210,7 +210,7 @@ test.skipIf(!root)(
       chownSync(directory, id, id);
       const argv = ["setpriv", `--reuid=${id}`, `--regid=${id}`, "--clear-groups", "env", "-i"];
       const env = [`HOME=${directory}`, "PATH=/usr/bin:/bin"];
-      const sbx = [join(directory, "sbx"), "run", "-q", "--", "sh", "-c"];
+      const sbx = [join(directory, "sbx"), "run", "-q", "--no-template", "--", "sh", "-c"];
       const command = `id -u; curl -sS http://${PUBLIC}/`;
       const { status, stdout, stderr } = await run(
         world.onHost([...argv, ...env, ...sbx, command]),

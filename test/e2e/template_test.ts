@@ -4,15 +4,17 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
   chmodSync,
   chownSync,
   closeSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -211,6 +213,13 @@ const SPOILS: Readonly<Record<string, (home: string) => void>> = {
   "a memory with other bytes": (home) => overwrite(join(home, "memory"), 20 << 20),
   "a state with other bytes": (home) => overwrite(join(home, "state"), 1000),
   "half a state": (home) => truncateSync(join(home, "state"), 1000),
+  "a state that QEMU cannot load": (home) => {
+    const [state, manifest] = [join(home, "state"), join(home, "manifest.json")];
+    writeFileSync(state, "nothing of a machine".repeat(1000));
+    const digest = createHash("sha256").update(readFileSync(state)).digest("hex");
+    const facts = JSON.parse(readFileSync(manifest, "utf8"));
+    writeFileSync(manifest, JSON.stringify({ ...facts, state: digest }));
+  },
   "a manifest that is none": (home) => writeFileSync(join(home, "manifest.json"), "{}"),
   "a file that others may write": (home) => chmodSync(join(home, "state"), 0o666),
   "a file of somebody else": (home) => chownSync(join(home, "state"), 65_533, 65_533),
@@ -246,6 +255,48 @@ test("a making that is killed is in nobody's way, and two at once make one", asy
   expect((await build().ended).stderr).toContain("the template is made");
   expect(readdirSync(parts)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
 }, 400_000);
+
+test(
+  "a guest that boots for want of a template leaves one behind, and nobody waits for it",
+  async () => {
+    const own = { env: { XDG_CACHE_HOME: join(place, "behind"), SBX_TRACE: "agent" }, limit: 300 };
+    const sbx = (...flags: readonly string[]) =>
+      run([SBX, "run", "--no-net", ...flags, "--", "echo", "here"], own);
+    expect(boots((await sbx("--no-template")).stderr)).toBe(true);
+    const parts = join(place, "behind/sbx/templates");
+    expect(existsSync(parts)).toBe(false);
+    expect(boots((await sbx()).stderr)).toBe(true);
+    await until("a template", () => existsSync(parts) && readdirSync(parts).some(isKey), 100);
+    const { status, stdout, stderr } = await sbx();
+    expect({ status, stdout, boots: boots(stderr) })
+      .toEqual({ status: 0, stdout: "here\n", boots: false });
+  },
+  400_000,
+);
+
+const isKey = (name: string) => /^[0-9a-f]{64}$/.test(name);
+
+test(
+  "on a full disk none is made, nothing half made stays, and it is not tried again at once",
+  async () => {
+    const small = join(place, "small");
+    mkdirSync(small);
+    const script = [
+      "mount -t tmpfs -o size=150m none $XDG_CACHE_HOME",
+      '"$0" template build; echo status $?',
+      '"$0" template build --unless-failed; echo status $?',
+      "ls $XDG_CACHE_HOME/sbx/templates",
+      '"$0" run -q --no-net -- echo here',
+    ].join("\n");
+    const { stdout, stderr } = await run(["unshare", "-Urm", "sh", "-c", script, SBX], {
+      env: { XDG_CACHE_HOME: small },
+      limit: 300,
+    });
+    expect(stderr).toMatch(/^sbx: cannot /m);
+    expect(stdout).toMatch(/^status 125\nstatus 0\n[0-9a-f]{64}\.failed\nhere\n$/);
+  },
+  400_000,
+);
 
 test("the doctor says what is kept, and what of it cannot be used", async () => {
   const check = async () => {

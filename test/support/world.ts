@@ -154,6 +154,7 @@ export async function openWorld(
   const ca = join(trust, "ca.pem");
   writeFileSync(ca, out.ca);
   const sbxEnv = { XDG_CACHE_HOME: join(ROOT, ".cache/test") };
+  await makeTemplates(sbxEnv);
   const withEnv = (options: RunOptions) => ({ ...options, env: { ...sbxEnv, ...options.env } });
   return {
     scratch,
@@ -181,6 +182,17 @@ export async function openWorld(
       rmSync(scratch, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * Guests of the usual sizes go on from templates, as wherever sbx was used before; and no run makes one
+ * behind a test.
+ */
+async function makeTemplates(env: Readonly<Record<string, string>>): Promise<void> {
+  for (const kind of [[], ["--no-net"]]) {
+    const { status, stderr } = await run([SBX, "template", "build", ...kind], { env, limit: 300 });
+    if (status !== 0) throw new Error(`no template: ${stderr}`);
+  }
 }
 
 /** The directory is entered inside the namespace; nsenter itself would lose it. */

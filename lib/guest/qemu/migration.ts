@@ -33,13 +33,15 @@ export async function loadState(monitor: Monitor, fd: number): Promise<void> {
   await over;
 }
 
-async function ending(monitor: Monitor): Promise<void> {
+/** Begun before the orders are given. Where one is refused, that is heard of first, and this by nobody. */
+function ending(monitor: Monitor): Promise<void> {
   const ended = monitor.event(
     "MIGRATION",
     ({ status }) => status === "completed" || status === "failed" || status === "cancelled",
-  );
-  ended.catch(() => {}); // a refused order is heard of first
-  const { status } = await ended;
-  if (status === "completed") return;
-  throw new SbxError("GUEST_START", `Cannot move a machine: it ${escapeText(String(status))}`);
+  ).then(({ status }) => {
+    if (status === "completed") return;
+    throw new SbxError("GUEST_START", `Cannot move a machine: it ${escapeText(String(status))}`);
+  });
+  ended.catch(() => {});
+  return ended;
 }

@@ -13,7 +13,7 @@ import {
 } from "../configuration.ts";
 import type { Guest } from "../guest.ts";
 import type { CommonPlan, GuestPlan, Transport } from "../plan.ts";
-import type { BootWatcher, Cable, GuestProvider, Probe } from "../provider.ts";
+import type { BootWatcher, Cable, GuestProvider, Probe, SaveOptions } from "../provider.ts";
 import { packTar } from "../root/tar.ts";
 import type { Manifest } from "../template/manifest.ts";
 import { qemuChecks } from "./checks.ts";
@@ -64,11 +64,11 @@ export class QemuProvider implements GuestProvider {
     );
   }
 
-  async saveTemplate(plan: CommonPlan): Promise<Manifest | null> {
+  async saveTemplate(plan: CommonPlan, options: SaveOptions = {}): Promise<Manifest | null> {
     const machine = await this.#machine();
     const entries = await rootEntries(plan.root);
     const key = await keyOf(plan, entries, machine, this.#host);
-    return await saveTemplate(key, plan, entries, machine, this.#host);
+    return await saveTemplate(key, plan, entries, machine, this.#host, options);
   }
 
   /** `known`: the root's entries, where somebody looked; a machine that boots takes longer than that. */

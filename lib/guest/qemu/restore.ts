@@ -13,7 +13,7 @@ import { inSentence, SbxError } from "../../base/errors.ts";
 import type { RootEntries } from "../configuration.ts";
 import type { GuestPlan } from "../plan.ts";
 import type { BootWatcher, Cable } from "../provider.ts";
-import { discard, findTemplate, type Template } from "../template/store.ts";
+import { discard, findTemplate, noteFailure, type Template } from "../template/store.ts";
 import { QemuGuest } from "./guest.ts";
 import type { QemuHost, QemuProcess } from "./launch.ts";
 import type { Machine } from "./machine.ts";
@@ -54,6 +54,7 @@ export async function restore(
     if (outcome !== null) return guest;
   } catch (error) {
     await guest.stop();
+    await noteFailure(templateDirectory(host), template.key);
     await dismiss(template.key, error, host, watcher);
     return null;
   }

@@ -18,9 +18,19 @@ import { SbxError } from "../../base/errors.ts";
 import { fileError } from "../../base/file_error.ts";
 import { preparation, type RootEntries } from "../configuration.ts";
 import type { CommonPlan } from "../plan.ts";
+import type { SaveOptions } from "../provider.ts";
 import { packTar } from "../root/tar.ts";
 import type { Manifest } from "../template/manifest.ts";
-import { claim, discard, findTemplate, keep, MEMORY, type Owners } from "../template/store.ts";
+import {
+  claim,
+  discard,
+  failedLately,
+  findTemplate,
+  keep,
+  MEMORY,
+  noteFailure,
+  type Owners,
+} from "../template/store.ts";
 import { QemuGuest } from "./guest.ts";
 import type { QemuHost } from "./launch.ts";
 import { OPEN_FILES } from "./launch_of.ts";
@@ -44,16 +54,18 @@ const LIMIT_MS = 60_000;
 
 const MOST_STATE = 16 << 20;
 
-/** Null: it is kept already, or somebody else makes it. @throws SbxError GUEST_START, FILE_UNREADABLE */
+/** Null: it is kept already, or somebody else makes it, or it failed. @throws SbxError GUEST_START, FILE_UNREADABLE */
 export async function saveTemplate(
   key: string,
   plan: CommonPlan,
   entries: RootEntries,
   machine: Machine,
   host: QemuHost,
+  { unlessFailed = false }: SaveOptions = {},
 ): Promise<Manifest | null> {
   const directory = templateDirectory(host);
   await host.requireOwn(directory);
+  if (unlessFailed && await failedLately(directory, key)) return null;
   const kept = await findTemplate(directory, key, ownersOf(host.caller()), await epoch())
     .catch(async () => (await discard(directory, key), null));
   if (kept !== null) return null;
@@ -74,6 +86,7 @@ export async function saveTemplate(
     };
     return await keep(part, facts, state, await epoch());
   } catch (cause) {
+    await noteFailure(directory, key);
     throw cause instanceof SbxError ? cause : fileError("make a template in", directory, cause);
   } finally {
     await claimed.release();

@@ -46,6 +46,11 @@ export const MOST_BYTES = 2 * 2 ** 30;
 const KEY = /^[0-9a-f]{64}$/;
 const PART = ".part";
 const LOCK = ".lock";
+/** Empty; its time says when it last failed to make one, or to go on from it. */
+const FAILED = ".failed";
+
+/** What failed, most likely fails again: nobody who was not asked to tries it before. */
+const RETRY_MS = 24 * 3600 * 1000;
 /** What is on its way out; where a removal was killed, the next one goes on. */
 const GONE = ".gone";
 
@@ -144,6 +149,17 @@ async function writeMark(place: string, mark: string): Promise<void> {
   await writeFile(join(place, MARK), mark, { mode: 0o600 }).catch(() => {});
 }
 
+/** Notes that a template could not be made, or not be gone on from. */
+export async function noteFailure(directory: string, key: string): Promise<void> {
+  await writeFile(join(directory, key + FAILED), "", { mode: 0o600 }).catch(() => {});
+}
+
+/** Whether that was noted not long ago. */
+export async function failedLately(directory: string, key: string): Promise<boolean> {
+  const noted = await stat(join(directory, key + FAILED)).then(({ mtimeMs }) => mtimeMs, () => 0);
+  return Date.now() - noted < RETRY_MS;
+}
+
 /** Takes the lock at a path, which ends with whoever holds it; null when somebody has it. */
 export type TryLock = (path: string) => { release(): void } | null;
 
@@ -196,7 +212,9 @@ export async function keep(
     await writeSynced(join(part, STATE), state);
     await writeSynced(join(part, MANIFEST), JSON.stringify(whole, null, 2));
     await writeMark(part, await markOf(memory, epoch));
-    await rename(part, part.slice(0, -PART.length));
+    const place = part.slice(0, -PART.length);
+    await rm(place + FAILED, { force: true });
+    await rename(part, place);
     return whole;
   } finally {
     await memory.close();
@@ -254,6 +272,9 @@ export async function evict(
 ): Promise<readonly string[]> {
   for (const name of await readdir(directory).catch(() => [])) {
     if (name.endsWith(GONE)) await rm(join(directory, name), { recursive: true, force: true });
+    if (name.endsWith(FAILED) && !await failedLately(directory, name.slice(0, -FAILED.length))) {
+      await rm(join(directory, name), { force: true });
+    }
     // Whoever may claim it releases it at once, and with it what is left of it.
     if (name.endsWith(PART)) {
       await (await claim(directory, name.slice(0, -PART.length), tryLock))?.release();
