@@ -44,7 +44,7 @@ test("what QEMU refuses is told in its words, made fit to show", async () => {
   say(GREETING + OK + '{"error": {"class": "GenericError", "desc": "no \\u001b[1mway"}}\n');
   await expect(refused).rejects.toMatchObject({ code: "GUEST_START" });
   await expect(refused).rejects.toThrow(/no \S+\[1mway/);
-  await expect(refused).rejects.not.toThrow(/\x1b/);
+  await expect(refused).rejects.not.toThrow("\x1b");
 });
 
 test.each([
