@@ -350,7 +350,7 @@ describe("names and owners", () => {
     }
     chmodSync(join(home, "control"), 0o777);
     const script = `import socket; s = socket.socket(socket.AF_UNIX); s.connect("${home}/control")
-s.sendall(bytes.fromhex("0100000f00000100") + b'{"method":"ping"}'[:15]); s.settimeout(5)
+s.sendall(bytes.fromhex("0100000f00000100") + b'{"method":"ping"}'[:15]); s.settimeout(60)
 print(len(s.recv(100)))`;
     const knocked = await run([...as, "python3", "-c", script]);
     expect(knocked.stdout.trim() === "0" || /reset/i.test(knocked.stderr)).toBe(true);
