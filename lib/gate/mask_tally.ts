@@ -11,10 +11,8 @@ type Part = "header" | "body";
 export class MaskTally {
   readonly #host: string;
   readonly #onUse: (use: SecretUse) => void;
-  readonly #counts: Readonly<Record<Part, Map<string, number>>> = {
-    header: new Map(),
-    body: new Map(),
-  };
+  /** Most answers hold nothing. */
+  #counts: Record<Part, Map<string, number>> | null = null;
 
   constructor(host: string, onUse: (use: SecretUse) => void) {
     this.#host = host;
@@ -22,16 +20,20 @@ export class MaskTally {
   }
 
   add(part: Part, masked: readonly Masked[]): void {
+    if (masked.length === 0) return;
+    this.#counts ??= { header: new Map(), body: new Map() };
     const counts = this.#counts[part];
     for (const { name, count } of masked) counts.set(name, (counts.get(name) ?? 0) + count);
   }
 
   tell(): void {
+    const counts = this.#counts;
+    this.#counts = null;
+    if (counts === null) return;
     for (const place of ["header", "body"] as const) {
-      for (const [name, count] of this.#counts[place]) {
+      for (const [name, count] of counts[place]) {
         this.#onUse({ name, host: this.#host, what: "masked", place, count });
       }
-      this.#counts[place].clear();
     }
   }
 }

@@ -97,6 +97,24 @@ export class Automaton {
     return at === last && this.#first[one] !== START ? last : bytes.length;
   }
 
+  /** Whether a string stands in the text, one character a byte. Makes nothing, since it is asked of every field. */
+  isIn(text: string): boolean {
+    const pairs = this.#pairs;
+    let state: State = START;
+    for (let at = 0; at < text.length; at++) {
+      const byte = text.charCodeAt(at) & 0xff;
+      if (state === START) {
+        const next = text.charCodeAt(at + 1) & 0xff; // 0 at the end, where strings of one byte are
+        if (((pairs[byte << 3 | next >> 5] ?? 0) >> (next & 31) & 1) === 0) {
+          if (at < text.length - 1 || this.#first[byte] === START) continue;
+        }
+      }
+      state = this.step(state, byte);
+      if (this.found(state) !== NONE) return true;
+    }
+    return false;
+  }
+
   /** As a table; `classes` has a class below `count` for each byte, {@link SAME} for what is passed over. */
   table(classes: Uint8Array, count: number): Table {
     const byteOf = new Map([...classes].map((one, byte) => [one, byte]));

@@ -37,6 +37,7 @@ export class Replacements<R extends Replacement> {
 
   /** A text that is there as a whole, one character a byte. */
   text(text: string, onFound: (one: R) => void = () => {}): string {
+    if (!this.#automaton.isIn(text)) return text;
     const stream = this.stream(onFound);
     const bytes = Buffer.from(text, "latin1");
     return Buffer.concat([stream.push(bytes), stream.end()]).toString("latin1");
@@ -60,7 +61,7 @@ export class ReplacingStream<R extends Replacement> {
   readonly #list: readonly R[];
   readonly #onFound: (one: R) => void;
   /** What was read and not given; places of candidates count from its beginning. */
-  #held: Uint8Array = new Uint8Array(0);
+  #held: Uint8Array = NOTHING;
   #state: State = START;
   #candidate: Candidate | null = null;
 
@@ -99,6 +100,10 @@ export class ReplacingStream<R extends Replacement> {
       this.#candidate = null;
     }
     const keep = last ? work.length : work.length - this.#automaton.depth(this.#state);
+    if (copied === 0 && keep === work.length) {
+      this.#held = NOTHING;
+      return asBuffer(work);
+    }
     if (this.#candidate !== null) {
       const { start, end, index } = this.#candidate;
       this.#candidate = { start: start - keep, end: end - keep, index };
@@ -140,6 +145,9 @@ export class ReplacingStream<R extends Replacement> {
   }
 }
 
-function asBuffer(bytes: Uint8Array = new Uint8Array(0)): Buffer {
+const NOTHING = new Uint8Array(0);
+
+function asBuffer(bytes: Uint8Array = NOTHING): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -30,6 +30,9 @@ export interface Sighting {
 /** `%2561` for an `a`, or `\\u0061`: one escape inside another. */
 const LAYERS = 2;
 
+/** For texts, of which each request has one. */
+const SCRATCH = Buffer.alloc(32 << 10);
+
 /** One case, one alphabet of base64, and nothing of what lines and names are cut with. */
 const KNOWN = "abcdefghijklmnopqrstuvwxyz0123456789+/";
 const REST = KNOWN.length + 1;
@@ -70,7 +73,9 @@ export class Tripwire {
 
   /** A whole: a datagram, a name, a first flight, a field. Text is taken as one character a byte. */
   scan(bytes: Uint8Array | string): readonly Sighting[] {
-    return this.watch().push(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
+    if (typeof bytes !== "string") return this.watch().push(bytes);
+    if (bytes.length > SCRATCH.length) return this.watch().push(Buffer.from(bytes, "latin1"));
+    return this.watch().push(SCRATCH, SCRATCH.write(bytes, "latin1"));
   }
 
   /** A stream of bytes, to be pushed in its order. */
@@ -115,7 +120,7 @@ export class Watch {
   readonly #sightings: readonly Omit<Sighting, "escapes">[];
   readonly #layer: Layer;
   #row = 0;
-  #seen: Map<string, Sighting> = new Map();
+  #seen: Sighting[] = [];
 
   constructor(table: Table, sightings: readonly Omit<Sighting, "escapes">[]) {
     this.#table = table;
@@ -124,12 +129,12 @@ export class Watch {
   }
 
   /** The placeholders that end in these bytes, each once. */
-  push(bytes: Uint8Array): readonly Sighting[] {
-    this.#seen = new Map();
+  push(bytes: Uint8Array, length: number = bytes.length): readonly Sighting[] {
+    this.#seen = [];
     const { classes, rows } = this.#table;
     let row = this.#row;
     let quiet = this.#layer.quiet;
-    for (let at = 0; at < bytes.length; at++) {
+    for (let at = 0; at < length; at++) {
       const byte = bytes[at] ?? 0;
       const kind = classes[byte] ?? SAME;
       const before = row;
@@ -143,13 +148,13 @@ export class Watch {
       quiet = this.#layer.quiet;
     }
     this.#row = row;
-    return [...this.#seen.values()];
+    return this.#seen;
   }
 
   #see(row: number, escapes: number): void {
     const sighting = this.#sightings[this.#table.found(row)];
-    if (sighting === undefined || this.#seen.has(sighting.name)) return;
-    this.#seen.set(sighting.name, { ...sighting, escapes });
+    if (sighting === undefined || this.#seen.some(({ name }) => name === sighting.name)) return;
+    this.#seen.push({ ...sighting, escapes });
   }
 }
 
