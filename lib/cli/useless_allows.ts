@@ -6,7 +6,8 @@
 import { snapshotHere } from "../api/snapshot.ts";
 import { escapeText } from "../base/escape.ts";
 import { uselessAllows } from "../judge/useless_allows.ts";
-import { type NetworkOptions, NetworkPolicy } from "../mod.ts";
+import type { NetworkOptions } from "../mod.ts";
+import { presetNamed } from "../policy/model/presets.ts";
 import type { RuleFlag, RunFlags } from "./run_flags.ts";
 
 /** Each is played through on its own; whoever writes more of them has a list of some kind. */
@@ -33,7 +34,7 @@ export async function uselessAllowLine(
   const named = useless.slice(0, MOST_NAMED).map(optionText);
   const more = useless.length - named.length;
   const options = named.join(", ") + (more > 0 ? ` and ${more} more` : "");
-  const isPreset = NetworkPolicy.preset(policy) !== null;
+  const isPreset = presetNamed(policy) !== null;
   const instead = isPreset ? "use --policy none" : `write default: deny in ${escapeText(policy)}`;
   return `${options} ${useless.length === 1 ? "changes" : "change"} nothing: ` +
     `${escapeText(policy)} lets that pass already; for an allow list ${instead}`;
