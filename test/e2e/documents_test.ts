@@ -24,6 +24,7 @@ const FILES: Readonly<Record<string, string>> = {
   "migrate": PROGRAM,
   "server": PROGRAM,
   "Makefile": "all test:\n\techo $@ ran\n",
+  "policy.yaml": "default: deny\nrules: [allow@api.example.com:tcp:443]\n",
   "hosts.txt": "0.0.0.0 tracker.example\n",
   "src/main.c": "",
   "app/Makefile": "all test:\n\techo $@ ran\n",
@@ -137,7 +138,7 @@ const report = (_line: string) => {};
 const consume = (bytes: Uint8Array) => console.log(new TextDecoder().decode(bytes).trim());
 const currentKey = () => Promise.resolve("");
 `;
-  const last = `
+  const ours = `
 const late = sandbox.exec("sleep", ["100"]);
 late.kill("SIGTERM");
 console.log((await late.exit).signal);
@@ -146,8 +147,12 @@ try {
 } catch ({ message, hint }) {
   console.log(message, hint);
 }
+setTimeout(() => void sandbox.stop(), 100); // of which events are the last to hear
 `;
-  writeFileSync(program, `${readers}${moduleOf(examplesIn(page("docs/library.md")), last)}`);
+  const shown = examplesIn(page("docs/library.md"));
+  const events = shown.findIndex((code) => code.includes("sandbox.events("));
+  const examples = shown.toSpliced(events, 1);
+  writeFileSync(program, readers + moduleOf([...examples, ours, shown[events] ?? ""]));
   const { status, stdout, stderr } = await typed(quoted([process.execPath, program]));
   expect([status, stdout, stderr]).toEqual([
     0,
