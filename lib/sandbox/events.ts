@@ -5,6 +5,8 @@
  * @module
  */
 import type { SbxError } from "../base/errors.ts";
+import { quote } from "../base/escape.ts";
+import { misuse, optionsOf } from "../base/misuse.ts";
 import type { Denial } from "../journal/denials.ts";
 import type { JournalEvent, JournalRecord } from "../journal/format.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -41,6 +43,17 @@ export interface EventsOptions {
   readonly kinds?: readonly EventKind[];
   /** Aborting it ends the reading. */
   readonly signal?: AbortSignal;
+}
+
+const KINDS: readonly string[] = ["journal", "denial", "notice", "exit"] satisfies EventKind[];
+
+/** @throws SbxError USAGE */
+export function requireEvents(options: EventsOptions): EventsOptions {
+  const { kinds = [] } = optionsOf("events(…)", options, { kinds: true, signal: true });
+  const unknown = Array.isArray(kinds) ? kinds.find((kind) => !KINDS.includes(kind)) : null;
+  if (unknown === undefined) return options;
+  const state = unknown === null ? "kinds is no list" : `there is no kind ${quote(unknown)}`;
+  throw misuse("events(…)", state, { hint: `the kinds are ${KINDS.join(", ")}` });
 }
 
 /** Bounds of what may wait for one reader: events, and characters of their texts. */

@@ -13,7 +13,7 @@ import type { Guest, HostProcess, TemplateUse } from "../guest/guest.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import type { Vault } from "../secret/vault.ts";
-import type { Events, EventsOptions, SandboxEvent } from "./events.ts";
+import { type Events, type EventsOptions, requireEvents, type SandboxEvent } from "./events.ts";
 import { type ExecOptions, requireExec } from "./exec_options.ts";
 import { FileOperation } from "./file_operation.ts";
 import type { SandboxFiles } from "./files.ts";
@@ -239,8 +239,7 @@ export class Sandbox implements AsyncDisposable {
    * @throws SbxError USAGE
    */
   events(options: EventsOptions = {}): AsyncIterableIterator<SandboxEvent, void> {
-    optionsOf("events(…)", options, { kinds: true, signal: true });
-    return this.#parts.events.read(options);
+    return this.#parts.events.read(requireEvents(options));
   }
 
   /**

@@ -196,3 +196,20 @@ test("ten pings without a word are a netstack that hangs, and a word is one that
     message: "Cannot go on: netstack does not answer",
   });
 });
+
+test("what was sent is carried out when netstack answers a ping that came behind it, or is gone", async () => {
+  const { control, says } = controlled();
+  says(HELLO, { t: "ready" });
+  jest.advanceTimersByTime(1_000);
+  const [first, second] = [control.carriedOut(), control.carriedOut()];
+  says({ t: "pong", n: 1, fromGuest: 10, toGuest: 20 });
+  await Promise.resolve();
+  expect([await stateOf(first), await stateOf(second)]).toEqual(["pending", "pending"]);
+  expect(control.traffic).toEqual({ fromGuest: 10, toGuest: 20 });
+  says({ t: "pong", n: 2 });
+  await first;
+  expect(await stateOf(second)).toBe("pending");
+  control.close();
+  await second;
+  await control.carriedOut();
+});

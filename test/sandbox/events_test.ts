@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SbxError } from "../../lib/base/errors.ts";
 import { NO_JOURNAL } from "../../lib/journal/journal.ts";
-import { Events, followed, type SandboxEvent } from "../../lib/sandbox/events.ts";
+import { Events, followed, requireEvents, type SandboxEvent } from "../../lib/sandbox/events.ts";
 
 const notice = (line: string): SandboxEvent => ({ kind: "notice", line });
 
@@ -90,6 +90,14 @@ describe("whoever reads the events of a sandbox", () => {
     expect(events.isFollowed).toBeFalse();
     expect(await all(events.read({ signal: AbortSignal.abort() }))).toEqual([]);
   });
+});
+
+test.each([
+  [{ kinds: ["denials"] }, 'there is no kind "denials"'],
+  [{ kinds: "exit" }, "kinds is no list"],
+  [{ kind: ["exit"] }, "there is no option"],
+])("events(%j) is refused", (options, state) => {
+  expect(() => requireEvents(options as never)).toThrow(state);
 });
 
 function withOne(events: Events): AsyncIterable<SandboxEvent> {
