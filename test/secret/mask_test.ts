@@ -198,6 +198,13 @@ test("however a body is cut, no form of a value comes out of it", () => {
   }
 }, 60_000);
 
+/** What stands beside and between the placeholders. */
+function between(bytes: Buffer): Buffer[] {
+  return bytes.toString("latin1").split(PH)
+    .flatMap((piece) => piece.split(TOKEN.placeholder.text))
+    .map((piece) => Buffer.from(piece, "latin1"));
+}
+
 test(
   "of 5,000 damaged bodies each is read to its end, and without the value comes out as it was",
   () => {
@@ -216,7 +223,8 @@ test(
       const body = mask.body();
       const out = Buffer.concat([...cut(sample, numbers).map((one) => body.push(one)), body.end()]);
       const has = (bytes: Buffer) => forms.some((form) => bytes.includes(form));
-      expect(has(out)).toBe(false);
+      // All but its first letter is no value, and may stand behind a placeholder that ends in that letter.
+      expect(between(out).some(has)).toBe(false);
       if (has(Buffer.from(sample))) changed++;
       else expect(out.equals(sample)).toBe(true);
     });
