@@ -26,6 +26,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { EVIL, PUBLIC } from "../support/places.ts";
 import { run, type RunOptions, start, until } from "../support/process.ts";
 import { contacts } from "../support/recorder.ts";
@@ -237,6 +238,22 @@ test.each(Object.keys(SPOILS))("%s is not used but removed, and the guest boots"
     /^sbx: the guest boots, for its template cannot be used and was removed: /m,
   );
 }, 400_000);
+
+test(
+  "a guest that somebody ends while it begins does not begin again, and its template stays",
+  async () => {
+    const running = world.start(["run", "--", "sleep", "60"], WARM);
+    const qemu = () =>
+      spawnSync("pgrep", ["-P", String(running.pid), "qemu-system"]).stdout.toString().trim();
+    await until("qemu", () => qemu() !== "");
+    process.kill(Number(qemu()), "SIGKILL");
+    const { status, stderr } = await running.ended;
+    expect({ status, boots: boots(stderr) }).toEqual({ status: 125, boots: false });
+    expect(stderr).toMatch(/^sbx: cannot (?:start the guest|go on): /m);
+    expect(existsSync(join(templates, key))).toBe(true);
+  },
+  400_000,
+);
 
 test("a making that is killed is in nobody's way, and two at once make one", async () => {
   const own = { env: { XDG_CACHE_HOME: join(place, "killed") }, limit: 300 };

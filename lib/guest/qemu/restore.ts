@@ -10,6 +10,8 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { inSentence, SbxError } from "../../base/errors.ts";
+import { escapeText } from "../../base/escape.ts";
+import { systemCode } from "../../base/file_error.ts";
 import type { RootEntries } from "../configuration.ts";
 import type { GuestPlan } from "../plan.ts";
 import type { BootWatcher, Cable } from "../provider.ts";
@@ -20,6 +22,16 @@ import type { Machine } from "./machine.ts";
 import { loadState } from "./migration.ts";
 import { Monitor } from "./monitor.ts";
 import { epoch, keyOf, ownersOf, templateDirectory, templateLaunch } from "./template_machine.ts";
+
+/** What ends together is heard of within this. */
+const TOGETHER_MS = 500;
+
+/** Somebody ended QEMU, as he could have later. */
+class Killed extends SbxError {
+  constructor() {
+    super("GUEST_START", "Cannot start the guest: QEMU ended (SIGKILL)");
+  }
+}
 
 /** A restore takes 50 ms; on a loaded machine, more. */
 const RESTORE_LIMIT_MS = 20_000;
@@ -54,9 +66,14 @@ export async function restore(
     if (outcome !== null) return guest;
   } catch (error) {
     await guest.stop();
-    await noteFailure(templateDirectory(host), template.key);
-    await dismiss(template.key, error, host, watcher);
-    return null;
+    // Of what dies together, QEMU may be heard of first; the template is not to blame for that.
+    const alone = await Promise.race([delay(TOGETHER_MS, true, { ref: false }), givenUp]);
+    if (error instanceof Killed) throw error;
+    if (alone !== null) {
+      await noteFailure(templateDirectory(host), template.key);
+      await dismiss(template.key, error, host, watcher);
+      return null;
+    }
   }
   await guest.stop();
   throw new SbxError("GUEST_START", "Cannot start the guest: it was given up");
@@ -77,10 +94,13 @@ async function find(
     await host.requireOwn(directory);
     return sameCounter(template.manifest.tscKHz, machine.tscKHz) ? template : null;
   } catch (error) {
-    await dismiss(key, error, host, watcher);
+    // What this machine lacks at the moment says nothing of the template.
+    if (!PASSING.includes(systemCode(error) ?? "")) await dismiss(key, error, host, watcher);
     return null;
   }
 }
+
+const PASSING: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "EINTR", "EAGAIN"];
 
 /** Two measurements of one counter differ by less than a thousandth. */
 function sameCounter(a: number, b: number): boolean {
@@ -99,15 +119,22 @@ async function goOn(
   }
   channel.on("error", () => {}); // a QEMU that reads no more says why elsewhere
   channel.end(state);
-  const dead = qemu.exited.then(() => {
-    throw new SbxError("GUEST_START", `Cannot go on: QEMU ended and said ${qemu.consoleTail()}`);
+  const dead = qemu.exited.then(({ signal }) => {
+    if (signal === "SIGKILL") throw new Killed();
+    const said = escapeText(qemu.consoleTail().trim());
+    throw new SbxError("GUEST_START", `Cannot go on: QEMU ended and said ${said}`);
   });
   const late = new AbortController();
   const limit = delay(RESTORE_LIMIT_MS, undefined, { ref: false, signal: late.signal }).then(() => {
     throw new SbxError("GUEST_START", "Cannot go on: the guest does not answer");
   });
   limit.catch(() => {});
-  const restored = Promise.all([loadState(new Monitor(monitor), stateFd), guest.answers()]);
+  const restored = Promise.all([loadState(new Monitor(monitor), stateFd), guest.answers()])
+    .catch(async (error) => {
+      // Its channels end before its own end is known, which says more.
+      await Promise.race([dead, delay(TOGETHER_MS, undefined, { ref: false })]);
+      throw error;
+    });
   try {
     await Promise.race([restored, dead, limit]);
     return guest;
