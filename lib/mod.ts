@@ -67,7 +67,12 @@ export {
 } from "./policy/model/secret.ts";
 export type { BlockList, DnsSettings, Limits, PolicyFile } from "./policy/model/settings.ts";
 export type { AuthorityFiles, TlsSettings } from "./policy/model/tls_settings.ts";
-export type { JournalOptions, MountOptions, SandboxBuilder } from "./api/sandbox_builder.ts";
+export type {
+  DiskOptions,
+  JournalOptions,
+  MountOptions,
+  SandboxBuilder,
+} from "./api/sandbox_builder.ts";
 export {
   type AuthorityOptions,
   CertificateAuthority,
@@ -104,6 +109,7 @@ export {
   type NetworkPolicyConstructor,
 } from "./api/network_policy.ts";
 export type {
+  Disk,
   Mount,
   NetworkOptions,
   Publication,

@@ -1,6 +1,7 @@
 /**
  * initramfs.ts KERNEL AGENT OUT: the guest's first file system, an uncompressed cpio archive (in an
- * emulated guest unpacking costs more than reading) with the agent as /init and the modules.
+ * emulated guest unpacking costs more than reading) with the agent as /init and the modules, but for those
+ * of a disk: scripts/disk has them, as most guests would pay for them and not use them.
  *
  * @module
  */
@@ -35,7 +36,9 @@ function padded(data: Uint8Array): Uint8Array {
 for (const name of ["dev", "proc", "sys", "modules", "newroot"]) entry(name, DIRECTORY);
 entry("dev/console", CHARACTER_DEVICE, undefined, [5, 1]);
 entry("init", EXECUTABLE, readFileSync(agent));
-for (const name of readdirSync(join(kernel, "modules")).sort()) {
+const apart = readFileSync(join(kernel, "modules/disk"), "utf8").split("\n").concat("disk");
+const modules = readdirSync(join(kernel, "modules")).filter((name) => !apart.includes(name));
+for (const name of modules.sort()) {
   entry(`modules/${name}`, FILE, readFileSync(join(kernel, "modules", name)));
 }
 entry("TRAILER!!!", 0);

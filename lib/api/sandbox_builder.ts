@@ -6,7 +6,9 @@
  */
 import { SbxError } from "../base/errors.ts";
 import { quote } from "../base/escape.ts";
+import { parseSize } from "../base/size.ts";
 import { callable, flag, misuse, optionsOf, text } from "../base/misuse.ts";
+import { diskBytes } from "../guest/disk.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 import { requireRuntime } from "../host/surroundings.ts";
 import type { Denial } from "../journal/denials.ts";
@@ -33,6 +35,12 @@ import type { SecretBuilder } from "./secret_builder.ts";
 export interface MountOptions {
   /** The guest cannot write there; false when absent. */
   readonly readOnly?: boolean;
+}
+
+/** Where a disk is. */
+export interface DiskOptions {
+  /** The file that keeps it; relative to the working directory. Absent: the disk goes with the sandbox. */
+  readonly path?: string;
 }
 
 /** What a journal says beside what happened. */
@@ -97,6 +105,29 @@ export class SandboxBuilder {
       throw misuse(`memory(${mib})`, `a guest needs at least ${MIN_MEMORY_MIB} MiB`);
     }
     return this.#with({ memoryMiB: mib });
+  }
+
+  /**
+   * A disk for all that the guest writes outside of mounts, which otherwise takes up its memory; none when
+   * not called. `size` is in bytes, or text like `"20G"`: from 128 MiB to 4 TiB, rounded up to a multiple of
+   * 128 MiB. The host gives it as the guest writes, and has it back when the guest deletes.
+   *
+   * The disk goes with the sandbox, unless `path` names the file that keeps it. A sandbox that is
+   * started with that file again finds what the first one wrote, and not what sbx itself gives: the
+   * guest's name, resolver and authorities are those of each start. It may ask for a larger size, not for
+   * a smaller one. Two sandboxes cannot have one disk at the same time.
+   */
+  disk(size: number | string, options: DiskOptions = {}): SandboxBuilder {
+    const call = typeof size === "string" ? `disk(${quote(size)})` : `disk(${size})`;
+    const { path } = optionsOf(call, options, { path: true });
+    if (path !== undefined) text(call, path);
+    const hint = "write it like 20G";
+    const asked = typeof size === "string" ? parseSize(size) : size;
+    if (asked === null) throw misuse(call, "not a size with a unit", { hint });
+    const bytes = diskBytes(asked);
+    if (bytes === undefined) throw misuse(call, "a disk has 128 MiB to 4 TiB", { hint });
+    if (path === "") throw misuse(call, "the path of its file is empty");
+    return this.#with({ disk: path === undefined ? { bytes } : { bytes, path } });
   }
 
   /**
@@ -228,7 +259,7 @@ export class SandboxBuilder {
    * Starts the sandbox and resolves when commands can run in it. Aborting `signal` before that
    * rejects with the signal's reason and leaves nothing behind.
    *
-   * @throws SbxError `REQUIREMENT_MISSING`, `FILE_UNREADABLE`, `PORT_BUSY`, `GUEST_START`,
+   * @throws SbxError `REQUIREMENT_MISSING`, `FILE_UNREADABLE`, `PORT_BUSY`, `DISK_BUSY`, `GUEST_START`,
    * `NETSTACK_LOST`
    */
   async create(options: StartOptions = {}): Promise<Sandbox> {

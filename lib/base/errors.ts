@@ -32,6 +32,7 @@ export type ErrorCode =
   | "PROTOCOL" // a peer sent bytes that its protocol does not allow
   | "PORT_UNAVAILABLE" // the address to publish on is not one of this machine
   | "PORT_BUSY" // a published port is taken
+  | "DISK_BUSY" // another guest has the disk
   | "RESOLVER" // no usable upstream resolver
   | "EXEC_NOT_FOUND" // exit status 127
   | "EXEC_NOT_EXECUTABLE" // exit status 126

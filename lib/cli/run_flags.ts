@@ -39,6 +39,7 @@ export interface RunFlags extends TlsFlags, SecretFlags {
   readonly user?: string;
   readonly cpus?: number;
   readonly memory?: number;
+  readonly disk?: string;
   /** False for `--no-template`. */
   readonly template: boolean;
   readonly timeout?: number;
@@ -176,6 +177,7 @@ export function declareRunFlags(command: Command, verb: "run" | "create" = "run"
     ["--hostname <name>", "another host name; it may have several labels"],
     ["-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text)],
     ["-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory],
+    ["--disk <size>", "write to a disk such as 20G instead of to the guest's memory"],
     ["--no-template", "boot, though a template is kept for such guests; see sbx template"],
   ];
   const life: Row[] = [

@@ -43,6 +43,7 @@ export async function sandboxOf(
     const mib = flags.memory;
     builder = given("--memory", `${mib}M`, () => builder.memory(mib));
   }
+  set("--disk", flags.disk, (size) => builder.disk(size));
   if (!flags.template) builder = builder.template(false);
   set("--workdir", flags.workdir, (path) => builder.workdir(path));
   set("--timeout", flags.timeout, (ms) => builder.timeout(ms));

@@ -7,18 +7,14 @@
 import { SbxError } from "../base/errors.ts";
 import { nearest } from "../base/nearest.ts";
 import { escapeText, quote } from "../base/escape.ts";
+import { MIB, parseSize } from "../base/size.ts";
 import type { Mount } from "../mod.ts";
-
-const MIB_PER_UNIT: Readonly<Record<string, number>> = { m: 1, g: 1024, t: 1024 * 1024 };
 
 /** `512M`, `2G`, `1.5GiB` or a plain number of MiB. */
 export function parseMemory(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([mgt])?(?:i?b)?$/i.exec(text);
-  const mib = Number(match?.[1]) * (MIB_PER_UNIT[(match?.[2] ?? "m").toLowerCase()] ?? NaN);
-  if (!Number.isFinite(mib)) {
-    throw usage("--memory", text, "not a size", "write it like 512M or 2G");
-  }
-  return Math.floor(mib);
+  const bytes = parseSize(text, MIB);
+  if (bytes === null) throw usage("--memory", text, "not a size", "write it like 512M or 2G");
+  return Math.floor(bytes / MIB);
 }
 
 const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

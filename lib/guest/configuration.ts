@@ -28,13 +28,17 @@ import {
 } from "./root/trust.ts";
 
 /** The first request. `modules` are lists of kernel modules that mounts need. Pure. */
-export function preparation(plan: CommonPlan, modules: readonly string[]): AgentPreparation {
-  const { root: { home, links }, network } = plan;
+export function preparation(
+  plan: CommonPlan & Pick<GuestPlan, "disk">,
+  modules: readonly string[],
+): AgentPreparation {
+  const { root: { home, links }, network, disk } = plan;
   return {
     home,
     links,
     modules,
     trees: rootShares(plan).map(({ tag, at }) => ({ tag, at })),
+    ...(disk === undefined ? {} : { disk: { kept: disk.path !== undefined } }),
     ...(network === undefined ? {} : {
       network: {
         mtu: network.mtu,
@@ -86,7 +90,7 @@ export function configuration(
 
 /** What the second archive has. An entry replaces what the path had before. */
 export async function guestEntries(
-  { hostname, machineId, root, files, network }: GuestPlan,
+  { hostname, machineId, root, files, network, disk }: GuestPlan,
   { late }: RootEntries,
   trust: GuestTrust,
   makeDatabase: MakeDatabase,
@@ -100,7 +104,10 @@ export async function guestEntries(
       search: network?.search ?? [],
       ...(network === undefined ? {} : { resolver: network.gateway4 }),
     }),
-    ...(isPublic(trust, root) ? [] : await trustEntries(trust, root.trustStores)),
+    // On a kept disk those of the root are only written once.
+    ...(isPublic(trust, root) && disk?.path === undefined
+      ? []
+      : await trustEntries(trust, root.trustStores)),
     ...await nssEntries((trust.authority ?? []).map(bytesOf), root.home, makeDatabase),
   ];
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { GuestDisk } from "./disk.ts";
 import type { MountedFile } from "./root/mounted_files.ts";
 import type { Root } from "./root/root.ts";
 import type { GuestTrust } from "./root/trust.ts";
@@ -37,6 +38,8 @@ export interface GuestPlan {
   readonly machineId: string;
   readonly cpus: number;
   readonly memoryMiB: number;
+  /** Absent: all that the guest writes is in its memory. */
+  readonly disk?: GuestDisk;
   readonly root: Root;
   readonly mounts: readonly GuestMount[];
   /** Single files, as copies that the guest cannot change. */
@@ -69,7 +72,7 @@ export type Transport =
   /** `files`: how many files a mount's daemon can have open, those that the guest only knows among them. */
   | { readonly transport: "virtiofs"; readonly files: number };
 
-/** The shares of the root, in its order. They are never written: the guest's layer is in its memory. */
+/** The shares of the root, in its order. They are never written: the guest has a layer of its own over them. */
 export function rootShares({ root }: { readonly root: Pick<Root, "shares"> }): Share[] {
   return root.shares.map(({ path, at }, index) => ({
     tag: `tree${index}`,

@@ -1,6 +1,6 @@
 /**
- * The files sbx carries: netstack, the kernel and first file system of the guest, and the notices of
- * all of these. In the compiled binary they are embedded, compressed, and where a path is needed,
+ * The files sbx carries: netstack, the kernel and first file system of the guest, what a guest with a disk
+ * needs beyond them, and the notices of all of these. In the compiled binary they are embedded, compressed, and where a path is needed,
  * unpacked once into the user's cache; from a checkout they are in vendor/bin.
  *
  * @module
@@ -15,7 +15,7 @@ import { zstdDecompress } from "node:zlib";
 import { SbxError } from "../base/errors.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import { type Content, digestOf, isContent, isMarked, mark } from "./asset_file.ts";
-import { requirePrivate } from "./cache_place.ts";
+import { requirePrivate } from "./private_place.ts";
 import { askBinary, type AssetName, installedBinary, unpackedBy } from "./installed_binary.ts";
 import { cacheDir } from "./paths.ts";
 

@@ -3,12 +3,14 @@
  *
  * @module
  */
+import { readFile } from "node:fs/promises";
 import type { GuestProvider } from "../guest/provider.ts";
 import { QemuProvider } from "../guest/qemu/provider.ts";
 import { requireSound } from "./assets.ts";
 import { buildInfo } from "./build_info.ts";
-import { requireOwn } from "./cache_place.ts";
+import { requireOwn } from "./private_place.ts";
 import { caller, fileLimit } from "./caller.ts";
+import { openDisk } from "./disk_file.ts";
 import { lockFile } from "./file_lock.ts";
 import { cacheDir } from "./paths.ts";
 import { greet, spawnQemu } from "./qemu_process.ts";
@@ -30,6 +32,8 @@ export function guestProvider(
       requireSound,
       cacheDir,
       requireOwn,
+      openDisk: async (disk) => await openDisk(disk, await assetPath("disk")),
+      diskModules: async () => await readFile(await assetPath("disk_modules")),
       tryLock: lockFile,
       build: buildInfo()["sbx"] ?? "",
       caller,

@@ -130,10 +130,11 @@ function endAll(daemons: readonly FileDaemonProcess[]): void {
   }
 }
 
-function openAll({ files, directories }: QemuLaunch): number[] {
+function openAll({ files, diskFd, directories }: QemuLaunch): number[] {
   const opened: number[] = [];
   try {
     for (const path of files) opened.push(openSync(path, "r"));
+    if (diskFd !== undefined) opened.push(diskFd);
     for (const path of directories) opened.push(openDirectory(path));
     return opened;
   } catch (error) {

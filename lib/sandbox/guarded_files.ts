@@ -19,6 +19,8 @@ export interface GuardedFiles {
   }[];
   /** Where the journal goes, unless that is no file. */
   readonly journal?: string;
+  /** The file that keeps the guest's disk. */
+  readonly disk?: string;
   /** What this run read, and the next one of the same kind reads again. */
   readonly inputs: readonly string[];
 }
@@ -30,7 +32,7 @@ export interface GuardedFiles {
  */
 export async function guardFiles(
   mounts: readonly Mount[],
-  { own, journal, inputs }: GuardedFiles,
+  { own, journal, disk, inputs }: GuardedFiles,
 ): Promise<string[]> {
   const writable = await Promise.all(
     mounts.filter(({ readOnly }) => !readOnly).map(({ host }) => locate(host)),
@@ -62,6 +64,15 @@ export async function guardFiles(
       `Cannot write the journal ${escapeText(journal)}: it is inside a writable mount, where the ` +
         "guest could change it",
       { hint: "give --log a file outside of every mount, or mount the directory with :ro" },
+    );
+  }
+  // A guest that could name another file so would have that one's bytes.
+  if (disk !== undefined && reaches(await locateEach(disk)) !== undefined) {
+    throw new SbxError(
+      "USAGE",
+      `Cannot keep a disk in ${escapeText(disk)}: it is inside a writable mount, where the guest ` +
+        "could put another file in its place",
+      { hint: "keep it outside of every mount, or mount the directory with :ro" },
     );
   }
   const changeable: string[] = [];

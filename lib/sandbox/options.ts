@@ -22,6 +22,14 @@ export interface Mount {
   readonly readOnly: boolean;
 }
 
+/** A disk for all that the guest writes outside of mounts. */
+export interface Disk {
+  /** A multiple of 128 MiB, up to 4 TiB. */
+  readonly bytes: number;
+  /** The file that keeps it; relative to the working directory. Absent: the disk goes with the sandbox. */
+  readonly path?: string;
+}
+
 /** A port of this machine that leads to one of the guest. Inbound policy judges every flow. */
 export interface Publication {
   /** The address to listen on. Absent: 127.0.0.1 and ::1. */
@@ -78,6 +86,8 @@ export interface SandboxOptions {
   readonly cpus: number;
   /** Its memory in MiB. */
   readonly memoryMiB: number;
+  /** What it writes to in place of its memory. Absent: its memory. */
+  readonly disk?: Disk;
   /** Whether the guest may go on from a template, if there is one, instead of booting. */
   readonly template: boolean;
   /** What it sees of this machine's files beside the system. */

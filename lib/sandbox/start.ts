@@ -5,18 +5,20 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { plural } from "../base/plural.ts";
+import type { GuestDisk } from "../guest/disk.ts";
 import type { Guest } from "../guest/guest.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 import { hostRoot } from "../guest/root/host_root.ts";
 import { mountedFiles } from "../guest/root/mounted_files.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { guestProvider } from "../host/guest_provider.ts";
-import { cacheDir, dataDir } from "../host/paths.ts";
+import { cacheDir, dataDir, expandHome, stateDir } from "../host/paths.ts";
 import { requireFiles } from "../host/surroundings.ts";
 import { usableAsset } from "../host/usable_asset.ts";
 import { spawnWatchdog, type Watchdog } from "../host/watchdog.ts";
@@ -33,7 +35,7 @@ import { guestPlan } from "./guest_plan.ts";
 import { guestTrust } from "./guest_trust.ts";
 import { Lifetime, type Part } from "./lifetime.ts";
 import { linkNotices, resolveMounts } from "./mounts.ts";
-import type { Mount, SandboxOptions } from "./options.ts";
+import type { Disk, Mount, SandboxOptions } from "./options.ts";
 import { policyNotices } from "./policy_notices.ts";
 import { Pulse } from "./pulse.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -130,6 +132,7 @@ async function compose(
     machineId: randomBytes(16).toString("hex"),
     mounts,
     files: await mountedFiles(mounts.filter(({ file }) => file)),
+    ...(options.disk === undefined ? {} : { disk: guestDisk(options.disk) }),
     trust: () => guestTrust(options.network.tls, cable?.authority),
     ...(cable === undefined ? {} : { network: cable.end }),
   });
@@ -168,6 +171,10 @@ async function compose(
   });
 }
 
+function guestDisk({ bytes, path }: Disk): GuestDisk {
+  return path === undefined ? { bytes } : { bytes, path: resolve(expandHome(path)) };
+}
+
 function placeholdersOf(vault: Vault | undefined): Readonly<Record<string, string>> {
   const entries = vault?.kept.map(({ secret: { name }, placeholder: { text } }) => [name, text]);
   return Object.fromEntries(entries ?? []);
@@ -176,12 +183,14 @@ function placeholdersOf(vault: Vault | undefined): Readonly<Record<string, strin
 /** What the guest could change of what this run, or the next one, goes by. */
 async function guard(mounts: readonly Mount[], options: SandboxOptions): Promise<void> {
   const { dns, tls } = options.network;
-  const { journal } = options;
+  const { journal, disk } = options;
   const changeable = await guardFiles(mounts, {
     own: [
       { path: cacheDir(), what: "what it executes", variable: "XDG_CACHE_HOME" },
       { path: dataDir(), what: "its certificate authority", variable: "XDG_DATA_HOME" },
+      { path: stateDir(), what: "disks", variable: "XDG_STATE_HOME" },
     ],
+    ...(disk?.path === undefined ? {} : { disk: resolve(expandHome(disk.path)) }),
     ...(journal === undefined || !isFile(journal) ? {} : { journal }),
     inputs: [
       ...options.inputs,

@@ -1,6 +1,6 @@
 /**
- * The parts of a binary: netstack for its host, kernel and boot medium of its guests, and the notices of
- * all of them.
+ * The parts of a binary: netstack for its host, kernel and boot medium of its guests, what those with a disk
+ * need, and the notices of all of them.
  *
  * @module
  */
@@ -15,6 +15,8 @@ export const PARTS: readonly { readonly name: string; readonly of: (target: Targ
     { name: "netstack", of: (target) => target },
     { name: "vmlinux", of: guestOf },
     { name: "initramfs", of: guestOf },
+    { name: "disk", of: guestOf },
+    { name: "disk_modules", of: guestOf },
     { name: "notices", of: (target) => target },
   ];
 
@@ -25,6 +27,7 @@ export function buildParts(root: string, target: Target, version: string): void 
   goBuild(root, "netstack", target, `-X 'main.version=${version}'`);
   goBuild(root, "agent", guest);
   step("boot medium", `${root}/scripts/initramfs`, [guest.machine], { cwd: root });
+  step("disk", `${root}/scripts/disk`, [guest.machine], { cwd: root });
   const argv = ["scripts/licences/notices.ts", nameOf(target), `${partsOf(target)}/notices`];
   step("notices", process.execPath, argv, { cwd: root });
 }

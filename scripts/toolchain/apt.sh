@@ -16,6 +16,7 @@ package_for() {
     xz) echo xz-utils ;;
     /usr/bin/pip3) echo python3-pip ;;
     /usr/bin/node) echo nodejs ;;
+    /usr/sbin/mke2fs) echo e2fsprogs ;; # an ordinary user's PATH is without it
     /usr/bin/*) echo "${1##*/}" ;; # where the guest looks for it
     man) echo man-db ;;
     pasta) echo passt ;;

@@ -50,6 +50,23 @@ test("the agent is told of the root and the mounts by the tags that the machine 
   });
 });
 
+test("a disk is told of, and whether it is kept", () => {
+  const disk = (path?: string) => {
+    const asked = { bytes: 1 << 30, ...(path === undefined ? {} : { path }) };
+    return preparation({ ...PLAN, disk: asked }, []).disk;
+  };
+  expect([disk(), disk("/srv/box.disk")]).toEqual([{ kept: false }, { kept: true }]);
+  expect(preparation(PLAN, [])).not.toHaveProperty("disk");
+});
+
+test("a kept disk gets whom to trust at each start, also where that is everybody's", async () => {
+  const root = { ...PLAN.root, publicRoots: ["public"] };
+  const disk = { bytes: 1 << 30, path: "/srv/box.disk" };
+  expect(unpacked(await own({ ...PLAN, root, disk }, { roots: ["public"] }), BUNDLE)).toBe(
+    "public\n",
+  );
+});
+
 test("an authority and a network are told of only where there are some", () => {
   const config = configuration(
     { ...PLAN, network: NETWORK },

@@ -62,6 +62,20 @@ test("a share's path reaches QEMU as it is, or is refused", () => {
   }
 });
 
+test("a disk comes by its descriptor, as nothing but bytes, and its guest hears of every failure", () => {
+  const argv = (kept: boolean) => qemuArgv({ ...SPEC, disk: { fd: 7, kept } }).join(" ");
+  for (const kept of [false, true]) {
+    expect(argv(kept)).toContain("-add-fd fd=7,set=0 ");
+    expect(argv(kept)).toContain("driver=file,node-name=disk,filename=/dev/fdset/0,locking=on,");
+    expect(argv(kept)).toContain("discard=unmap");
+    expect(argv(kept)).toContain("virtio-blk-pci,drive=disk,werror=report,rerror=report");
+  }
+  // Only what outlives the machine is worth waiting for.
+  expect(argv(true)).toContain("cache.no-flush=off");
+  expect(argv(false)).toContain("cache.no-flush=on");
+  expect(qemuArgv(SPEC).join(" ")).not.toMatch(/blk|blockdev/);
+});
+
 test("the guest's modules carry no signature, whose hashing a boot would pay for", async () => {
   const medium = readFileSync(await assetPath("initramfs"), "latin1");
   expect(medium).toContain("modules/9p.ko");

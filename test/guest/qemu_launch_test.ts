@@ -39,6 +39,18 @@ test("the root's shares go by path, the user's by what was opened for them, in t
   expect(tags).toEqual(["tree0", "tree1", "mount0", "mount1"]);
 });
 
+test("a disk is inherited between what the guest boots from and what is mounted", () => {
+  const disk = { bytes: 1 << 30, path: "/srv/box.disk" };
+  const { argv, files } = launch({ disk });
+  expect(files).toHaveLength(2);
+  const line = argv.join(" ");
+  expect(line).toContain("-add-fd fd=7,");
+  expect(line).toContain("cache.no-flush=off");
+  expect(line.match(/path=\/proc\/self\/fd\/\d+/g))
+    .toEqual(["path=/proc/self/fd/8", "path=/proc/self/fd/9"]);
+  expect(line).not.toContain("/srv/box.disk");
+});
+
 test("the cable is a descriptor that is inherited or a socket that is named, and nothing else", () => {
   const inherited = launch({ network: NETWORK }, { fd: 33 });
   expect(inherited.framesFd).toBe(33);

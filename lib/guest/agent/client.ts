@@ -36,6 +36,8 @@ export interface AgentPreparation {
   readonly links: Readonly<Record<string, string>>;
   /** Lists of kernel modules that mounts need. */
   readonly modules: readonly string[];
+  /** The device for all that commands write. Absent: their memory has it. */
+  readonly disk?: { readonly kept: boolean };
   /** Exports that get a writable layer, such as /usr. */
   readonly trees: readonly { readonly tag: string; readonly at: string }[];
   /** Absent: a loopback and nothing else. */
@@ -84,7 +86,8 @@ export class Agent {
   }
 
   /**
-   * Makes the root, as far as it is nobody's yet. `root` is a tar archive of files for it.
+   * Makes the root, as far as it is nobody's yet. `root` is a tar archive of files for it; with
+   * a disk, behind one of the modules that it takes.
    *
    * @throws SbxError GUEST_START
    */
@@ -103,8 +106,12 @@ export class Agent {
   }
 
   async #setUp(request: Readonly<Record<string, unknown>>, root: Uint8Array): Promise<void> {
-    const call = this.#calls.plain(request, ({ message }) => {
-      return new SbxError("GUEST_START", `Cannot set up the guest: ${message}`);
+    const call = this.#calls.plain(request, ({ code, message }) => {
+      return new SbxError(
+        "GUEST_START",
+        `Cannot set up the guest: ${message}`,
+        code === "disk-unusable" ? { hint: "begin with a new disk" } : {},
+      );
     });
     await sendAll(call.input, [root]);
     await call.ok;

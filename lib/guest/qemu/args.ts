@@ -55,6 +55,8 @@ export interface MachineSpec {
   /** Absent: the guest has no network device. */
   readonly network?: { readonly cable: Cable; readonly mac: string };
   readonly shares: readonly ExportedShare[];
+  /** An open file. Absent: no disk. */
+  readonly disk?: { readonly fd: number; readonly kept: boolean };
   /** Absent: the machine boots, and cannot be saved. */
   readonly saved?: SavedMemory;
 }
@@ -134,6 +136,7 @@ export function qemuArgv(spec: MachineSpec): string[] {
     argv.push("-netdev", `stream,id=net,server=off,${addressOf(cable)}`);
     argv.push("-device", `virtio-net-pci,netdev=net,mac=${mac},romfile=`);
   }
+  if (spec.disk !== undefined) argv.push(...diskArgv(spec.disk));
   for (const [index, share] of spec.shares.entries()) argv.push(...shareArgv(share, index));
   if (spec.saved !== undefined) argv.push(...savedArgv(spec.saved));
   return argv;
@@ -241,5 +244,26 @@ function shareArgv(share: ExportedShare, index: number): string[] {
     options.join(","),
     "-device",
     `virtio-9p-pci,fsdev=share${index},mount_tag=${tag}`,
+  ];
+}
+
+/**
+ * The file is given by its descriptor, since the user that QEMU becomes could not open it. It goes through
+ * the host's page cache, so that QEMU's end loses nothing that the guest has written. Only a machine that
+ * goes down does, and only what is kept outlives that: for it alone a flush of the guest's is carried out,
+ * which is what makes fsync dear.
+ *
+ * What the guest discards is given back. Zeros are not looked for in all that it writes. When the host has
+ * no room left the guest is told; QEMU would otherwise stop the machine until somebody makes some.
+ */
+function diskArgv({ fd, kept }: { readonly fd: number; readonly kept: boolean }): string[] {
+  return [
+    "-add-fd",
+    `fd=${fd},set=0`,
+    "-blockdev",
+    "driver=file,node-name=disk,filename=/dev/fdset/0,locking=on,discard=unmap," +
+    `cache.no-flush=${kept ? "off" : "on"}`,
+    "-device",
+    "virtio-blk-pci,drive=disk,werror=report,rerror=report",
   ];
 }

@@ -19,15 +19,12 @@ import type { QemuProcess } from "./launch.ts";
 /** An emulated guest on a loaded machine takes seconds; one that takes this long never comes. */
 const START_LIMIT_MS = 60_000;
 
-/** How long a guest may take to write back what it still holds of writable mounts. */
-const WRITE_BACK_MS = 1_000;
-
 /** How long after its port closed QEMU has to end and say why. */
 const LAST_WORDS_MS = 500;
 
 export interface QemuGuestOptions {
-  /** Whether it has a mount that it can write to. */
-  readonly writable?: boolean;
+  /** How long it may take to write back what it still holds when it is stopped; 0: nothing that matters. */
+  readonly writeBackMs?: number;
   readonly template?: TemplateUse;
   /** How many calls its agent has had, where the machine goes on from one that was saved. */
   readonly calls?: number;
@@ -42,9 +39,9 @@ export class QemuGuest implements Guest {
   readonly #clock: GuestClock;
   #begun: ReturnType<GuestClock["begin"]> | undefined;
   #stopping = false;
-  /** The guest may hold bytes that belong on the host's disk. */
+  /** The guest may hold bytes that belong to the host. */
   #writesBack = false;
-  readonly #writable: boolean;
+  readonly #writeBackMs: number;
   /** The agent's breach of its protocol, if that is what the guest ends for. */
   #fault: SbxError | undefined;
   /** Which file daemon ended, if that is it. */
@@ -53,10 +50,10 @@ export class QemuGuest implements Guest {
   constructor(
     qemu: QemuProcess,
     accelerator: Accelerator,
-    { writable = false, template = "unserved", calls = 0 }: QemuGuestOptions = {},
+    { writeBackMs = 0, template = "unserved", calls = 0 }: QemuGuestOptions = {},
   ) {
     this.#qemu = qemu;
-    this.#writable = writable;
+    this.#writeBackMs = writeBackMs;
     this.accelerator = accelerator;
     this.template = template;
     this.#agent = new Agent(qemu.agent, calls);
@@ -87,7 +84,7 @@ export class QemuGuest implements Guest {
    */
   async configure(config: AgentConfig, archive: Uint8Array): Promise<void> {
     await this.#orEnd(() => this.#setUp(config, archive));
-    this.#writesBack = this.#writable;
+    this.#writesBack = this.#writeBackMs > 0;
   }
 
   async #orEnd(step: () => Promise<void>): Promise<void> {
@@ -168,7 +165,7 @@ export class QemuGuest implements Guest {
     if (this.#writesBack) {
       await Promise.race([
         this.#agent.shutdown().catch(() => {}),
-        delay(WRITE_BACK_MS, undefined, { ref: false }),
+        delay(this.#writeBackMs, undefined, { ref: false }),
       ]);
     }
     this.#qemu.kill();
@@ -195,6 +192,11 @@ export class QemuGuest implements Guest {
   }
 
   #startFailure(state: string): SbxError {
+    if (LOCKED.test(this.#qemu.consoleTail())) {
+      return new SbxError("DISK_BUSY", "Cannot start the guest: another one has its disk", {
+        hint: "stop that one first, or use another disk",
+      });
+    }
     return new SbxError("GUEST_START", `Cannot start the guest: ${state}${this.#console()}`, {
       hint: "see 'sbx doctor'",
     });
@@ -209,6 +211,9 @@ export class QemuGuest implements Guest {
 
 /** What the kernel says in every good boot of a microvm, which finds its bus later. */
 const NOISE = /PCI: Fatal: No config space access function found/;
+
+/** What QEMU says of a disk that another QEMU has locked. */
+const LOCKED = /Failed to get "write" lock/;
 
 function howEnded({ code, signal }: Exit): string {
   return signal ?? `status ${code}`;

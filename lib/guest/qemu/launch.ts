@@ -4,6 +4,7 @@
  * @module
  */
 import type { Duplex } from "node:stream";
+import type { GuestDisk } from "../disk.ts";
 import type { Exit } from "../guest.ts";
 import type { MakeDatabase } from "../root/nss_database.ts";
 import type { TryLock } from "../template/store.ts";
@@ -39,12 +40,14 @@ export interface QemuLaunch {
    */
   readonly files: readonly string[];
   /**
-   * Absolute, without links; opened and inherited behind the files.
+   * Absolute, without links; opened and inherited behind the files and the disk.
    *
    * @throws SbxError FILE_UNREADABLE when one is not there any more, or a link leads elsewhere
    */
   readonly directories: readonly string[];
-  /** Their connections are inherited behind the files, where no directories are. */
+  /** A disk, open for reading and writing; inherited behind the files, and closed here. Absent: none. */
+  readonly diskFd?: number;
+  /** Their connections are inherited behind the disk, where no directories are. */
   readonly daemons: readonly FileDaemonLaunch[];
   /** How many sockets to this process are inherited behind everything else. */
   readonly channels: number;
@@ -54,13 +57,24 @@ export interface QemuLaunch {
   readonly identity: Identity;
 }
 
+/** Files that sbx carries for the guest. The last two are for one with a disk. */
+export type GuestAsset = "vmlinux" | "initramfs" | "disk" | "disk_modules";
+
 /** What QEMU needs of the machine that it runs on. */
 export interface QemuHost {
   /** A path to one of the files sbx carries, unpacked if need be. */
   assetPath(name: "netstack" | "vmlinux" | "initramfs"): Promise<string>;
   /** Rejects when what the guest boots from is not what sbx carries. */
-  requireSound(names: readonly ("vmlinux" | "initramfs")[]): Promise<void>;
+  requireSound(names: readonly GuestAsset[]): Promise<void>;
   cacheDir(): string;
+  /**
+   * Opens a guest's disk, and makes it first when there is none.
+   *
+   * @throws SbxError FILE_UNREADABLE
+   */
+  openDisk(disk: GuestDisk): Promise<number>;
+  /** A tar archive of the modules that the guest's kernel needs for it. */
+  diskModules(): Promise<Uint8Array>;
   /** Makes a directory that nobody else may look into; rejects when the place is not ours. */
   requireOwn(directory: string): Promise<void>;
   /** Takes the lock at a path, which ends with this process; null when somebody has it. */

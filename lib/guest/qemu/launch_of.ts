@@ -24,7 +24,7 @@ export const NO_MOUNTS: TransportFinding = {
 
 /** What the machine is made for: a whole plan has more, none of which gets into a command line. */
 export type MachinePlan =
-  & Pick<GuestPlan, "cpus" | "memoryMiB" | "mounts">
+  & Pick<GuestPlan, "cpus" | "memoryMiB" | "mounts" | "disk">
   & { readonly root: Pick<GuestPlan["root"], "shares"> }
   & { readonly network?: { readonly mac: string } };
 
@@ -57,9 +57,9 @@ export function launchOf(
   return machineLaunch(plan, cable, machine, by, caller, needed).launch;
 }
 
-/** The same for a machine whose memory is a file. It has no mounts. */
+/** The same for a machine whose memory is a file. It has no mounts and no disk. */
 export function savedLaunchOf(
-  plan: Omit<MachinePlan, "mounts">,
+  plan: Omit<MachinePlan, "mounts" | "disk">,
   cable: Cable | "unplugged" | undefined,
   machine: Machine,
   caller: Caller,
@@ -83,7 +83,8 @@ function machineLaunch(
     machine.initramfs,
     ...(memory === undefined ? [] : [memory.path]),
   ];
-  const firstMount = FIRST_FILE_FD + files.length;
+  const diskFd = FIRST_FILE_FD + files.length;
+  const firstMount = plan.disk === undefined ? diskFd : diskFd + 1;
   // The root's shares are everybody's to read; the user that QEMU becomes may not see the others.
   const mounts = mountShares(plan).map((share, index) =>
     by.transport === "virtiofs"
@@ -116,6 +117,9 @@ function machineLaunch(
     tscKHz: machine.tscKHz,
     agentFd: AGENT_FD,
     shares: [...rootShares(plan), ...mounts],
+    ...(plan.disk === undefined
+      ? {}
+      : { disk: { fd: diskFd, kept: plan.disk.path !== undefined } }),
     ...(plan.network === undefined || cable === undefined ? {} : {
       network: {
         mac: plan.network.mac,

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import {
   configuration,
@@ -19,13 +20,22 @@ import type { Manifest } from "../template/manifest.ts";
 import { qemuChecks } from "./checks.ts";
 import { filesNeeded } from "./files_needed.ts";
 import { QemuGuest } from "./guest.ts";
-import type { QemuHost } from "./launch.ts";
+import type { GuestAsset, QemuHost } from "./launch.ts";
 import { launchOf, NO_MOUNTS } from "./launch_of.ts";
 import { findMachine, type Machine } from "./machine.ts";
 import { restore } from "./restore.ts";
 import { saveTemplate } from "./save_template.ts";
 import { isServed, keyOf } from "./template_machine.ts";
 import { findTransport, type TransportFinding } from "./transport.ts";
+
+const BOOT: readonly GuestAsset[] = ["vmlinux", "initramfs"];
+const DISK: readonly GuestAsset[] = ["disk", "disk_modules"];
+
+/** Of a mount only what is mapped into memory is left. */
+const MOUNT_WRITE_BACK_MS = 1_000;
+
+/** A disk may lack a fifth of the guest's memory, and is sound without it. */
+const DISK_WRITE_BACK_MS = 10_000;
 
 export class QemuProvider implements GuestProvider {
   readonly name = "QEMU";
@@ -80,25 +90,30 @@ export class QemuProvider implements GuestProvider {
     known?: RootEntries,
   ): Promise<Guest> {
     const by = await this.#transport(plan, machine);
+    const launch = launchOf(plan, cable, machine, by, this.#host.caller(), filesNeeded);
     const qemu = this.#host.spawn(
-      launchOf(plan, cable, machine, by, this.#host.caller(), filesNeeded),
+      plan.disk === undefined
+        ? launch
+        : { ...launch, diskFd: await this.#host.openDisk(plan.disk) },
     );
     watcher.running(qemu.pid);
     const guest = new QemuGuest(qemu, machine.found.accelerator, {
-      writable: plan.mounts.some(({ readOnly }) => !readOnly),
+      writeBackMs: writeBackMs(plan),
       template: known === undefined ? "unserved" : "missing",
     });
     // Beside the boot, and before anything of the user's gets into the guest.
-    const sound = this.#host.requireSound(["vmlinux", "initramfs"]);
+    const sound = this.#host.requireSound(plan.disk === undefined ? BOOT : [...BOOT, ...DISK]);
     sound.catch(() => {});
     return await this.#finish(guest, watcher, async () => {
       const entries = known ?? await rootEntries(plan.root);
       const modules = by.transport === "virtiofs" ? ["virtiofs"] : [];
-      const prepared = guest.prepare(preparation(plan, modules), packTar(entries.early));
-      prepared.catch(() => {}); // awaited behind what need not wait for it
-      await sound;
-      await this.#configure(guest, plan, entries, by);
-      await prepared;
+      const disk = plan.disk === undefined ? [] : [await this.#host.diskModules()];
+      const archives = Buffer.concat([...disk, packTar(entries.early)]);
+      // What the guest fails at first is what it fails at.
+      await Promise.all([
+        guest.prepare(preparation(plan, modules), archives),
+        sound.then(() => this.#configure(guest, plan, entries, by)),
+      ]);
     });
   }
 
@@ -142,6 +157,12 @@ export class QemuProvider implements GuestProvider {
     this.#found ??= findMachine(this.#host, this.#distrusted);
     return this.#found;
   }
+}
+
+/** How long a guest that is stopped may take to write back what it still holds; 0: nobody would see it. */
+function writeBackMs({ mounts, disk }: GuestPlan): number {
+  if (disk?.path !== undefined) return DISK_WRITE_BACK_MS;
+  return mounts.some(({ readOnly }) => !readOnly) ? MOUNT_WRITE_BACK_MS : 0;
 }
 
 function transportOf(by: TransportFinding): Transport {

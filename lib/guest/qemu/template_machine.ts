@@ -30,12 +30,15 @@ export function sizeOf({ cpus, memoryMiB, network }: CommonPlan): TemplateSize {
   return { cpus, memoryMiB, network: network !== undefined };
 }
 
-/** A machine that waits for its state cannot be given file daemons, nor another cable than ours. */
+/**
+ * A machine that waits for its state cannot be given file daemons, nor another cable than ours; and its root is
+ * in its memory already.
+ */
 export function isServed(
-  { template, mounts, memoryMiB }: GuestPlan,
+  { template, mounts, memoryMiB, disk }: GuestPlan,
   cable: Cable | undefined,
 ): boolean {
-  return template && mounts.length === 0 && memoryMiB <= MOST_MEMORY_MIB &&
+  return template && mounts.length === 0 && disk === undefined && memoryMiB <= MOST_MEMORY_MIB &&
     (cable === undefined || "fd" in cable);
 }
 

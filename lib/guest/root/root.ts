@@ -7,7 +7,7 @@
 import type { TarEntry } from "./tar.ts";
 import type { TrustStores } from "./trust_stores.ts";
 
-/** A directory of this machine that the guest sees under a writable layer of its own, in memory. */
+/** A directory of this machine that the guest sees under a writable layer of its own. */
 export interface RootShare {
   /** On this machine; absolute. */
   readonly path: string;

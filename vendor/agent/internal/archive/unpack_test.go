@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bufio"
 	"io"
 	"strings"
 	"testing/iotest"
@@ -44,7 +45,7 @@ func TestUnpackWritesFilesLinksAndDirectories(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeDir, Name: "empty/", Mode: 0o700},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "a/link", Linkname: "b/file"},
 		tar.Header{Typeflag: tar.TypeReg, Name: "old", Mode: 0o644},
-	), dir)
+	), dir, Replaced)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestUnpackTakesNamesAndTargetsOfAnyLength(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Format: tar.FormatGNU},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "link", Linkname: target, Format: tar.FormatGNU},
 		tar.Header{Typeflag: tar.TypeReg, Name: "short", Mode: 0o644},
-	), dir)
+	), dir, Replaced)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestUnpackReplacesWhatIsInTheWay(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeReg, Name: "link", Mode: 0o644},
 		tar.Header{Typeflag: tar.TypeReg, Name: "twice", Mode: 0o644},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "twice", Linkname: "link"},
-	), dir)
+	), dir, Replaced)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +112,7 @@ func TestUnpackReplacesWhatIsInTheWay(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, "elsewhere")); err == nil {
 		t.Error("the link that was replaced was written through")
 	}
-	if Unpack(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: ".", Mode: 0o644}), dir) == nil {
+	if Unpack(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: ".", Mode: 0o644}), dir, Replaced) == nil {
 		t.Error("the root was replaced")
 	}
 }
@@ -132,7 +133,7 @@ func TestUnpackReadsTheSameInPiecesOfAnySize(t *testing.T) {
 			"eof":   iotest.DataErrReader(bytes.NewReader(packed.Bytes())),
 		} {
 			dir := t.TempDir()
-			if err := Unpack(from, dir); err != nil {
+			if err := Unpack(from, dir, Replaced); err != nil {
 				t.Fatalf("%d bytes, %s: %v", size, name, err)
 			}
 			if got, err := os.ReadFile(filepath.Join(dir, "after")); err != nil || !bytes.Equal(got, content) {
@@ -148,7 +149,7 @@ func TestUnpackStaysInside(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Unpack(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "../../up", Mode: 0o644}), dir); err != nil {
+	if err := Unpack(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "../../up", Mode: 0o644}), dir, Replaced); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "up")); err != nil {
@@ -159,29 +160,120 @@ func TestUnpackStaysInside(t *testing.T) {
 	}
 }
 
+func TestUnpackFollowsNoLinkAndMakesDirectoriesOfWhatIsInTheWay(t *testing.T) {
+	parent := t.TempDir()
+	dir, victim := filepath.Join(parent, "inside"), filepath.Join(parent, "victim")
+	for _, at := range []string{dir, victim, filepath.Join(dir, "real")} {
+		if err := os.Mkdir(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, target := range map[string]string{"absolute": victim, "up": "../victim", "loop": "loop", "inner": "real"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "plain"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, existing := range []Existing{Kept, Replaced} {
+		for _, name := range []string{"absolute", "up", "loop", "inner", "plain"} {
+			err := Unpack(archive(t,
+				tar.Header{Typeflag: tar.TypeDir, Name: name + "/made", Mode: 0o755},
+				tar.Header{Typeflag: tar.TypeReg, Name: name + "/sub/file", Mode: 0o644},
+			), dir, existing)
+			if err != nil {
+				t.Errorf("below %s: %v", name, err)
+			}
+			if info, err := os.Lstat(filepath.Join(dir, name)); err != nil || !info.IsDir() {
+				t.Errorf("%s is %v, %v", name, info, err)
+			}
+			if _, err := os.Stat(filepath.Join(dir, name, "sub/file")); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for _, at := range []string{victim, filepath.Join(dir, "real")} {
+		if found, err := os.ReadDir(at); err != nil || len(found) != 0 {
+			t.Errorf("%s got %v, %v", at, found, err)
+		}
+	}
+}
+
+func TestUnpackKeepsWhatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "directory"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("kept"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	entries := []tar.Header{
+		{Typeflag: tar.TypeDir, Name: "directory", Mode: 0o755},
+		{Typeflag: tar.TypeReg, Name: "file", Mode: 0o644},
+		{Typeflag: tar.TypeReg, Name: "link", Mode: 0o644},
+		{Typeflag: tar.TypeReg, Name: "missing", Mode: 0o644},
+	}
+	if err := Unpack(archive(t, entries...), dir, Kept); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "directory")); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the directory is %v, %v", info, err)
+	}
+	if got, err := os.Readlink(filepath.Join(dir, "link")); err != nil || got != "nowhere" {
+		t.Errorf("the link leads to %q, %v", got, err)
+	}
+	for name, content := range map[string]string{"file": "kept", "missing": "content of missing"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != content {
+			t.Errorf("%s holds %q, %v; want %q", name, got, err, content)
+		}
+	}
+}
+
+func TestUnpackLeavesWhatFollowsTheArchive(t *testing.T) {
+	dir := t.TempDir()
+	both := archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "first", Mode: 0o644})
+	both.Write(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "second", Mode: 0o644}).Bytes())
+	from := bufio.NewReaderSize(both, 64<<10)
+	for _, name := range []string{"first", "second"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s came early", name)
+		}
+		if err := Unpack(from, dir, Replaced); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestUnpackRefusesWhatItDoesNotKnow(t *testing.T) {
 	device := tar.Header{Typeflag: tar.TypeChar, Name: "null", Devmajor: 1, Devminor: 3}
-	if err := Unpack(archive(t, device), t.TempDir()); err == nil {
+	if err := Unpack(archive(t, device), t.TempDir(), Replaced); err == nil {
 		t.Error("a device was unpacked")
 	}
 	whole := archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "file", Mode: 0o644}).Bytes()
 	for _, end := range []int{0, 1, 511, 512, 520, 1023, 1024} {
-		if err := Unpack(bytes.NewReader(whole[:end]), t.TempDir()); err == nil {
+		if err := Unpack(bytes.NewReader(whole[:end]), t.TempDir(), Replaced); err == nil {
 			t.Errorf("an archive that ends at %d was taken for whole", end)
 		}
 	}
 	for _, at := range []int{0, 100, 125, 150} { // name, mode, size, checksum
 		bent := bytes.Clone(whole)
 		bent[at] ^= 1
-		if err := Unpack(bytes.NewReader(bent), t.TempDir()); err == nil {
+		if err := Unpack(bytes.NewReader(bent), t.TempDir(), Replaced); err == nil {
 			t.Errorf("a header that was changed at %d was taken", at)
 		}
 	}
 	pax := tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("n", 300), Format: tar.FormatPAX}
-	if err := Unpack(archive(t, pax), t.TempDir()); err == nil {
+	if err := Unpack(archive(t, pax), t.TempDir(), Replaced); err == nil {
 		t.Error("an extension that nobody reads was passed over")
 	}
-	if err := Unpack(bytes.NewReader([]byte("no archive at all, but long enough to be a header")), t.TempDir()); err == nil {
+	if err := Unpack(bytes.NewReader([]byte("no archive at all, but long enough to be a header")), t.TempDir(), Replaced); err == nil {
 		t.Error("garbage was unpacked")
 	}
 }

@@ -81,8 +81,9 @@ func (r *reader) single() (entry, error) {
 	}
 	h := r.header[:]
 	if h[0] == 0 {
-		if _, err := io.Copy(io.Discard, r.from); err != nil {
-			return entry{}, err
+		// The mark is two blocks.
+		if _, err := io.ReadFull(r.from, r.header[:]); err != nil {
+			return entry{}, whole(err)
 		}
 		return entry{}, io.EOF
 	}

@@ -23,7 +23,7 @@ import (
 	"sbx.dev/agent/internal/trust"
 )
 
-// Config is the request of "configure". Stream 0 brings a tar archive of files for the new root.
+// Config is the request of "configure". Stream 0 brings a tar archive of this guest's own files.
 type Config struct {
 	Hostname string `json:"hostname"`
 	// Entropy is at least 32 random bytes that no other guest gets.

@@ -12,7 +12,8 @@ import (
 )
 
 // Preparation is the request of "prepare": what every guest of this host has in common. Stream 0 brings
-// a tar archive of files for the new root, and for the layers over its trees.
+// a tar archive of files for the new root, and for the layers over its trees; with a disk, one of the kernel's
+// modules for it comes first.
 type Preparation struct {
 	// Home is the directory of the user that commands run as.
 	Home string `json:"home"`
@@ -25,6 +26,14 @@ type Preparation struct {
 	Trees []Share `json:"trees"`
 	// Network nil means a loopback and nothing else.
 	Network *Network `json:"network"`
+	// Disk nil means that all that commands write is in memory.
+	Disk *Disk `json:"disk"`
+}
+
+// Disk is the device that what commands write goes to.
+type Disk struct {
+	// Kept says that the next guest finds what this one left.
+	Kept bool `json:"kept"`
 }
 
 // Prepare is the method "prepare". Nothing of it may depend on the guest's own random numbers, name or

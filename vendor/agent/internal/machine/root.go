@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -11,64 +12,127 @@ import (
 
 	"golang.org/x/sys/unix"
 	"sbx.dev/agent/internal/archive"
+	"sbx.dev/agent/internal/boot"
+	"sbx.dev/agent/internal/disk"
 )
 
-// One file system in memory holds the new root and the writable layers, so that one limit covers all
-// that commands write.
+// One file system holds the new root and the writable layers, so that one limit covers all that commands
+// write. It is in memory, or on the guest's disk.
 const (
 	scratch = "/scratch"
 	newRoot = scratch + "/root"
+	// lowers are where the trees of the host are mounted.
+	lowers = "/lower"
 )
 
 // Most of the memory may be files, as many as fit: an inode limit by memory size would stop a
 // package manager long before the memory does.
 const scratchOptions = "mode=755,size=75%,nr_inodes=0"
 
-// assembleRoot builds the guest's root under newRoot, but for its trees and what is the guest's own.
+// assembleRoot builds the guest's root under newRoot, but for its trees and what is the guest's own. With a
+// disk, the archive comes behind one of the modules for it. Where a kept disk has a root already, only what is
+// missing is made.
 func assembleRoot(preparation Preparation, packed io.Reader) error {
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return err
 	}
-	if err := mount("tmpfs", scratch, "tmpfs", 0, scratchOptions); err != nil {
+	packed = bufio.NewReaderSize(packed, archive.BufferSize)
+	if err := mountScratch(preparation.Disk, packed); err != nil {
 		return err
 	}
-	for _, d := range directories(preparation.Home) {
-		at := filepath.Join(newRoot, d.path)
-		if err := os.MkdirAll(at, 0o755); err != nil {
-			return err
-		}
-		if err := os.Chmod(at, d.mode); err != nil { // MkdirAll minds the umask
-			return err
-		}
+	tree, err := archive.OpenTree(scratch)
+	if err != nil {
+		return err
 	}
-	for name, target := range preparation.Links {
-		if err := os.Symlink(target, filepath.Join(newRoot, path.Base(name))); err != nil {
-			return err
-		}
+	defer tree.Close()
+	if err := makeDirectories(tree, preparation); err != nil {
+		return err
 	}
-	for name, target := range map[string]string{"var/run": "/run", "var/lock": "/run/lock"} {
-		if err := os.Symlink(target, filepath.Join(newRoot, name)); err != nil {
-			return err
-		}
+	if err := makeLinks(tree, preparation.Links); err != nil {
+		return err
 	}
-	return unpackIntoLayers(preparation.Trees, packed)
+	kept := preparation.Disk != nil && preparation.Disk.Kept
+	existing := archive.Replaced
+	if kept && isComplete() {
+		existing = archive.Kept
+	}
+	if err := unpackIntoLayers(tree, preparation.Trees, packed, existing); err != nil {
+		return err
+	}
+	if kept && existing == archive.Replaced {
+		return complete()
+	}
+	return nil
 }
 
-// unpackIntoLayers puts what is below a tree into the layer that will lie over it.
-func unpackIntoLayers(trees []Share, packed io.Reader) error {
-	trees = inOrder(trees)
-	for i, tree := range trees {
-		upper, target := layer(i)+"/upper", filepath.Join(newRoot, tree.At)
-		for _, at := range []string{upper, target} {
-			if err := os.MkdirAll(at, 0o755); err != nil {
+func mountScratch(on *Disk, modules io.Reader) error {
+	if on == nil {
+		return mount("tmpfs", scratch, "tmpfs", 0, scratchOptions)
+	}
+	if err := archive.Unpack(modules, boot.Modules, archive.Replaced); err != nil {
+		return fmt.Errorf("modules of the disk: %w", err)
+	}
+	return disk.Mount(scratch)
+}
+
+func makeDirectories(tree archive.Tree, preparation Preparation) error {
+	for _, d := range directories(preparation.Home) {
+		if err := makeIn(tree, "root"+d.path, d.mode); err != nil {
+			return err
+		}
+		if d.path == "/run" && preparation.Disk != nil {
+			// What is there belongs to one life of the guest.
+			if err := mount("tmpfs", newRoot+d.path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
 				return err
 			}
 		}
-		if err := mount(upper, target, "", unix.MS_BIND, ""); err != nil {
+	}
+	return nil
+}
+
+func makeIn(tree archive.Tree, name string, mode os.FileMode) error {
+	fd, _, err := tree.Directory(name, mode)
+	if err != nil {
+		return fmt.Errorf("make %s: %w", name, err)
+	}
+	return unix.Close(fd)
+}
+
+func makeLinks(tree archive.Tree, links map[string]string) error {
+	targets := map[string]string{"var/run": "/run", "var/lock": "/run/lock"}
+	for name, target := range links {
+		targets[path.Base(name)] = target
+	}
+	for name, target := range targets {
+		parent, _, err := tree.Directory(path.Join("root", path.Dir(name)), 0o755)
+		if err != nil {
+			return err
+		}
+		base := path.Base(name)
+		err = archive.Replacing(parent, base, func() error { return unix.Symlinkat(target, parent, base) })
+		unix.Close(parent)
+		if err != nil {
+			return fmt.Errorf("make the link %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// unpackIntoLayers puts what is below a tree into the layer that will lie over it.
+func unpackIntoLayers(root archive.Tree, trees []Share, packed io.Reader, existing archive.Existing) error {
+	trees = inOrder(trees)
+	for _, tree := range trees {
+		upper, target := layer(tree)+"/upper", path.Join("root", tree.At)
+		for _, name := range []string{upper, target} {
+			if err := makeIn(root, name, 0o755); err != nil {
+				return err
+			}
+		}
+		if err := mount(path.Join(scratch, upper), path.Join(scratch, target), "", unix.MS_BIND, ""); err != nil {
 			return err
 		}
 	}
-	if err := unpack(packed); err != nil {
+	if err := unpack(packed, existing); err != nil {
 		return err
 	}
 	for _, tree := range slices.Backward(trees) {
@@ -79,21 +143,29 @@ func unpackIntoLayers(trees []Share, packed io.Reader) error {
 	return nil
 }
 
-// layer is where the files of the tree with the index are kept, in the order of the mount points.
-func layer(index int) string { return fmt.Sprintf("%s/layer%d", scratch, index) }
+// layer is where the files of a tree are kept, in the scratch file system. The next guest with a kept disk may
+// have other trees beside it.
+func layer(tree Share) string {
+	return "layers/" + strings.NewReplacer("%", "%25", "/", "%2F").Replace(path.Clean(tree.At))
+}
 
 // completeRoot adds the trees, and the guest's own files.
 func (m *Machine) completeRoot(trees []Share, packed io.Reader) error {
+	root, err := archive.OpenTree(scratch)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	for i, tree := range inOrder(trees) {
-		if err := m.layTree(tree, layer(i)); err != nil {
+		if err := m.layTree(root, tree, fmt.Sprintf("%s/%d", lowers, i)); err != nil {
 			return err
 		}
 	}
-	return unpack(packed)
+	return unpack(packed, archive.Replaced)
 }
 
-func unpack(packed io.Reader) error {
-	if err := archive.Unpack(packed, newRoot); err != nil {
+func unpack(packed io.Reader, existing archive.Existing) error {
+	if err := archive.Unpack(packed, newRoot, existing); err != nil {
 		return fmt.Errorf("files of the root: %w", err)
 	}
 	return nil
@@ -118,21 +190,26 @@ func directories(home string) []directory {
 }
 
 // layTree mounts a tree with a writable layer over it. The tree is not expected to change while the
-// guest lives, so it is cached without asking the host again.
-func (m *Machine) layTree(tree Share, layer string) error {
+// guest lives, so it is cached without asking the host again. Between two lives of a kept disk it may:
+// then what the guest wrote stands before what the host has now, as long as the layer has none of the
+// features that remember something of the tree below (index, metacopy, redirects).
+func (m *Machine) layTree(root archive.Tree, tree Share, lower string) error {
 	tree.ReadOnly = true
-	lower, upper, work := layer+"/lower", layer+"/upper", layer+"/work"
-	target := filepath.Join(newRoot, tree.At)
-	for _, at := range []string{lower, upper, work, target} {
-		if err := os.MkdirAll(at, 0o755); err != nil {
+	upper, work, target := layer(tree)+"/upper", layer(tree)+"/work", path.Join("root", tree.At)
+	for _, name := range []string{upper, work, target} {
+		if err := makeIn(root, name, 0o755); err != nil {
 			return err
 		}
+	}
+	if err := os.MkdirAll(lower, 0o755); err != nil {
+		return err
 	}
 	if err := m.attach(tree, lower, "loose"); err != nil {
 		return err
 	}
-	options := "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work
-	return mount("overlay", target, "overlay", unix.MS_NODEV, options)
+	options := "lowerdir=" + lower + ",upperdir=" + path.Join(scratch, upper) + ",workdir=" + path.Join(scratch, work)
+	options += ",index=off,metacopy=off,redirect_dir=nofollow"
+	return mount("overlay", path.Join(scratch, target), "overlay", unix.MS_NODEV, options)
 }
 
 const virtiofs = "virtiofs"

@@ -119,7 +119,7 @@ func TestTheRootHoldsTheHostsTreeUnderAWritableLayer(t *testing.T) {
 			t.Errorf("%s has mode %v, want %v", path, info.Mode(), mode)
 		}
 	}
-	for _, path := range []string{"/init", "/modules", "/scratch", "/tree"} {
+	for _, path := range []string{"/init", "/modules", "/scratch", "/lower", "/tree"} {
 		if _, err := os.Lstat(path); !os.IsNotExist(err) {
 			t.Errorf("%s of the first file system is still there: %v", path, err)
 		}

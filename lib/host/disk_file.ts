@@ -1,0 +1,157 @@
+/**
+ * The file of a guest's disk. It is sparse: it takes up what the guest has written, and what it deletes is given
+ * back.
+ *
+ * A disk that goes with its guest never has a name, so nothing is left of it however sbx ends. One that is
+ * kept appears whole. That no two guests have one at once is QEMU's lock.
+ *
+ * @module
+ */
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  linkSync,
+  openSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { SbxError } from "../base/errors.ts";
+import { escapeText } from "../base/escape.ts";
+import { fileError, systemCode } from "../base/file_error.ts";
+import { formatSize } from "../base/size.ts";
+import { DISK_RANDOM, type GuestDisk, newFileSystem } from "../guest/disk.ts";
+import { readFile } from "node:fs/promises";
+import { stateDir } from "./paths.ts";
+import { requireOwn as requireOwnPlace, STATE } from "./private_place.ts";
+
+const { O_RDWR, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
+
+/** Linux's; Node has no name for it. */
+const O_TMPFILE = 0o20000000 | O_DIRECTORY;
+
+/**
+ * Opens the disk, which is made when there is none yet, from the file of an empty one. The descriptor is the
+ * caller's to close.
+ *
+ * @throws SbxError FILE_UNREADABLE
+ */
+export async function openDisk({ bytes, path }: GuestDisk, empty: string): Promise<number> {
+  const image = newFileSystem(await readFile(empty), randomBytes(DISK_RANDOM));
+  if (path !== undefined) return openKept(path, bytes) ?? makeKept(path, bytes, image);
+  const directory = stateDir();
+  await requireOwnPlace(directory, STATE);
+  const fd = openNameless(directory);
+  return closingOnFailure(fd, "make a disk in", directory, () => fill(fd, bytes, image));
+}
+
+/** Where the file system has no files without a name, it has one for a moment, while it is empty. */
+function openNameless(directory: string): number {
+  try {
+    return openSync(directory, O_RDWR | O_TMPFILE, 0o600);
+  } catch {
+    const path = besides(join(directory, "disk"));
+    return attempt("make a disk in", directory, () => {
+      const fd = openSync(path, "wx+", 0o600);
+      unlinkSync(path);
+      return fd;
+    });
+  }
+}
+
+/** Undefined when there is none. */
+function openKept(path: string, bytes: number): number | undefined {
+  let fd;
+  try {
+    fd = openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+  } catch (cause) {
+    if (systemCode(cause) === "ENOENT") return undefined;
+    throw fileError("use the disk", path, cause);
+  }
+  return closingOnFailure(fd, "use the disk", path, (fd) => {
+    const { size } = requireOwn(path, fd);
+    if (size > bytes) {
+      throw unusable(path, `it has ${formatSize(size)}`, "a disk can be made larger, not smaller");
+    }
+    if (size < bytes) ftruncateSync(fd, bytes);
+  });
+}
+
+/** Two at once make one: the later one takes what the first has made. */
+function makeKept(path: string, bytes: number, image: Uint8Array): number {
+  const fresh = besides(path);
+  const fd = attempt("make the disk", path, () => openSync(fresh, "wx+", 0o600));
+  try {
+    closingOnFailure(fd, "make the disk", path, () => {
+      fill(fd, bytes, image);
+      fsyncSync(fd);
+      linkSync(fresh, path);
+    });
+    return fd;
+  } catch (error) {
+    const other = error instanceof SbxError && systemCode(error.cause) === "EEXIST"
+      ? openKept(path, bytes)
+      : undefined;
+    if (other === undefined) throw error;
+    return other;
+  } finally {
+    unlinkSync(fresh);
+  }
+}
+
+function fill(fd: number, bytes: number, image: Uint8Array): void {
+  ftruncateSync(fd, bytes);
+  for (let at = 0; at < image.length;) at += writeSync(fd, image, at, image.length - at, at);
+}
+
+/** Its bytes become the guest's: those of a file that is something else, too, are not the guest's to have. */
+function requireOwn(path: string, fd: number): { readonly size: number } {
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) throw unusable(path, "it is not a regular file");
+  if (stat.nlink !== 1) throw unusable(path, "the file has other names, too");
+  if (stat.uid !== process.geteuid?.()) throw unusable(path, `it belongs to user ${stat.uid}`);
+  if ((stat.mode & 0o077) !== 0) {
+    throw unusable(path, "others can get at it", `if nobody did, run 'chmod go= ${path}'`);
+  }
+  return stat;
+}
+
+function unusable(path: string, state: string, hint = "name another file"): SbxError {
+  return new SbxError("FILE_UNREADABLE", `Cannot use the disk ${escapeText(path)}: ${state}`, {
+    hint,
+  });
+}
+
+function besides(path: string): string {
+  return `${path}.${randomBytes(6).toString("hex")}`;
+}
+
+function closingOnFailure(
+  fd: number,
+  doing: string,
+  path: string,
+  use: (fd: number) => void,
+): number {
+  try {
+    attempt(doing, path, () => use(fd));
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function attempt<T>(doing: string, path: string, step: () => T): T {
+  try {
+    return step();
+  } catch (cause) {
+    if (cause instanceof SbxError) throw cause;
+    const hint = "free some space there, or use a directory on another file system";
+    throw fileError(doing, path, cause, systemCode(cause) === "ENOSPC" ? hint : undefined);
+  }
+}

@@ -1,0 +1,90 @@
+package archive
+
+import (
+	"io/fs"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tree is a directory below which no link is followed. On a kept disk a guest may have planted links in
+// its earlier life, and what the host gives has to be where it says.
+type Tree struct{ fd int }
+
+// OpenTree opens a directory, to which links may lead, as a tree.
+func OpenTree(dir string) (Tree, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return Tree{fd}, err
+}
+
+// Close closes the tree, and no directory that was opened in it.
+func (t Tree) Close() error { return unix.Close(t.fd) }
+
+// Directory opens a directory by its path in the tree, and says whether it had to be made. Then it has the
+// mode, and its parents 0755. Whatever else is in the way is removed.
+func (t Tree) Directory(name string, mode fs.FileMode) (fd int, made bool, err error) {
+	name = strings.TrimPrefix(path.Join("/", name), "/") // rooted first, so that ".." stays inside
+	if name == "" {
+		name = "."
+	}
+	if fd, err := open(t.fd, name); err == nil {
+		return fd, false, nil
+	}
+	at := t.fd
+	for rest := name; rest != ""; {
+		var step string
+		step, rest, _ = strings.Cut(rest, "/")
+		fd, made, err = enter(at, step)
+		if at != t.fd {
+			unix.Close(at)
+		}
+		if err != nil {
+			return -1, false, err
+		}
+		at = fd
+	}
+	if made {
+		err = unix.Fchmodat(fd, ".", systemMode(mode), 0) // whatever the umask
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, false, err
+	}
+	return fd, made, nil
+}
+
+func open(at int, name string) (int, error) {
+	return unix.Openat2(at, name, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+}
+
+// enter opens a directory by its name alone.
+func enter(at int, name string) (fd int, made bool, err error) {
+	fd, err = open(at, name)
+	if err == unix.ELOOP || err == unix.ENOTDIR {
+		if err := unix.Unlinkat(at, name, 0); err != nil {
+			return -1, false, err
+		}
+		err = unix.ENOENT
+	}
+	if err != unix.ENOENT {
+		return fd, false, err
+	}
+	if err := unix.Mkdirat(at, name, 0o755); err != nil {
+		return -1, false, err
+	}
+	fd, err = open(at, name)
+	return fd, true, err
+}
+
+// systemMode words a mode as chmod(2) does.
+func systemMode(mode fs.FileMode) uint32 {
+	bits := uint32(mode.Perm())
+	if mode&fs.ModeSticky != 0 {
+		bits |= unix.S_ISVTX
+	}
+	return bits
+}
