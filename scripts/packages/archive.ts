@@ -38,8 +38,9 @@ export function compressed(bytes: Uint8Array): Uint8Array {
 export function normalise(directory: string): void {
   for (const path of [".", ...globSync("**", { cwd: directory })]) {
     const file = join(directory, path);
-    const { mode } = lstatSync(file);
-    const isOpen = lstatSync(file).isDirectory() || (mode & 0o100) !== 0;
+    const stat = lstatSync(file);
+    if (!stat.isDirectory() && !stat.isFile()) throw new Error(`Cannot archive ${file}: no file`);
+    const isOpen = stat.isDirectory() || (stat.mode & 0o100) !== 0;
     chmodSync(file, isOpen ? 0o755 : 0o644);
   }
 }

@@ -53,7 +53,7 @@ export function writePlatformPackage(
 export function writeLibraryPackage(release: Release, { work, out }: Places): void {
   const { root, version } = release;
   const directory = fresh(`${work}/npm-sbx/package`);
-  emitLibrary(root, directory);
+  emitLibrary(release, directory);
   mkdirSync(`${directory}/bin`);
   cpSync(`${root}/scripts/packages/launcher.js`, `${directory}/bin/sbx.js`);
   chmodSync(`${directory}/bin/sbx.js`, 0o755);
@@ -73,7 +73,7 @@ export function writeLibraryPackage(release: Release, { work, out }: Places): vo
 }
 
 /** JavaScript and declarations of what the library's face leads to, file by file. */
-function emitLibrary(root: string, directory: string): void {
+function emitLibrary({ root, version }: Release, directory: string): void {
   const { compilerOptions } = JSON.parse(readFileSync(`${root}/deno.json`, "utf8"));
   const config = `${directory}/tsconfig.json`;
   writeJson(config, {
@@ -95,6 +95,10 @@ function emitLibrary(root: string, directory: string): void {
   const tsc = `${root}/node_modules/typescript/bin/tsc`;
   execFileSync(process.execPath, [tsc, "--project", config], { stdio: ["ignore", 2, 2] });
   rmSync(config);
+  // What the binary has from its compiler: the declaration of the constant leaves no trace.
+  const info = `${directory}/lib/host/build_info.js`;
+  const constant = `const SBX_BUILD = ${JSON.stringify({ sbx: version })};\n`;
+  writeFileSync(info, constant + readFileSync(info, "utf8"));
 }
 
 /** The packages that the emitted files import, at the versions that sbx is tested with. */
