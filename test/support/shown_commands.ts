@@ -11,6 +11,8 @@ import { ROOT } from "./world.ts";
 export const LEFT_OUT: Readonly<Record<string, string>> = {
   "./scripts/test                                       # the whole suite":
     "it is what runs the test of the documents",
+  "sudo install -m 755 dist/sbx /usr/local/bin/sbx   # puts sbx on the PATH":
+    "it changes the machine; scripts/test-release installs packages, in a Debian of their own",
   "./scripts/bench                              # all of them":
     "it measures for an hour, and wants the machine for itself",
   "./scripts/bench --rounds 5 network start     # some, with fewer rounds than usual":

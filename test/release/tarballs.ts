@@ -1,0 +1,76 @@
+/**
+ * The tarballs of a release: whole, the same twice, and good for somebody who is not root. Run by
+ * scripts/test-release, after a release was made.
+ */
+import { expect, test } from "bun:test";
+import { Buffer } from "node:buffer";
+import { chownSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import process from "node:process";
+import { verifySignature } from "../../scripts/signature/verify.ts";
+import { run } from "../support/process.ts";
+
+const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+
+async function unpacked<T>(name: string, use: (directory: string) => Promise<T> | T): Promise<T> {
+  const above = mkdtempSync(join(tmpdir(), "sbx-tarball-"));
+  try {
+    chownSync(above, 65534, 65534);
+    const [file = ""] = globSync(`dist/release/sbx-*-${name}.tar.gz`);
+    const argv = [...AS_NOBODY, "tar", "-xzf", resolve(file), "-C", above];
+    expect((await run(argv)).status).toBe(0);
+    const [directory = ""] = globSync("*", { cwd: above });
+    return await use(join(above, directory));
+  } finally {
+    rmSync(above, { recursive: true, force: true });
+  }
+}
+
+test("every file has the digest that SHA256SUMS says, and none is missing there", async () => {
+  const { status } = await run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], {
+    cwd: "dist/release",
+  });
+  expect(status).toBe(0);
+  const listed = readFileSync("dist/release/SHA256SUMS", "utf8").trim().split("\n")
+    .map((line) => line.slice(66));
+  const there = globSync("**/*.*", { cwd: "dist/release" });
+  expect(listed.sort()).toEqual(there.sort());
+});
+
+test("unpacked by another user, the tarball of this machine runs its first command", async () => {
+  await unpacked(`linux-${process.arch}`, async (directory) => {
+    const env = {
+      HOME: directory,
+      XDG_CACHE_HOME: join(directory, "cache"),
+      XDG_DATA_HOME: directory,
+    };
+    const argv = [
+      ...AS_NOBODY,
+      "./sbx",
+      "run",
+      "-q",
+      "--policy",
+      "public-only",
+      "--",
+      "uname",
+      "-s",
+    ];
+    const { status, stdout } = await run(argv, { cwd: directory, env, limit: 300 });
+    expect([status, stdout]).toEqual([0, "Linux\n"]);
+  });
+}, 400_000);
+
+test.each(["darwin-x64", "darwin-arm64"])("each page of %s is as it was signed", async (name) => {
+  await unpacked(name, (directory) => {
+    const { identifier, isAdHoc, pages, spoilt } = verifySignature(
+      Buffer.from(readFileSync(join(directory, "sbx"))),
+    );
+    expect({ identifier, isAdHoc, spoilt }).toEqual({
+      identifier: "sbx",
+      isAdHoc: true,
+      spoilt: [],
+    });
+    expect(pages).toBeGreaterThan(20_000);
+  });
+}, 200_000);
