@@ -1,5 +1,5 @@
 /**
- * Builds dist/sbx: one file for this machine that carries netstack, the agent's boot medium and the
+ * Builds dist/sbx: one file for this machine that carries netstack, Lima's driver, the agent's boot medium and the
  * kernel.
  *
  * @module

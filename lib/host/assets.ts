@@ -1,7 +1,8 @@
 /**
- * The files sbx carries: netstack, the kernel and first file system of the guest, what a guest with a disk
- * needs beyond them, and the notices of all of these. In the compiled binary they are embedded, compressed, and where a path is needed,
- * unpacked once into the user's cache; from a checkout they are in vendor/bin.
+ * The files sbx carries: netstack, Lima's driver, the kernel and first file system of the guest, what a
+ * guest with a disk needs beyond them, and the notices of all of these. In the compiled binary they are
+ * embedded, compressed, and where a path is needed, unpacked once into the user's cache; from a checkout they
+ * are in vendor/bin.
  *
  * @module
  */
@@ -20,6 +21,9 @@ import { askBinary, type AssetName, installedBinary, unpackedBy } from "./instal
 import { cacheDir } from "./paths.ts";
 
 export type { AssetName };
+
+/** Those that run on the host. */
+export const PROGRAMS: ReadonlySet<AssetName> = new Set(["netstack", "lima-driver"]);
 
 /** Builds change their files; what was unpacked longer ago than this is most likely of one that is gone. */
 const KEPT_MS = 30 * 24 * 3600 * 1000;
@@ -49,7 +53,7 @@ type Notice = (line: string) => void;
 /**
  * A path that holds the asset.
  *
- * What runs on the host, netstack, was compared with what was built in a moment ago. The guest's files
+ * What runs on the host was compared with what was built in a moment ago. The guest's files
  * were when they last changed; {@link requireSound} does it again while the guest boots.
  *
  * @throws SbxError FILE_UNREADABLE when the cache cannot be written or is not ours, REQUIREMENT_MISSING
@@ -89,7 +93,7 @@ export async function requireSound(names: readonly AssetName[]): Promise<void> {
 
 function contentOf(name: AssetName): Content {
   if (typeof SBX_CONTENTS === "undefined") throw new TypeError("embedded files without digests");
-  return { ...SBX_CONTENTS[name], executable: name === "netstack" };
+  return { ...SBX_CONTENTS[name], executable: PROGRAMS.has(name) };
 }
 
 /**

@@ -19,7 +19,13 @@ const UNPACK = "__unpack";
 /** The notices are the longest answer. */
 const MAX_ANSWER = 4 << 20;
 
-export type AssetName = "netstack" | "vmlinux" | "initramfs" | "disk" | "disk_modules";
+export type AssetName =
+  | "netstack"
+  | "lima-driver"
+  | "vmlinux"
+  | "initramfs"
+  | "disk"
+  | "disk_modules";
 
 /** What the binary goes by when it looks for its cache. */
 const ENVIRONMENT = ["HOME", "XDG_CACHE_HOME", "PATH"] as const;

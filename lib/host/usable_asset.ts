@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type AssetName, assetPath } from "./assets.ts";
+import { type AssetName, assetPath, PROGRAMS } from "./assets.ts";
 import { requireExecutable } from "./surroundings.ts";
 
 /**
@@ -16,6 +16,6 @@ export async function usableAsset(
   notice: (line: string) => void,
 ): Promise<string> {
   const path = await assetPath(name, notice);
-  if (name === "netstack") requireExecutable(path);
+  if (PROGRAMS.has(name)) requireExecutable(path);
   return path;
 }

@@ -1,6 +1,6 @@
 /**
- * The parts of a binary: netstack for its host, kernel and boot medium of its guests, what those with a disk
- * need, and the notices of all of them.
+ * The parts of a binary: netstack and Lima's driver for its host, kernel and boot medium of its guests, what
+ * those with a disk need, and the notices of all of them.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import { goEnvironment, guestOf, nameOf, partsOf, type Target } from "./target.t
 export const PARTS: readonly { readonly name: string; readonly of: (target: Target) => Target }[] =
   [
     { name: "netstack", of: (target) => target },
+    { name: "lima-driver", of: (target) => target },
     { name: "vmlinux", of: guestOf },
     { name: "initramfs", of: guestOf },
     { name: "disk", of: guestOf },
@@ -25,6 +26,7 @@ export function buildParts(root: string, target: Target, version: string): void 
   const guest = guestOf(target);
   for (const each of [target, guest]) mkdirSync(`${root}/${partsOf(each)}`, { recursive: true });
   goBuild(root, "netstack", target, `-X 'main.version=${version}'`);
+  goBuild(root, "lima-driver", target);
   goBuild(root, "agent", guest);
   step("boot medium", `${root}/scripts/initramfs`, [guest.machine], { cwd: root });
   step("disk", `${root}/scripts/disk`, [guest.machine], { cwd: root });

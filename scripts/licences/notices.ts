@@ -27,6 +27,7 @@ function licenceOf({ name, directory }: Component): string {
 
 const go = goModules(root, [
   `vendor/bin/${target}/netstack`,
+  `vendor/bin/${target}/lima-driver`,
   `vendor/bin/linux-${machine}/agent`,
 ]);
 const npm = npmPackages(root);

@@ -9,7 +9,16 @@ const ROOT = resolve(import.meta.dirname, "../..");
  * what is too dear to compile for every run of the suite.
  */
 export function buildGo(
-  name: "aws" | "h2spec" | "internet" | "load" | "netip" | "oracle" | "poweroff" | "webclient",
+  name:
+    | "aws"
+    | "h2spec"
+    | "internet"
+    | "limactl"
+    | "load"
+    | "netip"
+    | "oracle"
+    | "poweroff"
+    | "webclient",
   tags = "",
 ): string {
   const path = join(ROOT, ".cache/test", `${name}${tags}`);

@@ -1,0 +1,52 @@
+package guest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// Command is sbx: the program, and its first arguments.
+type Command []string
+
+// doing is the process of a command of sbx's for Lima's driver.
+func (c Command) doing(ctx context.Context, what string) *exec.Cmd {
+	words := append(append([]string(nil), c[1:]...), "lima-guest", what)
+	return exec.CommandContext(ctx, c[0], words...)
+}
+
+// Configure asks sbx for an instance with what a guest of sbx needs.
+func Configure(ctx context.Context, sbx Command, instance []byte) ([]byte, error) {
+	event, err := ask(ctx, sbx, "configure", instance)
+	if err == nil && event.Kind != "configured" {
+		err = fmt.Errorf("sbx answered %q", event.Kind)
+	}
+	return event.Instance, err
+}
+
+// Check asks sbx whether it runs the instance; the error says why not.
+func Check(ctx context.Context, sbx Command, instance []byte) error {
+	event, err := ask(ctx, sbx, "check", instance)
+	if err == nil && event.Kind != "accepted" {
+		err = fmt.Errorf("sbx answered %q", event.Kind)
+	}
+	return err
+}
+
+func ask(ctx context.Context, sbx Command, what string, instance []byte) (Event, error) {
+	command := sbx.doing(ctx, what)
+	command.Stdin = bytes.NewReader(instance)
+	command.Stderr = os.Stderr
+	out, failure := command.Output()
+	event, err := readEvents(bytes.NewReader(out)).next()
+	switch {
+	case err != nil:
+		return event, errors.Join(fmt.Errorf("cannot ask %s", sbx[0]), failure, err)
+	case event.Kind == "refused":
+		return event, event.fault()
+	}
+	return event, failure
+}

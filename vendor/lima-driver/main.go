@@ -1,0 +1,45 @@
+// Command lima-driver is Lima's external driver `sbx`: it translates between Lima's calls and
+// `sbx lima-guest`, which starts QEMU and is the guest's whole network. It decides nothing itself.
+//
+// Lima starts it for an instance and leaves it; it ends with SIGTERM, and its guest with it. See
+// docs/lima.md.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"sbx.dev/lima-driver/internal/driver"
+	"sbx.dev/lima-driver/internal/guest"
+	"sbx.dev/lima-driver/internal/instance"
+)
+
+func main() {
+	var sbx guest.Command
+	flag.Func("sbx", "the sbx that starts guests; given again, its first arguments", func(word string) error {
+		sbx = append(sbx, word)
+		return nil
+	})
+	directory := flag.String("inst-dir", "", "directory of the instance to serve")
+	inspect := flag.Bool("inspect-status", false, "say on stdout whether the instance on stdin runs")
+	flag.Parse()
+	if err := run(sbx, *directory, *inspect); err != nil {
+		fmt.Fprintln(os.Stderr, "lima-driver-sbx:", err)
+		os.Exit(1)
+	}
+}
+
+func run(sbx guest.Command, directory string, inspect bool) error {
+	switch {
+	case os.Geteuid() == 0:
+		return fmt.Errorf("cannot run as root: Lima does not, and the guest would be root's")
+	case inspect:
+		return instance.Inspect(os.Stdin, os.Stdout)
+	case directory == "":
+		return fmt.Errorf("cannot serve: no --inst-dir was given")
+	case len(sbx) == 0:
+		return fmt.Errorf("cannot serve: no --sbx was given")
+	}
+	return driver.Serve(sbx, directory)
+}
