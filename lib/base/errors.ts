@@ -51,6 +51,7 @@ export type ErrorCode =
   | "SANDBOX_RUNNING" // what was asked for needs a sandbox that is stopped
   | "SUPERVISOR_LOST" // the process that owns a named sandbox ended
   | "STATE_UNUSABLE" // what is kept of sandboxes is damaged, or somebody else's
+  | "LIMA_INSTANCE" // an instance of Lima's that sbx does not run
   | "JOB_MISSING" // there is no job of that number
   | "UPDATE_UNKNOWN" // nobody says which version of sbx is the newest
   | "STOPPED"; // the sandbox is not running

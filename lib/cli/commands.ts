@@ -179,6 +179,49 @@ export const COMMANDS: readonly CommandEntry[] = [
     ],
   },
   {
+    name: "lima",
+    summary: "guests of Lima's, with every flow judged",
+    commands: [
+      { name: "start", summary: "start one, or make one", load: () => import("./lima/start.ts") },
+      { name: "stop", summary: "power one down", load: () => import("./lima/stop.ts") },
+      { name: "shell", summary: "run a command in one", load: () => import("./lima/shell.ts") },
+      { name: "ls", summary: "list them", load: () => import("./lima/ls.ts") },
+      { name: "rm", summary: "remove one", load: () => import("./lima/rm.ts") },
+      {
+        name: "driver",
+        summary: "put Lima's driver in place, for limactl",
+        load: () => import("./lima/driver.ts"),
+      },
+    ],
+  },
+  {
+    name: "lima-guest",
+    summary: "the part of Lima's driver that decides",
+    isHidden: true,
+    commands: [
+      {
+        name: "configure",
+        summary: "print the instance on stdin with what a guest of sbx needs",
+        load: () => import("./lima_guest/configure.ts"),
+      },
+      {
+        name: "check",
+        summary: "say whether the instance on stdin may run",
+        load: () => import("./lima_guest/check.ts"),
+      },
+      {
+        name: "run",
+        summary: "run the instance on stdin until stdin ends",
+        load: () => import("./lima_guest/run.ts"),
+      },
+      {
+        name: "driver",
+        summary: "print the driver's path",
+        load: () => import("./lima_guest/driver.ts"),
+      },
+    ],
+  },
+  {
     name: "template",
     summary: "keep guests that have booted, for 'sbx run' to go on from",
     commands: [

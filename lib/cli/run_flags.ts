@@ -74,8 +74,11 @@ export type EnvironmentFlag =
   | { readonly kind: "assignment"; readonly text: string }
   | { readonly kind: "file"; readonly path: string };
 
-/** `create` leaves out what is about this shell's streams. */
-export function declareRunFlags(command: Command, verb: "run" | "create" = "run"): void {
+/** `create` leaves out what is about this shell's streams, `lima` all that is not about the network. */
+export function declareRunFlags(
+  command: Command,
+  verb: "run" | "create" | "lima" = "run",
+): void {
   const rules: RuleFlag[] = [];
   const environment: EnvironmentFlag[] = [];
   const lists = {
@@ -235,9 +238,8 @@ export function declareRunFlags(command: Command, verb: "run" | "create" = "run"
     Network: network,
     Names: names,
     TLS: tlsRows(command),
-    Secrets: secretRows(lists),
-    Guest: guest,
-    ...(verb === "run" ? { Command: session } : { Sandbox: created }),
+    ...(verb === "lima" ? {} : { Secrets: secretRows(lists), Guest: guest }),
+    ...(verb === "run" ? { Command: session } : verb === "create" ? { Sandbox: created } : {}),
   };
   for (const [title, rows] of Object.entries(groups)) {
     command.optionsGroup(`${title}:`);

@@ -74,7 +74,10 @@ async function assignments(
   return assignment === null ? [] : [assignment];
 }
 
-async function networkOf(flags: RunFlags): Promise<(network: NetworkBuilder) => NetworkBuilder> {
+/** The network that the options describe. @throws SbxError as {@link sandboxOf} */
+export async function networkOf(
+  flags: RunFlags,
+): Promise<(network: NetworkBuilder) => NetworkBuilder> {
   const policy = flags.net
     ? await resolvePolicy(flags.policy ?? "public-only")
     : NetworkPolicy.none();

@@ -211,7 +211,7 @@ async function guard(mounts: readonly Mount[], options: SandboxOptions): Promise
 }
 
 /** A sandbox that nobody could end from outside does not go on. */
-function watchdogPart(watchdog: Watchdog): Part {
+export function watchdogPart(watchdog: Watchdog): Part {
   let stopping = false;
   return {
     name: "the watchdog",
@@ -241,11 +241,11 @@ function withEvents(options: SandboxOptions, events: Events): SandboxOptions {
 }
 
 /** The journal's last line says how the sandbox ended, so it is closed last. */
-function journalPart(
+export function journalPart(
   journal: Journal,
   lifetime: Lifetime,
-  options: SandboxOptions,
-  events: Events,
+  options: Pick<SandboxOptions, "onNotice">,
+  events?: Events,
 ): Part {
   const { promise: gone, resolve } = Promise.withResolvers<undefined>();
   return {
@@ -260,7 +260,7 @@ function journalPart(
           `the journal lacks ${plural(lost, "line")}, because it could not be written`,
         );
       }
-      events.end(reason);
+      events?.end(reason);
       resolve(undefined);
     },
   };

@@ -14,6 +14,10 @@ package_for() {
     dnsmasq) echo dnsmasq-base ;; # without the service
     musl-gcc) echo musl-tools ;;
     xz) echo xz-utils ;;
+    busybox) echo busybox-static ;; # one file, that runs in a guest without libraries
+    dhclient) echo isc-dhcp-client ;;
+    dropbear) echo dropbear-bin ;;
+    ssh) echo openssh-client ;;
     /usr/bin/pip3) echo python3-pip ;;
     /usr/bin/node) echo nodejs ;;
     /usr/sbin/mke2fs) echo e2fsprogs ;; # an ordinary user's PATH is without it

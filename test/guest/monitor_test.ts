@@ -38,6 +38,13 @@ test("orders are obeyed in turn, with events between them, however the lines are
   expect(commands()).toEqual(["qmp_capabilities", "stop", "cont"]);
 });
 
+test("an answer is handed on as it is, to who asked", async () => {
+  const { monitor, say } = qemu();
+  const asked = Promise.all([monitor.ask(["query-pci"]), monitor.ask(["query-status"])]);
+  say(GREETING + OK + '{"return": [{"bus": 0}]}\n{"event": "STOP"}\n{"return": "x"}\n');
+  expect(await asked).toEqual([[{ bus: 0 }], "x"]);
+});
+
 test("what QEMU refuses is told in its words, made fit to show", async () => {
   const { monitor, say } = qemu();
   const refused = monitor.execute(ORDER);

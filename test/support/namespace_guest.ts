@@ -33,6 +33,8 @@ export interface NamespaceOptions extends PolicyOptions {
   readonly maxConnections?: number;
   readonly newFlowsPerSecond?: number;
   readonly mtu?: number;
+  /** The cable is that of a guest of Lima's, and the guest finds its addresses by itself, or does not. */
+  readonly unconfigured?: true;
   /** Names that are blocked, with all below them. */
   readonly block?: readonly string[];
   /** All of its settings, as the builders make them; instead of the others here. */

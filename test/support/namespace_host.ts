@@ -10,6 +10,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readlinkSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { limaLink } from "../../lib/guest/lima/link.ts";
 import { type Journal, NO_JOURNAL } from "../../lib/journal/journal.ts";
 import { readSecretEntry } from "../../lib/policy/file/secret_entry.ts";
 import type { Policy } from "../../lib/policy/model/policy.ts";
@@ -59,6 +60,7 @@ const lifetime = new Lifetime();
 const { netstack, network, live, end: plug, authority, published, vault } = await openCable({
   network: options.network ?? networkOf(options),
   hostname: "guest",
+  ...(options.unconfigured ? { link: limaLink("52:55:55:00:00:01") } : {}),
   netstackPath: () => Promise.resolve(netstackPath),
   journal,
   lifetime,
@@ -147,6 +149,10 @@ async function configured(): Promise<void> {
   };
   while (ip(["link", "show", "eth0"]).status !== 0) {
     await new Promise((wake) => setTimeout(wake, 5));
+  }
+  if (options.unconfigured) {
+    ip(["-batch", "-"], `link set lo up\nlink set eth0 address ${plug.mac} up`);
+    return;
   }
   // As in a real guest, the agent's addresses are all there are.
   spawnSync(

@@ -23,7 +23,7 @@ export type Order = readonly [command: string, values?: Json];
 
 export class Monitor {
   readonly #socket: Duplex;
-  readonly #answers: PromiseWithResolvers<void>[] = [];
+  readonly #answers: PromiseWithResolvers<unknown>[] = [];
   readonly #watchers = new Set<(event: Json) => void>();
   readonly #over = Promise.withResolvers<never>();
   #lost: SbxError | undefined;
@@ -45,15 +45,18 @@ export class Monitor {
   /** Gives the orders, in one go; resolves when all are obeyed. */
   async execute(...orders: readonly Order[]): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost;
-    const answers = orders.map(([execute, values]) => {
-      this.#socket.write(
-        `${JSON.stringify({ execute, ...(values === undefined ? {} : { arguments: values }) })}\n`,
-      );
-      const answer = Promise.withResolvers<void>();
-      this.#answers.push(answer);
-      return answer.promise;
-    });
-    await Promise.all(answers);
+    await Promise.all(orders.map((order) => this.ask(order)));
+  }
+
+  /** Gives one order; resolves to what QEMU answers, which nobody has checked. */
+  async ask([execute, values]: Order): Promise<unknown> {
+    if (this.#lost !== undefined) throw this.#lost;
+    this.#socket.write(
+      `${JSON.stringify({ execute, ...(values === undefined ? {} : { arguments: values }) })}\n`,
+    );
+    const answer = Promise.withResolvers<unknown>();
+    this.#answers.push(answer);
+    return await answer.promise;
   }
 
   /** The data of the first event of the name from now on that fits. */
@@ -88,7 +91,7 @@ export class Monitor {
     if (message === null || line.length > MAX_LINE) return this.#lose("it said what is no QMP");
     if ("event" in message) {
       for (const watch of this.#watchers) watch(message);
-    } else if ("return" in message) this.#answers.shift()?.resolve();
+    } else if ("return" in message) this.#answers.shift()?.resolve(message["return"]);
     else if ("error" in message) this.#answers.shift()?.reject(refusal(message["error"]));
     // What is left is the greeting.
   }

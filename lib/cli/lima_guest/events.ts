@@ -1,0 +1,44 @@
+/**
+ * What `sbx lima-guest` says to Lima's driver: one JSON object a line on standard output.
+ *
+ * @module
+ */
+import { SbxError } from "../../mod.ts";
+import { FAILED, OK } from "../exit.ts";
+import { ui } from "../ui.ts";
+
+export type LimaEvent =
+  /** The instance as it is to be. */
+  | { readonly event: "configured"; readonly instance: unknown }
+  /** It may run. */
+  | { readonly event: "accepted" }
+  /** It may not, or does not. */
+  | { readonly event: "refused"; readonly message: string; readonly hint?: string }
+  /** Its guest runs. */
+  | { readonly event: "running"; readonly pid: number }
+  /** Its guest is gone; `message` says why when nobody asked for it. */
+  | { readonly event: "ended"; readonly message?: string };
+
+export async function say(event: LimaEvent): Promise<void> {
+  ui.out(`${JSON.stringify(event)}\n`);
+  await ui.flush();
+}
+
+/** Says what the work comes to, or why there is nothing; resolves to the exit status. */
+export async function answering(work: () => Promise<LimaEvent>): Promise<number> {
+  try {
+    await say(await work());
+    return OK;
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error;
+    const { message, hint, others } = error;
+    ui.error(error);
+    const more = others.length === 0 ? "" : ` (and ${others.length} more, see driver.stderr.log)`;
+    await say({
+      event: "refused",
+      message: message + more,
+      ...(hint === undefined ? {} : { hint }),
+    });
+    return FAILED;
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * What sbx changes of an instance before Lima writes the guest's cloud-init. Pure.
+ *
+ * @module
+ */
+import { limaLink } from "./link.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * The instance as Lima gave it, with what a guest of sbx needs: its resolver is the gateway, Lima opens
+ * none of its own, no proxy of this machine's is passed on (its address may hold a password), and the
+ * guest trusts who answers for what is intercepted.
+ *
+ * @param authority certificates in PEM; empty: nothing is intercepted
+ */
+export function configured(instance: Json, authority: readonly string[]): Json {
+  const config = mapOf(instance["config"]);
+  const dns = Array.isArray(config["dns"]) && config["dns"].length > 0
+    ? config["dns"]
+    : [limaLink("").gateway.ip4];
+  const caCerts = mapOf(config["caCerts"]);
+  const certs = Array.isArray(caCerts["certs"]) ? caCerts["certs"] : [];
+  return {
+    ...instance,
+    config: {
+      ...config,
+      // Lima ends with a panic when nobody chose one, even where nothing is mounted.
+      mountType: config["mountType"] ?? "reverse-sshfs",
+      dns,
+      hostResolver: { ...mapOf(config["hostResolver"]), enabled: false },
+      propagateProxyEnv: false,
+      caCerts: { ...caCerts, certs: [...new Set([...certs, ...authority])] },
+    },
+  };
+}
+
+function mapOf(value: unknown): Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? value as Json : {};
+}

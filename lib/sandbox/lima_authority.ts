@@ -1,0 +1,54 @@
+/**
+ * Who answers for the servers that are intercepted for a guest of Lima's. The guest hears of it by its
+ * cloud-init, before it boots and from another process: so where the user keeps no authority, one is kept
+ * beside the guest's disk.
+ *
+ * @module
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { SbxError } from "../base/errors.ts";
+import { dataDir } from "../host/paths.ts";
+import { makeAuthority } from "../tls/authority/authority.ts";
+import { authorityPath } from "../tls/authority/spec.ts";
+import { keepAuthority, keptAuthority } from "../tls/authority/store.ts";
+import { openInterceptor } from "./interceptor.ts";
+import type { NetworkOptions } from "./options.ts";
+
+/** Disks outlive years, and what was trusted on them with it. */
+const DAYS = 3_650;
+
+/**
+ * The network with the authority that this guest trusts. `directory`: the instance's.
+ *
+ * @throws SbxError FILE_UNREADABLE, TLS_INVALID
+ */
+export async function withAuthority(
+  network: NetworkOptions,
+  directory: string,
+): Promise<NetworkOptions> {
+  const { tls } = network;
+  const isChosen = tls.authority !== undefined || existsSync(authorityPath(dataDir()));
+  if (!tls.intercept || isChosen) return network;
+  const path = join(directory, "sbx-authority.pem");
+  if (await keptAuthority(path) === null) await keepOnce(path);
+  return { ...network, tls: { ...tls, authority: { cert: path, key: path } } };
+}
+
+/**
+ * The certificates, in PEM, that the guest has to trust; none where nothing is intercepted.
+ *
+ * @throws SbxError FILE_UNREADABLE, TLS_INVALID
+ */
+export async function authorityOf({ tls, secrets }: NetworkOptions): Promise<readonly string[]> {
+  return (await openInterceptor(tls, secrets))?.authority ?? [];
+}
+
+/** Of two at once the first one's stays. */
+async function keepOnce(path: string): Promise<void> {
+  try {
+    await keepAuthority(path, await makeAuthority({ days: DAYS }), false);
+  } catch (error) {
+    if (!(error instanceof SbxError && error.code === "CA_EXISTS")) throw error;
+  }
+}

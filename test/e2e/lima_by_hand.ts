@@ -1,0 +1,118 @@
+/**
+ * A Debian guest under Lima's driver, with Lima's part played, and `sbx lima` on a real limactl where there
+ * is one. scripts/test-lima runs this: where guests are emulated it takes minutes.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { makeDebianGuest, WITHOUT_CLOUD_INIT } from "../support/lima/debian_guest.ts";
+import { type LimaHost, openLimaHost } from "../support/lima/host.ts";
+import { PRIVATE, PUBLIC } from "../support/places.ts";
+import { until } from "../support/process.ts";
+import { contacts } from "../support/recorder.ts";
+import { openWorld, type World } from "../support/world.ts";
+
+const LIMIT_MS = 900_000;
+
+let world: World;
+let host: LimaHost;
+beforeAll(async () => {
+  world = await openWorld();
+  host = await openLimaHost(world);
+}, LIMIT_MS);
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+test(
+  "Debian boots, finds its network, trusts, reaches what it may, and powers off when asked",
+  async () => {
+    const policy = join(world.scratch, "debian.yaml");
+    writeFileSync(
+      policy,
+      `default: {outbound: deny, inbound: allow}
+denyWith: reject
+rules: ["allow@allowed.test:tcp:443"]
+tls: {intercept: true, upstreamCa: [${world.ca}]}
+`,
+    );
+    const instance = host.instance(
+      "debian",
+      { vmOpts: { sbx: { policy, log: true, stopTimeout: "10m" } } },
+      makeDebianGuest(),
+    );
+    const lima = await instance.open();
+    await instance.prepare(lima);
+    await lima.call("CreateDisk");
+    const guest = lima.start();
+    expect((await guest.first).error).toBe("");
+    // In the guest, by its own tools.
+    const inside = async (command: string) => (await instance.ssh(command)).stdout;
+    expect(await inside("networkctl --no-pager status eth0")).toMatch(
+      /192.168.5.15 \(DHCP4 via 192.168.5.2\)/,
+    );
+    expect(await inside("ls /sys/class/net; cat /sys/class/net/eth0/mtu")).toBe("eth0\nlo\n1500\n");
+    expect(await inside("resolvectl --no-pager dns eth0")).toContain("192.168.5.2");
+    expect(await inside("curl -sS https://allowed.test/ 2>&1")).toStartWith(
+      `hello from ${PUBLIC}:443`,
+    );
+    expect((await instance.ssh(`curl -sS -m 5 http://${PRIVATE[0]}/`)).status).not.toBe(0);
+    expect(contacts(await world.internet.report(), PRIVATE)).toEqual({});
+    await inside("echo written >/root/mark");
+    expect((await lima.call("Stop")).error).toBe("");
+    const said = await guest.over;
+    expect(said.map(({ error }) => error).filter(Boolean)).toEqual([]);
+    // It was not ended: what it had not written is on its disk, and its file system is clean.
+    const disk = join(instance.dir, "disk");
+    expect(spawnSync("/usr/sbin/debugfs", ["-R", "cat /root/mark", disk]).stdout.toString()).toBe(
+      "written\n",
+    );
+    expect(spawnSync("/usr/sbin/dumpe2fs", ["-h", disk]).stdout.toString()).toMatch(
+      /Filesystem state: +clean/,
+    );
+    await lima.end("leave");
+  },
+  LIMIT_MS,
+);
+
+const limactl = spawnSync("limactl", ["--version"]).status === 0;
+
+describe.skipIf(!limactl)(
+  "a real limactl (needs one on the PATH, and another user than root)",
+  () => {
+    const sbx = (...args: readonly string[]) => world.sbx(["lima", ...args], { limit: 900 });
+
+    test("makes, starts, enters, lists, stops and removes a guest of sbx's", async () => {
+      const guest = makeDebianGuest();
+      const template = join(world.scratch, "template.yaml");
+      writeFileSync(
+        template,
+        JSON.stringify({
+          memory: "1GiB",
+          cpus: 2,
+          disk: "4GiB",
+          firmware: { legacyBIOS: true },
+          images: [{
+            location: join(guest.key, "../disk"),
+            arch: process.arch === "arm64" ? "aarch64" : "x86_64",
+            kernel: {
+              location: guest.kernel,
+              cmdline: guest.commandLine.replace(WITHOUT_CLOUD_INIT, ""),
+            },
+            initrd: { location: join(guest.key, "../initrd") },
+          }],
+        }),
+      );
+      const name = "sbx-test";
+      try {
+        expect((await sbx("start", name, template, "--policy", "none")).status).toBe(0);
+        expect((await sbx("ls")).stdout).toMatch(/^sbx-test +Running/m);
+        expect((await sbx("shell", name, "ls", "/sys/class/net")).stdout).toBe("eth0\nlo\n");
+        expect((await sbx("stop", name)).status).toBe(0);
+        await until("its end", async () => /Stopped/.test((await sbx("ls")).stdout));
+      } finally {
+        await sbx("rm", "--force", name);
+      }
+    }, LIMIT_MS);
+  },
+);

@@ -1,0 +1,198 @@
+/**
+ * A user of Lima's on the host of a world: a home, sbx and its driver, and instances whose guests are small.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { buildGo } from "../build.ts";
+import { LimactlClient } from "../limactl.ts";
+import type { Run, RunOptions } from "../process.ts";
+import { SBX, type World } from "../world.ts";
+import { makeSmallGuest, type TestGuest } from "./small_guest.ts";
+
+/** Lima does not run as root, and neither does its driver. */
+const USER = 54321;
+
+export interface LimaHost {
+  /** argv of a program that the user runs on the host. */
+  as(argv: readonly string[]): string[];
+  run(argv: readonly string[], options?: RunOptions): Promise<Run>;
+  sbx(...args: readonly string[]): Promise<Run>;
+  /** A new instance; what `config` has goes over what Lima fills in. */
+  instance(
+    name: string,
+    config?: Readonly<Record<string, unknown>>,
+    guest?: TestGuest,
+  ): LimaTestInstance;
+}
+
+export type Role = "driver" | "sbx" | "netstack" | "watchdog" | "qemu";
+
+const ROLES: readonly (readonly [Role, RegExp])[] = [
+  ["sbx", /\0lima-guest\0run\0/],
+  ["netstack", /\0serve\0/],
+  ["watchdog", /\0watch\0/],
+  ["qemu", /^[^\0]*qemu-system/],
+];
+
+/** Whether it runs; one that is dead and that nobody asked about does not. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").trim().split(" ")
+        .filter(Boolean).map(Number)
+    ).filter(isAlive);
+  } catch {
+    return [];
+  }
+}
+
+export class LimaTestInstance {
+  readonly dir: string;
+  readonly port: number;
+  readonly #host: LimaHost;
+  readonly #world: World;
+  readonly #guest: TestGuest;
+  readonly #driver: string;
+  readonly #given: string;
+
+  constructor(
+    host: LimaHost,
+    world: World,
+    guest: TestGuest,
+    driver: string,
+    place: { readonly dir: string; readonly name: string; readonly port: number },
+    config: Readonly<Record<string, unknown>>,
+  ) {
+    const { dir, name, port } = place;
+    this.dir = dir;
+    this.port = port;
+    this.#host = host;
+    this.#world = world;
+    this.#guest = guest;
+    this.#driver = driver;
+    this.#given = JSON.stringify({
+      name,
+      dir,
+      arch: process.arch === "arm64" ? "aarch64" : "x86_64",
+      cpus: 1,
+      memory: this.#guest.memory,
+      sshLocalPort: port,
+      config: { vmType: "sbx", os: "Linux", plain: true, ...config },
+    });
+  }
+
+  /** limactl or its hostagent, with the driver that it starts or finds. */
+  async open(env: Readonly<Record<string, string>> = {}): Promise<LimactlClient> {
+    const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+    return await LimactlClient.open(
+      this.#host.as(["env", ...variables, buildGo("limactl"), this.#driver, this.dir]),
+    );
+  }
+
+  /** What Lima does before it starts the guest; answers the instance as it was configured. */
+  async prepare(lima: LimactlClient): Promise<Readonly<Record<string, unknown>>> {
+    const { value, error } = await lima.call("Configure", this.#given);
+    if (error !== "") throw new Error(error);
+    const configured = JSON.parse(value) as {
+      readonly config: { readonly caCerts?: { readonly certs?: readonly string[] } };
+    };
+    // Where Lima would write its cloud-init.
+    this.#guest.trust(this.dir, configured.config.caCerts?.certs ?? []);
+    return configured;
+  }
+
+  /** What `limactl list` would say. */
+  async status(): Promise<string> {
+    const stdin = JSON.stringify(Buffer.from(this.#given).toString("base64"));
+    const { stdout } = await this.#host.run([this.#driver, "--inspect-status"], { stdin });
+    const answer: unknown = JSON.parse(Buffer.from(JSON.parse(stdout), "base64").toString("utf8"));
+    return (answer as { readonly status: string }).status;
+  }
+
+  /** The processes that run for it, by what they are. */
+  family(): ReadonlyMap<Role, number> {
+    const driver = Number(readFileSync(join(this.dir, "sbx.drv.pid"), "utf8"));
+    const found = new Map<Role, number>(isAlive(driver) ? [["driver", driver]] : []);
+    for (const parent of ["driver", "sbx"] as const) {
+      for (const pid of childrenOf(found.get(parent) ?? -1)) {
+        const argv = readFileSync(`/proc/${pid}/cmdline`, "latin1");
+        const role = ROLES.find(([, pattern]) => pattern.test(argv))?.[0];
+        if (role !== undefined) found.set(role, pid);
+      }
+    }
+    return found;
+  }
+
+  /** Runs a command in the guest, once its SSH server is there. */
+  async ssh(command: string): Promise<Run> {
+    const options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
+      .flatMap((option) => ["-o", option]);
+    const argv = ["ssh", "-i", this.#guest.key, "-p", String(this.port), ...options];
+    for (let tries = 1;; tries++) {
+      const run = await this.#world.run([...argv, "root@127.0.0.1", command]);
+      // 255 is SSH's own failure.
+      if (run.status !== 255 || tries === 60) return run;
+      await new Promise((wake) => setTimeout(wake, 500));
+    }
+  }
+}
+
+/** Prepares the host. Everything is below the world's scratch directory, and goes with it. */
+export async function openLimaHost(world: World): Promise<LimaHost> {
+  const home = join(world.scratch, "lima");
+  mkdirSync(home);
+  const user = process.getuid?.() === 0 ? USER : process.getuid?.() ?? USER;
+  const own = (path: string) => process.getuid?.() === 0 && chownSync(path, user, user);
+  own(home);
+  const binary = join(home, "sbx");
+  copyFileSync(SBX, binary);
+  chmodSync(binary, 0o755);
+  const become = process.getuid?.() === 0
+    ? ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
+    : [];
+  const env = ["env", "-i", `HOME=${home}`, `PATH=${process.env["PATH"] ?? ""}`];
+  const as = (argv: readonly string[]) => world.onHost([...become, ...env, ...argv]);
+  const directory = join(world.scratch, "small-guest");
+  mkdirSync(directory);
+  const small = makeSmallGuest(directory);
+  let count = 0;
+  const host: LimaHost = {
+    as,
+    run: (argv, options) => world.run([...become, ...env, ...argv], options),
+    sbx: (...args) => world.run([...become, ...env, binary, ...args]),
+    instance(name, config = {}, guest = small) {
+      const dir = join(home, name);
+      mkdirSync(dir, { mode: 0o700 });
+      copyFileSync(guest.kernel, join(dir, "kernel"));
+      writeFileSync(join(dir, "kernel.cmdline"), guest.commandLine);
+      guest.fetch(dir);
+      for (const name of ["", ...readdirSync(dir)]) own(join(dir, name));
+      const place = { dir, name, port: 60_000 + ++count };
+      return new LimaTestInstance(host, world, guest, driver, place, config);
+    },
+  };
+  const installed = await host.sbx("lima", "driver");
+  if (installed.status !== 0) throw new Error(installed.stderr);
+  const driver = join(installed.stdout.trim(), "lima-driver-sbx");
+  return host;
+}
