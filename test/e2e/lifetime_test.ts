@@ -171,8 +171,6 @@ test("ten at once are ten sandboxes", async () => {
         world.sbx([
           "run",
           "-q",
-          "-m",
-          "256M",
           "--",
           "sh",
           "-c",
