@@ -113,8 +113,8 @@ async function goOn(
   { state }: Template,
   stateFd: number,
 ): Promise<QemuGuest> {
-  const [monitor, channel] = qemu.channels;
-  if (monitor === undefined || channel === undefined) {
+  const [socket, channel] = qemu.channels;
+  if (socket === undefined || channel === undefined) {
     throw new TypeError("a machine without its channels");
   }
   channel.on("error", () => {}); // a QEMU that reads no more says why elsewhere
@@ -129,7 +129,8 @@ async function goOn(
     throw new SbxError("GUEST_START", "Cannot go on: the guest does not answer");
   });
   limit.catch(() => {});
-  const restored = Promise.all([loadState(new Monitor(monitor), stateFd), guest.answers()])
+  const monitor = new Monitor(socket);
+  const restored = Promise.all([loadState(monitor, stateFd), guest.answers()])
     .catch(async (error) => {
       // Its channels end before its own end is known, which says more.
       await Promise.race([dead, delay(TOGETHER_MS, undefined, { ref: false })]);
@@ -139,6 +140,7 @@ async function goOn(
     await Promise.race([restored, dead, limit]);
     return guest;
   } finally {
+    monitor.close(); // nobody is asked anything any more, and a guest may own QEMU later
     late.abort();
     dead.catch(() => {});
     restored.catch(() => {});
