@@ -7,6 +7,7 @@ import {
   NetworkPolicy,
   Rule,
   Sandbox,
+  type SandboxBuilder,
   SbxError,
 } from "../../lib/mod.ts";
 
@@ -220,3 +221,16 @@ function thrown(call: () => unknown): SbxError {
   }
   throw new Error("it was not refused");
 }
+
+test("a disk has a size in bytes or with a unit, and a file when it is to be kept", () => {
+  const disk = (...call: Parameters<SandboxBuilder["disk"]>) =>
+    Sandbox.builder().disk(...call).build().disk;
+  expect(disk("1.5G")).toEqual({ bytes: 1.5 * 1024 ** 3 });
+  expect(disk(1)).toEqual({ bytes: 128 * 1024 ** 2 });
+  expect(disk("4T", { path: "box.disk" })).toEqual({ bytes: 4 * 1024 ** 4, path: "box.disk" });
+  for (const size of ["", "20", "G", "-1G", "0G", "5T", 0, -1, NaN, Infinity]) {
+    expect(() => disk(size)).toThrow(/^Cannot use disk\(/);
+  }
+  expect(() => disk("1G", { path: "" })).toThrow(/empty/);
+  expect(() => disk("1G", { file: "x" } as never)).toThrow(SbxError);
+});
