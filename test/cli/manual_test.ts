@@ -1,13 +1,15 @@
 import { expect, test } from "bun:test";
+import type { Command } from "commander";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { wholeTree } from "../../lib/cli/command_tree.ts";
-import { manPages } from "../../lib/cli/manual.ts";
+import { manPages, pageName } from "../../lib/cli/manual.ts";
 import { run } from "../support/process.ts";
 
-const pages = manPages(await wholeTree(), "1.2.3");
+const root = await wholeTree();
+const pages = manPages(root, "1.2.3");
 
 test("every command that help names has a page, and no other", async () => {
   const { stdout } = await run(["bun", "main.ts", "--help"]);
@@ -21,25 +23,32 @@ test("every command that help names has a page, and no other", async () => {
 test("groff has nothing to warn of, and shows every option as it is typed", async () => {
   const directory = mkdtempSync(join(tmpdir(), "sbx-manual-"));
   try {
-    for (const [name, text] of pages) {
+    const helps = new Map(
+      below(root).map((each) => [`${pageName(each)}.1`, each.helpInformation()]),
+    );
+    await Promise.all([...pages].map(async ([name, text]) => {
       const file = join(directory, name);
       writeFileSync(file, text);
       const argv = ["groff", "-man", "-ww", "-Tutf8", "-P-cbou", "-rLL=200n", file];
       const { stdout, stderr } = await run(argv);
       expect([name, stderr]).toEqual([name, ""]);
-      const words = ["bun", "main.ts", ...name.slice(0, -2).split("-").slice(1), "--help"];
-      const { stdout: help } = await run(words);
-      const options = [...help.matchAll(/^ {2}(?:-., )?(--[\w-]+.*?)(?: {2,}|$)/gm)];
-      expect(options.length).toBeGreaterThan(0);
+      const options = [
+        ...(helps.get(name) ?? "").matchAll(/^ {2}(?:-., )?(--[\w-]+.*?)(?: {2,}|$)/gm),
+      ];
+      expect([name, options.length > 0]).toEqual([name, true]);
       for (const [, option = ""] of options) {
         expect(stdout).toContain(option.replace("…", "..."));
       }
       expect(stdout).toContain("sbx 1.2.3");
-    }
+    }));
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 });
+
+function below(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(below)];
+}
 
 test("sbx help opens the page on a terminal, and prints the help into a pipe", async () => {
   const command = `'${process.execPath}' main.ts help policy check`;
