@@ -272,7 +272,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "__unpack",
-    summary: "print the paths of the files that sbx carries; asked by the library",
+    summary: "print the path of a file that sbx carries; asked by the library",
     isHidden: true,
     load: () => import("./unpack.ts"),
   },

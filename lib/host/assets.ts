@@ -17,10 +17,16 @@ import { SbxError } from "../base/errors.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import { type Content, digestOf, isContent, isMarked, mark } from "./asset_file.ts";
 import { requirePrivate } from "./private_place.ts";
-import { askBinary, type AssetName, installedBinary, unpackedBy } from "./installed_binary.ts";
+import {
+  askBinary,
+  ASSET_NAMES,
+  type AssetName,
+  installedBinary,
+  unpackedBy,
+} from "./installed_binary.ts";
 import { cacheDir } from "./paths.ts";
 
-export type { AssetName };
+export { ASSET_NAMES, type AssetName };
 
 /** Those that run on the host. */
 export const PROGRAMS: ReadonlySet<AssetName> = new Set(["netstack", "lima-driver"]);
@@ -151,7 +157,7 @@ async function built(name: AssetName): Promise<string> {
   const path = await inCheckout(name);
   if (path !== null) return path;
   const binary = installedBinary();
-  if (binary !== null) return (await unpackedBy(binary))[name];
+  if (binary !== null) return await unpackedBy(binary, name);
   throw unbuilt(name);
 }
 

@@ -19,19 +19,21 @@ const UNPACK = "__unpack";
 /** The notices are the longest answer. */
 const MAX_ANSWER = 4 << 20;
 
-export type AssetName =
-  | "netstack"
-  | "lima-driver"
-  | "vmlinux"
-  | "initramfs"
-  | "disk"
-  | "disk_modules";
+export const ASSET_NAMES = [
+  "netstack",
+  "lima-driver",
+  "vmlinux",
+  "initramfs",
+  "disk",
+  "disk_modules",
+] as const;
+
+export type AssetName = typeof ASSET_NAMES[number];
 
 /** What the binary goes by when it looks for its cache. */
 const ENVIRONMENT = ["HOME", "XDG_CACHE_HOME", "PATH"] as const;
 
 const run = promisify(execFile);
-let unpacked: Promise<Readonly<Record<AssetName, string>>> | undefined;
 
 /** Its path; null where there is none, as in a checkout. */
 export function installedBinary(): string | null {
@@ -43,11 +45,9 @@ export function installedBinary(): string | null {
   }
 }
 
-/** Paths of the files that it carries, unpacked and compared with what was built into it; once a process. */
-export function unpackedBy(binary: string): Promise<Readonly<Record<AssetName, string>>> {
-  unpacked ??= askBinary(binary, [UNPACK]).then((text) => JSON.parse(text));
-  unpacked.catch(() => unpacked = undefined);
-  return unpacked;
+/** Path of a file that it carries, unpacked and compared with what was built into it. */
+export async function unpackedBy(binary: string, name: AssetName): Promise<string> {
+  return JSON.parse(await askBinary(binary, [UNPACK, name]));
 }
 
 /** @throws SbxError REQUIREMENT_MISSING when it does not answer */

@@ -126,7 +126,9 @@ function installedSize(directory: string): number {
 }
 
 /** Texts that every Debian system has are referred to; what else is to be told stands beside this file. */
-const COPYRIGHT = `sbx is under the Apache License, version 2.0, the text of which is in
+const COPYRIGHT = `Copyright (C) 2026 The sbx authors
+
+sbx is under the Apache License, version 2.0, the text of which is in
 /usr/share/common-licenses/Apache-2.0.
 
 The program carries works of others, which are listed with their licences and
@@ -134,8 +136,6 @@ copyright notices in NOTICES.gz beside this file. Among them are Linux, under
 /usr/share/common-licenses/GPL-2, and libraries of the runtime Bun under
 /usr/share/common-licenses/LGPL-2 and LGPL-2.1. NOTICES.gz says where the
 source of these is to be had.
-
-Copyright: the authors of sbx
 `;
 
 function changelog(release: Release): string {

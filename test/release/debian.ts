@@ -71,7 +71,7 @@ test("it is installed, runs its first command, and leaves nothing when it is pur
   const used = await inside(
     "export XDG_CACHE_HOME=/tmp/c; sbx run -q --no-net -- echo from the guest",
   );
-  expect([used.status, used.stdout]).toEqual([0, "from the guest\n"]);
+  expect([used.status, used.stderr, used.stdout]).toEqual([0, "", "from the guest\n"]);
   const purged = await inside("apt-get purge -qy sbx && apt-get autoremove --purge -qy");
   expect(purged.status).toBe(0);
   const after = await files();
