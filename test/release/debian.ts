@@ -3,7 +3,7 @@
  * trace. Run by scripts/test-release as root, after a release was made.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { copyFileSync, globSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, globSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -13,6 +13,7 @@ const [file = ""] = globSync(
   `dist/release/sbx_*_${process.arch === "x64" ? "amd64" : "arm64"}.deb`,
 );
 const tree = mkdtempSync(join(tmpdir(), "sbx-debian-"));
+chmodSync(tree, 0o755); // it is the root of users, too
 afterAll(() => rmSync(tree, { recursive: true, force: true }));
 
 /** Runs a line in the tree, as root, in namespaces that end with it. */
