@@ -15,8 +15,8 @@ package_for() {
     musl-gcc) echo musl-tools ;;
     xz) echo xz-utils ;;
     busybox) echo busybox-static ;; # one file, that runs in a guest without libraries
-    dhclient) echo isc-dhcp-client ;;
-    dropbear) echo dropbear-bin ;;
+    /usr/sbin/dhclient) echo isc-dhcp-client ;;
+    /usr/sbin/dropbear) echo dropbear-bin ;;
     ssh) echo openssh-client ;;
     /usr/bin/pip3) echo python3-pip ;;
     /usr/bin/node) echo nodejs ;;

@@ -35,11 +35,11 @@ const CLIENTS = {
     release: [],
   },
   dhclient: {
-    argv: (script: string) => [...files("dhclient"), "-1", "-sf", script, "eth0"],
+    argv: (script: string) => [...files("/usr/sbin/dhclient"), "-1", "-sf", script, "eth0"],
     when: "BOUND",
     says: "$new_ip_address $new_subnet_mask $new_routers $new_domain_name_servers " +
       "$new_interface_mtu $new_dhcp_server_identifier",
-    release: (script: string) => [...files("dhclient"), "-r", "-sf", script, "eth0"],
+    release: (script: string) => [...files("/usr/sbin/dhclient"), "-r", "-sf", script, "eth0"],
   },
 } as const;
 

@@ -64,6 +64,7 @@ export function makeDebianGuest(): TestGuest {
     kernel: join(PLACE, "vmlinuz"),
     commandLine: `root=LABEL=root rw console=ttyS0 net.ifnames=0 quiet${WITHOUT_CLOUD_INIT}`,
     memory: 768 << 20,
+    bootSeconds: 600,
     key: join(PLACE, "key"),
     fetch(instance) {
       copyFileSync(join(PLACE, "initrd"), join(instance, "initrd"));

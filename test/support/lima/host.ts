@@ -148,10 +148,11 @@ export class LimaTestInstance {
     const options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
       .flatMap((option) => ["-o", option]);
     const argv = ["ssh", "-i", this.#guest.key, "-p", String(this.port), ...options];
-    for (let tries = 1;; tries++) {
+    const end = performance.now() + this.#guest.bootSeconds * 1000;
+    for (;;) {
       const run = await this.#world.run([...argv, "root@127.0.0.1", command]);
       // 255 is SSH's own failure.
-      if (run.status !== 255 || tries === 60) return run;
+      if (run.status !== 255 || performance.now() > end) return run;
       await new Promise((wake) => setTimeout(wake, 500));
     }
   }

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, cpSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
@@ -20,6 +20,8 @@ export interface TestGuest {
   readonly commandLine: string;
   /** In bytes. */
   readonly memory: number;
+  /** How long it may take to let anybody in, on a busy machine that emulates it. */
+  readonly bootSeconds: number;
   /** Whom the guest lets in; a private key. */
   readonly key: string;
   /** Puts the image into an instance's directory. */
@@ -47,7 +49,9 @@ export function makeSmallGuest(directory: string): TestGuest {
   put(join(HERE, "init"), "init");
   put(join(HERE, "udhcpc.sh"), "etc/udhcpc.sh");
   put("/usr/sbin/dropbear", "bin/dropbear");
-  for (const library of librariesOf("/usr/sbin/dropbear")) put(library, library);
+  for (const program of ["/bin/busybox", "/usr/sbin/dropbear"]) {
+    for (const library of librariesOf(program)) put(library, library);
+  }
   put(buildGo("webclient"), "bin/webclient");
   cpSync(join(KERNEL, "modules"), join(root, "modules"), { recursive: true });
   const key = join(directory, "key");
@@ -64,6 +68,7 @@ export function makeSmallGuest(directory: string): TestGuest {
     kernel: join(KERNEL, "vmlinux"),
     commandLine: "quiet console=ttyS0 net.ifnames=0",
     memory: 256 << 20,
+    bootSeconds: 60,
     key,
     fetch(instance) {
       // It needs no disk, and QEMU one to open.
@@ -87,8 +92,8 @@ export function makeSmallGuest(directory: string): TestGuest {
   };
 }
 
-/** Of a program, as the loader finds them, itself among them. */
+/** Of a program, as the loader finds them, itself among them; none of one that is static. */
 function librariesOf(program: string): string[] {
-  const text = execFileSync("ldd", [program], { encoding: "utf8" });
-  return [...text.matchAll(/(\/\S+) \(0x/g)].map(([, path = ""]) => path);
+  const { stdout } = spawnSync("ldd", [program], { encoding: "utf8" });
+  return [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, path = ""]) => path);
 }
