@@ -13,20 +13,11 @@ import { authorityOf, withAuthority } from "../sandbox/lima_authority.ts";
 import type { LimaGuestOptions, RunningLimaGuest } from "../sandbox/lima_guest.ts";
 import type { NetworkOptions } from "../sandbox/options.ts";
 
-export {
-  type LimaInstance,
-  type LimaOptions,
-  readInstance,
-  readLimaOptions,
-} from "../guest/lima/instance.ts";
-export {
-  keepLimaArguments,
-  keptLimaArguments,
-  type LimaArguments,
-} from "../host/lima/arguments.ts";
+export { type LimaInstance, readInstance, readLimaOptions } from "../guest/lima/instance.ts";
+export { keepLimaArguments, keptLimaArguments } from "../host/lima/arguments.ts";
 export { Limactl, type ListedInstance } from "../host/lima/limactl.ts";
 export { installLimaDriver } from "../host/lima/driver.ts";
-export type { LimaGuestOptions, RunningLimaGuest } from "../sandbox/lima_guest.ts";
+export type { RunningLimaGuest } from "../sandbox/lima_guest.ts";
 
 /**
  * The instance as Lima gave it, with what a guest of sbx needs.

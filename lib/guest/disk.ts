@@ -16,10 +16,10 @@ export interface GuestDisk {
 /** One group of blocks of the file system, which grows by whole ones. */
 const GROUP = 128 * MIB;
 
-export const MIN_DISK = GROUP;
+const MIN_DISK = GROUP;
 
 /** What the file system has room for the descriptors of (scripts/disk). */
-export const MAX_DISK = 4 * TIB;
+const MAX_DISK = 4 * TIB;
 
 /** The next size that a disk can have; undefined when there is none. */
 export function diskBytes(bytes: number): number | undefined {

@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { systemCode } from "../base/file_error.ts";
-import { tryLock } from "./system_calls.ts";
+import { tryLock } from "./libc.ts";
 
 export interface FileLock {
   release(): void;

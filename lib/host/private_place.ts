@@ -17,7 +17,7 @@ export interface Place {
   readonly variable: string;
 }
 
-export const CACHE: Place = { what: "the cache", variable: "XDG_CACHE_HOME" };
+const CACHE: Place = { what: "the cache", variable: "XDG_CACHE_HOME" };
 
 export const STATE: Place = { what: "the state directory", variable: "XDG_STATE_HOME" };
 

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import { basename, dirname } from "node:path";
 import process from "node:process";
 import type { Duplex } from "node:stream";
-import { peerUser } from "./system_calls.ts";
+import { peerUser } from "./libc.ts";
 
 /** What struct sockaddr_un takes on all systems, less its NUL. */
 const LONGEST = 103;

@@ -15,7 +15,7 @@ export function changeLine(policy: Policy): JournalEvent {
 }
 
 /** The rules in order, as they would be written, and what becomes of flows that none matches. */
-export function policyLine({ rules, defaults }: Policy) {
+function policyLine({ rules, defaults }: Policy) {
   return { policy: rules.map(formatRule), defaults };
 }
 

@@ -46,6 +46,6 @@ export function parseFields(payload: Uint8Array): Fields | null {
   }
 }
 
-export function isFields(value: unknown): value is Fields {
+function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -112,7 +112,7 @@ test("the Debian package has its files where Debian looks for them, and runs not
   for (const [path, mode] of modes) {
     const expected = path.endsWith("/")
       ? "drwxr-xr-x"
-      : path === "./usr/bin/sbx"
+      : ["./usr/bin/sbx", "./usr/lib/lima/lima-driver-sbx"].includes(path)
       ? "-rwxr-xr-x"
       : "-rw-r--r--";
     expect([path, mode]).toEqual([path, `${expected} root/root`]);
