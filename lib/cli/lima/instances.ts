@@ -31,7 +31,7 @@ export async function findInstance(
   throw new SbxError(
     "USAGE",
     `Cannot use ${name}: Lima runs it with its driver ${found.vmType}, past sbx`,
-    { hint: "make another with `sbx lima start`; this one is limactl's" },
+    { hint: "make another with 'sbx lima start'; this one is limactl's" },
   );
 }
 

@@ -50,7 +50,7 @@ export async function run(command: Command, _host: CommandHost): Promise<number>
   const before = await findInstance(limactl, name);
   if (before !== undefined && template !== undefined) {
     throw new SbxError("USAGE", `Cannot make ${name} from ${template}: it is there already`, {
-      hint: `start it without a template, or remove it with \`sbx lima rm ${name}\``,
+      hint: `start it without a template, or remove it with 'sbx lima rm ${name}'`,
     });
   }
   if (before === undefined) {
@@ -71,7 +71,7 @@ export async function run(command: Command, _host: CommandHost): Promise<number>
   const { dir, status } = await requireInstance(limactl, name);
   if (status === "Running") {
     throw new SbxError("USAGE", `Cannot start ${name}: it runs already`, {
-      hint: `stop it with \`sbx lima stop ${name}\``,
+      hint: `stop it with 'sbx lima stop ${name}'`,
     });
   }
   if (argv.length > 0 || before === undefined) {
@@ -79,7 +79,7 @@ export async function run(command: Command, _host: CommandHost): Promise<number>
   }
   const started = await limactl.run("start", "--tty=false", name);
   if (started !== OK) return started;
-  ui.notice(`${name} runs; enter it with \`sbx lima shell ${name}\``);
+  ui.notice(`${name} runs; enter it with 'sbx lima shell ${name}'`);
   return OK;
 }
 
