@@ -11,6 +11,7 @@
  *                notices.log   what the supervisor would have told a person
  *                fault.log     what it said when it broke
  *                jobs/         what its commands printed
+ *                disk          what its guest wrote, where it has a disk
  * ```
  *
  * @module
@@ -34,6 +35,7 @@ export interface Home {
   readonly notices: string;
   readonly faults: string;
   readonly jobs: string;
+  readonly disk: string;
 }
 
 /** Where all of them are. */
@@ -59,6 +61,7 @@ export function homeOf(name: string, directory: string = join(sandboxesDir(), na
     notices: join(directory, "notices.log"),
     faults: join(directory, "fault.log"),
     jobs: join(directory, "jobs"),
+    disk: join(directory, "disk"),
   };
 }
 

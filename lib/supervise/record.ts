@@ -68,6 +68,8 @@ const spec = z.strictObject({
   })),
   journal: z.string().optional(),
   command: z.string().optional(),
+  /** `path`: of one that is kept elsewhere than with the sandbox. */
+  disk: z.strictObject({ bytes: count, path: z.string().optional() }).optional(),
   inputs: z.array(z.string()),
 });
 
@@ -102,9 +104,7 @@ export function formatRecord(value: Omit<SandboxRecord, "format">): string {
 
 /** @throws SbxError USAGE for what only the program that made them could start again */
 export function specOf(options: SandboxOptions): SandboxSpec {
-  const { network, name, hostname, onDenial: _, onNotice: __, disk: ___, ...rest } = options as
-    & SandboxOptions
-    & { readonly disk?: unknown };
+  const { network, name, hostname, onDenial: _, onNotice: __, ...rest } = options;
   const program = network.secrets.secrets.find(({ source }) => source.kind === "program");
   if (program !== undefined) {
     throw new SbxError(
@@ -124,13 +124,18 @@ export function specOf(options: SandboxOptions): SandboxSpec {
   };
 }
 
-/** The options that a start takes. @throws SbxError POLICY_INVALID for a policy that a newer sbx wrote */
-export function optionsOf({ name, spec }: SandboxRecord): SandboxOptions {
-  const { policy, publish, ...rest } = spec as Defined<SandboxSpec>;
+/**
+ * The options that a start takes. `ownDisk`: the file of its disk, unless it has one elsewhere.
+ *
+ * @throws SbxError POLICY_INVALID for a policy that a newer sbx wrote
+ */
+export function optionsOf({ name, spec }: SandboxRecord, ownDisk: string): SandboxOptions {
+  const { policy, publish, disk, ...rest } = spec as Defined<SandboxSpec>;
   const { maxConnections, newFlowsPerSecond, ...network } = networkOf(name, policy);
   return {
     ...rest,
     name: rest.hostname,
+    ...(disk === undefined ? {} : { disk: { bytes: disk.bytes, path: disk.path ?? ownDisk } }),
     network: {
       ...network,
       publish: publish as NetworkOptions["publish"],

@@ -249,7 +249,7 @@ class Supervisor implements Supervised {
       launcher?.notice(line);
       this.#notices.write(line);
     };
-    const options = optionsOf(this.#record);
+    const options = optionsOf(this.#record, this.#home.disk);
     return await start({
       ...options,
       onNotice: notice,

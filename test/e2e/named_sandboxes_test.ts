@@ -226,6 +226,18 @@ describe("a life", () => {
     expect(await sbx(["stop", "again"])).toMatchObject({ status: 0 });
     expect(await statusOf("again")).toBe("stopped");
   }, 120_000);
+
+  test("one with a disk keeps what was written there, and one without does not", async () => {
+    for (const [name, ...disk] of [["kept", "--disk", "512M"], ["fleeting"]]) {
+      await started(name ?? "", ...disk);
+      await sbx(["exec", name ?? "", "--", "sh", "-c", "echo noted > /root/note"]);
+      await sbx(["stop", name ?? ""]);
+      await sbx(["start", name ?? ""]);
+    }
+    const noted = (name: string) => sbx(["exec", name, "--", "cat", "/root/note"]);
+    expect(await noted("kept")).toMatchObject({ status: 0, stdout: "noted\n" });
+    expect((await noted("fleeting")).status).toBe(1);
+  }, 120_000);
 });
 
 describe("whatever is killed", () => {
