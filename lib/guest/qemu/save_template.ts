@@ -66,15 +66,15 @@ export async function saveTemplate(
   const directory = templateDirectory(host);
   await host.requireOwn(directory);
   if (unlessFailed && await failedLately(directory, key)) return null;
-  const kept = await findTemplate(directory, key, ownersOf(host.caller()), await epoch())
-    .catch(async () => (await discard(directory, key), null));
-  if (kept !== null) return null;
   const claimed = await claim(directory, key, host.tryLock).catch((cause) => {
     throw fileError("make a template in", directory, cause);
   });
   if (claimed === null) return null;
   const { part } = claimed;
   try {
+    const kept = await findTemplate(directory, key, ownersOf(host.caller()), await epoch())
+      .catch(async () => (await discard(directory, key), null));
+    if (kept !== null) return null;
     const state = await bootAndSave(part, plan, entries, machine, host);
     const { tscKHz } = machine;
     const facts = {
