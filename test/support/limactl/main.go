@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -152,7 +153,10 @@ func stream(connection *grpc.ClientConn, o order) {
 			say(answer{ID: o.ID, Success: message.Value, Error: second(message.ProtoReflect().GetUnknown())})
 		}
 	}
-	say(answer{ID: o.ID, Success: err.Error() == "EOF", Error: text(err), Done: true})
+	if err == io.EOF { // the stream's end
+		err = nil
+	}
+	say(answer{ID: o.ID, Success: err == nil, Error: text(err), Done: true})
 }
 
 // second is the text in a message's second field.
