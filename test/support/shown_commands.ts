@@ -23,8 +23,11 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
     "no distribution that guests run from has Amazon's program; scripts/test-aws runs its client",
 };
 
+/** No package has Lima 2.2: scripts/test-lima runs its driver, and limactl where there is one. */
+const LIMA = "docs/lima.md";
+
 /** Who runs a command: the tests of this name. */
-export type Runner = "guest" | "jq" | "secret clients" | "nobody";
+export type Runner = "guest" | "jq" | "secret clients" | "lima" | "nobody";
 
 export interface Shown {
   readonly page: string;
@@ -52,6 +55,7 @@ export function shownCommands(): Shown[] {
 
 function runnerOf(page: string, command: string): Runner | undefined {
   if (Object.hasOwn(LEFT_OUT, command)) return "nobody";
+  if (page === LIMA) return "lima";
   if (command.startsWith("jq ")) return "jq";
   if (!/^(?:\.\/scripts\/)?sbx /.test(command)) return undefined;
   // What is shown for a program of the reader's own is no recipe.
