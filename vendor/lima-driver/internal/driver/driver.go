@@ -20,7 +20,7 @@ type Driver struct {
 	instance  []byte
 	guest     *guest.Guest // nil: none runs
 	closed    bool
-	abandoned chan struct{} // closed when Lima went away from a guest that runs
+	abandoned chan struct{} // closed when Lima has no more use for the driver
 }
 
 // New is the driver of the instance in a directory.
@@ -140,6 +140,10 @@ func (d *Driver) abandon() {
 		close(d.abandoned)
 	}
 }
+
+// Delete has the driver end. What it keeps is in the instance's directory, which Lima removes, and with it the
+// file by which Lima would find the driver to end it.
+func (d *Driver) Delete() { d.abandon() }
 
 // close ends the guest, and lets none follow.
 func (d *Driver) close() {

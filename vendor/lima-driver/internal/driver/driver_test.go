@@ -268,3 +268,14 @@ func TestAGuestWhoseLimaIsGoneIsEnded(t *testing.T) {
 		}
 	}
 }
+
+func TestADriverEndsWithItsInstance(t *testing.T) {
+	l := serve(t, "good")
+	l.configure()
+	if err := l.call("Delete", &emptypb.Empty{}, &emptypb.Empty{}); err != nil {
+		t.Error(err)
+	}
+	if err := <-l.served; err != nil {
+		t.Error(err)
+	}
+}

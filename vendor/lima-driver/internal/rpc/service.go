@@ -21,6 +21,8 @@ type Driver interface {
 	CreateDisk() error
 	// Start boots the guest, calls started when it runs, and returns when it is gone.
 	Start(ctx context.Context, started func() error) error
+	// Delete hears that the instance is about to be removed.
+	Delete()
 	// Stop powers the guest down, or off, and returns when it is gone.
 	Stop(context.Context) error
 }
@@ -35,8 +37,10 @@ var unary = map[string]func(Driver, context.Context, Value) (any, error){
 		return Value(nil), d.CreateDisk()
 	},
 	"Stop": func(d Driver, ctx context.Context, _ Value) (any, error) { return Value(nil), d.Stop(ctx) },
-	// Nothing of the driver's is outside of the instance's directory, which Lima removes.
-	"Delete":                nothing,
+	"Delete": func(d Driver, _ context.Context, _ Value) (any, error) {
+		d.Delete()
+		return Value(nil), nil
+	},
 	"BootScripts":           nothing,
 	"AdditionalSetupForSSH": nothing,
 	"SSHAddress":            func(Driver, context.Context, Value) (any, error) { return Value("127.0.0.1"), nil },
