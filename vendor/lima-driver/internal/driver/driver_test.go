@@ -279,3 +279,17 @@ func TestADriverEndsWithItsInstance(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestADriverThatLimaCannotFindEnds(t *testing.T) {
+	l := serve(t, "good")
+	l.configure()
+	next, _ := l.start()
+	l.expect(next, true, "")
+	os.Remove(filepath.Join(l.directory, "sbx.drv.sock"))
+	if err := <-l.served; err != nil {
+		t.Error(err)
+	}
+	if !l.has("abandoned") {
+		t.Error("its guest lives")
+	}
+}

@@ -21,6 +21,27 @@ const Name = "sbx"
 // goodbye is how long calls may take that are still being answered at the end.
 const goodbye = time.Second
 
+// lookEvery is how often the socket is looked for.
+const lookEvery = time.Second
+
+// removed is closed when the socket is no more where Lima looks for it: `limactl delete` removes it, and has
+// no other word for a driver that served nothing but `limactl create`.
+func removed(path string, made os.FileInfo) <-chan struct{} {
+	gone := make(chan struct{})
+	go func() {
+		for isAt(path, made) {
+			time.Sleep(lookEvery)
+		}
+		close(gone)
+	}()
+	return gone
+}
+
+func isAt(path string, made os.FileInfo) bool {
+	now, err := os.Lstat(path)
+	return err == nil && os.SameFile(made, now)
+}
+
 // Serve answers Lima on the socket that it expects in the instance's directory, until SIGTERM.
 func Serve(sbx guest.Command, directory string) error {
 	directory, err := filepath.Abs(directory)
@@ -38,6 +59,17 @@ func Serve(sbx guest.Command, directory string) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen for Lima: %w", err)
 	}
+	// At the end there may be another driver's socket in its place.
+	listener.(*net.UnixListener).SetUnlinkOnClose(false)
+	made, err := os.Lstat(path)
+	if err != nil {
+		return fmt.Errorf("cannot listen for Lima: %w", err)
+	}
+	defer func() {
+		if isAt(path, made) {
+			os.Remove(path)
+		}
+	}()
 	d := New(sbx, directory)
 	// Lima's client pings every ten seconds, calls or not.
 	server := rpc.NewServer(d, grpc.KeepaliveEnforcementPolicy(
@@ -49,6 +81,7 @@ func Serve(sbx guest.Command, directory string) error {
 		select {
 		case <-signals:
 		case <-d.abandoned:
+		case <-removed(path, made):
 		}
 		d.close()
 		time.AfterFunc(goodbye, server.Stop)
