@@ -12,6 +12,7 @@ import { describeMachine } from "./measure/machine.ts";
 /** One line a benchmark; each is a module that exports its `benchmark`. */
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly benchmark: Benchmark }>>> = {
   dns: () => import("./measure/dns.ts"),
+  exec: () => import("./measure/exec.ts"),
   network: () => import("./measure/network.ts"),
   memory: () => import("./measure/memory.ts"),
   start: () => import("./measure/start.ts"),
