@@ -135,13 +135,16 @@ export type {
 export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
 export type { SignalName } from "./sandbox/signal.ts";
 export { Sandbox, type SandboxConstructor } from "./api/sandbox.ts";
+export type { NamedSandbox } from "./api/named_sandbox.ts";
 export type {
+  Abortable,
   AttachOptions,
-  NamedSandbox,
-  SandboxDescription,
-  SandboxInfo,
+  LogOptions,
+  RemoveNamedOptions,
   StartNamedOptions,
-} from "./api/named_sandbox.ts";
+  StopOptions,
+} from "./api/named_options.ts";
+export type { SandboxDescription, SandboxInfo } from "./api/sandbox_info.ts";
 export type { DetachedOptions, MainCommandOptions } from "./api/detached.ts";
 export type { JobInfo } from "./supervise/jobs.ts";
 export type { LogPiece } from "./supervise/job_log.ts";

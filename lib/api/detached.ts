@@ -7,7 +7,8 @@ import process from "node:process";
 import { flag, misuse, optionsOf } from "../base/misuse.ts";
 import { requireTimeLimit } from "../sandbox/exec_options.ts";
 import type { SandboxOptions } from "../sandbox/options.ts";
-import { NamedSandbox, type StartNamedOptions } from "./named_sandbox.ts";
+import type { StartNamedOptions } from "./named_options.ts";
+import { NamedSandbox } from "./named_sandbox.ts";
 
 /** The command that a named sandbox is there for: it ends with it. */
 export interface MainCommandOptions {
@@ -62,13 +63,18 @@ export async function createDetached(
   if (remove && restart !== "no") {
     throw misuse(CALL, "a sandbox that is removed at its end is not started again");
   }
-  const [{ specOf }, { keepSandbox, sandboxNames }, { inventName, hostnameOf }, { buildInfo }] =
-    await Promise.all([
-      import("../supervise/record.ts"),
-      import("../supervise/registry.ts"),
-      import("../supervise/sandbox_name.ts"),
-      import("../host/build_info.ts"),
-    ]);
+  const [
+    { specOf },
+    { keepSandbox, sandboxNames, sweepSandboxes },
+    { inventName, hostnameOf },
+    { buildInfo },
+  ] = await Promise.all([
+    import("../supervise/record.ts"),
+    import("../supervise/registry.ts"),
+    import("../supervise/sandbox_name.ts"),
+    import("../host/build_info.ts"),
+  ]);
+  await sweepSandboxes();
   const own = name ?? inventName(new Set(await sandboxNames()), Math.random);
   await keepSandbox({
     sbx: buildInfo()["sbx"] ?? "",
@@ -89,7 +95,7 @@ export async function createDetached(
     await sandbox.start(starting);
     return sandbox;
   } catch (error) {
-    await sandbox.remove({ force: true }).catch(() => {}); // the start failed, and says why
+    await sandbox.remove({ force: true }).catch(() => {}); // the start says why it failed
     throw error;
   }
 }

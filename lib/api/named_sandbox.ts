@@ -3,16 +3,19 @@
  *
  * @module
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
+import { flag, misuse, optionsOf } from "../base/misuse.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import { plainPolicyFile, type PolicyFile } from "../policy/model/settings.ts";
-import type { EventKind, SandboxEvent } from "../sandbox/events.ts";
+import type { EventsOptions, SandboxEvent } from "../sandbox/events.ts";
 import type { ApplyOptions } from "../sandbox/live_policy.ts";
 import type { SandboxMetrics } from "../sandbox/metrics.ts";
 import type { PortSelection, Unpublished } from "../sandbox/sandbox.ts";
 import type { Publication, PublishedPort } from "../sandbox/options.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
+import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
 import type { SupervisorClient } from "../supervise/client.ts";
@@ -20,50 +23,24 @@ import type { JobInfo } from "../supervise/jobs.ts";
 import type { LogPiece } from "../supervise/job_log.ts";
 import type { KeptSandbox } from "../supervise/registry.ts";
 import type { SandboxStatus } from "../supervise/state.ts";
+import type {
+  Abortable,
+  AttachOptions,
+  LogOptions,
+  RemoveNamedOptions,
+  StartNamedOptions,
+  StopOptions,
+} from "./named_options.ts";
+import { infoOf, type SandboxDescription, type SandboxInfo } from "./sandbox_info.ts";
 
-/** How a named sandbox stands, and what it is. */
-export interface SandboxInfo {
-  /** Its name, as of `Sandbox.get`. */
-  readonly name: string;
-  /** `lost`: whatever kept it was ended from outside, or the machine was. */
-  readonly status: SandboxStatus;
-  /** Milliseconds since 1970; undefined where its record is damaged. */
-  readonly createdMs: number | undefined;
-  /** Since when it has its status: milliseconds since 1970. */
-  readonly sinceMs: number;
-  /** The command that it is there for; undefined when it runs until it is stopped. */
-  readonly command: readonly string[] | undefined;
-  /** The ports that listen for it while it runs. */
-  readonly published: readonly PublishedPort[];
-  /** How its main command ended, where that was its end. */
-  readonly exit: { readonly code?: number; readonly signal?: number } | undefined;
-  /** Why it failed, or cannot be used. */
-  readonly error: { readonly code: string; readonly message: string } | undefined;
-}
+const GRACE_MS = 10_000;
 
-/** What a named sandbox was created with, as plain data. */
-export interface SandboxDescription {
-  /** What its relative paths are relative to. */
-  readonly directory: string;
-  /** How long it is there: its command, and what happens at its end. */
-  readonly life: object;
-  /** The guest, and its network as a policy file would have it. */
-  readonly spec: object;
-}
+/** How often somebody who follows a log looks whether there is more. */
+const LOOK_MS = 200;
 
-/** How a named sandbox is started. */
-export interface StartNamedOptions {
-  /** Called with what a person should know of the start. */
-  readonly onNotice?: (line: string) => void;
-  /** Aborting it gives the start up. */
-  readonly signal?: AbortSignal;
-}
-
-/** What of a job's output is wanted. */
-export interface AttachOptions {
-  /** Begins at this offset, in bytes of both streams together; 0 when absent. */
-  readonly from?: number;
-}
+/** Of one that is only beginning. */
+const KNOCK_MS = 25;
+const KNOCKING_MS = 2_000;
 
 /** A named sandbox. `Sandbox.get` finds one. */
 export class NamedSandbox implements AsyncDisposable {
@@ -79,7 +56,7 @@ export class NamedSandbox implements AsyncDisposable {
   static async find(name: string): Promise<NamedSandbox> {
     const { keptSandbox } = await import("../supervise/registry.ts");
     const sandbox = new NamedSandbox(await keptSandbox(name), undefined);
-    if (sandbox.#kept.status === "running") await sandbox.#connect();
+    await sandbox.#connect();
     return sandbox;
   }
 
@@ -92,6 +69,11 @@ export class NamedSandbox implements AsyncDisposable {
   async info(): Promise<SandboxInfo> {
     await this.#look();
     return infoOf(this.#kept);
+  }
+
+  /** The first word of {@link NamedSandbox.info}. @throws SbxError `SANDBOX_MISSING` once it was removed */
+  async status(): Promise<SandboxStatus> {
+    return (await this.info()).status;
   }
 
   /** What it was created with, as plain data. @throws SbxError `STATE_UNUSABLE` */
@@ -108,19 +90,19 @@ export class NamedSandbox implements AsyncDisposable {
    */
   async start(options: StartNamedOptions = {}): Promise<void> {
     await this.#look();
-    if (this.#kept.status === "running" || this.#kept.status === "starting") {
+    if (["running", "starting"].includes(this.#kept.status)) {
       throw new SbxError("SANDBOX_RUNNING", `Cannot start sandbox ${this.name}: it is running`, {
         hint: `run a command in it with 'sbx exec ${this.name} -- …'`,
       });
     }
     const { launch } = await import("../supervise/launch.ts");
     await launch(this.#kept, options);
-    await this.#connect();
+    await this.#look();
   }
 
   /**
-   * Starts a command, which ends with this connection. The streams are ready at once; failures to start come
-   * out of `exit`.
+   * Starts a command, which ends with this connection or when `signal` is aborted. The streams are ready at
+   * once; failures to start come out of `exit`.
    *
    * @throws SbxError `STOPPED`, `USAGE`
    */
@@ -160,17 +142,20 @@ export class NamedSandbox implements AsyncDisposable {
     return await this.#running("unpublish a port of").unpublish(port);
   }
 
-  /** The addresses that a server listens on, once one does. @throws SbxError `STOPPED`, `PORT_TIMEOUT` */
-  async waitForPort(
-    port: number,
-    { timeoutMs }: { readonly timeoutMs?: number } = {},
-  ): Promise<readonly string[]> {
-    return await this.#running("wait for a port of").waitForPort(port, timeoutMs);
+  /**
+   * The addresses that a server listens on, once one does.
+   *
+   * @throws SbxError `STOPPED`, `PORT_TIMEOUT`, and the signal's reason
+   */
+  async waitForPort(port: number, options: WaitOptions = {}): Promise<readonly string[]> {
+    optionsOf("waitForPort(…)", options, { timeoutMs: true, signal: true });
+    return await this.#running("wait for a port of").waitForPort(port, options);
   }
 
-  /** What it uses now. @throws SbxError `STOPPED` */
-  async metrics(): Promise<SandboxMetrics> {
-    return await this.#running("measure").metrics();
+  /** What it uses now. @throws SbxError `STOPPED`, and the signal's reason */
+  async metrics(options: Abortable = {}): Promise<SandboxMetrics> {
+    const { signal } = optionsOf("metrics(…)", options, { signal: true });
+    return await this.#running("measure").metrics(signal);
   }
 
   /**
@@ -179,14 +164,16 @@ export class NamedSandbox implements AsyncDisposable {
    *
    * @throws SbxError `STOPPED`
    */
-  events(
-    { kinds }: { readonly kinds?: readonly EventKind[] } = {},
-  ): AsyncGenerator<SandboxEvent, void> {
-    return this.#running("follow").events(kinds);
+  events(options: EventsOptions = {}): AsyncGenerator<SandboxEvent, void> {
+    optionsOf("events(…)", options, { kinds: true, signal: true });
+    return this.#running("follow").events(options);
   }
 
   /** Starts a command that goes on without anybody. @throws SbxError `STOPPED`, `USAGE` */
-  async startJob(argv: readonly string[], options: ExecOptions = {}): Promise<JobInfo> {
+  async startJob(
+    argv: readonly string[],
+    options: Omit<ExecOptions, "signal"> = {},
+  ): Promise<JobInfo> {
     return await this.#running("run a command in").startJob(argv, options);
   }
 
@@ -195,9 +182,10 @@ export class NamedSandbox implements AsyncDisposable {
     return await this.#running("list the jobs of").jobs();
   }
 
-  /** Resolves at the job's end. @throws SbxError `STOPPED`, `JOB_MISSING` */
-  async wait(job: string): Promise<JobInfo> {
-    return await this.#running("wait for a job of").wait(job);
+  /** Resolves at the job's end. @throws SbxError `STOPPED`, `JOB_MISSING`, and the signal's reason */
+  async wait(job = "main", options: Abortable = {}): Promise<JobInfo> {
+    const { signal } = optionsOf("wait(…)", options, { signal: true });
+    return await this.#running("wait for a job of").wait(job, signal);
   }
 
   /** Sends a signal, by number, to a job. @throws SbxError `STOPPED`, `JOB_MISSING` */
@@ -212,55 +200,82 @@ export class NamedSandbox implements AsyncDisposable {
    * @throws SbxError `STOPPED`; `exit` rejects with `JOB_MISSING`
    */
   attach(job = "main", options: AttachOptions = {}): SandboxProcess {
+    optionsOf("attach(…)", options, { from: true, signal: true });
     return this.#running("attach to").attach(job, options);
   }
 
   /**
-   * What a job has printed, also of a sandbox that was stopped.
+   * What a job has printed, also of a sandbox that was stopped; nothing where there is no such job.
    *
-   * @throws SbxError `JOB_MISSING`
+   * @throws the signal's reason
    */
-  async *logs(job = "main", { from = 0 }: AttachOptions = {}): AsyncGenerator<LogPiece, void> {
+  async *logs(job = "main", options: LogOptions = {}): AsyncGenerator<LogPiece, void> {
+    const { from = 0, follow = false, signal } = optionsOf("logs(…)", options, {
+      from: true,
+      follow: true,
+      signal: true,
+    });
     const [{ JobLogReader }, { jobLogPath }] = await Promise.all([
       import("../supervise/job_log.ts"),
       import("../supervise/jobs.ts"),
     ]);
     const reader = new JobLogReader(jobLogPath(this.#kept.home, job), from);
     try {
-      for (let piece = reader.next(); piece !== null; piece = reader.next()) yield piece;
+      for (let goesOn = true; goesOn;) {
+        goesOn = follow && await this.#goesOn(job); // in this order: what it prints last is read
+        for (let piece = reader.next(); piece !== null; piece = reader.next()) {
+          signal?.throwIfAborted();
+          yield piece;
+        }
+        if (goesOn) await delay(LOOK_MS, undefined, signal === undefined ? {} : { signal });
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
     } finally {
       reader.close();
     }
   }
 
-  /** Ends it; resolves when nothing of it runs any more. Does nothing when it is not running. */
-  async stop(): Promise<void> {
+  /**
+   * Ends it, or its start; resolves when nothing of it runs any more. Does nothing when it is not running.
+   *
+   * @throws SbxError `SUPERVISOR_LOST` when its supervisor does not answer, which {@link NamedSandbox.kill} ends
+   */
+  async stop(options: StopOptions = {}): Promise<void> {
+    const { graceMs = GRACE_MS } = optionsOf("stop(…)", options, { graceMs: true });
+    if (typeof graceMs !== "number" || !(graceMs >= 0)) {
+      throw misuse("stop(…)", "graceMs is no number of milliseconds");
+    }
     await this.#look();
-    if (this.#client === undefined) return;
-    await this.#client.stop();
+    const client = this.#client;
+    if (client === undefined) return;
+    await client.stop(Math.min(graceMs, Number.MAX_SAFE_INTEGER));
     this.#client = undefined;
+  }
+
+  /**
+   * Ends it at once and from outside, whatever it does: also when its supervisor hangs. Resolves when nothing of
+   * it runs any more; does nothing when it is not running.
+   *
+   * @throws SbxError `SUPERVISOR_LOST` when no process of this sandbox can be found
+   */
+  async kill(): Promise<void> {
+    this.close();
+    const { killSandbox } = await import("../supervise/kill.ts");
+    await killSandbox(this.name);
   }
 
   /**
    * Forgets it, and all that is kept of it.
    *
-   * @throws SbxError `SANDBOX_RUNNING` unless `force` ends it before
+   * @throws SbxError `SANDBOX_RUNNING` unless `force` kills it before
    */
-  async remove({ force = false }: { readonly force?: boolean } = {}): Promise<void> {
-    await this.#look();
-    if (force) await this.stop();
-    const { forgetSandbox, lockSandbox } = await import("../supervise/registry.ts");
-    const lock = lockSandbox(this.#kept.home);
-    if (lock === null) {
-      throw new SbxError("SANDBOX_RUNNING", `Cannot remove sandbox ${this.name}: it is running`, {
-        hint: `stop it first, or use 'sbx rm --force ${this.name}'`,
-      });
-    }
-    try {
-      await forgetSandbox(this.#kept.home);
-    } finally {
-      lock.release();
-    }
+  async remove(options: RemoveNamedOptions = {}): Promise<void> {
+    const { force = false } = optionsOf("remove(…)", options, { force: true });
+    if (flag("remove(…)", force)) this.close();
+    const { removeSandbox } = await import("../supervise/remove.ts");
+    await removeSandbox(this.name, { force });
   }
 
   /** Lets go of it; it goes on. */
@@ -275,16 +290,41 @@ export class NamedSandbox implements AsyncDisposable {
     this.close();
   }
 
+  /** Whether it runs, and the job in it. */
+  async #goesOn(job: string): Promise<boolean> {
+    if (await this.status() !== "running") return false;
+    const jobs = await this.jobs().catch((error) => {
+      if (isEnd(error)) return [];
+      throw error;
+    });
+    return jobs.some(({ id, endedMs }) => id === job && endedMs === undefined);
+  }
+
   async #look(): Promise<void> {
     const { keptSandbox } = await import("../supervise/registry.ts");
     this.#kept = await keptSandbox(this.name);
-    if (this.#kept.status !== "running") this.close();
-    else if (this.#client === undefined) await this.#connect();
+    await this.#connect();
   }
 
+  /** As it stands: there is nobody to connect to unless it runs, or is being started. */
   async #connect(): Promise<void> {
     const { SupervisorClient } = await import("../supervise/client.ts");
-    this.#client = await SupervisorClient.connect(this.#kept);
+    const until = performance.now() + KNOCKING_MS;
+    for (;;) {
+      const { status } = this.#kept;
+      if (status !== "running" && status !== "starting") return this.close();
+      if (this.#client?.isOpen === true) return;
+      try {
+        this.#client = await SupervisorClient.connect(this.#kept);
+        return;
+      } catch (error) {
+        // It has begun and does not listen yet, or ends and listens no more.
+        if (!(isEnd(error) && performance.now() < until)) throw error;
+      }
+      await delay(KNOCK_MS);
+      const { keptSandbox } = await import("../supervise/registry.ts");
+      this.#kept = await keptSandbox(this.name);
+    }
   }
 
   #running(doing: string): SupervisorClient {
@@ -295,28 +335,7 @@ export class NamedSandbox implements AsyncDisposable {
   }
 }
 
-/** What is known of a sandbox without asking its supervisor. */
-export function infoOf({ name, status, state, record }: KeptSandbox): SandboxInfo {
-  const damaged = record instanceof SbxError;
-  return {
-    name,
-    status,
-    createdMs: damaged ? undefined : record.createdMs,
-    sinceMs: state.at,
-    command: damaged ? undefined : record.life.main?.argv,
-    published: status === "running" && state.kind === "running" ? state.published : [],
-    exit: state.kind === "stopped" && state.exit !== undefined ? defined(state.exit) : undefined,
-    error: damaged
-      ? { code: record.code, message: record.message }
-      : state.kind === "failed"
-      ? state.error
-      : undefined,
-  };
-}
-
-function defined({ code, signal }: { code?: number | undefined; signal?: number | undefined }) {
-  return {
-    ...(code === undefined ? {} : { code }),
-    ...(signal === undefined ? {} : { signal }),
-  };
+/** Whether a call met the sandbox's end. */
+function isEnd(error: unknown): boolean {
+  return error instanceof SbxError && ["STOPPED", "SUPERVISOR_LOST"].includes(error.code);
 }

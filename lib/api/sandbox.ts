@@ -4,7 +4,10 @@
  * @module
  */
 import type { Sandbox as RunningSandbox } from "../sandbox/sandbox.ts";
-import { infoOf, NamedSandbox, type SandboxInfo } from "./named_sandbox.ts";
+import { flag, optionsOf } from "../base/misuse.ts";
+import type { RemoveNamedOptions } from "./named_options.ts";
+import { NamedSandbox } from "./named_sandbox.ts";
+import { infoOf, type SandboxInfo } from "./sandbox_info.ts";
 import { SandboxBuilder } from "./sandbox_builder.ts";
 
 /** A running sandbox, as `create` gives it. */
@@ -23,11 +26,17 @@ export interface SandboxConstructor {
   /** All named sandboxes of this user, by name. @throws SbxError `STATE_UNUSABLE` */
   list(): Promise<readonly SandboxInfo[]>;
   /**
+   * Ends a named sandbox from outside, whatever it does; see {@link NamedSandbox.kill}.
+   *
+   * @throws SbxError `SANDBOX_MISSING`, `SUPERVISOR_LOST`
+   */
+  kill(name: string): Promise<void>;
+  /**
    * Forgets a named sandbox and all that is kept of it.
    *
-   * @throws SbxError `SANDBOX_MISSING`; `SANDBOX_RUNNING` unless `force` ends it before
+   * @throws SbxError `SANDBOX_MISSING`; `SANDBOX_RUNNING` unless `force` kills it before
    */
-  remove(name: string, options?: { readonly force?: boolean }): Promise<void>;
+  remove(name: string, options?: RemoveNamedOptions): Promise<void>;
 }
 
 /** Where a sandbox begins. */
@@ -46,8 +55,14 @@ export const Sandbox: SandboxConstructor = Object.freeze({
     return (await keptSandboxes()).map(infoOf);
   },
 
-  async remove(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
-    await using sandbox = await NamedSandbox.find(name);
-    await sandbox.remove(options);
+  async kill(name: string): Promise<void> {
+    const { killSandbox } = await import("../supervise/kill.ts");
+    await killSandbox(name);
+  },
+
+  async remove(name: string, options: RemoveNamedOptions = {}): Promise<void> {
+    const { force = false } = optionsOf("remove(…)", options, { force: true });
+    const { removeSandbox } = await import("../supervise/remove.ts");
+    await removeSandbox(name, { force: flag("remove(…)", force) });
   },
 });

@@ -30,6 +30,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./sandbox/stop.ts"),
   },
   {
+    name: "kill",
+    summary: "end sandboxes from outside, also those that do not answer",
+    load: () => import("./sandbox/kill.ts"),
+  },
+  {
     name: "rm",
     summary: "forget sandboxes, and all that is kept of them",
     load: () => import("./sandbox/rm.ts"),

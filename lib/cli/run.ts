@@ -6,7 +6,6 @@
 import type { Command } from "commander";
 import { availableParallelism } from "node:os";
 import process from "node:process";
-import { isFirstTelling } from "../api/told_once.ts";
 import { plural } from "../base/plural.ts";
 import { type NetworkSummary, SbxError, Templates } from "../mod.ts";
 import { type CommandHost, examples } from "./command.ts";
@@ -17,6 +16,7 @@ import { publishedLines } from "./publications.ts";
 import { declareRunFlags, type DenialLevel, type RunFlags, runFlags } from "./run_flags.ts";
 import { sandboxOf } from "./run_setup.ts";
 import { Signals } from "./signals.ts";
+import { startNotice } from "./start_notice.ts";
 import { absentHint, type Attempt, unseenHint } from "./unseen.ts";
 import { ui } from "./ui.ts";
 import { uselessAllowLine } from "./useless_allows.ts";
@@ -53,12 +53,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   if (flags.detach) return await runDetached(command.args, flags, host);
   refuseUndetached(flags);
   const builder = (await sandboxOf(flags, host, program))
-    .onNotice((line, topic) => {
-      if (topic === undefined) ui.notice(line);
-      else if (flags.notices && !ui.isQuiet && isFirstTelling(line)) {
-        ui.notice(`${line}; this is said once, and 'sbx doctor' says it again`);
-      }
-    })
+    .onNotice(startNotice(flags.notices))
     .onDenial(({ line }) => denials === "all" ? ui.notice(line) : undefined);
   if (!ui.isQuiet) {
     const lines = [

@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { systemCode } from "../base/file_error.ts";
-import { tryLock } from "./libc.ts";
+import { isUnlocked, tryLock } from "./libc.ts";
 
 export interface FileLock {
   release(): void;
@@ -21,6 +21,26 @@ export function lockFile(path: string): FileLock | null {
   if (tryLock(fd) && isAt(path, fd)) return { release: () => closeSync(fd) };
   closeSync(fd);
   return null;
+}
+
+/**
+ * Whether somebody holds the lock at a path. Any number may look at once and see the same; whoever wants the
+ * lock in that moment has to try again.
+ */
+export function isLocked(path: string): boolean {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+  let fd: number;
+  try {
+    fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  } catch (cause) {
+    if (systemCode(cause) === "ENOENT") return false;
+    throw cause;
+  }
+  try {
+    return !isUnlocked(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** A lock on a file that was removed keeps nobody out of the one that took its place. */

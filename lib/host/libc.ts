@@ -29,12 +29,18 @@ export function libc(): Libc | null {
   return loaded;
 }
 
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
 /** Takes the lock of an open file, which the kernel lets go when the file is closed; false when it is held. */
 export function tryLock(fd: number): boolean {
   return libc()?.flock(fd, LOCK_EX | LOCK_NB) === 0;
+}
+
+/** Whether nobody holds the lock of an open file. Any number may look at once and see the same. */
+export function isUnlocked(fd: number): boolean {
+  return libc()?.flock(fd, LOCK_SH | LOCK_NB) === 0;
 }
 
 /** The user who connected a Unix socket; undefined when the kernel does not say. */

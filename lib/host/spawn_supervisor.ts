@@ -4,13 +4,16 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
 import process from "node:process";
 import type { Readable } from "node:stream";
 import { ownProgram } from "./own_program.ts";
 
 /** What it says until it is on its own: the lines of a descriptor that it closes then. */
 export const REPORT_FD = 3;
+
+/** Bytes of faults beyond which the next start begins anew. */
+const MOST_FAULTS = 1 << 20;
 
 /** What programs of a login session need to find each other; all else stays with the starter. */
 const KEPT = [
@@ -47,10 +50,16 @@ export interface SupervisorSpawn {
   readonly variables: readonly string[];
 }
 
+/** What it is called with, at the end of its command line. */
+export function supervisorArguments(name: string): readonly string[] {
+  return ["__supervise", name];
+}
+
 /** @throws the system's error where `directory` or the program is gone */
 export function spawnSupervisor(spec: SupervisorSpawn): SpawnedSupervisor {
   const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
   const faults = openSync(spec.faults, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+  if (fstatSync(faults).size > MOST_FAULTS) ftruncateSync(faults);
   const [program, ...args] = ownProgram();
   const env = Object.fromEntries(
     [...KEPT, ...spec.variables].flatMap((name) => {
@@ -60,7 +69,7 @@ export function spawnSupervisor(spec: SupervisorSpawn): SpawnedSupervisor {
   );
   let child: ChildProcess;
   try {
-    child = spawn(program, [...args, "__supervise", spec.name], {
+    child = spawn(program, [...args, ...supervisorArguments(spec.name)], {
       cwd: spec.directory,
       env,
       detached: true,

@@ -11,6 +11,9 @@ import process from "node:process";
 import type { Duplex } from "node:stream";
 import { peerUser } from "./libc.ts";
 
+/** Connections at once; more are closed as they come. Each may cost its listener some memory. */
+const MOST_CONNECTIONS = 512;
+
 /** What struct sockaddr_un takes on all systems, less its NUL. */
 const LONGEST = 103;
 
@@ -23,10 +26,14 @@ export async function listenAt(
   take: (port: Duplex) => void,
 ): Promise<{ close(): void }> {
   rmSync(path, { force: true });
+  const open = new Set<Socket>();
   const server: Server = createServer({ allowHalfOpen: false }, (socket) => {
     socket.on("error", () => {}); // its close says it
-    if (mayTalk(socket)) take(socket);
-    else socket.destroy();
+    if (open.size < MOST_CONNECTIONS && mayTalk(socket)) {
+      open.add(socket);
+      socket.once("close", () => open.delete(socket));
+      take(socket);
+    } else socket.destroy();
   });
   const short = shortened(path);
   const { promise, resolve, reject } = Promise.withResolvers<void>();

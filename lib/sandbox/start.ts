@@ -188,7 +188,7 @@ async function guard(mounts: readonly Mount[], options: SandboxOptions): Promise
     own: [
       { path: cacheDir(), what: "what it executes", variable: "XDG_CACHE_HOME" },
       { path: dataDir(), what: "its certificate authority", variable: "XDG_DATA_HOME" },
-      { path: stateDir(), what: "disks", variable: "XDG_STATE_HOME" },
+      { path: stateDir(), what: "sandboxes and their disks", variable: "XDG_STATE_HOME" },
     ],
     ...(disk?.path === undefined ? {} : { disk: resolve(expandHome(disk.path)) }),
     ...(journal === undefined || !isFile(journal) ? {} : { journal }),

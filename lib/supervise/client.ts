@@ -17,20 +17,33 @@ import type { SandboxFiles } from "../sandbox/files.ts";
 import { GuestFiles } from "../sandbox/guest_files.ts";
 import { LineCutter } from "../journal/line_cutter.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
-import type { EventKind, SandboxEvent } from "../sandbox/events.ts";
+import type { EventsOptions, SandboxEvent } from "../sandbox/events.ts";
 import { Lifetime } from "../sandbox/lifetime.ts";
 import type { SandboxMetrics } from "../sandbox/metrics.ts";
 import type { Publication, PublishedPort } from "../sandbox/options.ts";
 import type { PortSelection, Unpublished } from "../sandbox/sandbox.ts";
 import { SandboxProcess } from "../sandbox/process.ts";
-import type { ExecOptions } from "../sandbox/exec_options.ts";
+import { type ExecOptions, requireExec } from "../sandbox/exec_options.ts";
+import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import { CallClient } from "../wire/call_client.ts";
-import { type Peer, serverBounds } from "../wire/call_frame.ts";
+import { GIVE_UP, type Peer, serverBounds } from "../wire/call_frame.ts";
 import type { CallFailure, Fields } from "../wire/call_result.ts";
 import type { JobInfo } from "./jobs.ts";
 import { MAX_RESULT, PROTOCOL } from "./protocol.ts";
 import type { KeptSandbox } from "./registry.ts";
 import type { SandboxState } from "./state.ts";
+
+/** How long a supervisor may take to say who it is. */
+const HELLO_MS = 10_000;
+
+/** Of a command that goes on without anybody: nobody's signal ends it. */
+export type JobOptions = Omit<ExecOptions, "signal">;
+
+/** What of a job's output is wanted, and for how long. */
+export interface AttachRequest {
+  readonly from?: number;
+  readonly signal?: AbortSignal;
+}
 
 export class SupervisorClient implements Disposable {
   readonly #name: string;
@@ -63,11 +76,11 @@ export class SupervisorClient implements Disposable {
       throw notRunning(name, status);
     }
     const client = new SupervisorClient(name, port);
+    const late = AbortSignal.timeout(HELLO_MS);
     try {
-      const { protocol, sbx } = await client.#ask({
-        method: "hello",
-        protocol: PROTOCOL,
-        sbx: buildInfo()["sbx"] ?? "",
+      const hello = { method: "hello", protocol: PROTOCOL, sbx: buildInfo()["sbx"] ?? "" };
+      const { protocol, sbx } = await client.#ask(hello, late).catch((error) => {
+        throw late.aborted ? unanswered(name) : error;
       });
       if (protocol === PROTOCOL) return client;
       throw new SbxError(
@@ -83,7 +96,12 @@ export class SupervisorClient implements Disposable {
 
   /** As of a sandbox of this process's own. The command does not outlive this connection. @throws SbxError USAGE */
   exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): SandboxProcess {
-    return this.#command(commandRequest("exec", specOf([command, ...args], options)), exitOf);
+    requireExec(command, args, options);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const request = commandRequest("exec", specOf([command, ...args], options));
+    const child = this.#open(request, exitOf);
+    return new SandboxProcess(child, this.#lifetime, signal === undefined ? {} : { signal });
   }
 
   /** The guest's files. `user`: whom what is made belongs to; root when absent. */
@@ -101,7 +119,9 @@ export class SupervisorClient implements Disposable {
   }
 
   /** Starts a command that goes on without anybody. @throws SbxError as `exec` */
-  async startJob(argv: readonly string[], options: ExecOptions = {}): Promise<JobInfo> {
+  async startJob(argv: readonly string[], options: JobOptions = {}): Promise<JobInfo> {
+    const [command = "", ...args] = argv;
+    requireExec(command, args, options);
     const { job } = await this.#ask(commandRequest("start-job", specOf(argv, options)));
     return job as JobInfo;
   }
@@ -127,22 +147,31 @@ export class SupervisorClient implements Disposable {
   }
 
   /** @throws SbxError as `Sandbox.waitForPort` */
-  async waitForPort(port: number, timeoutMs: number | undefined): Promise<readonly string[]> {
+  async waitForPort(port: number, options: WaitOptions): Promise<readonly string[]> {
+    const { timeoutMs, signal } = options;
     const limit = timeoutMs === undefined ? {} : { timeoutMs };
-    return (await this.#ask({ method: "wait-for-port", port, ...limit })).addresses as string[];
+    const request = { method: "wait-for-port", port, ...limit };
+    return (await this.#ask(request, signal)).addresses as string[];
   }
 
-  async metrics(): Promise<SandboxMetrics> {
-    return (await this.#ask({ method: "metrics" })).metrics as SandboxMetrics;
+  async metrics(signal?: AbortSignal): Promise<SandboxMetrics> {
+    return (await this.#ask({ method: "metrics" }, signal)).metrics as SandboxMetrics;
   }
 
   /** What happens from now on, until the sandbox's end or the reader's. */
-  async *events(kinds: readonly EventKind[] | undefined): AsyncGenerator<SandboxEvent, void> {
+  async *events({ kinds, signal }: EventsOptions): AsyncGenerator<SandboxEvent, void> {
+    if (signal?.aborted) return;
     const request = { method: "events", ...(kinds === undefined ? {} : { kinds }) };
-    const { output } = this.#calls.plain(request, errorOf);
+    const { output, giveUp } = this.#calls.plain(request, errorOf);
+    signal?.addEventListener("abort", giveUp);
     const lines = new LineCutter();
-    for await (const bytes of output.stream) {
-      for (const line of lines.push(bytes)) if (line !== null) yield JSON.parse(line);
+    try {
+      for await (const bytes of output.stream) {
+        for (const line of lines.push(bytes)) if (line !== null) yield JSON.parse(line);
+      }
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
+      giveUp();
     }
   }
 
@@ -152,8 +181,8 @@ export class SupervisorClient implements Disposable {
   }
 
   /** Resolves at the job's end. @throws SbxError JOB_MISSING */
-  async wait(job: string): Promise<JobInfo> {
-    return (await this.#ask({ method: "wait", job })).job as JobInfo;
+  async wait(job: string, signal?: AbortSignal): Promise<JobInfo> {
+    return (await this.#ask({ method: "wait", job }, signal)).job as JobInfo;
   }
 
   /** @throws SbxError JOB_MISSING */
@@ -165,24 +194,35 @@ export class SupervisorClient implements Disposable {
    * What a job prints, from an offset on, and its input. Its streams end when this connection does; the job
    * goes on.
    */
-  attach(job: string, { from = 0 }: { readonly from?: number } = {}): SandboxProcess {
-    return this.#command({ method: "attach", job, from }, async (ok) => {
+  attach(job: string, { from = 0, signal }: AttachRequest = {}): SandboxProcess {
+    signal?.throwIfAborted();
+    const command = this.#open({ method: "attach", job, from }, async (ok) => {
       const { exit, error } = await Promise.resolve(ok.job as JobInfo);
       if (exit !== undefined) return exit;
+      signal?.throwIfAborted();
       throw errorOf({
         code: error?.code ?? "GUEST_LOST",
         message: error?.message ?? `Cannot say how job ${job} ended: it has not`,
       });
     });
+    const leave = () => command.signal(GIVE_UP);
+    signal?.addEventListener("abort", leave, { once: true });
+    void command.exit.catch(() => {}).then(() => signal?.removeEventListener("abort", leave));
+    return new SandboxProcess(command, this.#lifetime);
   }
 
   async state(): Promise<SandboxState> {
     return (await this.#ask({ method: "status" })).state as SandboxState;
   }
 
-  /** Ends the sandbox; resolves when nothing of it is left. */
-  async stop(): Promise<void> {
-    await this.#ask({ method: "stop" });
+  /**
+   * Ends the sandbox, or its start; resolves when nothing of it is left. Its main command is asked first, and
+   * has so many milliseconds.
+   */
+  async stop(graceMs: number): Promise<void> {
+    await this.#ask({ method: "stop", graceMs }).catch((error) => {
+      if (!(error instanceof SbxError && error.code === "SUPERVISOR_LOST")) throw error;
+    }); // which is the end as well
     await this.#calls.lost;
   }
 
@@ -190,24 +230,47 @@ export class SupervisorClient implements Disposable {
     this.#calls.close();
   }
 
+  /** Whether the supervisor can still be reached. */
+  get isOpen(): boolean {
+    return this.#lifetime.open;
+  }
+
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #command(request: Fields, exit: CommandServer["exit"]): SandboxProcess {
-    const command = new Command(request, {
+  #open(request: Fields, exit: CommandServer["exit"]): Command {
+    return new Command(request, {
       calls: this.#calls,
       peer: this.#peer,
       answers: () => this.#ask({ method: "ping" }),
       exit,
       failure: errorOf,
     });
-    return new SandboxProcess(command, this.#lifetime);
   }
 
-  async #ask(request: Fields): Promise<Fields> {
-    return await this.#calls.plain(request, errorOf).ok;
+  async #ask(request: Fields, signal?: AbortSignal): Promise<Fields> {
+    signal?.throwIfAborted();
+    const { ok, giveUp } = this.#calls.plain(request, errorOf);
+    if (signal === undefined) return await ok;
+    const { promise, resolve, reject } = Promise.withResolvers<Fields>();
+    const abort = () => {
+      giveUp();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    ok.then(resolve, reject);
+    return await promise.finally(() => signal.removeEventListener("abort", abort));
   }
+}
+
+function unanswered(name: string): SbxError {
+  const seconds = HELLO_MS / 1_000;
+  return new SbxError(
+    "SUPERVISOR_LOST",
+    `Cannot use sandbox ${name}: its supervisor has not answered for ${seconds} seconds`,
+    { hint: `end it with 'sbx kill ${name}'` },
+  );
 }
 
 function specOf(argv: readonly string[], options: ExecOptions): ExecSpec & { timeoutMs?: number } {

@@ -7,6 +7,10 @@
  *
  * @module
  */
+
+/** A timer of more milliseconds goes off at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 export class IdleClock {
   readonly #limitMs: number | undefined;
   readonly #onIdle: () => void;
@@ -38,7 +42,13 @@ export class IdleClock {
   }
 
   #wait(): void {
-    if (this.#limitMs === undefined) return;
-    this.#timer = setTimeout(this.#onIdle, Math.min(this.#limitMs, 2 ** 31 - 1));
+    if (this.#limitMs !== undefined) this.#waitFor(this.#limitMs);
+  }
+
+  #waitFor(ms: number): void {
+    const left = ms - LONGEST_MS;
+    this.#timer = left > 0
+      ? setTimeout(() => this.#waitFor(left), LONGEST_MS)
+      : setTimeout(this.#onIdle, ms);
   }
 }

@@ -16,7 +16,9 @@ import { Buffer } from "node:buffer";
 import {
   closeSync,
   constants,
+  existsSync,
   fstatSync,
+  ftruncateSync,
   openSync,
   readSync,
   renameSync,
@@ -45,9 +47,11 @@ export interface LogPiece {
   readonly bytes: Buffer;
 }
 
+const OLDER = ".older";
+
 /** Where a log's older segment lies. */
 function olderOf(path: string): string {
-  return `${path}.older`;
+  return `${path}${OLDER}`;
 }
 
 export class JobLog {
@@ -66,7 +70,6 @@ export class JobLog {
     this.#end = end;
     this.#fd = openSegment(path);
     this.#size = size;
-    if (size === 0) this.#begin();
   }
 
   /** The offset of what comes next. */
@@ -91,7 +94,11 @@ export class JobLog {
   }
 
   #append(stream: 1 | 2, bytes: Uint8Array, atMs: number): void {
-    if (this.#size >= this.#segment) this.#turn();
+    const isReady = this.#size < this.#segment || this.#turn();
+    if (!isReady || (this.#size === 0 && !this.#begin())) {
+      this.#lost += bytes.length;
+      return;
+    }
     const record = Buffer.alloc(RECORD + bytes.length);
     record.writeUIntBE(atMs, 0, 6);
     record.writeUInt8(stream, 6);
@@ -101,42 +108,56 @@ export class JobLog {
     else this.#end += bytes.length;
   }
 
-  /** The segment that is full becomes the older one. */
-  #turn(): void {
-    closeSync(this.#fd);
-    renameSync(this.#path, olderOf(this.#path));
-    this.#fd = openSegment(this.#path);
-    this.#begin();
+  /** The segment that is full becomes the older one; false where the disk has no room for another. */
+  #turn(): boolean {
+    return hasRoom(() => {
+      // When there was no room for the new one, the old one has been renamed already.
+      if (existsSync(this.#path)) renameSync(this.#path, olderOf(this.#path));
+      const fd = openSegment(this.#path);
+      closeSync(this.#fd);
+      this.#fd = fd;
+      this.#size = 0;
+    });
   }
 
-  #begin(): void {
+  #begin(): boolean {
     const header = Buffer.alloc(HEADER);
     header.write(MAGIC, "latin1");
     header.writeBigUInt64BE(BigInt(this.#end), MAGIC.length);
-    this.#size = 0;
-    this.#write(header);
+    return this.#write(header);
   }
 
   /** All of it or nothing: half a record would make what follows unreadable. */
   #write(bytes: Buffer): boolean {
-    let done = 0;
-    try {
-      while (done < bytes.length) {
+    const written = hasRoom(() => {
+      for (let done = 0; done < bytes.length;) {
         done += writeSync(this.#fd, bytes, done, bytes.length - done, this.#size + done);
       }
-    } catch (cause) {
-      if (!["ENOSPC", "EDQUOT", "EFBIG", "EIO"].includes(systemCode(cause) ?? "")) throw cause;
-      return false; // the next record is written over what there is of it
-    }
-    this.#size += bytes.length;
+    });
+    if (written) this.#size += bytes.length;
+    else ftruncateSync(this.#fd, this.#size);
+    return written;
+  }
+}
+
+/** Whether the disk had room for it. */
+function hasRoom(write: () => void): boolean {
+  try {
+    write();
     return true;
+  } catch (cause) {
+    if (["ENOSPC", "EDQUOT", "EFBIG", "EIO"].includes(systemCode(cause) ?? "")) return false;
+    throw cause;
   }
 }
 
 /** How far a log goes, and the bytes of its newer segment that are whole; 0 where there is none. */
 function endOf(path: string): { readonly end: number; readonly size: number } {
   const segment = openSegmentAt(path);
-  if (segment === null) return { end: 0, size: 0 };
+  if (segment === null) {
+    const older = path.endsWith(OLDER) ? 0 : endOf(olderOf(path)).end;
+    return { end: older, size: 0 };
+  }
   const { size } = fstatSync(segment.fd);
   for (let head = headAt(segment); head !== null; head = headAt(segment)) {
     if (segment.at + RECORD + head.length > size) break;

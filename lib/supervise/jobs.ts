@@ -11,8 +11,10 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SbxError } from "../base/errors.ts";
+import { fileError } from "../base/file_error.ts";
 import type { ExitStatus, SandboxProcess } from "../sandbox/process.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
+import { GIVE_UP } from "../wire/call_frame.ts";
 import type { ServedCall } from "../wire/call_server.ts";
 import type { Home } from "./home.ts";
 import { JobLog, JobLogReader } from "./job_log.ts";
@@ -73,12 +75,12 @@ class Job {
     argv: readonly string[],
     process: SandboxProcess,
     options: ExecOptions,
-    path: string,
+    log: JobLog,
   ) {
     this.#id = id;
     this.#argv = argv;
     this.#tty = options.tty !== undefined;
-    this.#log = new JobLog(path);
+    this.#log = log;
     this.process = process;
     this.#stdin = process.stdin.getWriter();
     this.#stdin.closed.catch(() => {}); // a command may close its input
@@ -171,11 +173,23 @@ export class Jobs {
     return [...this.#jobs.values()].filter(({ isOver }) => !isOver).length;
   }
 
-  /** Starts one; it has the next number for its name where none is given. @throws SbxError as `exec` */
+  /**
+   * Starts one; it has the next number for its name where none is given.
+   *
+   * @throws SbxError as `exec`; FILE_UNREADABLE where what it prints could not be kept
+   */
   start(argv: readonly string[], options: ExecOptions, name?: string): JobInfo {
-    const process = this.#start(argv, options);
-    const id = name ?? String(++this.#last);
-    const job = new Job(id, argv, process, options, jobLogPath(this.#home, id));
+    const id = name ?? String(this.#last + 1);
+    const log = this.#openLog(id);
+    let process: SandboxProcess;
+    try {
+      process = this.#start(argv, options);
+    } catch (error) {
+      log.close();
+      throw error;
+    }
+    if (name === undefined) this.#last++;
+    const job = new Job(id, argv, process, options, log);
     this.#jobs.set(id, job);
     void job.ended.then(this.#use());
     this.#forgetOldest();
@@ -201,17 +215,31 @@ export class Jobs {
 
   /**
    * Shows what it printed from an offset on, and passes on what the caller types and sends. Resolves at its
-   * end, or when the caller is gone.
+   * end, or when the caller is gone or has had enough.
    *
    * @throws SbxError JOB_MISSING
    */
   async attach(id: string, from: number, call: ServedCall): Promise<JobInfo> {
     const job = this.#find(id);
-    call.onSignal = (signal) => this.signal(id, signal);
+    const enough = new AbortController();
+    call.onSignal = (signal) => {
+      if (signal === GIVE_UP) enough.abort();
+      else this.signal(id, signal);
+    };
     call.onResize = (columns, rows) => job.process.resize(columns, rows);
-    void passInput(call, job);
-    await show(job, new JobLogReader(jobLogPath(this.#home, id), from), call);
+    const left = AbortSignal.any([call.gone, enough.signal]);
+    void passInput(call, job, left);
+    await show(job, new JobLogReader(jobLogPath(this.#home, id), from), call, left);
     return job.info;
+  }
+
+  #openLog(id: string): JobLog {
+    const path = jobLogPath(this.#home, id);
+    try {
+      return new JobLog(path);
+    } catch (cause) {
+      throw fileError("keep what the command prints in", path, cause);
+    }
   }
 
   #find(id: string): Job {
@@ -233,19 +261,25 @@ export class Jobs {
 }
 
 /** Reads what is kept and waits for more, so that a caller who reads slowly costs no memory. */
-async function show(job: Job, reader: JobLogReader, call: ServedCall): Promise<void> {
+async function show(
+  job: Job,
+  reader: JobLogReader,
+  call: ServedCall,
+  left: AbortSignal,
+): Promise<void> {
   const writers = { 1: call.output.getWriter(), 2: call.errors.getWriter() };
   const gone = new Promise<void>((resolve) => {
-    call.gone.addEventListener("abort", () => resolve());
+    left.addEventListener("abort", () => resolve());
   });
   try {
-    while (!call.gone.aborted) {
+    while (!left.aborted) {
       const { changed, isOver } = job; // in this order: what comes after is told by `changed`
       const piece = reader.next();
-      if (piece !== null) await writers[piece.stream].write(piece.bytes);
+      if (piece !== null) await Promise.race([writers[piece.stream].write(piece.bytes), gone]);
       else if (isOver) break;
       else await Promise.race([changed, gone]);
     }
+    if (left.aborted) return;
     for (const writer of [writers[1], writers[2]]) await writer.close();
   } catch (error) {
     if (!(error instanceof SbxError && error.code === "PIPE_CLOSED")) throw error;
@@ -255,10 +289,10 @@ async function show(job: Job, reader: JobLogReader, call: ServedCall): Promise<v
 }
 
 /** The end of the caller's input is that of the command's; his own end is not. */
-async function passInput(call: ServedCall, job: Job): Promise<void> {
+async function passInput(call: ServedCall, job: Job, left: AbortSignal): Promise<void> {
   try {
     for await (const bytes of call.input) await job.input(bytes);
-    if (!call.gone.aborted) job.closeInput();
+    if (!left.aborted) job.closeInput();
   } catch {
     // The command reads no more, or the caller is gone: neither is an error of the other.
   }

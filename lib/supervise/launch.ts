@@ -5,25 +5,30 @@
  */
 import { createInterface } from "node:readline";
 import { existsSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { type ErrorCode, SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { systemWords } from "../base/file_error.ts";
+import type { NoticeTopic } from "../guest/provider.ts";
 import { type SpawnedSupervisor, spawnSupervisor } from "../host/spawn_supervisor.ts";
 import { sourceVariablesOf } from "../policy/model/aws_pair.ts";
 import { jsonOf, networkOf } from "./record.ts";
 import { type KeptSandbox, usableRecord } from "./registry.ts";
 
+/** How long a start that failed or was given up may take to leave nothing. */
+const LEAVE_MS = 5_000;
+
 export interface LaunchOptions {
   /** Called with what a person should know of the start. */
-  readonly onNotice?: (line: string) => void;
+  readonly onNotice?: (line: string, topic?: NoticeTopic) => void;
   /** Aborting it gives the start up. */
   readonly signal?: AbortSignal;
 }
 
 /** A line of a supervisor's report. */
 const report = z.union([
-  z.object({ notice: z.string() }),
+  z.object({ notice: z.string(), topic: z.literal("emulation").optional() }),
   z.object({ ready: z.literal(true) }),
   z.object({
     error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }),
@@ -45,7 +50,7 @@ export async function launch(
     for await (const line of createInterface({ input: supervisor.report })) {
       const said = report.safeParse(jsonOf(line)).data;
       if (said === undefined) continue;
-      if ("notice" in said) onNotice(said.notice);
+      if ("notice" in said) onNotice(said.notice, said.topic);
       else if ("ready" in said) return;
       else throw errorOf(said.error);
     }
@@ -58,6 +63,11 @@ export async function launch(
         hint: `see what it said in ${kept.home.faults}`,
       },
     );
+  } catch (error) {
+    supervisor.leave();
+    // A start that failed has left nothing, unless its supervisor hangs.
+    await Promise.race([supervisor.exited, delay(LEAVE_MS, undefined, { ref: false })]);
+    throw error;
   } finally {
     signal?.removeEventListener("abort", giveUp);
     supervisor.report.destroy();

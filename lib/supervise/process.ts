@@ -26,7 +26,7 @@ export async function superviseHere(name: string): Promise<number> {
   process.stdin.on("close", () => alone.abort()).on("end", () => alone.abort()).resume();
   try {
     await supervise(name, {
-      notice: (notice) => report({ notice }),
+      notice: (notice, topic) => report({ notice, ...(topic === undefined ? {} : { topic }) }),
       signal: alone.signal,
       ready() {
         report({ ready: true });

@@ -86,7 +86,7 @@ const request = z.discriminatedUnion("method", [
   }),
   z.object({ method: z.literal("metrics") }),
   z.object({ method: z.literal("events"), kinds: z.array(kind).optional() }),
-  z.object({ method: z.literal("stop") }),
+  z.object({ method: z.literal("stop"), graceMs: z.number().nonnegative().optional() }),
 ]);
 
 export type Request = Readonly<z.output<typeof request>>;

@@ -87,12 +87,22 @@ const record = z.strictObject({
   spec,
 });
 
+/** Of a format that is yet to come, this is known. */
+const newerFormat = z.object({ format: z.number().gt(FORMAT), sbx: z.string() });
+
 export type SandboxRecord = Readonly<z.output<typeof record>>;
 
 /** @throws SbxError STATE_UNUSABLE */
 export function parseRecord(name: string, text: string): SandboxRecord {
-  const read = record.safeParse(jsonOf(text));
+  const value = jsonOf(text);
+  const read = record.safeParse(value);
   if (read.success && read.data.name === name) return read.data;
+  const writer = newerFormat.safeParse(value).data;
+  if (writer !== undefined) {
+    throw new SbxError("STATE_UNUSABLE", `Cannot use sandbox ${name}: sbx ${writer.sbx} wrote it`, {
+      hint: `use that version or a newer one, or remove it with 'sbx rm ${name}'`,
+    });
+  }
   throw new SbxError("STATE_UNUSABLE", `Cannot use sandbox ${name}: its record is damaged`, {
     hint: `it was written by another version of sbx, or changed: remove it with 'sbx rm ${name}'`,
   });
@@ -105,6 +115,12 @@ export function formatRecord(value: Omit<SandboxRecord, "format">): string {
 /** @throws SbxError USAGE for what only the program that made them could start again */
 export function specOf(options: SandboxOptions): SandboxSpec {
   const { network, name, hostname, onDenial: _, onNotice: __, ...rest } = options;
+  const { journal } = options;
+  if (journal !== undefined && /^\/(?:dev\/(?:std|fd\/)|proc\/self\/fd\/)/.test(journal)) {
+    throw new SbxError("USAGE", `Cannot write the journal of a named sandbox to ${journal}`, {
+      hint: "it outlives this program and its streams: name a file",
+    });
+  }
   const program = network.secrets.secrets.find(({ source }) => source.kind === "program");
   if (program !== undefined) {
     throw new SbxError(

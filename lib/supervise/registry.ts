@@ -4,13 +4,14 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import { nearest } from "../base/nearest.ts";
 import { readPrivate, writePrivate } from "../base/private_file.ts";
-import { type FileLock, lockFile } from "../host/file_lock.ts";
+import { type FileLock, isLocked, lockFile } from "../host/file_lock.ts";
 import { type Home, homeOf, isOwnDirectory, makeSandboxesDir, sandboxesDir } from "./home.ts";
 import { formatRecord, parseRecord, type SandboxRecord } from "./record.ts";
 import { requireName } from "./sandbox_name.ts";
@@ -21,6 +22,16 @@ import {
   type SandboxStatus,
   statusOf,
 } from "./state.ts";
+
+/** Whoever looks whether the lock is held, has it for a moment. */
+const LOCK_TRIES = 80;
+const LOCK_MS = 25;
+
+/** Of reading a state that changes meanwhile. */
+const LOOK_TRIES = 5;
+
+/** What is half made for so long is not being made any more. */
+const ABANDONED_MS = 60_000;
 
 export interface KeptSandbox {
   readonly name: string;
@@ -105,8 +116,13 @@ export async function forgetSandbox({ directory }: Home): Promise<void> {
 }
 
 /** Its lock; null while its supervisor, or whoever else changes it, has it. @throws SbxError SANDBOX_MISSING */
-export function lockSandbox({ name, lock }: Home): FileLock | null {
+export async function lockSandbox({ name, lock }: Home): Promise<FileLock | null> {
   try {
+    for (let tries = 1; tries < LOCK_TRIES; tries++) {
+      const held = lockFile(lock);
+      if (held !== null) return held;
+      await delay(LOCK_MS);
+    }
     return lockFile(lock);
   } catch (cause) {
     if (systemCode(cause) !== "ENOENT") throw fileError("lock", lock, cause);
@@ -114,10 +130,39 @@ export function lockSandbox({ name, lock }: Home): FileLock | null {
   }
 }
 
+/**
+ * Removes what a killed process left: sandboxes that were half made or half removed, and those that were to be
+ * removed at their end and whose supervisor was ended. What cannot be removed stays for the next time.
+ */
+export async function sweepSandboxes(): Promise<void> {
+  const all = sandboxesDir();
+  if (!await isOwnDirectory(all)) return;
+  for (const name of await readdir(all).catch(() => [])) {
+    if (!name.startsWith(".new-") && !name.startsWith(".gone-")) continue;
+    const path = join(all, name);
+    const since = (await stat(path).catch(() => null))?.mtimeMs ?? 0;
+    if (Date.now() - since < ABANDONED_MS) continue;
+    await rm(path, { recursive: true, force: true }).catch(() => {});
+  }
+  for (const { status, record, home } of await keptSandboxes()) {
+    if (status !== "lost" || record instanceof SbxError || !record.life.remove) continue;
+    const lock = await lockSandbox(home).catch(() => null);
+    if (lock === null) continue;
+    await forgetSandbox(home).catch(() => {});
+    lock.release();
+  }
+}
+
 async function look(home: Home): Promise<KeptSandbox | null> {
   if (!await isOwnDirectory(home.directory)) return null;
-  const [record, state] = await Promise.all([readRecord(home), readState(home)]);
-  return { name: home.name, home, state, record, status: statusOf(state, isHeld(home)) };
+  const record = await readRecord(home);
+  for (let tries = 1;; tries++) {
+    const held = isHeld(home);
+    const state = await readState(home);
+    // What was read while a supervisor came or went belongs to neither.
+    if (isHeld(home) !== held && tries < LOOK_TRIES) continue;
+    return { name: home.name, home, state, record, status: statusOf(state, held) };
+  }
 }
 
 async function readRecord(home: Home): Promise<SandboxRecord | SbxError> {
@@ -141,11 +186,9 @@ async function readState(home: Home): Promise<SandboxState> {
 
 function isHeld(home: Home): boolean {
   try {
-    const lock = lockFile(home.lock);
-    lock?.release();
-    return lock === null;
+    return isLocked(home.lock);
   } catch {
-    return false; // it is being removed
+    return false; // it is no file, so nobody holds it
   }
 }
 

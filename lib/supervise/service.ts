@@ -38,8 +38,11 @@ export interface Supervised {
   publish(publication: Publication): Promise<readonly PublishedPort[]>;
   /** The reverse. @throws SbxError as `Sandbox.unpublish` */
   unpublish(selection: PortSelection): Promise<Unpublished>;
-  /** Ends the sandbox; resolves when nothing of it is left. */
-  stop(): Promise<void>;
+  /**
+   * Ends the sandbox for good, or the start of it; resolves when nothing of it is left. Its main command is
+   * asked first, and has so many milliseconds.
+   */
+  stop(graceMs: number): Promise<void>;
 }
 
 /** A command whose caller is gone: how long it may take to leave when it was hung up on. */
@@ -67,7 +70,7 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
     case "jobs":
       return { jobs: jobs.list() };
     case "wait":
-      return { job: await jobs.wait(request.job) };
+      return { job: await until(wanted(call), jobs.wait(request.job)) };
     case "attach":
       return { job: await jobs.attach(request.job, request.from, call) };
     case "signal":
@@ -80,13 +83,13 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
     case "unpublish":
       return { ...await supervised.unpublish(selectionOf(request)) };
     case "wait-for-port":
-      return { addresses: await waitFor(running(supervised), request, call.gone) };
+      return { addresses: await waitFor(running(supervised), request, wanted(call)) };
     case "metrics":
       return { metrics: await running(supervised).metrics() };
     case "events":
       return await tellEvents(running(supervised), request.kinds, call);
     case "stop":
-      await supervised.stop();
+      await supervised.stop(request.graceMs ?? 0);
       return {};
   }
 }
@@ -121,7 +124,10 @@ async function tellEvents(
   call: ServedCall,
 ): Promise<Fields> {
   const writer = call.output.getWriter();
-  const events = sandbox.events({ signal: call.gone, ...(kinds === undefined ? {} : { kinds }) });
+  const events = sandbox.events({
+    signal: wanted(call),
+    ...(kinds === undefined ? {} : { kinds }),
+  });
   try {
     for await (const event of events) {
       await writer.write(new TextEncoder().encode(`${JSON.stringify(event)}\n`));
@@ -133,6 +139,21 @@ async function tellEvents(
   return {};
 }
 
+/** Aborted when the caller is gone, or waits no more. */
+function wanted(call: ServedCall): AbortSignal {
+  const enough = new AbortController();
+  call.onSignal = () => enough.abort();
+  return AbortSignal.any([call.gone, enough.signal]);
+}
+
+async function until<T>(signal: AbortSignal, value: Promise<T>): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const abort = () => reject(new SbxError("STOPPED", "Cannot wait: the caller waits no more"));
+  signal.addEventListener("abort", abort, { once: true });
+  value.then(resolve, reject);
+  return await promise.finally(() => signal.removeEventListener("abort", abort));
+}
+
 function start(supervised: Supervised, request: CommandRequest): SandboxProcess {
   const [command = "", ...args] = request.argv;
   return running(supervised).exec(command, args, optionsOf(request));
@@ -140,7 +161,7 @@ function start(supervised: Supervised, request: CommandRequest): SandboxProcess 
 
 function running({ name, sandbox }: Supervised): Sandbox {
   if (sandbox !== undefined) return sandbox;
-  throw new SbxError("STOPPED", `Cannot use sandbox ${name}: it is being started again`, {
+  throw new SbxError("STOPPED", `Cannot use sandbox ${name}: it is being started`, {
     hint: "try again in a moment",
   });
 }

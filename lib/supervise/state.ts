@@ -52,7 +52,14 @@ const state = z.discriminatedUnion("kind", [
 export type SandboxState = Readonly<z.output<typeof state>>;
 
 /** What it is now. */
-export type SandboxStatus = "created" | "starting" | "running" | "stopped" | "failed" | "lost";
+export type SandboxStatus =
+  | "created"
+  | "starting"
+  | "running"
+  | "stopping"
+  | "stopped"
+  | "failed"
+  | "lost";
 
 export function formatState(value: SandboxState): string {
   return `${JSON.stringify(value)}\n`;
@@ -66,7 +73,14 @@ export function parseState(text: string | null): SandboxState {
 
 /** `held`: whether a supervisor holds the sandbox. */
 export function statusOf({ kind }: SandboxState, held: boolean): SandboxStatus {
-  const lives = kind === "starting" || kind === "running";
-  if (held) return lives ? kind : "starting";
-  return lives ? "lost" : kind;
+  switch (kind) {
+    case "starting":
+    case "running":
+      return held ? kind : "lost";
+    case "created":
+      return held ? "starting" : kind;
+    case "stopped":
+    case "failed":
+      return held ? "stopping" : kind; // its supervisor is there for a moment more
+  }
 }

@@ -12,12 +12,12 @@
  */
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
-import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { SbxError } from "../base/errors.ts";
+import type { NoticeTopic } from "../guest/provider.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { listenAt } from "../host/unix_socket.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { Publication, PublishedPort } from "../sandbox/options.ts";
-import type { ExitStatus } from "../sandbox/process.ts";
 import type { PortSelection, Sandbox, Unpublished } from "../sandbox/sandbox.ts";
 import { start } from "../sandbox/start.ts";
 import { serveCalls, type ServedCall } from "../wire/call_server.ts";
@@ -34,13 +34,10 @@ import {
   writeState,
 } from "./registry.ts";
 import { answer, type Supervised } from "./service.ts";
+import { type End, endState, failureOf, isRestarted } from "./end.ts";
 import type { SandboxState } from "./state.ts";
 import type { Home } from "./home.ts";
 import type { FileLock } from "../host/file_lock.ts";
-
-/** Whoever looks whether the lock is held, holds it for a moment. */
-const LOCK_TRIES = 40;
-const LOCK_MS = 25;
 
 /** Between two starts: doubled each time, and short again after a run that lasted. */
 const RESTART_MS = 100;
@@ -53,21 +50,18 @@ const FAILED_MS = 200;
 /** What is being answered at the end may take so long. */
 const FAREWELL_MS = 1_000;
 
+/** Asked to end by the system, the sandbox's command may take so long to do so. */
+const GRACE_MS = 10_000;
+const SIGTERM = 15;
+
 /** Whoever started the supervisor, until the sandbox runs. */
 export interface Launcher {
-  /** A line worth telling a person. */
-  notice(line: string): void;
+  /** A line worth telling a person; `topic`: as of `lib/guest/provider.ts`. */
+  notice(line: string, topic?: NoticeTopic): void;
   /** Aborted when he is gone or has changed his mind. */
   readonly signal: AbortSignal;
   /** It runs; he hears no more. */
   ready(): void;
-}
-
-/** How a run of the machine ended. */
-interface End {
-  readonly error?: SbxError;
-  readonly exit?: ExitStatus;
-  readonly lastedMs: number;
 }
 
 /**
@@ -76,26 +70,24 @@ interface End {
  * @throws SbxError when it cannot be started, which is written down as well
  */
 export async function supervise(name: string, launcher: Launcher): Promise<void> {
-  const { home, record } = await keptSandbox(name).then((kept) => ({
-    home: kept.home,
-    record: usableRecord(kept),
-  }));
+  const { home } = await keptSandbox(name);
   const lock = await lockOf(home);
-  const supervisor = new Supervisor(home, record);
   try {
-    await supervisor.run(launcher);
+    // Before the lock was held, it could be removed, and another one of that name made.
+    const record = usableRecord(await keptSandbox(name));
+    try {
+      await new Supervisor(home, record).run(launcher);
+    } finally {
+      if (record.life.remove) await forgetSandbox(home);
+    }
   } finally {
-    if (record.life.remove) await forgetSandbox(home);
     lock.release();
   }
 }
 
 async function lockOf(home: Home): Promise<FileLock> {
-  for (let tries = 0; tries < LOCK_TRIES; tries++) {
-    const lock = lockSandbox(home);
-    if (lock !== null) return lock;
-    await delay(LOCK_MS);
-  }
+  const lock = await lockSandbox(home);
+  if (lock !== null) return lock;
   throw new SbxError("SANDBOX_RUNNING", `Cannot start sandbox ${home.name}: it is running`, {
     hint: `run a command in it with 'sbx exec ${home.name} -- …'`,
   });
@@ -108,9 +100,12 @@ class Supervisor implements Supervised {
   #record: SandboxRecord;
   readonly #notices: NoticeLog;
   readonly #idle: IdleClock;
-  readonly #stopped = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
   readonly #calls = new Set<Promise<void>>();
+  /** Aborted once the sandbox is to end for good, whatever it is doing. */
+  readonly #halt = new AbortController();
+  /** The files of its home are written one after the other, so that the last word is the last. */
+  #writing: Promise<unknown> = Promise.resolve();
   #stopping = false;
   #sandbox: Sandbox | undefined;
   #state: SandboxState = { kind: "starting", at: Date.now(), pid: process.pid };
@@ -120,7 +115,7 @@ class Supervisor implements Supervised {
     this.#home = home;
     this.#record = record;
     this.#notices = new NoticeLog(home.notices);
-    this.#idle = new IdleClock(record.life.idleTimeoutMs, () => void this.stop());
+    this.#idle = new IdleClock(record.life.idleTimeoutMs, () => void this.stop(GRACE_MS));
     this.jobs = new Jobs(home, (argv, options) => {
       const [command = "", ...args] = argv;
       return this.#running().exec(command, args, options);
@@ -139,12 +134,24 @@ class Supervisor implements Supervised {
     return this.#state;
   }
 
-  /** Ends the sandbox for good; resolves when nothing of it is left. */
-  async stop(): Promise<void> {
+  async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
-    this.#stopped.resolve();
-    await this.#sandbox?.stop();
+    if (this.#sandbox !== undefined && graceMs > 0) await this.#askMain(graceMs);
+    this.#halt.abort();
     await this.#over.promise;
+  }
+
+  /** Resolves at the end of the main command, where there is one, or when that takes too long. */
+  async #askMain(graceMs: number): Promise<void> {
+    const main = this.jobs.list().find(({ id }) => id === MAIN_JOB);
+    if (main === undefined || main.endedMs !== undefined) return;
+    this.jobs.signal(MAIN_JOB, SIGTERM);
+    await Promise.race([
+      this.jobs.wait(MAIN_JOB),
+      this.#over.promise,
+      aborted(this.#halt.signal),
+      delay(graceMs, undefined, { ref: false }),
+    ]);
   }
 
   async applyPolicy(
@@ -176,7 +183,7 @@ class Supervisor implements Supervised {
       void serveCalls(port, (call) => this.#serve(call));
     });
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
-      process.on(signal, () => void this.stop());
+      process.on(signal, () => void this.stop(GRACE_MS));
     }
     let wait = RESTART_MS;
     let last: End | undefined;
@@ -187,16 +194,25 @@ class Supervisor implements Supervised {
         wait = last.lastedMs > LASTED_MS ? RESTART_MS : Math.min(2 * wait, LONGEST_RESTART_MS);
         this.#restarts++;
         this.#notices.write(`started again in ${wait} ms`);
-        await Promise.race([this.#stopped.promise, delay(wait, undefined, { ref: false })]);
+        await Promise.race([
+          aborted(this.#halt.signal),
+          delay(wait, undefined, { ref: false }),
+        ]);
         if (this.#stopping) break;
       }
     } catch (error) {
       if (!(error instanceof SbxError)) throw error;
-      last = { error, lastedMs: 0 };
-      throw error;
+      // A start that somebody gave up has not failed.
+      const givenUp = this.#halt.signal.aborted || launcher.signal.aborted;
+      last = { lastedMs: 0, ...(givenUp ? {} : { error }) };
+      if (!this.#halt.signal.aborted) throw error;
+      throw new SbxError("STOPPED", `Cannot start sandbox ${this.name}: it was stopped meanwhile`);
     } finally {
       this.#idle.close();
-      await this.#become(endState(last));
+      await this.#become(endState(last)).catch((error) => {
+        if (!(error instanceof SbxError)) throw error;
+        this.#notices.write(error.message); // it looks lost, which it is no worse than
+      });
       server.close();
       this.#over.resolve();
       // Whoever asked for the end hears of it.
@@ -209,13 +225,20 @@ class Supervisor implements Supervised {
     await this.#become({ kind: "starting", at: Date.now(), pid: process.pid });
     const began = performance.now();
     let sandbox: Sandbox;
+    const starting = this.#idle.use();
     try {
       sandbox = await this.#start(launcher);
     } catch (error) {
       if (launcher !== undefined || !(error instanceof SbxError)) throw error;
+      if (this.#halt.signal.aborted) return { lastedMs: 0 };
       this.#notices.write(error.message);
       return { error, lastedMs: 0 };
+    } finally {
+      starting();
     }
+    const halt = () => void sandbox.stop();
+    this.#halt.signal.addEventListener("abort", halt);
+    if (this.#halt.signal.aborted) halt();
     this.#sandbox = sandbox;
     try {
       const main = this.#startMain();
@@ -240,21 +263,26 @@ class Supervisor implements Supervised {
       };
     } finally {
       await sandbox.stop();
+      this.#halt.signal.removeEventListener("abort", halt);
       this.#sandbox = undefined;
     }
   }
 
   async #start(launcher: Launcher | undefined): Promise<Sandbox> {
-    const notice = (line: string) => {
-      launcher?.notice(line);
+    const notice = (line: string, topic?: NoticeTopic) => {
+      launcher?.notice(line, topic);
       this.#notices.write(line);
     };
     const options = optionsOf(this.#record, this.#home.disk);
+    const { signal: halt } = this.#halt;
     return await start({
       ...options,
       onNotice: notice,
       onDenial: ({ line }) => this.#notices.write(line),
-    }, { endsProcess: true, ...(launcher === undefined ? {} : { signal: launcher.signal }) });
+    }, {
+      endsProcess: true,
+      signal: launcher === undefined ? halt : AbortSignal.any([halt, launcher.signal]),
+    });
   }
 
   /** Resolves at the main command's end, once all that it printed is kept. */
@@ -293,16 +321,35 @@ class Supervisor implements Supervised {
 
   async #become(state: SandboxState): Promise<void> {
     this.#state = state;
-    await writeState(this.#home, state);
+    await this.#write(() => writeState(this.#home, state));
+  }
+
+  #write(file: () => Promise<void>): Promise<void> {
+    const written = this.#writing.then(file);
+    this.#writing = written.catch(() => {});
+    return written;
   }
 
   /** What changed while it runs holds at its next start. */
   async #remember(change: Partial<SandboxSpec>): Promise<void> {
-    this.#record = { ...this.#record, spec: { ...this.#record.spec, ...change } };
-    await rewriteRecord(this.#home, this.#record);
-    const { published } = this.#running();
-    if (this.#state.kind === "running") {
-      await this.#become({ ...this.#state, published: [...published] });
+    const record = { ...this.#record, spec: { ...this.#record.spec, ...change } };
+    this.#record = record;
+    try {
+      await this.#write(() => rewriteRecord(this.#home, record));
+    } catch (cause) {
+      if (!(cause instanceof SbxError)) throw cause;
+      throw new SbxError(
+        cause.code,
+        `Cannot keep what was changed of sandbox ${this.name}: it holds until its end`,
+        {
+          hint:
+            `the next start would not know of it: do it again when this is mended: ${cause.message}`,
+          cause,
+        },
+      );
+    }
+    if (this.#state.kind === "running" && this.#sandbox !== undefined) {
+      await this.#become({ ...this.#state, published: [...this.#sandbox.published] });
     }
   }
 
@@ -318,12 +365,11 @@ class Supervisor implements Supervised {
   }
 }
 
-function failureOf(ended: JobInfo | SbxError | undefined | void): SbxError | undefined {
-  if (ended === undefined || ended instanceof SbxError || ended.error === undefined) {
-    return undefined;
-  }
-  const { code, message } = ended.error;
-  return new SbxError(code as ErrorCode, message);
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true })
+  );
 }
 
 /** Whether all that listens for a publication was closed. */
@@ -335,32 +381,4 @@ function isOf(
     port.guestPort === guestPort && port.protocol === protocol &&
     (hostPort === 0 || port.port === hostPort)
   );
-}
-
-/** Whether the machine is started again by itself. */
-function isRestarted({ life }: SandboxRecord, { error, exit }: End): boolean {
-  switch (life.restart) {
-    case "no":
-      return false;
-    case "always":
-      return true;
-    case "on-failure":
-      return error !== undefined || exit?.signal !== undefined || (exit?.code ?? 0) !== 0;
-  }
-}
-
-function endState(end: End | undefined): SandboxState {
-  const at = Date.now();
-  if (end?.error !== undefined) {
-    const { code, message, hint } = end.error;
-    return {
-      kind: "failed",
-      at,
-      error: { code, message, ...(hint === undefined ? {} : { hint }) },
-    };
-  }
-  const { exit } = end ?? {};
-  if (exit === undefined) return { kind: "stopped", at };
-  const { code, signal } = exit;
-  return { kind: "stopped", at, exit: signal === undefined ? { code: code ?? 0 } : { signal } };
 }

@@ -15,6 +15,7 @@ import {
   type CallFrame,
   CallFrameReader,
   encodeCallFrame,
+  GIVE_UP,
   Kind,
   MAX_CALL,
   MAX_REQUEST,
@@ -52,6 +53,8 @@ export interface PlainCall {
   readonly result: Promise<CallResult>;
   /** The result's content; rejects on a failure. */
   readonly ok: Promise<Fields>;
+  /** Tells the server that nobody waits for it any more. */
+  readonly giveUp: () => void;
 }
 
 export class CallClient {
@@ -99,7 +102,8 @@ export class CallClient {
       return result.ok;
     });
     ok.catch(() => {}); // whoever uses the streams has the error from there
-    return { input, output: outputs[Stream.Output], result: settled.promise, ok };
+    const giveUp = () => send(Kind.Signal, Stream.Input, Uint8Array.of(GIVE_UP));
+    return { input, output: outputs[Stream.Output], result: settled.promise, ok, giveUp };
   }
 
   /** Opens a call whose frames go to this sink. @throws SbxError USAGE for a request that is too long */

@@ -36,6 +36,8 @@ export const MAX_REQUEST = 4 << 20;
 /** Credit that every stream starts with. */
 export const WINDOW = 256 * 1024;
 export const MAX_CALL = 0xff_ffff;
+/** The signal, as kill(2) has it, that reaches nobody: the client of a call wants it no more. */
+export const GIVE_UP = 0;
 const HEADER = 8;
 
 /** The other end, as errors name it and as it may send. */

@@ -51,6 +51,9 @@ export type Serve = (call: ServedCall) => Promise<Fields>;
 /** Calls that a client may have open at once. */
 const MAX_OPEN = 512;
 
+/** Bytes that may wait for a client to read; with more he is not listened to. */
+const MAX_UNREAD = 16 << 20;
+
 interface OpenCall {
   readonly call: ServedCall;
   readonly input: ReadableEnd;
@@ -184,7 +187,10 @@ class CallServer {
   }
 
   #write(frame: Uint8Array): void {
-    if (!this.#lost) this.#port.write(frame);
+    if (this.#lost || this.#port.write(frame) || this.#port.isPaused()) return;
+    if (this.#port.writableLength <= MAX_UNREAD) return;
+    this.#port.pause();
+    this.#port.once("drain", () => this.#port.resume());
   }
 
   #lose(): void {

@@ -23,7 +23,6 @@ export const FOLDERS = [
   "journal",
   "sandbox",
   "supervise",
-  "supervise",
   "api",
   "cli",
 ] as const;

@@ -45,6 +45,15 @@ const PRINTED: readonly (readonly [part: string, printed: RegExp])[] = [
   ["npm ci", /up to date/],
   ["sbx log --denied", /^$/],
   ["secret set", /^$/],
+  ["sbx create", /^dev\n$/],
+  ["sbx start", /^dev\n$/],
+  ["echo kept", /^$/],
+  ["exec -d", /^1\n$/],
+  ["sbx attach", /^kept\nbuilt\n$/],
+  ["sbx cp", /^$/],
+  ["sbx stats", /^name .*\ndev /i],
+  ["sbx stop", /^dev\n$/],
+  ["sbx rm", /^dev\n$/],
 ];
 
 const accounts = openAccounts(randomBytes(12).toString("hex"));

@@ -9,6 +9,7 @@ import { OK, statusOfSignal } from "../exit.ts";
 import type { RunFlags } from "../run_flags.ts";
 import { sandboxOf } from "../run_setup.ts";
 import { Signals } from "../signals.ts";
+import { startNotice } from "../start_notice.ts";
 import { ui } from "../ui.ts";
 
 /** Prints the name of the sandbox once its command runs. */
@@ -24,7 +25,7 @@ export async function runDetached(
       ...lifeOf(flags),
       main: { argv, tty: flags.tty === true, stdin: flags.interactive === true },
       signal: signals.early,
-      onNotice: (line) => ui.notice(line),
+      onNotice: startNotice(flags.notices),
     });
     ui.line(sandbox.name);
     return OK;

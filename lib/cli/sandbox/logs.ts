@@ -5,7 +5,6 @@
  */
 import type { Command } from "commander";
 import process from "node:process";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type LogPiece, type NamedSandbox, Sandbox, SbxError } from "../../mod.ts";
 import { examples } from "../command.ts";
 import { OK } from "../exit.ts";
@@ -22,9 +21,6 @@ interface Flags {
 
 /** The job that a sandbox is there for. */
 const MAIN = "main";
-
-/** How often somebody looks whether there is more. */
-const LOOK_MS = 200;
 
 export function declare(command: Command): void {
   command
@@ -60,14 +56,10 @@ export async function run(command: Command): Promise<number> {
       hint: `see what there is with 'sbx ps ${sandbox.name}'`,
     });
   }
-  while (follow && !ui.unread) {
-    const goesOn = await isRunning(sandbox, job);
-    for await (const piece of sandbox.logs(job, { from })) {
-      from = piece.offset + piece.bytes.length;
-      if (wanted(piece)) await print(piece);
-    }
-    if (!goesOn) break;
-    await sleep(LOOK_MS);
+  if (!follow) return OK;
+  for await (const piece of sandbox.logs(job, { from, follow })) {
+    if (wanted(piece)) await print(piece);
+    if (ui.unread) break;
   }
   return OK;
 }
@@ -82,11 +74,6 @@ async function hasJob(sandbox: NamedSandbox, job: string): Promise<boolean> {
   const { status, command } = await sandbox.info();
   if (job === MAIN && command !== undefined) return true;
   return status === "running" && (await sandbox.jobs()).some(({ id }) => id === job);
-}
-
-async function isRunning(sandbox: NamedSandbox, job: string): Promise<boolean> {
-  if ((await sandbox.info()).status !== "running") return false;
-  return (await sandbox.jobs()).some(({ id, endedMs }) => id === job && endedMs === undefined);
 }
 
 /** A moment, or how long ago it was. */

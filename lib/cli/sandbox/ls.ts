@@ -69,10 +69,10 @@ function rowOf(info: SandboxInfo): readonly string[] {
 }
 
 function isAlive({ status }: SandboxInfo): boolean {
-  return status === "running" || status === "starting";
+  return status === "running" || status === "starting" || status === "stopping";
 }
 
-const STATUSES = ["created", "starting", "running", "stopped", "failed", "lost"];
+const STATUSES = ["created", "starting", "running", "stopping", "stopped", "failed", "lost"];
 
 function filterOf(text: string): Filter {
   const [key, value = ""] = text.split("=", 2);

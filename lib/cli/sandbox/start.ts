@@ -8,6 +8,7 @@ import { Sandbox } from "../../mod.ts";
 import { type CommandHost, examples } from "../command.ts";
 import { statusOfSignal } from "../exit.ts";
 import { Signals } from "../signals.ts";
+import { startNotice } from "../start_notice.ts";
 import { ui } from "../ui.ts";
 import { forEach } from "./for_each.ts";
 
@@ -21,7 +22,7 @@ export async function run(command: Command, _: CommandHost): Promise<number> {
   try {
     return await forEach(command.args, async (name) => {
       await using sandbox = await Sandbox.get(name);
-      await sandbox.start({ signal: signals.early, onNotice: (line) => ui.notice(line) });
+      await sandbox.start({ signal: signals.early, onNotice: startNotice(true) });
       ui.line(name);
     });
   } catch (error) {

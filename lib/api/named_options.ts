@@ -1,0 +1,49 @@
+/**
+ * Options of the calls of named sandboxes.
+ *
+ * @module
+ */
+import type { NoticeTopic } from "../guest/provider.ts";
+
+/** How a named sandbox is started. */
+export interface StartNamedOptions {
+  /** Called with what a person should know of the start; see {@link NoticeTopic}. */
+  readonly onNotice?: (line: string, topic?: NoticeTopic) => void;
+  /** Aborting it gives the start up. */
+  readonly signal?: AbortSignal;
+}
+
+/** What of a job's output is wanted. */
+export interface AttachOptions {
+  /** Begins at this offset, in bytes of both streams together; 0 when absent. */
+  readonly from?: number;
+  /** Aborting it ends the reading, which rejects with the signal's reason; the job goes on. */
+  readonly signal?: AbortSignal;
+}
+
+/** What of a job's output is wanted, and whether that is all. */
+export interface LogOptions extends AttachOptions {
+  /** Goes on with what comes, until the job or its sandbox ends; false when absent. */
+  readonly follow?: boolean;
+}
+
+/** How a named sandbox ends. */
+export interface StopOptions {
+  /**
+   * Its main command gets SIGTERM and may take so many milliseconds before the machine is ended; 10,000 when
+   * absent, 0 asks nothing.
+   */
+  readonly graceMs?: number;
+}
+
+/** How a named sandbox is removed. */
+export interface RemoveNamedOptions {
+  /** Kills it before, when it runs; false when absent. */
+  readonly force?: boolean;
+}
+
+/** A wait that may be given up. */
+export interface Abortable {
+  /** Aborting it ends the wait, which rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
