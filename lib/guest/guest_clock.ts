@@ -70,7 +70,11 @@ export class GuestClock {
   async begin(): Promise<{ readonly set: Promise<unknown> }> {
     const guest = await this.#ask(NONE);
     const correction = correctionFor({ guest, received: receivedNow() });
-    return { set: correction.adjustUs === 0 ? Promise.resolve() : this.#ask(correction) };
+    const set: Promise<unknown> = correction.adjustUs === 0
+      ? Promise.resolve()
+      : this.#ask(correction);
+    set.catch(() => {}); // a start that is given up before it waits for it has its own reason
+    return { set };
   }
 
   /** Goes on setting it until `stop`. */

@@ -70,7 +70,12 @@ const plain = (command: string) => command.replace(/ +# .*$/, "");
 function typed(command: string): Promise<Run> {
   const values = valuesOf(accounts);
   const own = { ...values, XDG_CACHE_HOME: join(ROOT, ".cache/test") };
-  const env = Object.entries({ ...own, HOME: reader, XDG_DATA_HOME: join(world.scratch, "data") });
+  const env = Object.entries({
+    ...own,
+    HOME: reader,
+    XDG_DATA_HOME: join(world.scratch, "data"),
+    XDG_STATE_HOME: join(world.scratch, "state"),
+  });
   // The checkout's own scripts are run there.
   const place = command.startsWith("./scripts/") ? ROOT : reader;
   const script = `mount --bind '${world.ca}' ${SYSTEM_ROOTS} && cd "$0" && exec sh -c "$1"`;

@@ -55,7 +55,7 @@ export function shownCommands(): Shown[] {
 
 function runnerOf(page: string, command: string): Runner | undefined {
   if (Object.hasOwn(LEFT_OUT, command)) return "nobody";
-  if (page === LIMA) return "lima";
+  if (page === LIMA || command.startsWith("sbx lima ")) return "lima";
   if (command.startsWith("jq ")) return "jq";
   if (!/^(?:\.\/scripts\/)?sbx /.test(command)) return undefined;
   // What is shown for a program of the reader's own is no recipe.
