@@ -6,12 +6,24 @@
  *
  * @module
  */
+import type { CommandHost } from "./command.ts";
+import type { EnvironmentFlag } from "./run_flags.ts";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { readOsTextFile } from "../base/text_file.ts";
 import { type Assignment, parseAssignment } from "./values.ts";
 
-export async function readEnvFile(
+/** What an option or a file sets. @throws SbxError for files that cannot be read, and what is no assignment */
+export async function assignmentsOf(
+  flag: EnvironmentFlag,
+  { environment }: Pick<CommandHost, "environment">,
+): Promise<readonly Assignment[]> {
+  if (flag.kind === "file") return await readEnvFile(flag.path, environment());
+  const assignment = parseAssignment("--env", flag.text, environment());
+  return assignment === null ? [] : [assignment];
+}
+
+async function readEnvFile(
   path: string,
   own: Readonly<Record<string, string | undefined>>,
 ): Promise<readonly Assignment[]> {

@@ -12,12 +12,12 @@ import {
 } from "../mod.ts";
 import { presetNamed } from "../policy/model/presets.ts";
 import type { CommandHost } from "./command.ts";
-import { readEnvFile } from "./env_file.ts";
+import { assignmentsOf } from "./env_file.ts";
 import { resolvePolicy } from "./policy_argument.ts";
-import type { EnvironmentFlag, RunFlags } from "./run_flags.ts";
+import type { RunFlags } from "./run_flags.ts";
 import { applySecretFlags } from "./secret_flags.ts";
 import { applyTlsFlags } from "./tls_flags.ts";
-import { type Assignment, parseAssignment, usage } from "./values.ts";
+import { usage } from "./values.ts";
 
 /**
  * `command`: the program that is to run, for the journal.
@@ -60,18 +60,9 @@ export async function sandboxOf(
   }
   for (const flag of flags.environment) {
     if (flag.kind === "file") builder = builder.inputs(flag.path);
-    for (const [key, value] of await assignments(flag, host)) builder = builder.env(key, value);
+    for (const [key, value] of await assignmentsOf(flag, host)) builder = builder.env(key, value);
   }
   return builder;
-}
-
-async function assignments(
-  flag: EnvironmentFlag,
-  { environment }: Pick<CommandHost, "environment">,
-): Promise<readonly Assignment[]> {
-  if (flag.kind === "file") return await readEnvFile(flag.path, environment());
-  const assignment = parseAssignment("--env", flag.text, environment());
-  return assignment === null ? [] : [assignment];
 }
 
 /** The network that the options describe. @throws SbxError as {@link sandboxOf} */

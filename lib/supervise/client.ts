@@ -4,7 +4,7 @@
  * @module
  */
 import type { Duplex } from "node:stream";
-import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
 import { Command, commandRequest, type CommandServer } from "../guest/agent/command.ts";
 import { fileRequest, openFileCall } from "../guest/agent/file_call.ts";
@@ -27,9 +27,9 @@ import { type ExecOptions, requireExec } from "../sandbox/exec_options.ts";
 import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import { CallClient } from "../wire/call_client.ts";
 import { GIVE_UP, type Peer, serverBounds } from "../wire/call_frame.ts";
-import type { CallFailure, Fields } from "../wire/call_result.ts";
+import type { Fields } from "../wire/call_result.ts";
 import type { JobInfo } from "./jobs.ts";
-import { MAX_RESULT, PROTOCOL } from "./protocol.ts";
+import { errorOf, MAX_RESULT, PROTOCOL } from "./protocol.ts";
 import type { KeptSandbox } from "./registry.ts";
 import type { SandboxState } from "./state.ts";
 
@@ -289,11 +289,6 @@ function specOf(argv: readonly string[], options: ExecOptions): ExecSpec & { tim
 
 function exitOf(ok: Fields): CommandExit {
   return { ...commandStatus(ok), timedOut: ok.timedOut === true };
-}
-
-/** Its errors are ours: it is the same program. */
-function errorOf({ code, message, hint }: CallFailure): SbxError {
-  return new SbxError(code as ErrorCode, message, hint === undefined ? {} : { hint });
 }
 
 function notRunning(name: string, status: KeptSandbox["status"]): SbxError {

@@ -7,12 +7,13 @@ import { createInterface } from "node:readline";
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
-import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { systemWords } from "../base/file_error.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 import { type SpawnedSupervisor, spawnSupervisor } from "../host/spawn_supervisor.ts";
 import { sourceVariablesOf } from "../policy/model/aws_pair.ts";
+import { errorOf } from "./protocol.ts";
 import { jsonOf, networkOf } from "./record.ts";
 import { type KeptSandbox, usableRecord } from "./registry.ts";
 
@@ -96,10 +97,4 @@ function spawnFor(kept: KeptSandbox): SpawnedSupervisor {
       { cause },
     );
   }
-}
-
-function errorOf(
-  { code, message, hint }: { code: string; message: string; hint?: string | undefined },
-) {
-  return new SbxError(code as ErrorCode, message, hint === undefined ? {} : { hint });
 }

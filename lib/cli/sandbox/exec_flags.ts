@@ -7,9 +7,9 @@ import type { Command } from "commander";
 import type { ExecOptions } from "../../mod.ts";
 import type { CommandHost } from "../command.ts";
 import type { ConverseFlags } from "../converse.ts";
-import { readEnvFile } from "../env_file.ts";
+import { assignmentsOf } from "../env_file.ts";
 import type { EnvironmentFlag } from "../run_flags.ts";
-import { parseAssignment, parseDuration, parseKey } from "../values.ts";
+import { parseDuration, parseKey } from "../values.ts";
 
 export interface ExecFlags extends ConverseFlags {
   readonly environment: readonly EnvironmentFlag[];
@@ -58,7 +58,7 @@ export function declareExecFlags(command: Command): void {
 export async function execOptions(flags: ExecFlags, host: CommandHost): Promise<ExecOptions> {
   const env: Record<string, string> = {};
   for (const flag of flags.environment) {
-    for (const [key, value] of await assignments(flag, host)) env[key] = value;
+    for (const [key, value] of await assignmentsOf(flag, host)) env[key] = value;
   }
   const { workdir, user, timeout } = flags;
   return {
@@ -67,10 +67,4 @@ export async function execOptions(flags: ExecFlags, host: CommandHost): Promise<
     ...(user === undefined ? {} : { user }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
   };
-}
-
-async function assignments(flag: EnvironmentFlag, { environment }: CommandHost) {
-  if (flag.kind === "file") return await readEnvFile(flag.path, environment());
-  const assignment = parseAssignment("--env", flag.text, environment());
-  return assignment === null ? [] : [assignment];
 }
