@@ -133,6 +133,18 @@ function contentOf(body: BodyShape, codings: readonly Coding[], mayGrow: boolean
 
 /** What is no text has lengths of its own inside: images, archives, messages of gRPC. */
 function isText(fields: readonly Field[]): boolean {
-  const types = valuesOf(fields, "content-type");
-  return types.every((type) => bodyKindOf(type) !== null);
+  return valuesOf(fields, "content-type").every(isTextType);
+}
+
+/** Servers have few, and say them in each answer. */
+const TEXT_TYPES = new Map<string, boolean>();
+const MOST_TYPES = 64;
+const LONGEST_TYPE = 100;
+
+function isTextType(type: string): boolean {
+  const known = TEXT_TYPES.get(type);
+  if (known !== undefined) return known;
+  const isText = bodyKindOf(type) !== null;
+  if (type.length <= LONGEST_TYPE && TEXT_TYPES.size < MOST_TYPES) TEXT_TYPES.set(type, isText);
+  return isText;
 }

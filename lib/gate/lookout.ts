@@ -101,5 +101,7 @@ export class StreamLookout {
 const BETWEEN = "\xff";
 
 function textOf(fields: readonly Field[]): string {
-  return fields.map(({ name, value }) => `${BETWEEN}${name}${BETWEEN}${value}`).join("");
+  let text = "";
+  for (const { name, value } of fields) text += `${BETWEEN}${name}${BETWEEN}${value}`;
+  return text;
 }

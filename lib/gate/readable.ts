@@ -45,9 +45,13 @@ function isWish({ key }: Field): boolean {
   return key === "accept-encoding";
 }
 
+/** Nearly all that clients wish for. */
+const USUAL: ReadonlySet<string> = new Set(["gzip", "deflate", "br", "zstd", "identity"]);
+
 /** A member as it may stay. "Any other" would be those that are not known as well, and becomes one that is. */
 function readable(member: string): string[] {
   const semicolon = member.indexOf(";");
+  if (semicolon < 0 && USUAL.has(member)) return [member];
   const coding = trim(semicolon < 0 ? member : member.slice(0, semicolon));
   const weight = semicolon < 0 ? "" : member.slice(semicolon);
   if (coding !== "*") return codingsOf([coding]) === null ? [] : [member];

@@ -21,8 +21,9 @@ export function usesOf(
   home: ReadonlySet<string>,
   place: SecretUse["place"],
 ): readonly SecretUse[] {
-  const counted = new Set([...used, ...inert].map(({ name }) => name));
-  const seen = [...home].filter((name) => !counted.has(name))
+  const isCounted = (name: string) =>
+    used.some((one) => one.name === name) || inert.some((one) => one.name === name);
+  const seen = [...home].filter((name) => !isCounted(name))
     .map((name) => ({ name, place, count: 1 }));
   return [
     ...used.map((tally) => ({ ...tally, host, what: "sent" as const })),

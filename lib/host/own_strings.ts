@@ -26,6 +26,12 @@ export function ownEnvironment(): Readonly<Record<string, string | undefined>> {
   return { ...process.env, ...Object.fromEntries(raw.filter(([name]) => name !== "")) };
 }
 
+/** One of its variables, for whoever asks often. */
+export function ownVariable(name: string): string | undefined {
+  const text = process.env[name];
+  return text?.includes("\ufffd") ? ownEnvironment()[name] : text;
+}
+
 /** Those of a file of proc(5), each of which ends with NUL; none where there is no such file. */
 function strings(path: string): string[] {
   let bytes: Uint8Array;

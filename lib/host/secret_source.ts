@@ -10,7 +10,7 @@ import type { Secret } from "../policy/model/secret.ts";
 import { readPrintedPair, readSharedCredentials } from "../secret/aws/credentials.ts";
 import { readPrinted } from "../secret/printed_value.ts";
 import type { ProgramValue, SecretReading, SourceReading } from "../secret/program_values.ts";
-import { ownEnvironment } from "./own_strings.ts";
+import { ownEnvironment, ownVariable } from "./own_strings.ts";
 import { type CommandContext, readCommand } from "./secret_command.ts";
 import { expandHome } from "./paths.ts";
 import { readSecretFile } from "./secret_file.ts";
@@ -93,7 +93,7 @@ function readVariables({ name, aws }: Secret, variable: string): SourceReading {
 }
 
 function readVariable(name: string, variable: string): string {
-  const value = ownEnvironment()[variable];
+  const value = ownVariable(variable);
   if (value !== undefined) return value;
   throw new SbxError(
     "SECRET_UNAVAILABLE",

@@ -175,7 +175,7 @@ function rewritten(
   { target = request.target, fields = request.fields }: Pick<Pass, "target" | "fields">,
 ): HttpRequest | null {
   if (!isTarget(target, request.method)) return null;
-  if (fields !== request.fields && !areSendable(fields)) return null;
+  if (!areSendable(fields, request.fields)) return null;
   return target === request.target && fields === request.fields
     ? request
     : { ...request, target, fields };
@@ -201,7 +201,7 @@ export function passAnswer(answer: HttpAnswer, gate: AnswerGate | undefined): Pa
   const { phrase, fields } = answer;
   if (gate === undefined) return { phrase, fields, body: undefined, whole: false };
   const passed = { phrase, fields, body: undefined, whole: false, ...gate(answer) };
-  if (!isFieldValue(passed.phrase) || !areSendable(passed.fields)) {
+  if (!isFieldValue(passed.phrase) || !areSendable(passed.fields, fields)) {
     passed.body?.close?.();
     throw unsendable();
   }
@@ -215,14 +215,23 @@ export function passTrailers(
 ): readonly Field[] {
   if (fields.length === 0 || transform?.trailers === undefined) return fields;
   const passed = transform.trailers(fields);
-  if (!areSendable(passed)) throw unsendable();
+  if (!areSendable(passed, fields)) throw unsendable();
   return endToEndTrailers(passed);
 }
 
-function areSendable(fields: readonly Field[]): boolean {
-  return fields.every(({ name, key, value }) =>
-    isToken(name) && key === name.toLowerCase() && isFieldValue(value) && value === trim(value)
-  );
+/** `sent`: what came, which was read as such. What a gate left as it was is the very same. */
+function areSendable(fields: readonly Field[], sent: readonly Field[]): boolean {
+  let at = 0;
+  return fields === sent || fields.every((field) => {
+    const next = sent.indexOf(field, at);
+    if (next >= 0) at = next + 1;
+    return next >= 0 || isSendable(field);
+  });
+}
+
+function isSendable({ name, key, value }: Field): boolean {
+  return isToken(name) && key === name.toLowerCase() && isFieldValue(value) &&
+    value === trim(value);
 }
 
 function unsendable(): MalformedHttp {

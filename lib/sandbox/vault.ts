@@ -51,12 +51,15 @@ export async function openVault(spec: VaultSpec): Promise<Vault> {
   const all = placed(secrets, lives, first);
   const kept = all.flatMap(({ parts }) => parts.flatMap((part) => part === null ? [] : [part]));
   const homes = new Map<string, Home>();
+  let latest: { readonly host: string; readonly home: Home } | null = null;
   const homeOf = (host: string): Home => {
+    if (latest?.host === host) return latest.home; // asked for several times in each request
     const own = secrets.flatMap((secret, at) => isHostOf(secret, host) ? [at] : []);
     // Guests can make up names below a suffix without end; the secrets of all of them are few.
     const key = own.join(" ");
     const home = homes.get(key) ?? new Home(own.flatMap((at) => all[at] ?? []), onNotice);
     homes.set(key, home);
+    latest = { host, home };
     return home;
   };
   return withTokens({
@@ -133,6 +136,9 @@ class Home {
   readonly #onNotice: (line: string) => void;
   #held: readonly HeldSecret[] = [];
   #known: readonly HeldSecret[] = [];
+  /** What those two were made of. */
+  #values: readonly Values[] = [];
+  #remembered: readonly (readonly Values[])[] = [];
   #failing = false;
 
   constructor(secrets: readonly LiveSecret[], onNotice: (line: string) => void) {
@@ -154,19 +160,27 @@ class Home {
   }
 
   known(): readonly HeldSecret[] {
-    const all = this.#secrets.flatMap((one) =>
+    const secrets = this.#secrets;
+    if (secrets.every(({ live }, at) => live.remembered === this.#remembered[at])) {
+      return this.#known;
+    }
+    this.#remembered = secrets.map(({ live }) => live.remembered);
+    return this.#known = secrets.flatMap((one) =>
       one.live.remembered.flatMap((values) => held(one, values))
     );
-    return this.#known = isSame(all, this.#known) ? this.#known : all;
   }
 
   #holding(values: readonly Values[]): readonly HeldSecret[] {
-    const all = this.#secrets.flatMap((one, at) => {
-      requireParts(one, values[at] ?? []);
-      return held(one, values[at] ?? []);
-    });
+    if (!values.every((one, at) => one === this.#values[at])) {
+      const all = this.#secrets.flatMap((one, at) => {
+        requireParts(one, values[at] ?? []);
+        return held(one, values[at] ?? []);
+      });
+      this.#values = values;
+      this.#held = all;
+    }
     this.#failing = false;
-    return this.#held = isSame(all, this.#held) ? this.#held : all;
+    return this.#held;
   }
 
   /** A guest can ask as often as it likes; the host hears of it once until it works again. */
@@ -201,13 +215,6 @@ function requireParts({ parts }: LiveSecret, values: Values): void {
       { hint: "start the sandbox again, so that it gets placeholders for what there is" },
     );
   }
-}
-
-function isSame(all: readonly HeldSecret[], before: readonly HeldSecret[]): boolean {
-  return all.length === before.length &&
-    all.every(({ secret, value }, at) =>
-      secret === before[at]?.secret && value === before[at]?.value
-    );
 }
 
 /** Without the values that are known. */

@@ -23,6 +23,8 @@ const CODINGS: Readonly<Record<string, Coding>> = {
   "zstd": "zstd",
 };
 
+const NONE: readonly Coding[] = [];
+
 /** More than one is rare; each multiplies what a body can expand to. */
 const MOST_CODINGS = 2;
 
@@ -31,6 +33,7 @@ const MOST_CODINGS = 2;
  * for a body as it is; null for what cannot be decoded here.
  */
 export function codingsOf(values: readonly string[]): readonly Coding[] | null {
+  if (values.length === 0) return NONE;
   const stated = values.flatMap((value) => value.split(",")).map((one) => one.trim().toLowerCase())
     .filter((one) => one !== "" && one !== "identity");
   const known = stated.flatMap((one) => Object.hasOwn(CODINGS, one) ? CODINGS[one] ?? [] : []);

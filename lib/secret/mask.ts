@@ -140,14 +140,19 @@ export class MaskedBody {
   }
 }
 
+const NOTHING_MASKED: readonly Masked[] = [];
+
 class Tally {
-  readonly #counts = new Map<string, number>();
+  /** Null: nothing was replaced, as in most answers. */
+  #counts: Map<string, number> | null = null;
 
   readonly add = ({ name }: Masking): void => {
+    this.#counts ??= new Map();
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   };
 
-  all(): Masked[] {
+  all(): readonly Masked[] {
+    if (this.#counts === null) return NOTHING_MASKED;
     return [...this.#counts].map(([name, count]) => ({ name, count }));
   }
 }

@@ -82,13 +82,20 @@ class Substitution {
   uses = 0;
   readonly #grants: readonly Grant[];
   readonly #placeholders: readonly Placeholder[];
+  /** What is shorter has none in it, in no escapes either. */
+  readonly #shortest: number;
 
   constructor(grants: readonly Grant[]) {
     this.#grants = grants;
     this.#placeholders = grants.map(({ placeholder }) => placeholder);
+    this.#shortest = this.#placeholders.reduce(
+      (least, { text }) => Math.min(least, text.length),
+      Infinity,
+    );
   }
 
   target(text: string): string {
+    if (text.length < this.#shortest) return text;
     if (!text.startsWith("/")) return this.elsewhere(text);
     const [, path = "", query = "", fragment = ""] = /^([^?#]*)(\?[^#]*)?(#[^]*)?$/.exec(text) ??
       [];
@@ -100,6 +107,7 @@ class Substitution {
 
   field<F extends HeadField>(field: F): F {
     this.elsewhere(field.name);
+    if (field.value.length < this.#shortest) return field;
     const value = this.#basic(field) ??
       replacePlaceholders(field.value, this.#placeholders, this.#intoField(field));
     return value === field.value ? field : { ...field, value, sensitive: true as const };
@@ -107,6 +115,7 @@ class Substitution {
 
   /** Only counts. */
   elsewhere(text: string): string {
+    if (text.length < this.#shortest) return text;
     return replacePlaceholders(text, this.#placeholders, (index) => {
       this.inert.add(this.#grants[index]?.secret.name ?? "", "elsewhere");
       return null;
@@ -171,16 +180,15 @@ function isSelected(selection: HeaderSelection, key: string): boolean {
 
 /** Counts by name and place, in the order of their first. */
 class Tallies<P extends string> {
-  readonly #counts = new Map<string, { name: string; place: P; count: number }>();
+  readonly #tallies: { name: string; place: P; count: number }[] = [];
 
   add(name: string, place: P): void {
-    const key = `${place} ${name}`;
-    const tally = this.#counts.get(key) ?? { name, place, count: 0 };
-    tally.count++;
-    this.#counts.set(key, tally);
+    const tally = this.#tallies.find((one) => one.name === name && one.place === place);
+    if (tally === undefined) this.#tallies.push({ name, place, count: 1 });
+    else tally.count++;
   }
 
   all(): Tally<P>[] {
-    return [...this.#counts.values()];
+    return this.#tallies;
   }
 }

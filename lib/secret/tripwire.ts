@@ -118,14 +118,14 @@ function disguises(core: string): [Disguise, string][] {
 export class Watch {
   readonly #table: Table;
   readonly #sightings: readonly Omit<Sighting, "escapes">[];
-  readonly #layer: Layer;
+  /** Of the text without its escapes; null until there is one. */
+  #layer: Layer | null = null;
   #row = 0;
   #seen: Sighting[] = [];
 
   constructor(table: Table, sightings: readonly Omit<Sighting, "escapes">[]) {
     this.#table = table;
     this.#sightings = sightings;
-    this.#layer = layered(LAYERS, table, (row, depth) => this.#see(row, depth));
   }
 
   /** The placeholders that end in these bytes, each once. */
@@ -133,7 +133,7 @@ export class Watch {
     this.#seen = [];
     const { classes, rows } = this.#table;
     let row = this.#row;
-    let quiet = this.#layer.quiet;
+    let quiet = this.#layer === null || this.#layer.quiet;
     for (let at = 0; at < length; at++) {
       const byte = bytes[at] ?? 0;
       const kind = classes[byte] ?? SAME;
@@ -144,18 +144,19 @@ export class Watch {
         this.#see(row, 0);
       }
       if (quiet && kind !== ESCAPE) continue;
-      this.#layer.push(byte, before, row);
-      quiet = this.#layer.quiet;
+      const layer = this.#layer ??= layered(LAYERS, this.#table, this.#see);
+      layer.push(byte, before, row);
+      quiet = layer.quiet;
     }
     this.#row = row;
     return this.#seen;
   }
 
-  #see(row: number, escapes: number): void {
+  readonly #see = (row: number, escapes: number): void => {
     const sighting = this.#sightings[this.#table.found(row)];
     if (sighting === undefined || this.#seen.some(({ name }) => name === sighting.name)) return;
     this.#seen.push({ ...sighting, escapes });
-  }
+  };
 }
 
 type See = (row: number, depth: number) => void;

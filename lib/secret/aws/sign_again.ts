@@ -33,8 +33,11 @@ export interface Pair {
   readonly token: Grant | null;
 }
 
+const NO_PAIRS: readonly Pair[] = [];
+
 /** Of all grants of a request; a pair without both of its keys is none. */
 export function pairsOf(grants: readonly Grant[]): readonly Pair[] {
+  if (!grants.some(({ secret }) => secret.aws !== undefined)) return NO_PAIRS;
   const byName = new Map<string, Partial<Record<AwsPart, Grant>>>();
   for (const grant of grants) {
     const part = grant.secret.aws?.part;
