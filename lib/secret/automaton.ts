@@ -8,6 +8,8 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
+
 /** A state stands for the longest end of what was read that is the beginning of a string. */
 export type State = number;
 
@@ -27,6 +29,11 @@ export const SAME = 0;
 export interface Table {
   readonly classes: Uint8Array;
   readonly rows: Int32Array;
+  /**
+   * By two bytes, the first as the high one: whether from the start on the first of them changes anything
+   * that the second does not. Most places of most texts are passed over by these.
+   */
+  readonly pairs: Uint8Array;
   /** The index of the longest string that ends there. */
   found(row: number): number;
 }
@@ -38,6 +45,8 @@ export class Automaton {
   readonly #byte: Int32Array;
   readonly #child: Int32Array;
   readonly #sibling: Int32Array;
+  /** What all strings begin with, where that is long enough for a search of the engine's own. */
+  readonly #beginning: Buffer | null;
   /** The state for the next longest end. */
   readonly #fail: Int32Array;
   readonly #found: Int32Array;
@@ -45,6 +54,7 @@ export class Automaton {
 
   /** Of two equal strings the first is found. */
   constructor(strings: readonly Uint8Array[]) {
+    this.#beginning = beginningOf(strings);
     const trie = plant(strings);
     this.#byte = Int32Array.from(trie.byte);
     this.#child = Int32Array.from(trie.child);
@@ -83,8 +93,15 @@ export class Automaton {
     return this.#child[state] === 0;
   }
 
-  /** Where, from `at` on, a string can begin; the length of the bytes when nowhere. */
-  skip(bytes: Uint8Array, at: number): number {
+  /** Where, from there on, a string can begin; the length of the bytes when nowhere. */
+  skip(bytes: Uint8Array, from: number): number {
+    const beginning = this.#beginning;
+    let at = from;
+    if (beginning !== null) {
+      const found = Buffer.prototype.indexOf.call(bytes, beginning, from);
+      if (found >= 0) return found;
+      at = Math.max(from, bytes.length - beginning.length + 1); // where one may be cut off
+    }
     const pairs = this.#pairs;
     const last = bytes.length - 1;
     let one = bytes[at] ?? 0;
@@ -115,8 +132,11 @@ export class Automaton {
     return false;
   }
 
-  /** As a table; `classes` has a class below `count` for each byte, {@link SAME} for what is passed over. */
-  table(classes: Uint8Array, count: number): Table {
+  /**
+   * As a table; `classes` has a class below `count` for each byte, {@link SAME} for what is passed over.
+   * `kept`: a class that is never passed over.
+   */
+  table(classes: Uint8Array, count: number, kept: number): Table {
     const byteOf = new Map([...classes].map((one, byte) => [one, byte]));
     const rows = new Int32Array(this.#byte.length * count);
     for (let state = 0; state < this.#byte.length; state++) {
@@ -127,7 +147,13 @@ export class Automaton {
         rows[state * count + one] = ends ? ~(next * count) : next * count;
       }
     }
-    return { classes, rows, found: (row) => this.found(row / count) };
+    const pairs = pairsOf(classes, count, (one, other) => {
+      const [first = 0, alone = 0] = [rows[one], rows[other]];
+      // What was begun before a byte that is kept may go on behind it.
+      if (one === kept || first < 0 || other === kept && first !== 0) return true;
+      return rows[first + other] !== alone;
+    });
+    return { classes, rows, pairs, found: (row) => this.found(row / count) };
   }
 
   #childOf(state: State, byte: number): State {
@@ -160,6 +186,35 @@ export class Automaton {
       }
     }
   }
+}
+
+const LEAST_BEGINNING = 4;
+
+function beginningOf([first, ...others]: readonly Uint8Array[]): Buffer | null {
+  if (first === undefined) return null;
+  let length = first.length;
+  for (const other of others) {
+    let same = 0;
+    while (same < length && first[same] === other[same]) same++;
+    length = same;
+  }
+  return length < LEAST_BEGINNING ? null : Buffer.from(first.subarray(0, length));
+}
+
+/** For each two bytes what is true of their classes. */
+function pairsOf(
+  classes: Uint8Array,
+  count: number,
+  holds: (one: number, other: number) => boolean,
+): Uint8Array {
+  const ofClasses = Uint8Array.from(
+    { length: count * count },
+    (_, at) => holds(Math.trunc(at / count), at % count) ? 1 : 0,
+  );
+  return Uint8Array.from(
+    { length: 65_536 },
+    (_, at) => ofClasses[(classes[at >> 8] ?? 0) * count + (classes[at & 255] ?? 0)] ?? 1,
+  );
 }
 
 /** Nobody's child is the start, so that 0 also stands for "no state". */

@@ -93,7 +93,7 @@ function tableOf(placeholders: Iterable<Tripping>) {
       sightings.push({ name, disguise });
     }
   }
-  return { table: new Automaton(strings).table(CLASSES, ESCAPE + 1), sightings };
+  return { table: new Automaton(strings).table(CLASSES, ESCAPE + 1, ESCAPE), sightings };
 }
 
 /** With the last byte of each class for all of it, as {@link Automaton.table} takes them. */
@@ -131,11 +131,19 @@ export class Watch {
   /** The placeholders that end in these bytes, each once. */
   push(bytes: Uint8Array, length: number = bytes.length): readonly Sighting[] {
     this.#seen = [];
-    const { classes, rows } = this.#table;
+    const { classes, rows, pairs } = this.#table;
+    const last = length - 1;
     let row = this.#row;
     let quiet = this.#layer === null || this.#layer.quiet;
     for (let at = 0; at < length; at++) {
-      const byte = bytes[at] ?? 0;
+      let byte = bytes[at] ?? 0;
+      if (row === 0 && quiet) {
+        for (; at < last; at++) {
+          const next = bytes[at + 1] ?? 0;
+          if (pairs[byte << 8 | next] !== 0) break;
+          byte = next;
+        }
+      }
       const kind = classes[byte] ?? SAME;
       const before = row;
       row = rows[before + kind] ?? 0;

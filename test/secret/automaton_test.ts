@@ -54,6 +54,14 @@ test("it skips to where a string can begin", () => {
   expect(new Automaton([]).skip(bytes, 0)).toBe(bytes.length);
 });
 
+test("where all strings begin alike it skips to that, or to where it may be cut off", () => {
+  const automaton = new Automaton([Buffer.from("key-one"), Buffer.from("key-two")]);
+  const bytes = Buffer.from("key kkey-o key-");
+  expect([0, 5, 6, 12].map((at) => automaton.skip(bytes, at))).toEqual([5, 5, 11, 15]);
+  expect(automaton.skip(Buffer.from("a key"), 0)).toBe(2);
+  expect(automaton.skip(Buffer.from("k"), 0)).toBe(0);
+});
+
 test("without strings it finds nothing, and an empty string is none", () => {
   expect(search(new Automaton([]), "abc")).toEqual([]);
   expect(() => new Automaton([Buffer.alloc(0)])).toThrow(TypeError);

@@ -202,6 +202,10 @@ test("of 20,000 damaged texts each is read to its end, whole as in pieces", () =
     const watch = tripwire.watch();
     const pieces = cut(sample, numbers).flatMap((piece) => watch.push(piece));
     expect(new Set(pieces.map(({ name }) => name))).toEqual(whole);
+    // Of a single byte none is passed over.
+    const slow = tripwire.watch();
+    const bytes = [...sample].flatMap((byte) => slow.push(Uint8Array.of(byte)));
+    expect(new Set(bytes.map(({ name }) => name))).toEqual(whole);
   });
 }, 60_000);
 
