@@ -6,7 +6,7 @@
  * LEAVING   after a GOAWAY of either side: streams that are open go on, new ones are refused. → PARTING
  * LOST      the server is gone, in whatever way: the guest is sent what is left of the answers, and the
  *           end of each (streams.ts). → PARTING
- * PARTING   nothing is left to send, and the guest was told to leave: it closes, or is closed soon. → CLOSING
+ * PARTING   nothing is left to send, and the guest was told to leave: it closes, or is closed at last. → CLOSING
  * CLOSING   see conduit.ts
  *
  * Content that waits for its recipient is bounded by the windows of its sender, so neither connection
@@ -55,6 +55,9 @@ const TURN = 128 * 1024;
  */
 const PARTING_MS = 2_000;
 
+/** So long after content was sent to it, a slow guest may still be reading that (conduit.ts). */
+const READING_MS = 300_000;
+
 export class H2Relay implements ConduitSink {
   readonly #context: RelayContext;
   readonly #conduit: Conduit;
@@ -68,6 +71,8 @@ export class H2Relay implements ConduitSink {
   /** How the server left. */
   #lost: RelayEnd | null = null;
   #parting = false;
+  /** When the guest was sent content of an answer. */
+  #lastContent = -Infinity;
 
   constructor(context: RelayContext) {
     const { guest, upstream, clock, limits } = context;
@@ -83,7 +88,9 @@ export class H2Relay implements ConduitSink {
       name: `${id}/guest`,
       write: (...parts) => this.#conduit.toGuest(...parts),
       sink: {
-        sent: (id, bytes) => this.#streams.sentToGuest(id, bytes),
+        sent: (id, bytes) => {
+          if (this.#streams.sentToGuest(id, bytes)) this.#lastContent = clock.now();
+        },
         finished: (id) => this.#streams.guestFinished(id),
         closed: (id) => this.#streams.guestClosed(id),
       },
@@ -192,7 +199,8 @@ export class H2Relay implements ConduitSink {
     if (this.#parting || this.#conduit.closing) return;
     this.#parting = true;
     this.#conduit.endUpstream();
-    this.#conduit.deadline.set(PARTING_MS);
+    const reading = this.#lastContent + READING_MS - this.#context.clock.now();
+    this.#conduit.deadline.set(Math.max(PARTING_MS, reading));
   }
 
   expired(): void {

@@ -129,11 +129,13 @@ export class H2Streams {
     this.#forget(pair);
   }
 
-  sentToGuest(id: number, bytes: number): void {
+  /** Answers whether that was of an answer of the server. */
+  sentToGuest(id: number, bytes: number): boolean {
     const pair = this.#byGuest.get(id);
-    if (pair === undefined) return;
+    if (pair === undefined) return false;
     const due = pair.down.sent(bytes);
     if (due > 0) this.#upstream?.consumed(pair.upstream, due);
+    return true;
   }
 
   /** Everything was sent to the guest. */
