@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { Budget } from "../http/budget.ts";
 import type { Field } from "../http/fields.ts";
 import type { BodyTransform } from "../http/gate.ts";
@@ -50,6 +50,14 @@ export class MaskedContent implements BodyTransform {
 
   end(): Buffer {
     return readably(() => (this.#recoder ?? this.#spec.filter).end());
+  }
+
+  get holds(): boolean {
+    return (this.#recoder ?? this.#spec.filter).holds === true;
+  }
+
+  letGo(): Buffer {
+    return readably(() => (this.#recoder ?? this.#spec.filter).letGo?.() ?? Buffer.alloc(0));
   }
 
   trailers(fields: readonly Field[]): readonly Field[] {

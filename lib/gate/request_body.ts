@@ -113,6 +113,14 @@ class RequestBody implements BodyTransform {
     return rest;
   }
 
+  get holds(): boolean {
+    return this.#steps.holds === true;
+  }
+
+  letGo(): Buffer {
+    return readably(() => this.#steps.letGo?.() ?? Buffer.alloc(0));
+  }
+
   /** Never get a value. */
   trailers(fields: readonly Field[]): readonly Field[] {
     const { lookout, request: { authority }, onUse } = this.#spec;
@@ -166,6 +174,14 @@ class Text implements Filter {
     return this.#substitution?.end() ?? Buffer.alloc(0);
   }
 
+  get holds(): boolean {
+    return this.#substitution?.holds === true;
+  }
+
+  letGo(): Buffer {
+    return this.#substitution?.letGo?.() ?? Buffer.alloc(0);
+  }
+
   uses(host: string): readonly SecretUse[] {
     const counted = this.#substitution === null ? NONE : placed(this.#substitution, "body");
     return usesOf(host, counted, this.#lookout.home, "body");
@@ -193,6 +209,14 @@ class Plain implements Steps {
 
   end(): Buffer {
     return this.#text.end();
+  }
+
+  get holds(): boolean {
+    return this.#text.holds;
+  }
+
+  letGo(): Buffer {
+    return this.#text.letGo();
   }
 }
 

@@ -16,6 +16,8 @@ export class BodyFlow {
   /** Asked for trailers, which may also follow a body of nothing. */
   readonly #trailing: BodyTransform | undefined;
   readonly #close: (() => void) | undefined;
+  /** Whoever states a length says the rest unasked. */
+  readonly #isOpen: boolean;
   /** What a transform is still to give of the length that is stated for it. */
   #left: number;
 
@@ -27,6 +29,7 @@ export class BodyFlow {
     this.#trailing = shape.kind !== "none" ? transform : undefined;
     this.#transform = applies ? this.#trailing : undefined;
     this.#left = this.length ?? Infinity;
+    this.#isOpen = stated === null;
     this.#close = transform?.close === undefined ? undefined : () => transform.close?.();
   }
 
@@ -38,6 +41,16 @@ export class BodyFlow {
   /** What is sent for this content; may be empty. @throws GateRefusal, MalformedHttp */
   push(content: Buffer): Buffer {
     return this.#transform === undefined ? content : this.#count(this.#transform.push(content));
+  }
+
+  /** Whether something is held back that {@link letGo} might give. */
+  get holds(): boolean {
+    return this.#isOpen && this.#transform?.holds === true;
+  }
+
+  /** What goes on although nothing more came. @throws GateRefusal, MalformedHttp */
+  letGo(): Buffer {
+    return this.#count(this.#transform?.letGo?.() ?? NOTHING);
   }
 
   /** What is sent after the last content. @throws GateRefusal, MalformedHttp */

@@ -70,11 +70,21 @@ export interface BodyTransform {
   push(content: Buffer): Buffer;
   /** What was held back, once all content has come. @throws GateRefusal */
   end(): Buffer;
+  /** Whether there is something that {@link letGo} might give. Absent: never. */
+  readonly holds?: boolean;
+  /**
+   * What is held back of a body without a stated length, while nothing more of it comes: its sender may wait
+   * for what its recipient says to that. @throws GateRefusal
+   */
+  letGo?(): Buffer;
   /** Asked after {@link end}, when there are any. @throws GateRefusal */
   trailers?(fields: readonly Field[]): readonly Field[];
   /** Told once, when the exchange is over, however it and the body ended. */
   close?(): void;
 }
+
+/** Without a byte of a body, before {@link BodyTransform.letGo}: nobody waits longer in the middle of a word. */
+export const LULL_MS = 1_000;
 
 /** Interim and final, as the guest would get it. */
 export interface HttpAnswer {

@@ -13,6 +13,10 @@ import { Decoding } from "./decoding.ts";
 export interface Filter {
   push(bytes: Uint8Array): Buffer;
   end(): Buffer;
+  /** Whether there is something that {@link letGo} might give. Absent: never. */
+  readonly holds?: boolean;
+  /** What may go on of what is held, while nothing more comes and somebody may wait for it. */
+  letGo?(): Buffer;
 }
 
 const CODINGS: Readonly<Record<string, Coding>> = {
@@ -72,6 +76,17 @@ export class Recoder {
     for (const [at, encoder] of this.#encoders.entries()) {
       encoder.end((piece) => this.#encode(piece, at + 1));
     }
+    return this.#taken();
+  }
+
+  get holds(): boolean {
+    return this.#filter.holds === true;
+  }
+
+  /** As {@link Filter.letGo}. @throws CodingFault */
+  letGo(): Buffer {
+    this.#encode(this.#filter.letGo?.() ?? Buffer.alloc(0), 0);
+    this.#flush(0);
     return this.#taken();
   }
 

@@ -135,6 +135,19 @@ export class MaskedBody {
     return rest;
   }
 
+  /** Whether there is something that {@link letGo} might give. */
+  get holds(): boolean {
+    return this.#stream.holds;
+  }
+
+  /**
+   * What may be the beginning of a value, if it is short: for whoever may wait for it while nothing more
+   * comes. Should the rest of that value come after all, it is replaced.
+   */
+  letGo(): Buffer {
+    return this.#stream.letGo();
+  }
+
   get masked(): readonly Masked[] {
     return this.#tally.all();
   }

@@ -6,7 +6,8 @@
  * the longest is longer than the shortest at worst, whatever is read.
  *
  * Held back is only what may be the beginning of one of the strings, so that an answer that comes line
- * by line goes on line by line.
+ * by line goes on line by line. Where nothing more comes, and somebody may wait for it, a beginning can be
+ * let go: then no more than the rest of that string is replaced, or none of it.
  *
  * @module
  */
@@ -20,19 +21,31 @@ export interface Replacement {
   readonly to: Uint8Array | null;
 }
 
+/** What becomes of a string whose beginning was let go before it was whole. */
+export type Torn =
+  | "cut" // the rest of it is replaced by the rest of what stands for it
+  | "left"; // it stays as it is, and is not told of
+
+/** Bytes of a beginning that may be let go: no text ends with more by chance. */
+const MOST_LET_GO = 16;
+
 /** A list of replacements, ready for any number of streams. */
 export class Replacements<R extends Replacement> {
   readonly #automaton: Automaton;
   readonly #list: readonly R[];
+  /** Never more than half of the shortest string. */
+  readonly #mostLetGo: number;
 
   constructor(list: readonly R[]) {
     this.#list = list;
     this.#automaton = new Automaton(list.map(({ from }) => from));
+    const shortest = list.reduce((least, { from }) => Math.min(least, from.length), Infinity);
+    this.#mostLetGo = Math.min(MOST_LET_GO, Math.floor(shortest / 2));
   }
 
   /** `onFound` is called for each in its order. */
-  stream(onFound: (one: R) => void = () => {}): ReplacingStream<R> {
-    return new ReplacingStream(this.#automaton, this.#list, onFound);
+  stream(onFound: (one: R) => void = () => {}, torn: Torn = "cut"): ReplacingStream<R> {
+    return new ReplacingStream(this.#automaton, this.#list, onFound, torn, this.#mostLetGo);
   }
 
   /** A text that is there as a whole, one character a byte. */
@@ -60,15 +73,49 @@ export class ReplacingStream<R extends Replacement> {
   readonly #automaton: Automaton;
   readonly #list: readonly R[];
   readonly #onFound: (one: R) => void;
-  /** What was read and not given; places of candidates count from its beginning. */
+  readonly #torn: Torn;
+  readonly #mostLetGo: number;
+  /** What was read and may be a beginning; places of candidates count from its first byte. */
   #held: Uint8Array = NOTHING;
+  /** How much of it was let go. */
+  #gone = 0;
   #state: State = START;
   #candidate: Candidate | null = null;
 
-  constructor(automaton: Automaton, list: readonly R[], onFound: (one: R) => void) {
+  constructor(
+    automaton: Automaton,
+    list: readonly R[],
+    onFound: (one: R) => void,
+    torn: Torn,
+    mostLetGo: number,
+  ) {
     this.#automaton = automaton;
     this.#list = list;
     this.#onFound = onFound;
+    this.#torn = torn;
+    this.#mostLetGo = mostLetGo;
+  }
+
+  /** Whether something was read and not given. */
+  get holds(): boolean {
+    return this.#held.length > this.#gone;
+  }
+
+  /** Of what is held, all that is safe to give while nothing more comes. */
+  letGo(): Buffer {
+    const found = this.#candidate;
+    if (found === null) {
+      const isMore = this.#held.length > this.#mostLetGo;
+      const out = isMore ? NOTHING : this.#held.subarray(this.#gone);
+      if (!isMore) this.#gone = this.#held.length;
+      return Buffer.from(out);
+    }
+    // What may have become a longer one counts as it is.
+    const after = this.#held.subarray(found.end);
+    this.#held = this.#held.subarray(0, found.end);
+    const whole = this.end();
+    this.#state = START;
+    return Buffer.concat([whole, this.push(after), this.letGo()]);
   }
 
   /** What can be said of everything up to the end of these bytes. May share memory with them. */
@@ -84,22 +131,26 @@ export class ReplacingStream<R extends Replacement> {
 
   #read(work: Uint8Array, from: number, last: boolean): Buffer {
     const pieces: Uint8Array[] = [];
-    let copied = 0;
+    let copied = this.#gone;
     for (let at = from;;) {
       at = this.#find(work, at);
       const found = this.#candidate;
       if (found === null || at === work.length && !last && !this.#isDecided(found, at)) break;
       const one = this.#list[found.index];
-      if (one !== undefined) {
+      const gone = Math.max(0, copied - found.start);
+      if (one === undefined || gone > 0 && this.#torn === "left") {
+        pieces.push(work.subarray(copied, found.end));
+      } else {
         this.#onFound(one);
-        pieces.push(work.subarray(copied, one.to === null ? found.end : found.start));
-        if (one.to !== null) pieces.push(one.to);
+        pieces.push(work.subarray(copied, one.to === null ? found.end : found.start + gone));
+        if (one.to !== null) pieces.push(one.to.subarray(gone));
       }
       copied = at = found.end;
       this.#state = START;
       this.#candidate = null;
     }
     const keep = last ? work.length : work.length - this.#automaton.depth(this.#state);
+    this.#gone = Math.max(0, copied - keep);
     if (copied === 0 && keep === work.length) {
       this.#held = NOTHING;
       return asBuffer(work);
@@ -110,7 +161,7 @@ export class ReplacingStream<R extends Replacement> {
     }
     // A copy: the rest of a large piece is not kept for a few bytes, nor changed under our hands.
     this.#held = Uint8Array.from(work.subarray(keep));
-    pieces.push(work.subarray(copied, keep));
+    pieces.push(work.subarray(copied, Math.max(copied, keep)));
     return pieces.length === 1 ? asBuffer(pieces[0]) : Buffer.concat(pieces);
   }
 

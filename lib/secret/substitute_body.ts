@@ -37,6 +37,10 @@ export interface BodySubstitution {
   push(bytes: Uint8Array): Buffer;
   /** The rest. */
   end(): Buffer;
+  /** As {@link ReplacingStream.holds}. Absent: never, as in parts, whose ends are stated. */
+  readonly holds?: boolean;
+  /** As {@link ReplacingStream.letGo}. Should the rest of that placeholder come, it stays one. */
+  letGo?(): Buffer;
   /** Values that were put in. */
   readonly used: readonly BodyTally[];
   /** Placeholders that went on as they are: their secret is not for bodies, or the body is of no known kind. */
@@ -79,7 +83,7 @@ class Texts {
     return this.in(kind).stream(({ name, to }) => {
       const counts = to === null ? this.inert : this.used;
       counts.set(name, (counts.get(name) ?? 0) + 1);
-    });
+    }, "left");
   }
 
   #list(kind: TextKind | null): Substitution[] {
@@ -116,6 +120,14 @@ class TextSubstitution implements BodySubstitution {
 
   end(): Buffer {
     return this.#stream.end();
+  }
+
+  get holds(): boolean {
+    return this.#stream.holds;
+  }
+
+  letGo(): Buffer {
+    return this.#stream.letGo();
   }
 
   get used(): BodyTally[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
-import { type Replacement, Replacements } from "../../lib/secret/replace.ts";
+import { type Replacement, Replacements, type ReplacingStream } from "../../lib/secret/replace.ts";
 import { growth, SUBQUADRATIC } from "../support/growth.ts";
 import { cut, random } from "../support/random.ts";
 
@@ -55,6 +55,76 @@ describe("held back is only what may be a beginning", () => {
     [[], [""]],
   ])("%j gives %j", (pieces, given) => {
     expect(through(of, ...pieces)).toEqual(given);
+  });
+});
+
+describe("a beginning that is let go because nothing more comes", () => {
+  const of = replacements({ "secret-value": "PLACEHOLDER!", "secret-value-two": "" });
+  const letGo = (stream: ReplacingStream<Replacement>) => stream.letGo().toString();
+  const push = (stream: ReplacingStream<Replacement>, text: string) =>
+    stream.push(Buffer.from(text)).toString();
+
+  test("goes on, and what was none is none", () => {
+    const stream = of.stream();
+    expect([push(stream, "a sec"), stream.holds, letGo(stream), stream.holds, letGo(stream)])
+      .toEqual(["a ", true, "sec", false, ""]);
+    expect([push(stream, "ond "), push(stream, "secret-value")]).toEqual(["ond ", ""]);
+  });
+
+  test("has the rest of its string replaced, so that nobody has the whole", () => {
+    const stream = of.stream();
+    expect([push(stream, "a sec"), letGo(stream), push(stream, "re"), letGo(stream)])
+      .toEqual(["a ", "sec", "", "re"]);
+    expect([push(stream, "t-value\n"), stream.end().toString()]).toEqual(["HOLDER!\n", ""]);
+  });
+
+  test("is never more than half of a string", () => {
+    const stream = of.stream();
+    expect([push(stream, "secret-"), letGo(stream), stream.holds]).toEqual(["", "", true]);
+    expect(stream.end().toString()).toBe("secret-");
+  });
+
+  test("that is a whole string already counts as that", () => {
+    const stream = of.stream();
+    expect([push(stream, "secret-value"), letGo(stream), push(stream, "-two")])
+      .toEqual(["", "PLACEHOLDER!", "-two"]);
+    expect([push(stream, " secret-value-t"), letGo(stream), push(stream, "wo secret-value.")])
+      .toEqual([" ", "PLACEHOLDER!-t", "wo PLACEHOLDER!."]);
+  });
+
+  test("makes its string one that stays, where that is asked for", () => {
+    const found: number[] = [];
+    const stream = of.stream(({ from }) => found.push(from.length), "left");
+    expect([push(stream, "a sec"), letGo(stream), push(stream, "ret-value secret-value.")])
+      .toEqual(["a ", "sec", "ret-value PLACEHOLDER!."]);
+    expect(found).toEqual([12]);
+  });
+
+  test("of random texts changes nothing but that", () => {
+    const numbers = random(77);
+    const { below, pick } = numbers;
+    const fitted = replacements({ abcabcab: "--------", bcab: "++++" });
+    for (let round = 0; round < 3_000; round++) {
+      const text = Array.from({ length: below(60) }, () => pick(["a", "b", "c", "abcab"])).join("");
+      const [cutOff, left] = [fitted.stream(), fitted.stream(() => {}, "left")];
+      let [gone, kept] = ["", ""];
+      for (const piece of cut(Buffer.from(text), numbers)) {
+        gone += cutOff.push(piece).toString();
+        kept += left.push(piece).toString();
+        if (below(2) === 0) gone += letGo(cutOff);
+        if (below(2) === 0) kept += letGo(left);
+      }
+      gone += cutOff.end().toString();
+      kept += left.end().toString();
+      for (const given of [gone, kept]) {
+        expect(given.length).toBe(text.length);
+        for (const [at, one] of [...given].entries()) {
+          if (/[abc]/.test(one)) expect(one).toBe(text[at] ?? "");
+        }
+      }
+      expect(gone).not.toContain("abcabcab");
+      expect(gone).not.toContain("bcab");
+    }
   });
 });
 

@@ -153,6 +153,29 @@ export class H1Exchange {
     return { out: this.#late === null ? out : this.#takeLate(this.#late, out), used };
   }
 
+  /** Something is held back although both sides may wait for each other. */
+  get holds(): boolean {
+    if (this.#answer === null || this.#late !== null) return false;
+    return this.#holdsUp || this.#holdsDown;
+  }
+
+  get #holdsUp(): boolean {
+    return this.begun && !this.requestDone && this.#up.holds;
+  }
+
+  get #holdsDown(): boolean {
+    return !this.answerDone && this.#down?.holds === true;
+  }
+
+  /** That, for the server and for the guest. @throws GateRefusal, MalformedHttp */
+  letGo(): { readonly up: readonly Buffer[]; readonly down: readonly Buffer[] } {
+    const { outgoingFraming = WHOLE } = this.#answer?.head ?? {};
+    return {
+      up: this.#holdsUp ? contentOf(this.#requestFraming, this.#up.letGo()) : [],
+      down: this.#holdsDown ? contentOf(outgoingFraming, this.#down?.letGo()) : [],
+    };
+  }
+
   /** The server closed: an answer without a length is whole. @throws GateRefusal, MalformedHttp */
   takeEnd(): readonly Buffer[] {
     if (this.#answer === null) return [];
@@ -244,6 +267,10 @@ function sent(
   if (body.done) changed.push(flow.end());
   const out = writeContent(framing, changed.filter(({ length }) => length > 0));
   return body.done ? [...out, ...writeEnd(framing, flow.trailers(body.trailers))] : out;
+}
+
+function contentOf(framing: Framing, bytes: Buffer | undefined): readonly Buffer[] {
+  return writeContent(framing, unlessEmpty(bytes));
 }
 
 function unlessEmpty(bytes: Buffer | undefined): readonly Buffer[] {

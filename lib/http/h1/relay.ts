@@ -9,6 +9,7 @@
  * @module
  */
 import type { Buffer } from "node:buffer";
+import { Deadline } from "../../base/deadline.ts";
 import { isTraced, trace } from "../../base/trace.ts";
 import type { SessionFault } from "../../tls/session/session.ts";
 import { Conduit, type ConduitSink } from "../conduit.ts";
@@ -20,7 +21,7 @@ import {
   type RequestLine,
 } from "../exchange.ts";
 import { field } from "../fields.ts";
-import { enter, type Entry, GateRefusal } from "../gate.ts";
+import { enter, type Entry, GateRefusal, LULL_MS } from "../gate.ts";
 import { MalformedHttp } from "../malformed.ts";
 import { deniedPage, type Page, relayPage } from "../refusal.ts";
 import type { RelayContext } from "../relay_spec.ts";
@@ -36,6 +37,7 @@ export class H1Relay implements ConduitSink {
   readonly #requests: HeadReader;
   readonly #responses: HeadReader;
   #state: H1State = FIRST;
+  readonly #lull: Deadline;
   /** What the guest sent ahead of its turn. While there is any, the guest is not read. */
   #ahead: Buffer | null = null;
 
@@ -50,6 +52,7 @@ export class H1Relay implements ConduitSink {
       clock,
       this,
     );
+    this.#lull = new Deadline(clock, () => this.#upstreamStep(() => this.#letGo()));
     this.#conduit.deadline.set(limits.idleMs);
   }
 
@@ -119,6 +122,7 @@ export class H1Relay implements ConduitSink {
   }
 
   over(end: RelayEnd): void {
+    this.#lull.clear();
     const state = this.#state;
     this.#become({ kind: "relay closes" });
     if (state.name === "judging") {
@@ -286,10 +290,20 @@ export class H1Relay implements ConduitSink {
     return bytes.subarray(used);
   }
 
+  /** The server cannot say more as long as the guest does not take what it said. */
+  #letGo(): void {
+    if (!this.#conduit.guestHasRoom) return this.#lull.touch();
+    const { up = [], down = [] } = underway(this.#state)?.exchange.letGo() ?? {};
+    this.#conduit.toUpstream(...up);
+    this.#conduit.toGuest(...down);
+    this.#conduit.flush();
+  }
+
   /** Ends the exchange when both of its messages are complete, or the rest of one is of no use. */
   #settle(exchange: H1Exchange): void {
     const { requestDone, answerDone, persists, unwanted } = exchange;
     if (requestDone) this.#become({ kind: "request ends" });
+    this.#lull.set(exchange.holds ? LULL_MS : Infinity);
     if (!answerDone) return;
     if (!requestDone && persists) return this.#become({ kind: "answer ends" });
     const last = this.#state.name === "half-closed";
@@ -360,8 +374,8 @@ export class H1Relay implements ConduitSink {
   #answer(page: Page, refusal: Refusal, line: RequestLine | undefined, end: RelayEnd): void {
     const exchange = underway(this.#state)?.exchange;
     this.#become({ kind: "relay closes" });
-    if (exchange === undefined) this.#reportRefused(refusal, line, page.status);
-    else this.#report(exchange, refusal, page.status);
+    if (exchange !== undefined) this.#report(exchange, refusal, page.status);
+    else this.#context.onExchange(refusedExchange(refusal, line, page.status));
     const { status, phrase, body } = page;
     const fields = [...page.fields, field("Connection", "close")];
     this.#conduit.toGuest(writeResponseHead({ status, reason: phrase, fields }));
@@ -375,16 +389,12 @@ export class H1Relay implements ConduitSink {
     const exchange = underway(this.#state)?.exchange;
     this.#become({ kind: "relay closes" });
     if (exchange !== undefined) this.#report(exchange, refusal);
-    else this.#reportRefused(refusal, line);
+    else this.#context.onExchange(refusedExchange(refusal, line));
     this.#conduit.abortAfter("reset-guest");
   }
 
   #report(exchange: H1Exchange, refused?: Refusal, status?: number): void {
     exchange.close();
     this.#context.onExchange(exchange.toExchange(this.#context.clock.now(), refused, status));
-  }
-
-  #reportRefused(refused: Refusal, line?: RequestLine, status?: number): void {
-    this.#context.onExchange(refusedExchange(refused, line, status));
   }
 }

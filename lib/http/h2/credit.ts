@@ -33,6 +33,11 @@ export class Credit {
     }
   }
 
+  /** All that was made has left. */
+  get settled(): boolean {
+    return this.#sent >= this.#made;
+  }
+
   /** So much of what is sent on has left; content whose sender may send as much again. */
   sent(bytes: number): number {
     this.#sent += bytes;

@@ -88,6 +88,11 @@ export class Pair {
     return { ...this.#send(rest), trailers };
   }
 
+  /** Something is held back although both sides may wait for each other. */
+  get holds(): boolean {
+    return this.#answered && this.#late === null && (this.up.holds || this.down.holds);
+  }
+
   /** It is over, whatever became of it. */
   close(): void {
     this.up.close();
@@ -131,6 +136,7 @@ export class Direction {
   /** Still to come of what Content-Length states; null when nothing is stated. */
   #left: number | null;
   #received = 0;
+  #ended = false;
 
   constructor(flow: BodyFlow, length: number | null) {
     this.#flow = flow;
@@ -146,6 +152,7 @@ export class Direction {
   /** RFC 9113 8.1.1: content that is longer or shorter than stated is malformed. @throws MalformedHttp */
   count(bytes: number, end: boolean): void {
     this.#received += bytes;
+    this.#ended ||= end;
     if (this.#left === null) return;
     this.#left -= bytes;
     if (this.#left < 0 || (end && this.#left > 0)) {
@@ -166,6 +173,22 @@ export class Direction {
   /** The message ends with these. @throws GateRefusal, MalformedHttp */
   takeTrailers(fields: readonly Field[]): { rest: readonly Buffer[]; trailers: readonly Field[] } {
     return { rest: this.take(NOTHING, true), trailers: this.#flow.trailers(fields) };
+  }
+
+  get holds(): boolean {
+    return !this.#ended && this.#flow.holds;
+  }
+
+  /**
+   * What is held back although nothing more came. Null as long as something waits for its recipient: then
+   * the sender may not be able to say more. @throws GateRefusal, MalformedHttp
+   */
+  letGo(): readonly Buffer[] | null {
+    if (!this.holds) return [];
+    if (this.#credit?.settled === false) return null;
+    const out = this.#flow.letGo();
+    this.#credit?.took(0, out.length);
+    return [out];
   }
 
   close(): void {

@@ -11,10 +11,11 @@
  * @module
  */
 import type { Buffer } from "node:buffer";
+import { Deadline } from "../../base/deadline.ts";
 import { BodyFlow } from "../body_flow.ts";
 import type { Refusal } from "../exchange.ts";
 import type { Field } from "../fields.ts";
-import { GateRefusal, type Passed } from "../gate.ts";
+import { GateRefusal, LULL_MS, type Passed } from "../gate.ts";
 import { MalformedHttp } from "../malformed.ts";
 import { deniedPage, type Page, relayPage } from "../refusal.ts";
 import type { RelayContext } from "../relay_spec.ts";
@@ -44,6 +45,9 @@ export class H2Streams {
   readonly #stops = new Map<number, number>();
   /** The server takes no stream above this one. */
   #lastTaken = MAX_WINDOW;
+  /** What lets go what a pair's bodies hold back. */
+  readonly #lulls = new Map<Pair, Deadline>();
+  readonly #later: Later;
   /** No new streams. */
   leaving = false;
 
@@ -56,6 +60,7 @@ export class H2Streams {
     this.#context = context;
     this.#guest = guest;
     this.#upstream = upstream;
+    this.#later = later;
     this.#requests = new H2Requests({
       context,
       guest,
@@ -111,6 +116,7 @@ export class H2Streams {
       this.#send(this.#upstream, pair.upstream, out);
       this.sentToUpstream(pair.upstream, 0);
       if (end) this.#upstream?.end(pair.upstream);
+      this.#await(pair);
     }, (broken) => {
       this.#guest.consumed(id, bytes.length);
       this.#giveUp(pair, broken);
@@ -174,6 +180,7 @@ export class H2Streams {
       this.#sendAnswer(pair.guest, pair.takeResponse(bytes, end));
       this.sentToGuest(pair.guest, 0);
       if (end) this.#guest.end(pair.guest);
+      this.#await(pair);
     }, (broken) => {
       this.#fail(pair, broken);
       this.#upstream?.consumed(id, bytes.length);
@@ -286,6 +293,26 @@ export class H2Streams {
     for (const part of content) if (part.length > 0) to?.data(id, part);
   }
 
+  /** What is held back goes on once nothing has come for a while. */
+  #await(pair: Pair): void {
+    const known = this.#lulls.get(pair);
+    if (!pair.holds) return known?.clear();
+    const lull = known ??
+      new Deadline(this.#context.clock, () => this.#later(() => this.#letGo(pair)));
+    this.#lulls.set(pair, lull);
+    lull.set(LULL_MS);
+  }
+
+  #letGo(pair: Pair): void {
+    if (!this.#byUpstream.has(pair.upstream)) return;
+    this.#attempt("upstream-malformed", () => {
+      const [up, down] = [pair.up.letGo(), pair.down.letGo()];
+      this.#send(this.#upstream, pair.upstream, up ?? []);
+      this.#send(this.#guest, pair.guest, down ?? []);
+      if (up === null || down === null) this.#await(pair);
+    }, (broken) => this.#fail(pair, broken));
+  }
+
   /** A request that was sent on already goes no further. */
   #giveUp(pair: Pair, { refusal, code }: Broken): void {
     this.#guest.charge();
@@ -337,6 +364,8 @@ export class H2Streams {
 
   #report(pair: Pair, refused?: Refusal, status?: number): void {
     if (!this.#byGuest.delete(pair.guest)) return;
+    this.#lulls.get(pair)?.clear();
+    this.#lulls.delete(pair);
     pair.close();
     this.#context.onExchange(pair.toExchange(this.#context.clock.now(), refused, status));
   }
