@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/coder/websocket"
 )
 
 // What the servers for members offer beside files and git: the little of each service that its clients need.
@@ -68,4 +70,28 @@ func messages(w http.ResponseWriter, q *http.Request) {
 	events(w, append(all, event("content_block_stop", `,"index":0`),
 		event("message_delta", `,"delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":4}`),
 		event("message_stop", "")))
+}
+
+// live is a WebSocket whose first message has to carry the credential once more, as brokers of events want it.
+// It says so when it does, and echoes what follows.
+func (s *servers) live(w http.ResponseWriter, q *http.Request) {
+	conn, err := websocket.Accept(w, q, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	var first struct{ Token string }
+	_, message, err := conn.Read(q.Context())
+	if err != nil || json.Unmarshal(message, &first) != nil ||
+		"Bearer "+first.Token != s.members[q.Host].Value {
+		conn.Close(4401, "members only")
+		return
+	}
+	for answer := "welcome"; conn.Write(q.Context(), websocket.MessageText, []byte(answer)) == nil; {
+		_, message, err := conn.Read(q.Context())
+		if err != nil {
+			return
+		}
+		answer = "echo " + string(message)
+	}
 }

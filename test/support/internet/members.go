@@ -46,6 +46,7 @@ func (s *servers) membersOnly(next http.Handler) http.Handler {
 	mux.HandleFunc("/v2/", registry)
 	mux.HandleFunc("/v1/chat/completions", completions)
 	mux.HandleFunc("/v1/messages", messages)
+	mux.HandleFunc("/live", s.live)
 	mux.Handle("/", next)
 	return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		wanted, known := s.members[q.Host]
