@@ -71,9 +71,10 @@ export type HandedFlow =
   | { readonly serve: "dns" }
   | { readonly serve: "interception"; readonly flow: InterceptedFlow }
   | { readonly serve: "http"; readonly flow: ServedFlow }
+  /** Its requests are for others, as a proxy's are. */
+  | { readonly serve: "proxy"; readonly flow: ServedFlow }
   /** All that its guest sends is looked at, and nothing else read. */
-  | { readonly serve: "datagrams"; readonly flow: ServedFlow }
-  | { readonly serve: "stream"; readonly flow: ServedFlow };
+  | { readonly serve: "datagrams"; readonly flow: ServedFlow };
 
 export interface FlowTableSpec {
   /** The one in force; asked anew for every ruling. */
@@ -218,7 +219,7 @@ export class FlowTable {
         return { serve: ruling.serve };
       case "http":
       case "datagrams":
-      case "stream":
+      case "proxy":
         return { serve: ruling.serve, flow: { info: judged, ruling } };
       default:
         if (hello === undefined) return null;

@@ -17,12 +17,17 @@ export interface PlainHttpSpec extends ServedStreamSpec {
   /** The flow's number, for a trace. */
   readonly id?: number;
   readonly gate: RequestGate;
+  /**
+   * Requests are for others than this server, as a proxy's are; tunnels may follow from them. Asked about
+   * each piece of the guest's, whatever it is part of. Absent: requests are for the server.
+   */
+  readonly proxied?: { readonly admit: (bytes: Uint8Array) => boolean };
   readonly onExchange: (exchange: Exchange) => void;
 }
 
 /** Serves the flow until it ends; never rejects. */
 export async function servePlainHttp(spec: PlainHttpSpec): Promise<void> {
-  const { stream, flow, id, gate, onExchange, onEnd } = spec;
+  const { stream, flow, id, gate, proxied, onExchange, onEnd } = spec;
   const server = await dialServed(spec);
   if (server === null) return;
   // Policies without rules about names never get here, and need not load it.
@@ -31,8 +36,14 @@ export async function servePlainHttp(spec: PlainHttpSpec): Promise<void> {
     guest: stream,
     upstream: { kind: "open", stream: server },
     protocol: "http/1.1",
-    destination: { scheme: "http", host: null, port: flow.info.dport },
+    destination: {
+      scheme: "http",
+      host: null,
+      port: flow.info.dport,
+      ...(proxied === undefined ? {} : { proxy: true }),
+    },
     gate,
+    ...(proxied === undefined ? {} : { admit: proxied.admit }),
     onExchange,
     onEnd,
     ...(id === undefined ? {} : { id }),

@@ -18,9 +18,11 @@ export type Scheme = "http" | "https";
 /** Where the connection goes, and so what its requests must state. */
 export interface Destination {
   readonly scheme: Scheme;
-  /** Canonical; null when any host may be asked for, as on a plain connection to a proxy's port. */
+  /** Canonical; null when any host may be asked for, as on a connection of plain HTTP. */
   readonly host: string | null;
   readonly port: number;
+  /** It is to a proxy, or to what is spoken to as one: requests name hosts and ports of others. */
+  readonly proxy?: true;
 }
 
 /** No user, no path, no empty port. */
@@ -43,6 +45,7 @@ export function parseAuthority(text: string): Authority | null {
 
 /** Whether a request that states `stated` may travel on a connection to `destination`. */
 export function isFor(destination: Omit<Destination, "scheme">, stated: Authority): boolean {
+  if (destination.proxy === true) return true;
   if (stated.port !== undefined && stated.port !== destination.port) return false;
   return destination.host === null || destination.host === stated.host;
 }

@@ -184,7 +184,7 @@ function rewritten(
   request: HttpRequest,
   { target = request.target, fields = request.fields }: Pick<Pass, "target" | "fields">,
 ): HttpRequest | null {
-  if (!isTarget(target, request.method)) return null;
+  if (target !== request.target && !isTarget(target, request.method)) return null;
   if (!areSendable(fields, request.fields)) return null;
   return target === request.target && fields === request.fields
     ? request

@@ -24,6 +24,8 @@ export interface RelaySpec {
   /** What every request has to state. */
   readonly destination: Destination;
   readonly gate: RequestGate;
+  /** HTTP/1: asked about each piece of the guest's, before it is read. One that may not pass ends both sides. */
+  readonly admit?: (bytes: Uint8Array) => boolean;
   /** Told of every request once, when it is over. */
   readonly onExchange: (exchange: Exchange) => void;
   /** Told once, before either side is closed. */

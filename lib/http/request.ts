@@ -33,7 +33,10 @@ export interface HttpRequest {
   readonly method: string;
   readonly scheme: Scheme;
   readonly authority: Authority;
-  /** Path and query as they are sent on; `*` in a request about the whole server. */
+  /**
+   * Path and query as they are sent on; `*` in a request about the whole server. To a proxy a URL, or the
+   * authority of a tunnel.
+   */
   readonly target: string;
   /**
    * In their order, without those of the connection. Host and Content-Length are among them where they
@@ -64,25 +67,34 @@ export interface Target {
   readonly line: RequestLine;
 }
 
-/** Methods that address a proxy (CONNECT), make a server show what it was sent (TRACE), or are none (PRI). */
+/** Methods that are for proxies alone (CONNECT), make a server show what it was sent (TRACE), or are none (PRI). */
 const REFUSED_METHODS: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK", "PRI"]);
 
 /** RFC 9112 3.2.1. A fragment is no part of a target. */
 const PATH = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
 
+/** RFC 9112 3.2.2: scheme, authority, path and query. */
+const ABSOLUTE = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)([/?][\x21\x22\x24-\x7e\x80-\xff]*)?$/;
+
 /** @throws MalformedHttp with the reason to refuse it for. */
 export function readTarget(stated: StatedTarget, destination: Destination): Target {
-  const { method, target, hosts, mostHosts } = stated;
+  const { method, target } = stated;
+  const named = destination.proxy === true ? namedIn(method, target) : null;
+  const hosts = named === null ? stated.hosts : [named.authority, ...stated.hosts];
+  const mostHosts = stated.mostHosts + (named === null ? 0 : 1);
+  const tunnel = stated.tunnel || (named !== null && method === CONNECT);
   const [written = ""] = hosts;
   const authority = parseAuthority(written);
-  if (REFUSED_METHODS.has(method.toUpperCase()) && !stated.tunnel) {
-    const path = target.startsWith("/") ? pathOf(target) : ""; // of a proxy's request, another host
+  if (REFUSED_METHODS.has(method.toUpperCase()) && !tunnel) {
+    const path = target.startsWith("/") ? withoutQuery(target) : ""; // of a proxy's, another host
     const line = authority === null ? undefined : { method, host: authority.host, path };
     throw new MalformedHttp(method, "method", line);
   }
   const { scheme } = destination;
   if (stated.scheme !== scheme) throw new MalformedHttp(`another scheme than ${scheme}`);
-  if (!isTarget(target, method)) throw new MalformedHttp("a target that is no path");
+  if (named === null && !isTarget(target, method)) {
+    throw new MalformedHttp("a target that is no path");
+  }
   if (hosts.length === 0 || hosts.length > mostHosts) {
     throw new MalformedHttp(`${hosts.length} hosts instead of one`);
   }
@@ -90,11 +102,12 @@ export function readTarget(stated: StatedTarget, destination: Destination): Targ
   // RFC 9113 8.3.1: a Host beside :authority says the same.
   for (let index = 1; index < hosts.length; index++) {
     const same = parseAuthority(hosts[index] ?? "");
-    if (same?.host !== authority.host || same.port !== authority.port) {
+    // Clients of proxies leave the port out of Host, or put it there alone.
+    if (same?.host !== authority.host || (named === null && same.port !== authority.port)) {
       throw new MalformedHttp("more than one host");
     }
   }
-  const line = { method, host: authority.host, path: pathOf(target) };
+  const line = { method, host: authority.host, path: pathOf(method, target) };
   if (!isFor(destination, authority)) {
     throw new MalformedHttp(formatAuthority(authority), "host-mismatch", line);
   }
@@ -108,11 +121,28 @@ export function isTarget(target: string, method: string): boolean {
 
 /** The request as rules and journal see it. */
 export function lineOf({ method, authority, target }: HttpRequest): RequestLine {
-  return { method, host: authority.host, path: pathOf(target) };
+  return { method, host: authority.host, path: pathOf(method, target) };
 }
 
-/** The target without its query. */
-function pathOf(target: string): string {
+const CONNECT = "CONNECT";
+
+/** Whom a request to a proxy names in its target (RFC 9112 3.2.2, 3.2.3); null: it names nobody. */
+function namedIn(
+  method: string,
+  target: string,
+): { readonly authority: string; readonly path: string } | null {
+  if (method === CONNECT && !target.startsWith("/")) return { authority: target, path: "" };
+  const absolute = ABSOLUTE.exec(target);
+  if (absolute === null) return null;
+  return { authority: absolute[1] ?? "", path: absolute[2] ?? "/" };
+}
+
+/** What a target asks of its host, without the query. */
+function pathOf(method: string, target: string): string {
+  return withoutQuery(namedIn(method, target)?.path ?? target);
+}
+
+function withoutQuery(target: string): string {
   const query = target.indexOf("?");
   return query < 0 ? target : target.slice(0, query);
 }

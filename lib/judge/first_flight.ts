@@ -3,7 +3,7 @@
  *
  * ```
  * port not intercepted: no name, or a name stated ──► allow | deny; silence ──► inspect once more
- *                       HTTP ──► deny | redirect (its requests are judged one by one)
+ *                       HTTP, to a server or a proxy ──► deny | redirect (each request is judged)
  *                       a ClientHello for a secret's host ──► deny | redirect (intercepted)
  * port intercepted:     a ClientHello ──► deny | allow (bypassed) | redirect (intercepted)
  *                       anything else ──► deny
@@ -20,7 +20,7 @@ import { judgeNamed } from "./named.ts";
 import { intercepts } from "./opening.ts";
 import type { Ruling } from "./ruling.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { type Stated, statedName } from "./stated_name.ts";
+import { type StatedHttp, statedName } from "./stated_name.ts";
 
 /**
  * Judges a flow by the first bytes that its guest sent. An allow of a guest that has said nothing
@@ -54,12 +54,10 @@ function judgeBytes(
   if (name.kind === "invalid") return deny("sni-invalid", name.why);
   const stated = name.kind === "name" ? name.name : undefined;
   const ruling = judgeNamed(snapshot, info, stated);
-  if (ruling.action === "allow" && isRelayed(snapshot, ruling, name)) {
-    return { ruling: { ...ruling, action: "redirect", serve: "http" }, stated };
-  }
   if (ruling.action !== "allow") return { ruling, stated };
-  if (snapshot.tripwire !== null && name.http === "proxy") {
-    return { ruling: { ...ruling, action: "redirect", serve: "stream" }, stated };
+  if (name.http !== undefined) {
+    const serve = isProxy(snapshot, ruling, name.http) ? "proxy" : "http";
+    return { ruling: { ...ruling, action: "redirect", serve }, stated };
   }
   const { hello } = name;
   if (hello !== undefined) {
@@ -102,17 +100,18 @@ function judgeSecond(snapshot: Snapshot, first: PassedHello, bytes: Uint8Array):
 /**
  * One connection carries any number of requests, each for a host of its own, and a server may have
  * others than the one that was judged. So wherever names were asked for, HTTP is relayed request by
- * request. Requests to a proxy are for other servers by design; they pass as they are, unless a rule
- * about names is all that opens the way.
+ * request. Requests to a proxy are for other servers by design, and those to any server may be written
+ * like them (RFC 9112 3.2.2): each is judged by whom it names and goes on as it is, unless a rule about
+ * names is all that opens the way, which then leads to that name's own server.
  */
-function isRelayed(
+function isProxy(
   { compiled }: Snapshot,
   { rule }: Ruling,
-  { http }: Exclude<Stated, { kind: "invalid" }>,
+  http: StatedHttp,
 ): boolean {
-  if (http !== "proxy") return http === "origin";
+  if (http === "origin") return false;
   const kind = rule === undefined ? undefined : compiled.policy.rules[rule]?.destination.kind;
-  return kind === "domain" || kind === "suffix";
+  return kind !== "domain" && kind !== "suffix";
 }
 
 /** An intercepted port is for TLS: what cannot be opened there does not pass unseen. */

@@ -39,7 +39,8 @@ export type Passage =
   | "http"
   | "interception"
   | "datagrams"
-  | "stream";
+  /** As requests to a proxy. */
+  | "proxy";
 
 /** How an intercepted flow got its session: what its server had to prove, and what may pass. */
 export interface ServerProof {
@@ -121,7 +122,7 @@ function judgePassage(
       return unread(ruling);
     case "bytes":
     case "http":
-    case "stream":
+    case "proxy":
       return isOpened ? denied(ruling, "tls-expected") : ruling;
     case "interception":
       if (proof === undefined) return ruling;

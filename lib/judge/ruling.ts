@@ -25,7 +25,7 @@ export interface Ruling {
   /** Refused at once whatever the policy's `denyWith` says, so that clients fall back. */
   readonly reject?: boolean;
   /** Who in sbx serves a flow that is redirected. */
-  readonly serve?: "dns" | "interception" | "http" | "datagrams" | "stream";
+  readonly serve?: "dns" | "interception" | "http" | "datagrams" | "proxy";
   /** What was decided about the TLS inside an allowed flow to an intercepted port. */
   readonly tls?: "intercepted" | "bypassed";
   /** How long netstack may repeat the ruling for the same protocol, address and port. */

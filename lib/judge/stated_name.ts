@@ -14,9 +14,12 @@ export type Stated =
   /** A name may hide in there, but which is not to be told for sure. */
   | { readonly kind: "invalid"; readonly why: string };
 
+/** Whom a request is written for: a server, or a proxy (RFC 9112 3.2). */
+export type StatedHttp = "origin" | "proxy";
+
 /** What it is stated in. */
 interface Carrier {
-  readonly http?: "origin" | "proxy";
+  readonly http?: StatedHttp;
   readonly hello?: ClientHello;
 }
 

@@ -12,7 +12,6 @@ import type { FlowTable, HandedFlow, InterceptedFlow, ServedFlow } from "../flow
 import type { ServerFacts } from "../flow/intercept.ts";
 import type { DatagramFlow, RedirectedFlow } from "../flow/mux.ts";
 import { servePlainHttp } from "../flow/plain_http.ts";
-import { relayWatched } from "../flow/watched_stream.ts";
 import type { Exchange, JudgeRequest, Refusal } from "../http/exchange.ts";
 import { judging, type RequestGate } from "../http/gate.ts";
 import type { Recorder } from "../journal/recorder.ts";
@@ -29,7 +28,7 @@ import type { Admit } from "./violations.ts";
 const MAX_RELAYED = 2_048;
 
 /** A stream that passes without being opened. */
-type PassedStream = HandedFlow & { readonly serve: "http" | "stream" };
+type PassedStream = HandedFlow & { readonly serve: "http" | "proxy" };
 
 export interface HandedFlowsSpec {
   /** The one in force; asked anew for every request. */
@@ -67,7 +66,7 @@ export class HandedFlows {
     }
     const { stream } = redirected;
     stream.once("close", () => setImmediate(() => table.ended(id)));
-    if (handed?.serve === "http" || handed?.serve === "stream") {
+    if (handed?.serve === "http" || handed?.serve === "proxy") {
       return this.#relay(stream, id, handed);
     }
     if (handed?.serve === "interception") return this.#intercept(stream, id, handed.flow);
@@ -107,7 +106,7 @@ export class HandedFlows {
     interceptor.serve(opened, (count) => onLimit("intercepted", count));
   }
 
-  /** Plain HTTP under rules about names, and what is only watched. */
+  /** Plain HTTP under rules about names: to servers, and to proxies. */
   #relay(stream: FlowStream, id: number, { serve, flow }: PassedStream): void {
     const { table, recorder, snapshot } = this.#spec;
     if (this.#relayed >= MAX_RELAYED) {
@@ -123,18 +122,16 @@ export class HandedFlows {
       onDialled: (address: string) => table.dialled(id, address),
       onEnd: (end: FlowEnd) => table.ended(id, end),
     };
-    if (serve === "stream") {
-      return void relayWatched({ ...common, admit: this.#admit(serve, id, flow) });
+    const judge: JudgeRequest = (request) => judgePlainRequest(snapshot(), flow.info, request);
+    const onExchange = (exchange: Exchange) => recorder.request(relayed, exchange);
+    if (serve === "proxy") {
+      // No secret is for a proxy, whomever its requests name.
+      const proxied = { admit: this.#admit("stream", id, flow) };
+      const gate = judging(this.#noting(id, judge));
+      return void servePlainHttp({ ...common, id, gate, proxied, onExchange });
     }
-    void servePlainHttp({
-      ...common,
-      id,
-      gate: this.#gate(
-        { id, info: flow.info, open: true, verified: false, sni: null },
-        (request) => judgePlainRequest(snapshot(), flow.info, request),
-      ),
-      onExchange: (exchange) => recorder.request(relayed, exchange),
-    });
+    const session = { id, info: flow.info, open: true, verified: false, sni: null };
+    void servePlainHttp({ ...common, id, gate: this.#gate(session, judge), onExchange });
   }
 
   #relayDatagrams(datagrams: DatagramFlow, id: number, flow: ServedFlow): void {
@@ -148,15 +145,18 @@ export class HandedFlows {
     });
   }
 
-  /** A connection goes on only while everything that passed on it would pass, so its hosts are kept. */
   #gate(session: RelayedSession, judge: JudgeRequest): RequestGate {
-    const { table, secretGates } = this.#spec;
-    const noting: JudgeRequest = (request) => {
+    const noting = this.#noting(session.id, judge);
+    return this.#spec.secretGates?.gateFor(session, noting) ?? judging(noting);
+  }
+
+  /** A connection goes on only while everything that passed on it would pass, so its hosts are kept. */
+  #noting(id: number, judge: JudgeRequest): JudgeRequest {
+    return (request) => {
       const refusal = judge(request);
-      if (refusal === null) table.requested(session.id, request.host);
+      if (refusal === null) this.#spec.table.requested(id, request.host);
       return refusal;
     };
-    return secretGates?.gateFor(session, noting) ?? judging(noting);
   }
 
   /** What is asked of the bytes of a guest that are only passed on. */

@@ -116,8 +116,8 @@ describe("the first bytes of a flow", () => {
     ["a hello for another name", ALLOW, hello, "deny default"],
     ["a request for any other name", DENY, get("good.cdn.test"), "redirect http"],
     ["a request for the denied name", DENY, get("bad.cdn.test"), "deny rule"],
-    ["a request to a proxy, for any other name", DENY, proxied, "allow default"],
-    ["a tunnel of a proxy to any other name", DENY, connect, "allow default"],
+    ["a request to a proxy, for any other name", DENY, proxied, "redirect proxy"],
+    ["a tunnel of a proxy to any other name", DENY, connect, "redirect proxy"],
     ["a request for a blocked name", DENY, get("x.ads.test"), "deny blocked-name"],
     ["a hello for any other name", DENY, hello, "allow default"],
     [

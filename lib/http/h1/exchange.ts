@@ -20,6 +20,7 @@ import {
   lateHead,
   readResponse,
   switchingResponse,
+  tunnelResponse,
 } from "./response.ts";
 
 /** Of what waits until its length is known: content as it is. */
@@ -59,6 +60,7 @@ export class H1Exchange {
   /** The server asked for the body that was held back. */
   #continued = false;
   #unwanted = false;
+  #left = false;
   #received = { up: 0, down: 0 };
 
   constructor(spec: H1ExchangeSpec) {
@@ -100,6 +102,11 @@ export class H1Exchange {
     return this.#answer !== null;
   }
 
+  /** Server and guest agreed to leave HTTP behind the answer's head. */
+  get left(): boolean {
+    return this.#left;
+  }
+
   get answerDone(): boolean {
     return this.#answer?.body.done === true;
   }
@@ -128,6 +135,9 @@ export class H1Exchange {
   takeHead(head: ResponseHead): Buffer | null {
     const { request, limits, passed: { answer: gate } } = this.#spec;
     if (head.status === 101) return this.#switch(head);
+    if (request.tunnel && isSuccess(head)) {
+      return this.#leave(head, tunnelResponse(head, gate));
+    }
     if (head.status < 200) {
       this.#continued ||= head.status === 100;
       if (++this.#interim > limits.interim) throw new MalformedHttp("endless interim responses");
@@ -245,9 +255,14 @@ export class H1Exchange {
   #switch(head: ResponseHead): Buffer {
     const key = this.request.websocketKey;
     if (key === null || !acceptsWebsocket(head, key)) throw new MalformedHttp("an unasked 101");
-    const { outgoing, flow } = switchingResponse(head, this.#spec.passed.answer);
-    this.#status = 101;
+    return this.#leave(head, switchingResponse(head, this.#spec.passed.answer));
+  }
+
+  /** What follows on the connection is no HTTP. */
+  #leave({ status }: ResponseHead, { outgoing, flow }: ReturnType<typeof tunnelResponse>): Buffer {
+    this.#status = status;
     this.#down = flow;
+    this.#left = true;
     return writeResponseHead(outgoing);
   }
 }
@@ -271,6 +286,10 @@ function sent(
 
 function contentOf(framing: Framing, bytes: Buffer | undefined): readonly Buffer[] {
   return writeContent(framing, unlessEmpty(bytes));
+}
+
+function isSuccess({ status }: ResponseHead): boolean {
+  return status >= 200 && status < 300;
 }
 
 function unlessEmpty(bytes: Buffer | undefined): readonly Buffer[] {

@@ -66,6 +66,11 @@ export class H1Relay implements ConduitSink {
   }
 
   fromGuest(bytes: Buffer): void {
+    if (this.#context.admit?.(bytes) === false) return this.#conduit.abort("reset-guest");
+    this.#read(bytes);
+  }
+
+  #read(bytes: Buffer): void {
     if (underway(this.#state) !== null) this.#conduit.deadline.touch();
     this.#guestStep(() => this.#takeFromGuest(bytes));
   }
@@ -193,7 +198,7 @@ export class H1Relay implements ConduitSink {
     if (ahead === null || this.#conduit.closing) return;
     this.#ahead = null;
     this.#conduit.releaseGuest();
-    this.fromGuest(ahead);
+    this.#read(ahead);
   }
 
   #readRequest(bytes: Buffer): Buffer {
@@ -274,7 +279,7 @@ export class H1Relay implements ConduitSink {
     const response = parseResponseHead(head.text, this.#context.limits);
     const out = exchange.takeHead(response);
     if (out !== null) this.#conduit.toGuest(out);
-    if (response.status === 101) this.#switch();
+    if (exchange.left) this.#switch();
     else this.#settle(exchange);
     return head.rest;
   }

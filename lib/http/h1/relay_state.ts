@@ -9,7 +9,7 @@
  * answering   the request was sent on in full, and the answer is not whole
  * half-closed the same, and it is the last: the guest sends no more
  * answered    the answer is whole, and the request's body still comes
- * tunnel      after a proven 101: bytes both ways, half-closed either way
+ * tunnel      after a proven 101, or a 2xx to CONNECT: bytes both ways, half-closed either way
  * closing     see conduit.ts
  *
  * idle ⇄ reading → judging → sending → answering → idle
@@ -87,7 +87,7 @@ export function next(state: H1State, event: H1Event): H1State {
     case "answered":
       return event.kind === "request ends" ? BETWEEN : state;
     case "half-closed":
-      // A guest that asked for a WebSocket, and ended: bytes of the server may still come.
+      // A guest that asked for a WebSocket or a tunnel, and ended: bytes of the server may still come.
       if (event.kind === "protocol switches") return { ...state, name: "tunnel" };
       return event.kind === "answer ends" ? BETWEEN : state;
     case "tunnel":

@@ -22,6 +22,8 @@ export interface H1Request {
   readonly framing: Framing;
   /** Of an upgrade to WebSocket. */
   readonly websocketKey: string | null;
+  /** It asks a proxy for a tunnel (RFC 9110 9.3.6). */
+  readonly tunnel: boolean;
   /** Whether the guest's connection can carry another request. */
   readonly persists: boolean;
   readonly minor: number;
@@ -43,6 +45,9 @@ export function readRequest(head: RequestHead, destination: Destination): H1Requ
     tunnel: false,
   }, destination);
   const framing = requestFraming(head);
+  const tunnel = method === "CONNECT";
+  // What follows is either the tunnel's or another request's; a body of it could be taken for both.
+  if (tunnel && framing.kind !== "none") throw new MalformedHttp("a tunnel with a body");
   const key = framing.kind === "none" ? websocketKey(head) : null;
   const expects = expectsContinue(head, framing);
   const kept = endToEnd(head.fields);
@@ -54,6 +59,7 @@ export function readRequest(head: RequestHead, destination: Destination): H1Requ
     host,
     framing,
     websocketKey: key,
+    tunnel,
     persists: persists(head),
     minor,
     expects,
@@ -94,9 +100,9 @@ function sentFields(read: H1Request, passed: HttpRequest, framing: Framing): Fie
   if (read.websocketKey !== null) {
     fields.push(field("Upgrade", "websocket"));
     options.push("Upgrade");
-  } else if (!read.persists) {
+  } else if (!read.persists && !read.tunnel) {
     options.push("close");
-  } else if (read.minor === 0) {
+  } else if (read.minor === 0 && !read.tunnel) {
     options.push("keep-alive");
   }
   if (options.length > 0) fields.push(field("Connection", options.join(", ")));

@@ -62,6 +62,14 @@ export function interimResponse(head: ResponseHead, gate: AnswerGate | undefined
   return { status: head.status, reason: phrase, fields: withLength(fields, null) };
 }
 
+/** The 2xx to CONNECT, behind which nothing is HTTP; it has no content, whatever it says (RFC 9110 9.3.6). @throws GateRefusal, MalformedHttp */
+export function tunnelResponse(head: ResponseHead, gate: AnswerGate | undefined) {
+  const shape: BodyShape = { kind: "upgrade" };
+  const { phrase, fields, body } = pass(head, shape, gate);
+  const outgoing = { status: head.status, reason: phrase, fields: withLength(fields, null) };
+  return { outgoing, flow: new BodyFlow(shape, null, body) };
+}
+
 /** The 101 that ends HTTP on a connection, and what comes after it. @throws GateRefusal, MalformedHttp */
 export function switchingResponse(head: ResponseHead, gate: AnswerGate | undefined) {
   const shape: BodyShape = { kind: "upgrade" };

@@ -1,0 +1,218 @@
+/**
+ * A connection that is spoken to as a proxy: each request is judged by whom it names, however it names it, and goes
+ * on as it was written. A server that is none answers such requests as well, so that nothing hides behind the first.
+ */
+import { describe, expect, test } from "bun:test";
+import type { RelaySpec } from "../../lib/http/relay.ts";
+import { judging } from "../../lib/http/gate.ts";
+import { converse, head } from "./conversation.ts";
+
+const OK = head("HTTP/1.1 200 OK", "Content-Length: 2") + "hi";
+const FIRST = head("GET http://good.test/1?a=b HTTP/1.1", "Host: good.test");
+
+/** A relay to a proxy under a policy that denies what is below evil.test. */
+function proxied(spec: Partial<RelaySpec> = {}) {
+  const judged: string[] = [];
+  const conversation = converse({
+    destination: { scheme: "http", host: null, port: 3128, proxy: true },
+    gate: judging(({ method, host, path }) => {
+      judged.push(`${method} ${host} ${path}`);
+      return host.endsWith("evil.test") ? { reason: "rule" } : null;
+    }),
+    ...spec,
+  });
+  return { ...conversation, asked: judged };
+}
+
+describe("a request to a proxy", () => {
+  test.each<[string, string, string, string]>([
+    [
+      "with a URL",
+      FIRST,
+      "GET http://good.test/1?a=b HTTP/1.1\r\nHost: good.test\r\n\r\n",
+      "GET good.test /1",
+    ],
+    [
+      "with a port, a scheme of its own and credentials for the proxy",
+      head(
+        "GET ftp://Good.test:2121/x HTTP/1.1",
+        "Host: Good.test",
+        "Proxy-Authorization: Basic eA==",
+        "Proxy-Connection: keep-alive",
+      ),
+      "GET ftp://Good.test:2121/x HTTP/1.1\r\nHost: Good.test:2121\r\n" +
+      "Proxy-Authorization: Basic eA==\r\n\r\n",
+      "GET good.test /x",
+    ],
+    [
+      "with a URL without a path, of HTTP/1.0",
+      head("GET http://good.test HTTP/1.0"),
+      "GET http://good.test HTTP/1.0\r\nHost: good.test\r\nConnection: close\r\n\r\n",
+      "GET good.test /",
+    ],
+    [
+      "with an address",
+      head("GET http://[2001:DB8::1]:80/ HTTP/1.1", "Host: [2001:db8::1]"),
+      "GET http://[2001:DB8::1]:80/ HTTP/1.1\r\nHost: [2001:DB8::1]:80\r\n\r\n",
+      "GET 2001:db8::1 /",
+    ],
+    [
+      "that is for a server after all",
+      head("GET /2 HTTP/1.1", "Host: good.test:80"),
+      "GET /2 HTTP/1.1\r\nHost: good.test:80\r\n\r\n",
+      "GET good.test /2",
+    ],
+  ])("%s goes on as it is", async (_, request, sent, line) => {
+    const { guest, server, asked } = proxied();
+    guest.say(request);
+    expect(await server.hears("\r\n\r\n")).toBe(sent);
+    server.say(OK);
+    await guest.hears("hi");
+    expect(asked).toEqual([line]);
+  });
+
+  test.each<[string, string]>([
+    ["for a server, behind a URL", head("GET / HTTP/1.1", "Host: evil.test")],
+    ["with another URL", head("GET http://evil.test/ HTTP/1.1", "Host: evil.test")],
+    ["for a tunnel", head("CONNECT evil.test:443 HTTP/1.1", "Host: evil.test:443")],
+    ["of HTTP/1.0 without Host", head("GET http://x.evil.test/ HTTP/1.0")],
+  ])("that is denied gets nowhere: %s", async (_, request) => {
+    const { guest, server, exchanges } = proxied();
+    guest.say(FIRST + request);
+    await server.hears("\r\n\r\n");
+    server.say(OK);
+    expect(await guest.over()).toContain("HTTP/1.1 403");
+    await server.over();
+    expect(server.heard).not.toContain("evil");
+    expect(exchanges.map(({ status }) => status)).toEqual([200, 403]);
+  });
+
+  test.each<[string, string, number]>([
+    ["two names", head("GET http://good.test/ HTTP/1.1", "Host: evil.test"), 400],
+    ["two names of a tunnel", head("CONNECT good.test:443 HTTP/1.1", "Host: evil.test"), 400],
+    [
+      "two hosts",
+      head("GET http://good.test/ HTTP/1.1", "Host: good.test", "Host: evil.test"),
+      400,
+    ],
+    [
+      "a user in the name",
+      head("GET http://good.test@evil.test/ HTTP/1.1", "Host: good.test"),
+      400,
+    ],
+    ["a backslash in the name", head("GET http://evil.test\\.good.test/ HTTP/1.1", "Host: x"), 400],
+    ["a fragment", head("GET http://good.test/#x HTTP/1.1", "Host: good.test"), 400],
+    ["no name", head("GET http:///x HTTP/1.1", "Host: good.test"), 400],
+    ["a URL without its slashes", head("GET http:good.test/ HTTP/1.1", "Host: good.test"), 400],
+    ["a tunnel to a path", head("CONNECT /x HTTP/1.1", "Host: good.test"), 405],
+    ["a tunnel in small letters", head("connect good.test:443 HTTP/1.1", "Host: good.test"), 405],
+    [
+      "a tunnel with a body",
+      head("CONNECT good.test:443 HTTP/1.1", "Content-Length: 3") + "x",
+      400,
+    ],
+    ["TRACE", head("TRACE http://good.test/ HTTP/1.1", "Host: good.test"), 405],
+  ])("that could be read in two ways is refused: %s", async (_, request, status) => {
+    const { guest, server, asked } = proxied();
+    guest.say(request);
+    expect(await guest.over()).toStartWith(`HTTP/1.1 ${status}`);
+    await server.over();
+    expect([server.heard, asked]).toEqual(["", []]);
+  });
+});
+
+describe("a tunnel", () => {
+  const CONNECT = head("CONNECT good.test:443 HTTP/1.1", "Host: good.test:443");
+
+  test.each([1, 7, 1000])(
+    "carries anything once the proxy agreed, in pieces of %d",
+    async (size) => {
+      const { guest, server, closed, exchanges, ends } = proxied();
+      for (let at = 0; at < CONNECT.length; at += size) guest.say(CONNECT.slice(at, at + size));
+      expect(await server.hears("\r\n\r\n")).toBe(CONNECT);
+      server.say(head("HTTP/1.1 200 Connection established", "Content-Length: 5", "Via: x"));
+      expect(await guest.hears("\r\n\r\n")).toBe(
+        head("HTTP/1.1 200 Connection established", "Via: x"),
+      );
+      const bytes = "\x16\x03\x01 GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n";
+      guest.say(bytes);
+      await server.hears(bytes);
+      server.say("\0\xff and back");
+      await guest.hears("and back");
+      guest.stream.end();
+      await server.over();
+      server.say("a last word");
+      server.stream.end();
+      expect(await guest.over()).toEndWith("a last word");
+      await closed;
+      expect(ends).toEqual(["eof"]);
+      expect(exchanges).toMatchObject([
+        {
+          request: { method: "CONNECT", host: "good.test", path: "" },
+          status: 200,
+          up: bytes.length,
+        },
+      ]);
+    },
+  );
+
+  test.each([
+    ["HTTP/1.1 405 Method Not Allowed", 405],
+    ["HTTP/1.1 407 Proxy Authentication Required", 407],
+    ["HTTP/1.1 302 Found", 302],
+  ])("that is not granted leaves a connection of requests: %s", async (line, status) => {
+    const { guest, server, asked, exchanges } = proxied();
+    // What comes with it waits for the proxy's word, and is a request then.
+    guest.say(CONNECT + head("GET /secret HTTP/1.1", "Host: evil.test"));
+    await server.hears("\r\n\r\n");
+    server.say(head(line, "Proxy-Authenticate: Basic", "Content-Length: 2") + "no");
+    const heard = await guest.over();
+    expect(heard).toContain("Proxy-Authenticate: Basic");
+    expect(heard).toContain("HTTP/1.1 403");
+    expect(server.heard).toBe(CONNECT);
+    expect(asked).toEqual(["CONNECT good.test ", "GET evil.test /secret"]);
+    expect(exchanges.map((one) => one.status)).toEqual([status, 403]);
+  });
+
+  test("may be asked for again with credentials", async () => {
+    const { guest, server } = proxied();
+    guest.say(CONNECT);
+    await server.hears("\r\n\r\n");
+    server.say(head("HTTP/1.1 407 x", "Proxy-Authenticate: Basic", "Content-Length: 0"));
+    await guest.hears("\r\n\r\n");
+    guest.say(head("CONNECT good.test:443 HTTP/1.1", "Proxy-Authorization: Basic eA=="));
+    await server.hears("Basic eA==");
+    server.say(head("HTTP/1.0 200 OK"));
+    await guest.hears("200 OK");
+    server.say("greeting");
+    await guest.hears("greeting");
+  });
+
+  test("is none on a connection to servers", async () => {
+    const { guest, server } = converse({
+      destination: { scheme: "http", host: null, port: 80 },
+    });
+    guest.say(CONNECT);
+    expect(await guest.over()).toStartWith("HTTP/1.1 405");
+    await server.over();
+    expect(server.heard).toBe("");
+  });
+});
+
+test("all that a guest says is looked at, what is inside a tunnel as well", async () => {
+  for (const early of [true, false]) {
+    const { guest, server, closed, ends } = proxied({
+      admit: (bytes) => !new TextDecoder("latin1").decode(bytes).includes("SECRET"),
+    });
+    guest.say(head("CONNECT good.test:443 HTTP/1.1"));
+    await server.hears("\r\n\r\n");
+    if (!early) {
+      server.say(head("HTTP/1.1 200 OK"));
+      await guest.hears("200 OK");
+    }
+    guest.say("a SECRET");
+    await closed;
+    await server.over();
+    expect([server.heard.includes("SECRET"), ends]).toEqual([false, ["reset-guest"]]);
+  }
+});
