@@ -11,6 +11,7 @@
  */
 import type { Exchange } from "../http/exchange.ts";
 import type { RequestGate } from "../http/gate.ts";
+import type { RelaySpec } from "../http/relay_spec.ts";
 import { dialServed, type ServedStreamSpec } from "./dial_served.ts";
 
 export interface PlainHttpSpec extends ServedStreamSpec {
@@ -18,10 +19,10 @@ export interface PlainHttpSpec extends ServedStreamSpec {
   readonly id?: number;
   readonly gate: RequestGate;
   /**
-   * Requests are for others than this server, as a proxy's are; tunnels may follow from them. Asked about
-   * each piece of the guest's, whatever it is part of. Absent: requests are for the server.
+   * Requests are for others than this server, as a proxy's are; tunnels may follow from them. `admit` is asked
+   * about each piece of the guest's, whatever it is part of. Absent: requests are for the server.
    */
-  readonly proxied?: { readonly admit: (bytes: Uint8Array) => boolean };
+  readonly proxied?: Required<Pick<RelaySpec, "admit" | "tunnel">>;
   readonly onExchange: (exchange: Exchange) => void;
 }
 
@@ -43,7 +44,7 @@ export async function servePlainHttp(spec: PlainHttpSpec): Promise<void> {
       ...(proxied === undefined ? {} : { proxy: true }),
     },
     gate,
-    ...(proxied === undefined ? {} : { admit: proxied.admit }),
+    ...proxied,
     onExchange,
     onEnd,
     ...(id === undefined ? {} : { id }),

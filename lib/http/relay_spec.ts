@@ -8,6 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Destination } from "./authority.ts";
 import type { Exchange, HttpLimits, Refusal, RelayEnd } from "./exchange.ts";
 import type { RequestGate } from "./gate.ts";
+import type { TunnelReader } from "./tunnel_reader.ts";
 
 /** The server's side. */
 export type Upstream =
@@ -26,6 +27,8 @@ export interface RelaySpec {
   readonly gate: RequestGate;
   /** HTTP/1: asked about each piece of the guest's, before it is read. One that may not pass ends both sides. */
   readonly admit?: (bytes: Uint8Array) => boolean;
+  /** HTTP/1: asked for each tunnel that a proxy granted. Absent: what is in it passes unread. */
+  readonly tunnel?: () => TunnelReader;
   /** Told of every request once, when it is over. */
   readonly onExchange: (exchange: Exchange) => void;
   /** Told once, before either side is closed. */

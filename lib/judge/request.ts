@@ -37,7 +37,8 @@ export function judgePlainRequest(
   return refusalOf(judgeNamed(snapshot, info, isName ? host : undefined));
 }
 
-function refusalOf({ action, reason, rule, detail }: Ruling): Refusal | null {
+/** Null: it is none. */
+export function refusalOf({ action, reason, rule, detail }: Ruling): Refusal | null {
   if (action === "allow") return null;
   return {
     reason,

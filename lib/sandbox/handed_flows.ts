@@ -18,6 +18,7 @@ import type { Recorder } from "../journal/recorder.ts";
 import { partyOf } from "../judge/flow_info.ts";
 import { judgePlainRequest, judgeRequest } from "../judge/request.ts";
 import type { Snapshot } from "../judge/snapshot.ts";
+import { tunnelReader } from "../judge/tunnel.ts";
 import type { DnsFlows } from "./dns_flows.ts";
 import { Gathered } from "./gathered.ts";
 import type { Interceptor } from "./interceptor.ts";
@@ -126,7 +127,10 @@ export class HandedFlows {
     const onExchange = (exchange: Exchange) => recorder.request(relayed, exchange);
     if (serve === "proxy") {
       // No secret is for a proxy, whomever its requests name.
-      const proxied = { admit: this.#admit("stream", id, flow) };
+      const proxied = {
+        admit: this.#admit("stream", id, flow),
+        tunnel: () => tunnelReader(snapshot, flow.info, (name) => table.requested(id, name)),
+      };
       const gate = judging(this.#noting(id, judge));
       return void servePlainHttp({ ...common, id, gate, proxied, onExchange });
     }

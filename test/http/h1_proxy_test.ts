@@ -3,9 +3,35 @@
  * on as it was written. A server that is none answers such requests as well, so that nothing hides behind the first.
  */
 import { describe, expect, test } from "bun:test";
+import { Buffer } from "node:buffer";
 import type { RelaySpec } from "../../lib/http/relay.ts";
+import { HTTP_LIMITS } from "../../lib/http/exchange.ts";
 import { judging } from "../../lib/http/gate.ts";
+import { allowAll } from "../../lib/policy/model/presets.ts";
+import { parseRule } from "../../lib/policy/text/grammar.ts";
+import { firstBytes } from "../../lib/judge/first_bytes.ts";
+import { snapshotOf } from "../../lib/judge/snapshot.ts";
+import { tunnelReader } from "../../lib/judge/tunnel.ts";
+import { ManualClock } from "../support/manual_clock.ts";
 import { converse, head } from "./conversation.ts";
+
+/** A policy that allows by default. */
+function compiled(...rules: readonly string[]) {
+  const policy = { ...allowAll(), rules: rules.map(parseRule) };
+  return snapshotOf({ policy }, { addresses: [], links: [] }, {
+    namesOf: () => [],
+    has: () => false,
+  });
+}
+
+const TO_PROXY = {
+  proto: "tcp",
+  dir: "outbound",
+  src: "10.213.0.2",
+  sport: 40_000,
+  dst: "93.184.216.35",
+  dport: 3128,
+} as const;
 
 const OK = head("HTTP/1.1 200 OK", "Content-Length: 2") + "hi";
 const FIRST = head("GET http://good.test/1?a=b HTTP/1.1", "Host: good.test");
@@ -196,6 +222,108 @@ describe("a tunnel", () => {
     expect(await guest.over()).toStartWith("HTTP/1.1 405");
     await server.over();
     expect(server.heard).toBe("");
+  });
+});
+
+describe("in a tunnel", () => {
+  const HELLO = (name: string) => firstBytes({ kind: "tls", sni: name });
+  const GET = (host: string) => head("GET / HTTP/1.1", `Host: ${host}`);
+  const reading = () => {
+    const policy = compiled("deny@evil.test", "deny@x.evil.test");
+    return proxied({ tunnel: () => tunnelReader(() => policy, TO_PROXY, () => {}) });
+  };
+
+  async function granted(body = "") {
+    const conversation = reading();
+    conversation.guest.say(head("CONNECT good.test:443 HTTP/1.1"));
+    await conversation.server.hears("\r\n\r\n");
+    // As a server that is no proxy answers, which goes on to read requests.
+    const length = body === "" ? [] : [`Content-Length: ${body.length}`];
+    conversation.server.say(head("HTTP/1.1 200 OK", ...length) + body);
+    await conversation.guest.hears(`\r\n\r\n${body}`);
+    return { ...conversation, before: conversation.server.heard.length };
+  }
+
+  const text = (bytes: Uint8Array | string) => Buffer.from(bytes as string, "latin1");
+  const OTHERS = ["SSH-2.0-x\r\n", "\x00\x01MQTT", "EHLO mail.test\r\n", "*2\r\n$3\r\nGET\r\n"];
+
+  test.each<[string, Uint8Array | string]>([
+    ["TLS for another name", HELLO("good.test")],
+    ["TLS without a name", firstBytes({ kind: "tls" })],
+    ...OTHERS.map((other): [string, string] => [JSON.stringify(other), other]),
+  ])("%s passes, in one piece and in many", async (_, bytes) => {
+    for (const body of ["", "hello"]) {
+      for (const size of [1, 5, 10_000]) {
+        const { guest, server, before } = await granted(body);
+        const said = text(bytes);
+        for (let at = 0; at < said.length; at += size) guest.say(said.subarray(at, at + size));
+        await server.hears(said.toString("latin1"));
+        server.say("answer");
+        await guest.hears("answer");
+        guest.say(GET("evil.test")); // of no server of HTTP any more
+        await server.hears("evil.test");
+        expect(server.heard.slice(before)).toBe(said.toString("latin1") + GET("evil.test"));
+        guest.stream.destroy();
+      }
+    }
+  });
+
+  test.each<[string, Uint8Array | string, string]>([
+    ["TLS for a denied name", HELLO("evil.test"), "rule"],
+    ["TLS that names nobody for sure", "\x16\x03\x01\x00\x01\x02", "sni-invalid"],
+    ["a record before a hello", "\x14\x03\x03\x00\x01\x01", "sni-invalid"],
+    ["HTTP/2 without TLS", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "sni-invalid"],
+    ["a request that two servers read in two ways", ` ${GET("evil.test")}`, "sni-invalid"],
+    ["a request behind what no client says", `\x01${GET("evil.test")}`, "sni-invalid"],
+    ["an endless request", "GET / HTTP/1.1\r\nX: " + "y".repeat(40_000), "sni-invalid"],
+  ])("%s gets no further, in one piece and in many", async (_, bytes, reason) => {
+    for (const body of ["", "hello"]) {
+      for (const size of [7, 50_000]) {
+        const { guest, server, before, exchanges, closed } = await granted(body);
+        const said = text(bytes);
+        for (let at = 0; at < said.length; at += size) guest.say(said.subarray(at, at + size));
+        await closed;
+        await server.over();
+        // Bytes that no server could act on may be there; what would have made a request of them is not.
+        expect(server.heard.slice(before)).not.toContain("test");
+        expect(exchanges).toMatchObject([{ status: 200, refused: { reason } }]);
+      }
+    }
+  });
+
+  test.each([1, 9, 1_000])("requests are judged one by one, in pieces of %d", async (size) => {
+    const { guest, server, asked, exchanges } = await granted("hello");
+    const said = GET("good.test") + GET("evil.test");
+    for (let at = 0; at < said.length; at += size) guest.say(said.slice(at, at + size));
+    await server.hears(GET("good.test"));
+    server.say(OK);
+    expect(await guest.over()).toContain("HTTP/1.1 403");
+    await server.over();
+    expect(server.heard).not.toContain("evil");
+    expect(asked.slice(1)).toEqual(["GET good.test /", "GET evil.test /"]);
+    expect(exchanges.map((one) => one.status)).toEqual([200, 200, 403]);
+  });
+
+  test("what is not whole when its guest ends, or in time, gets nowhere", async () => {
+    for (const late of [false, true]) {
+      const clock = new ManualClock();
+      const policy = compiled();
+      const { guest, server, closed } = proxied({
+        clock,
+        tunnel: () => tunnelReader(() => policy, TO_PROXY, () => {}),
+      });
+      guest.say(head("CONNECT good.test:443 HTTP/1.1"));
+      const before = (await server.hears("\r\n\r\n")).length;
+      server.say(head("HTTP/1.1 200 OK"));
+      await guest.hears("200 OK");
+      guest.say("GET / HT");
+      await new Promise((resolve) => setTimeout(resolve, 20)); // until it was read
+      if (late) await clock.pass(HTTP_LIMITS.headMs);
+      else guest.stream.end();
+      await closed;
+      await server.over();
+      expect(server.heard.slice(before)).toBe("");
+    }
   });
 });
 

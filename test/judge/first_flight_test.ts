@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
+import { FlightReader } from "../../lib/judge/flight_reader.ts";
 import { parseHttpHost } from "../../lib/judge/http_host.ts";
 import { RequestReader, type RequestState } from "../../lib/judge/request_reader.ts";
 import { statedName } from "../../lib/judge/stated_name.ts";
@@ -50,6 +51,21 @@ describe("the first bytes of a flow", () => {
       if (got !== want) expect(`${length} bytes: ${got}`).toBe(`${length} bytes: ${want}`);
     }
     expect(meaningOf(bytes)).toBe(means);
+  });
+
+  // As netstack's reader reads those of flows.
+  test("in a tunnel are read byte by byte as they are in one piece", () => {
+    for (const { bytes, states, what } of vectors) {
+      const reader = new FlightReader();
+      let want = states[0] ?? "";
+      bytes.forEach((_, at) => {
+        want = states[at + 1] ?? want;
+        const got: string = reader.push(bytes.subarray(at, at + 1));
+        expect([what, at, got]).toEqual([what, at, want]);
+      });
+      const whole: string = new FlightReader().push(bytes);
+      expect([what, whole]).toEqual([what, want]);
+    }
   });
 
   test("are read the same however they are cut", () => {

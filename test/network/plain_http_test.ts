@@ -116,13 +116,26 @@ describe("plain HTTP under rules about names", () => {
     const hello = curl(`http://${API}/`);
     await until("the proxy", async () => (await guest.run(hello)).stdout.endsWith("200 000"), 60);
     const outputs = [];
-    for (const url of [`http://${API}/`, `https://${API}/`, "http://bad.cdn.test/"]) {
-      outputs.push((await guest.run(curl(url))).stdout.replace(/^hello.*\n/, "hello"));
-    }
-    expect(outputs.slice(0, 2)).toEqual(["hello 200 000", "hello 200 200"]);
-    expect(outputs[2]).toEndWith(" 000 000"); // the first of its connection is reset
-    const { requests } = await world.internet.report();
+    const through = ["--connect-to", `::${API}:`];
+    for (
+      const args of [
+        [`http://${API}/`],
+        [`https://${API}/`],
+        ["-p", `http://${API}/`],
+        // The first of its connection is reset.
+        ["http://bad.cdn.test/"],
+        // Inside a tunnel for another name.
+        [...through, "https://bad.cdn.test/"],
+        ["-p", ...through, "http://bad.cdn.test/"],
+      ]
+    ) outputs.push((await guest.run(curl(...args))).stdout.replace(/^.*\n/, ""));
+    expect(outputs).toEqual([
+      ...[" 200 000", " 200 200", " 200 200"],
+      ...[" 000 000", " 000 200", " 403 200"],
+    ]);
+    const { requests, names } = await world.internet.report();
     expect(new Set(requests.map(({ host }) => host))).toEqual(new Set([API]));
+    expect(new Set(names.map(({ sni }) => sni))).toEqual(new Set([API]));
   }, 180_000);
 
   test("clients notice nothing: big bodies both ways, kept connections, slow servers", async () => {

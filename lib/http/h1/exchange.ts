@@ -6,9 +6,10 @@
 import { Buffer } from "node:buffer";
 import { BodyFlow } from "../body_flow.ts";
 import type { Exchange, HttpLimits, Refusal } from "../exchange.ts";
-import { type Passed, passLate } from "../gate.ts";
+import { GateRefusal, type Passed, passLate } from "../gate.ts";
 import { MalformedHttp } from "../malformed.ts";
 import type { HttpRequest } from "../request.ts";
+import { type TunnelReader, UNREAD } from "../tunnel_reader.ts";
 import { acceptsWebsocket } from "../websocket.ts";
 import { type BodyReader, bodyReader, writeContent, writeEnd } from "./body.ts";
 import { type Framing, sentFraming } from "./framing.ts";
@@ -39,6 +40,17 @@ export interface H1ExchangeSpec {
   readonly limits: HttpLimits;
   /** When its head was whole. */
   readonly since: number;
+  /** Reads what is sent into a tunnel. Absent: nobody does. */
+  readonly tunnel?: (() => TunnelReader) | undefined;
+}
+
+/** What a piece that the guest sends into a tunnel comes to. */
+interface TunnelPart {
+  readonly out: readonly Buffer[];
+  /** The tunnel is over, and requests follow on the connection. */
+  readonly requests: Buffer | null;
+  /** It is not decided yet what becomes of it. */
+  readonly waits: boolean;
 }
 
 export class H1Exchange {
@@ -61,6 +73,7 @@ export class H1Exchange {
   #continued = false;
   #unwanted = false;
   #left = false;
+  #tunnel: TunnelReader = UNREAD;
   #received = { up: 0, down: 0 };
 
   constructor(spec: H1ExchangeSpec) {
@@ -136,6 +149,7 @@ export class H1Exchange {
     const { request, limits, passed: { answer: gate } } = this.#spec;
     if (head.status === 101) return this.#switch(head);
     if (request.tunnel && isSuccess(head)) {
+      this.#tunnel = this.#spec.tunnel?.() ?? UNREAD;
       return this.#leave(head, tunnelResponse(head, gate));
     }
     if (head.status < 200) {
@@ -195,19 +209,26 @@ export class H1Exchange {
   }
 
   /** Bytes of a tunnel. @throws GateRefusal */
-  carryUp(bytes: Buffer): readonly Buffer[] {
-    this.#received.up += bytes.length;
-    return unlessEmpty(this.#up.push(bytes));
+  carryUp(bytes: Buffer): TunnelPart {
+    const step = this.#tunnel.push(bytes);
+    if (step.kind === "refused") throw new GateRefusal(step.refusal);
+    if (step.kind === "held") return { out: [], requests: null, waits: true };
+    if (step.kind === "requests") return { out: [], requests: step.bytes, waits: false };
+    this.#received.up += step.bytes.length;
+    return { out: unlessEmpty(this.#up.push(step.bytes)), requests: null, waits: false };
   }
 
   /** As {@link carryUp}. */
   carryDown(bytes: Buffer): readonly Buffer[] {
+    this.#tunnel.heard();
     this.#received.down += bytes.length;
     return unlessEmpty(this.#down?.push(bytes) ?? bytes);
   }
 
   /** One direction of a tunnel ended; what was held back. @throws GateRefusal */
   endTunnel(direction: "up" | "down"): readonly Buffer[] {
+    const refusal = direction === "up" ? this.#tunnel.end() : null;
+    if (refusal !== null) throw new GateRefusal(refusal);
     return unlessEmpty((direction === "up" ? this.#up : this.#down)?.end());
   }
 

@@ -20,16 +20,16 @@ import {
   type RelayEnd,
   type RequestLine,
 } from "../exchange.ts";
-import { field } from "../fields.ts";
 import { enter, type Entry, GateRefusal, LULL_MS } from "../gate.ts";
 import { MalformedHttp } from "../malformed.ts";
 import { deniedPage, type Page, relayPage } from "../refusal.ts";
 import type { RelayContext } from "../relay_spec.ts";
 import { H1Exchange } from "./exchange.ts";
-import { parseRequestHead, parseResponseHead, writeResponseHead } from "./head.ts";
+import { parseRequestHead, parseResponseHead } from "./head.ts";
 import { HeadReader } from "./head_reader.ts";
 import { FIRST, type H1Event, type H1State, next, underway } from "./relay_state.ts";
 import { readRequest } from "./request.ts";
+import { pageResponse } from "./response.ts";
 
 export class H1Relay implements ConduitSink {
   readonly #context: RelayContext;
@@ -46,12 +46,8 @@ export class H1Relay implements ConduitSink {
     this.#context = context;
     this.#requests = new HeadReader(limits.headBytes, true);
     this.#responses = new HeadReader(limits.headBytes, false);
-    this.#conduit = new Conduit(
-      guest,
-      upstream.kind === "open" ? upstream.stream : null,
-      clock,
-      this,
-    );
+    const server = upstream.kind === "open" ? upstream.stream : null;
+    this.#conduit = new Conduit(guest, server, clock, this);
     this.#lull = new Deadline(clock, () => this.#upstreamStep(() => this.#letGo()));
     this.#conduit.deadline.set(limits.idleMs);
   }
@@ -184,7 +180,8 @@ export class H1Relay implements ConduitSink {
           rest = this.#sendBody(state.exchange, rest);
           break;
         case "tunnel":
-          return this.#conduit.toUpstream(...state.exchange.carryUp(rest));
+          rest = this.#carry(state.exchange, rest);
+          break;
         default:
           this.#ahead = rest;
           return this.#conduit.holdGuest();
@@ -245,8 +242,8 @@ export class H1Relay implements ConduitSink {
       case "reset":
         return this.#reset(entry.refusal, request.line);
       case "pass": {
-        const { limits } = this.#context;
-        const exchange = new H1Exchange({ request, passed: entry.passed, limits, since });
+        const { limits, tunnel } = this.#context;
+        const exchange = new H1Exchange({ request, passed: entry.passed, limits, since, tunnel });
         this.#become({ kind: "request passes", exchange });
         if (exchange.head !== null) this.#conduit.toUpstream(exchange.head);
       }
@@ -333,6 +330,17 @@ export class H1Relay implements ConduitSink {
     else this.#takeAhead();
   }
 
+  #carry(exchange: H1Exchange, bytes: Buffer): Buffer {
+    const { headMs, silenceMs } = this.#context.limits;
+    const { out, requests, waits } = exchange.carryUp(bytes);
+    this.#conduit.toUpstream(...out);
+    this.#conduit.deadline.set(waits ? headMs : silenceMs);
+    if (requests === null) return bytes.subarray(bytes.length);
+    this.#report(exchange);
+    this.#become({ kind: "requests follow" });
+    return requests;
+  }
+
   #endTunnel(direction: "up" | "down"): void {
     const rest = underway(this.#state)?.exchange.endTunnel(direction) ?? [];
     const up = direction === "up";
@@ -381,11 +389,8 @@ export class H1Relay implements ConduitSink {
     this.#become({ kind: "relay closes" });
     if (exchange !== undefined) this.#report(exchange, refusal, page.status);
     else this.#context.onExchange(refusedExchange(refusal, line, page.status));
-    const { status, phrase, body } = page;
-    const fields = [...page.fields, field("Connection", "close")];
-    this.#conduit.toGuest(writeResponseHead({ status, reason: phrase, fields }));
     const method = line?.method ?? exchange?.request.line.method;
-    if (method !== "HEAD") this.#conduit.toGuest(body);
+    this.#conduit.toGuest(...pageResponse(page, method));
     this.#conduit.closeAbandoningUpstream(end);
   }
 

@@ -14,7 +14,7 @@
  *
  * idle ⇄ reading → judging → sending → answering → idle
  *                     │  │      └─► answered ─────► idle
- *                     │  └────────► answering ─► half-closed, tunnel
+ *                     │  └────────► answering ─► half-closed, tunnel ─► idle
  *                     └─ refused ─► closing, as from everywhere
  * ```
  *
@@ -53,6 +53,8 @@ export type H1Event =
   | { readonly kind: "guest ends" }
   | { readonly kind: "answer ends" }
   | { readonly kind: "protocol switches" }
+  /** In a tunnel, whose two ends turn out to speak HTTP. */
+  | { readonly kind: "requests follow" }
   | { readonly kind: "relay closes" };
 
 export const FIRST: H1State = { name: "idle", served: false };
@@ -91,6 +93,7 @@ export function next(state: H1State, event: H1Event): H1State {
       if (event.kind === "protocol switches") return { ...state, name: "tunnel" };
       return event.kind === "answer ends" ? BETWEEN : state;
     case "tunnel":
+      return event.kind === "requests follow" ? BETWEEN : state;
     case "closing":
       return state;
   }

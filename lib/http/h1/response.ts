@@ -3,13 +3,15 @@
  *
  * @module
  */
+import type { Buffer } from "node:buffer";
 import { withoutAlternatives } from "../alternatives.ts";
 import { BodyFlow } from "../body_flow.ts";
 import { endToEnd, field, valuesOf, withLength } from "../fields.ts";
 import { type AnswerGate, passAnswer, type PassedAnswer } from "../gate.ts";
+import type { Page } from "../refusal.ts";
 import { type BodyShape, NO_BODY } from "../request.ts";
 import { type Framing, persists, responseFraming, sentFraming, shapeOf } from "./framing.ts";
-import type { ResponseHead } from "./head.ts";
+import { type ResponseHead, writeResponseHead } from "./head.ts";
 import type { H1Request } from "./request.ts";
 
 /** What the guest is sent of a head. */
@@ -78,6 +80,14 @@ export function switchingResponse(head: ResponseHead, gate: AnswerGate | undefin
   kept.push(field("Upgrade", "websocket"), field("Connection", "Upgrade"));
   const outgoing = { status: head.status, reason: phrase, fields: kept };
   return { outgoing, flow: new BodyFlow(shape, null, body) };
+}
+
+/** A page in the server's stead, which is the last answer on its connection. `method`: of the request, where there was one. */
+export function pageResponse(page: Page, method: string | undefined): readonly Buffer[] {
+  const { status, phrase: reason, body } = page;
+  const fields = [...page.fields, field("Connection", "close")];
+  const head = writeResponseHead({ status, reason, fields });
+  return method === "HEAD" ? [head] : [head, body];
 }
 
 function pass(head: ResponseHead, body: BodyShape, gate: AnswerGate | undefined): PassedAnswer {

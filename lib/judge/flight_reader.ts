@@ -1,0 +1,35 @@
+/**
+ * What the first bytes of a client are to a server that looks for a name in them, however they are cut.
+ * Pure; the twin of `vendor/netstack/internal/flight/hello.go`, for flows inside flows, and
+ * `test/vectors/first_flights.json` holds the two together.
+ *
+ * @module
+ */
+import { HelloEnd, isRecord } from "../tls/hello_end.ts";
+import { RequestReader, type RequestState } from "./request_reader.ts";
+
+export class FlightReader {
+  readonly #hello = new HelloEnd();
+  readonly #request = new RequestReader();
+  readonly #first: number[] = [];
+  #state: RequestState = "partial";
+
+  /** Takes the next bytes. A state that is whole or opaque stays. */
+  push(bytes: Uint8Array): RequestState {
+    for (const byte of bytes) {
+      if (this.#state === "whole" || this.#state === "opaque") break;
+      this.#state = this.#step(byte);
+    }
+    return this.#state;
+  }
+
+  #step(byte: number): RequestState {
+    const first = this.#first;
+    if (first.length < 4) first.push(byte);
+    const [type = 0, , kind] = first;
+    if (isRecord(type)) return this.#hello.step(byte) ? "whole" : "partial";
+    // A ClientHello as of SSLv2 (RFC 5246 E.2), which states no name.
+    if (first.length === 4 && type >= 0x80 && kind === 1 && first[3] === 3) return "whole";
+    return this.#request.push(Uint8Array.of(byte));
+  }
+}
