@@ -5,6 +5,7 @@
  * @module
  */
 import { appendFileSync, renameSync, statSync } from "node:fs";
+import { escapeMessage } from "../base/escape.ts";
 import { systemCode } from "../base/file_error.ts";
 
 const LARGEST = 2 << 20;
@@ -18,8 +19,9 @@ export class NoticeLog {
     this.#size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
+  /** One line, fit for a terminal, on which the file will be read. */
   write(line: string): void {
-    const text = `${new Date().toISOString()} ${line}\n`;
+    const text = `${new Date().toISOString()} ${escapeMessage(line)}\n`;
     try {
       if (this.#size > LARGEST) {
         renameSync(this.#path, `${this.#path}.older`);

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
+import { escapeText } from "../../base/escape.ts";
 import { Sandbox, type SandboxMetrics } from "../../mod.ts";
 import { examples } from "../command.ts";
 import { OK } from "../exit.ts";
@@ -45,7 +46,7 @@ const HEAD = ["name", "up", "cpu", "memory here", "memory inside", "to it", "fro
 function rowOf({ name, metrics }: Measured): readonly string[] {
   const { uptimeMs, cpuMs, rssBytes, pssBytes, guest, network } = metrics;
   return [
-    name,
+    escapeText(name),
     `${Math.floor(uptimeMs / 1_000)}s`,
     `${(cpuMs / 1_000).toFixed(1)}s`,
     bytesText(pssBytes ?? rssBytes),
