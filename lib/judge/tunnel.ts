@@ -70,7 +70,7 @@ class FirstOfTunnel implements TunnelReader {
     const seen = this.#reader.push(bytes);
     this.#size += bytes.length;
     if (this.#state === "open") return this.#watched(bytes, seen === "whole", seen === "opaque");
-    this.#held.push(bytes);
+    this.#held.push(Buffer.from(bytes)); // whose memory its sender may use again
     if (seen === "partial") {
       return this.#size < MAX_FIRST ? { kind: "held" } : refused("an endless request");
     }
