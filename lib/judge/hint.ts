@@ -47,6 +47,8 @@ export type Refused =
 
 /** The smallest and safest change that lets it pass; null when none is known to. */
 export function hintFor(snapshot: Snapshot, refused: Refused): Change | null {
+  // Then it was refused for something that is not played again, and no change would mend that.
+  if (passes(snapshot, refused)) return null;
   const { reason } = refused.kind === "flow" ? refused.ruling : refused.refusal;
   for (const remedy of reasonOf(reason).remedies) {
     for (const change of proposals(snapshot, refused, remedy)) {

@@ -49,7 +49,7 @@ function judgeTunnel(
   if (stated.http !== undefined) return "requests";
   const name = stated.kind === "name" ? stated.name : undefined;
   const refusal = refusalOf(judgeNamed(snapshot, info, name));
-  if (refusal !== null) return refusal;
+  if (refusal !== null) return name === undefined ? refusal : { detail: name, ...refusal };
   if (name !== undefined) onStated(name);
   return "bytes";
 }

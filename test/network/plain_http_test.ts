@@ -136,6 +136,15 @@ describe("plain HTTP under rules about names", () => {
     const { requests, names } = await world.internet.report();
     expect(new Set(requests.map(({ host }) => host))).toEqual(new Set([API]));
     expect(new Set(names.map(({ sni }) => sni))).toEqual(new Set([API]));
+    const told = guest.journal.filter(({ event, reason }) =>
+      event === "request" && reason === "rule"
+    );
+    expect(told.map(({ method, host, detail }) => [method, host, detail])).toEqual([
+      ["CONNECT", API, "bad.cdn.test"],
+      ["GET", "bad.cdn.test", undefined],
+    ]);
+    // What is allowed already is no hint.
+    expect(guest.denials.join()).not.toContain("would allow it");
   }, 180_000);
 
   test("clients notice nothing: big bodies both ways, kept connections, slow servers", async () => {
