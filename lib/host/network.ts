@@ -38,10 +38,9 @@ export function hostNetwork(): HostNetwork {
       if (block?.prefix === 128 && address.text !== "::1") lone.push({ device, address });
     }
   }
-  for (const route of lone.length === 0 ? [] : ipv6Routes()) {
-    const isNear = lone.some(({ device, address }) =>
-      device === route.device && cidrHas(route.block, address)
-    );
+  for (const route of ipv6Routes()) {
+    const isNear = route.announced ||
+      lone.some(({ device, address }) => device === route.device && cidrHas(route.block, address));
     if (isNear && route.block.prefix >= LEAST_ROUTE && isLink(route.block)) {
       links.set(route.block.text, route.block);
     }
@@ -67,21 +66,31 @@ const LEAST_ROUTE = 32;
 
 const ROUTES6 = "/proc/net/ipv6_route";
 const RTF_GATEWAY = 0x2;
+/** The kernel's own, from what a router announced to be on the link: RTF_ADDRCONF and RTF_PREFIX_RT. */
+const ANNOUNCED = 0xc_0000;
+
+interface Route {
+  readonly device: string;
+  readonly block: Cidr;
+  readonly announced: boolean;
+}
 
 /**
  * IPv6 routes without a gateway. An address that DHCPv6 gave has no prefix (RFC 8415 6.2): which
- * network it is on was announced by the router, and stands in the routes only.
+ * network it is on was announced by the router, and stands in the routes only. So do networks that are
+ * on the link and in which this machine makes no address (RFC 4861 6.3.4), which it reaches all the same.
  *
  * Of tunnels the routes do not count unless the interface has an address inside: they may be any part
  * of the internet, or all of it. Neither do IPv4's, where addresses come with their prefix.
  */
-function ipv6Routes(): { readonly device: string; readonly block: Cidr }[] {
+function ipv6Routes(): Route[] {
   const text = headOf(ROUTES6);
   return text.split("\n").flatMap((line) => {
     const [to = "", length = "", , , , , , , flags = "", device = ""] = line.trim().split(/ +/);
-    if (to.length !== 32 || (parseInt(flags, 16) & RTF_GATEWAY) !== 0) return [];
+    const set = parseInt(flags, 16);
+    if (to.length !== 32 || (set & RTF_GATEWAY) !== 0) return [];
     const block = parseCidr(`${to.match(/.{4}/g)?.join(":")}/${parseInt(length, 16)}`);
-    return block === null ? [] : [{ device, block }];
+    return block === null ? [] : [{ device, block, announced: (set & ANNOUNCED) === ANNOUNCED }];
   });
 }
 
