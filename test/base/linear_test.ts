@@ -26,10 +26,13 @@ import { parseRequestHead, parseResponseHead } from "../../lib/http/h1/head.ts";
 import { HeadReader } from "../../lib/http/h1/head_reader.ts";
 import { readRequest } from "../../lib/http/h1/request.ts";
 import { acceptsWebsocket, websocketKey } from "../../lib/http/websocket.ts";
+import { snapshotOf } from "../../lib/judge/snapshot.ts";
+import { tunnelReader } from "../../lib/judge/tunnel.ts";
 import { readExpectationLine } from "../../lib/policy/file/expectation.ts";
 import { parsePolicyFile } from "../../lib/policy/file/load.ts";
 import { readNameList } from "../../lib/policy/model/name_list.ts";
 import { NameSet } from "../../lib/policy/model/name_set.ts";
+import { allowAll } from "../../lib/policy/model/presets.ts";
 import { readServer } from "../../lib/policy/model/settings.ts";
 import { formatTarget } from "../../lib/policy/model/target.ts";
 import { quote } from "../../lib/policy/text/fault.ts";
@@ -116,6 +119,22 @@ const READERS: Readonly<Record<string, Reader>> = {
     read: (text) => readRequest({ ...GET, target: text, fields: with1("A", "") }, A_TEST),
     places: [["/", ""], ["/", "#"], ["http://", ""]],
   },
+  "a proxied request's target": {
+    read: (text) => {
+      const head = { ...GET, target: text, fields: [field("Host", "a.test")] };
+      return readRequest(head, { ...A_TEST, scheme: "http", proxy: true });
+    },
+    places: [["http://", ""], ["http://a.test/", "#"], ["", "://a.test/"], ["a", "#"]],
+    runs: ["a+", "a/", "://"],
+  },
+  "what a tunnel begins with": {
+    read: (text) => readTunnel(Buffer.from(text, "latin1")),
+    places: [["", ""], ["GET /", ""], ["\x16\x03\x01\x40\x00\x01\x00\x7f\x00", ""], ["\x01", ""], [
+      "foo\n",
+      "",
+    ]],
+    runs: ["\x16\x03\x01\x00\x01a", "a\n", "Host\r"],
+  },
   "an upgrade": {
     read: (text) => {
       const fields = [field("Upgrade", "websocket"), ...with1("Connection", text)];
@@ -196,6 +215,20 @@ const READERS: Readonly<Record<string, Reader>> = {
   "a target": { read: (text) => formatTarget({ kind: "cidr", cidr: text }), places: INSIDE },
   "a text in a message": { read: quote, places: INSIDE },
 };
+
+/** As it comes in small pieces. */
+function readTunnel(bytes: Buffer): void {
+  const policy = snapshotOf(
+    { policy: allowAll() },
+    { addresses: [], links: [] },
+    { namesOf: () => [], has: () => false },
+  );
+  const info = { proto: "tcp", dir: "outbound", src: "", sport: 1, dst: "", dport: 1 } as const;
+  const reader = tunnelReader(() => policy, info, () => {});
+  for (let at = 0; at < bytes.length; at += 64) {
+    if (reader.push(bytes.subarray(at, at + 64)).kind === "refused") return;
+  }
+}
 
 function attempt(read: () => unknown): void {
   try {
