@@ -24,8 +24,16 @@ export interface FileDaemonProcess {
 
 /** `netstack launch` and `share` take an identity like this. */
 export function identityArgv({ user, capabilities }: Identity): string[] {
-  const who = user === undefined ? [] : ["--uid", String(user.uid), "--gid", String(user.gid)];
-  return [...who, ...(capabilities.length > 0 ? ["--capabilities", capabilities.join(",")] : [])];
+  return [
+    ...userArgv(user),
+    ...(capabilities.length > 0 ? ["--capabilities", capabilities.join(",")] : []),
+  ];
+}
+
+function userArgv(user: Identity["user"]): string[] {
+  if (user === undefined) return [];
+  if (user === "own") return ["--own-user"];
+  return ["--uid", String(user.uid), "--gid", String(user.gid)];
 }
 
 /**

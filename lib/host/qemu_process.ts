@@ -46,7 +46,13 @@ export function spawnQemu(launch: QemuLaunch): QemuProcess {
   const connections = daemons.map(({ connectionFd }) => connectionFd);
   const inherited = [...opened, ...connections];
   const last = FRAMES_FD + inherited.length + launch.channels;
-  const options = ["--keep", String(last), "--parent", String(process.pid)];
+  const options = [
+    ...["--keep", String(last), "--parent", String(process.pid)],
+    ...launch.reads.flatMap((path) => ["--reads", path]),
+    ...launch.writes.flatMap((path) => ["--writes", path]),
+    ...(launch.readOnly ? ["--read-only", ...(launch.kvm ? ["--kvm"] : [])] : []),
+    ...(launch.connects ? ["--connects"] : []),
+  ];
   const received = connections.map((_, index) => FRAMES_FD + opened.length + 1 + index);
   if (received.length > 0) options.push("--receive", received.join(","));
   const child: ChildProcess = spawn(

@@ -17,7 +17,7 @@ const FILES = ["chown", "dac_override", "fowner"];
 
 test.each(
   [
-    ["root, without need", ROOT, "public", NOBODY, []],
+    ["root, without need", ROOT, "public", "own", []],
     ["root, for its private files", ROOT, "private", undefined, ["dac_read_search"]],
     ["root, for a writable mount", ROOT, "writable", undefined, FILES],
     ["a user", { ...ROOT, uid: 1000, capabilities: 0n }, "writable", undefined, []],
@@ -45,6 +45,7 @@ test.each(
 test("a map has the identifiers of its ranges", () => {
   expect([0, 1, 65534, 65536, 65537].map((id) => maps(ROOTLESS, id)))
     .toEqual([true, true, true, true, false]);
+  expect([maps(ROOTLESS, 1, 65536), maps(ROOTLESS, 0, 65536)]).toEqual([true, false]);
   expect(maps(ONE, 1)).toBe(false);
   expect(maps("", 0)).toBe(false);
 });

@@ -30,6 +30,11 @@ function machine(script: string): QemuGuest {
     daemons: [],
     channels: 0,
     identity: { capabilities: [] },
+    reads: [],
+    writes: [],
+    readOnly: false,
+    kvm: false,
+    connects: false,
   });
   return new QemuGuest(qemu, "tcg");
 }
@@ -69,7 +74,8 @@ test("an agent that speaks no protocol of ours ends the start, and its machine",
 
 test("a launcher that is not there is a guest that did not start", () => {
   const identity = { capabilities: [] };
-  const nothing = { argv: [], files: [], directories: [], daemons: [], channels: 0, identity };
+  const lists = { argv: [], files: [], directories: [], daemons: [], reads: [], writes: [] };
+  const nothing = { ...lists, channels: 0, identity, readOnly: false, kvm: false, connects: false };
   expect(() => spawnQemu({ ...nothing, launcher: join(place, "none") }))
     .toThrow(expect.objectContaining({ code: "GUEST_START" }));
 });

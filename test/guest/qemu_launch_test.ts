@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Machine } from "../../lib/guest/qemu/machine.ts";
-import { launchOf } from "../../lib/guest/qemu/launch_of.ts";
+import { launchOf, savedLaunchOf } from "../../lib/guest/qemu/launch_of.ts";
 import type { TransportFinding } from "../../lib/guest/qemu/transport.ts";
 import { NETWORK, PLAN } from "./plan.ts";
 
@@ -68,8 +68,30 @@ test("size and identity are the plan's and the caller's", () => {
   const { argv, identity, launcher } = launch();
   expect(argv[argv.indexOf("-m") + 1]).toBe("512M");
   expect(argv[argv.indexOf("-smp") + 1]).toBe("2");
-  expect(identity.user).toEqual({ uid: 65534, gid: 65534 });
+  expect(identity.user).toBe("own");
   expect(launcher).toBe("/cache/netstack");
+});
+
+test("QEMU may open by path what it was handed, and writes to what the guest may write to", () => {
+  const fds = (...numbers: readonly number[]) => numbers.map((fd) => `/proc/self/fd/${fd}`);
+  const { reads, writes, connects } = launch();
+  expect(reads).toEqual([...fds(5, 6), "/srv/tree/usr", "/srv/tree/opt", ...fds(7)]);
+  expect(writes).toEqual(fds(8));
+  expect(connects).toBe(false);
+  expect(launch({ network: NETWORK }, { socket: "/run/net" }).connects).toBe(true);
+});
+
+test("what goes on from a template writes to no file, and what makes one says where its state goes", () => {
+  const saved = (use: "copy" | "write") => {
+    const memory = { path: "/cache/memory", use };
+    return savedLaunchOf(PLAN, undefined, MACHINE, CALLER, memory).launch;
+  };
+  expect([saved("copy"), saved("write")].map(({ readOnly, connects }) => [readOnly, connects]))
+    .toEqual([[true, false], [false, true]]);
+  for (const { identity, writes } of [saved("copy"), saved("write")]) {
+    expect([identity.user, writes]).toEqual(["own", ["/proc/self/fd/7"]]);
+  }
+  expect(launch().readOnly).toBe(false); // a guest with mounts that it writes to
 });
 
 test("with a file daemon QEMU has nothing of what the user named, and each daemon what its mount needs", () => {
@@ -83,7 +105,7 @@ test("with a file daemon QEMU has nothing of what the user named, and each daemo
     ([mount]) => mount?.readOnly ? "public" : "writable",
   );
   expect(directories).toEqual([]);
-  expect(identity).toEqual({ user: { uid: 65534, gid: 65534 }, capabilities: [] });
+  expect(identity).toEqual({ user: "own", capabilities: [] });
   const line = argv.join(" ");
   expect(line).not.toMatch(/\/data|fd\/[78]\b/);
   for (const part of ["=/srv/tree/usr,", "tag=tree1"]) expect(line).toContain(part);
@@ -94,7 +116,7 @@ test("with a file daemon QEMU has nothing of what the user named, and each daemo
     .toEqual([[true, "7", "mount0"], [true, "8", "mount1"]]);
   expect(daemons.map(({ directory, readOnly, identity }) => [directory, readOnly, identity]))
     .toEqual([
-      ["/data/in", true, { user: { uid: 65534, gid: 65534 }, capabilities: [] }],
+      ["/data/in", true, { user: "own", capabilities: [] }],
       ["/data/out", false, { capabilities: ["chown", "dac_override", "fowner"] }],
     ]);
   const kept = daemons.map(({ argv }) => argv.at(-1));

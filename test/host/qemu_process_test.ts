@@ -27,6 +27,11 @@ function hand(...directories: readonly string[]): void {
     daemons: [],
     channels: 0,
     identity: { capabilities: [] },
+    reads: [],
+    writes: [],
+    readOnly: false,
+    kvm: false,
+    connects: false,
   });
 }
 

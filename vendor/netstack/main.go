@@ -19,10 +19,12 @@ import (
 var version = "dev"
 
 const usage = `usage: netstack serve [--listen unix:///PATH | --listen-vfkit unixgram:///PATH]
-       netstack launch [--uid N --gid N] [--capabilities NAME,...] [--keep N] [--receive FD,...] -- PROGRAM [ARG...]
+       netstack launch [--uid N --gid N | --own-user] [--capabilities NAME,...] [--keep N] [--receive FD,...]
+                [--reads PATH]... [--writes PATH]... [--read-only [--kvm]] [--connects] -- PROGRAM [ARG...]
        netstack share --path PATH [--read-only] [--capabilities NAME,...] -- PROGRAM [ARG...]
        netstack greet FD
        netstack watch --parent PID [--end-parent]
+       netstack landlock  the version of the kernel's Landlock, 0 without one
        netstack tsc       the time stamp counter in kHz, 0 without one
        netstack version
 `
@@ -44,6 +46,8 @@ func main() {
 		err = launch.Greet(os.Args[2:])
 	case "watch":
 		err = watch.Run(os.Args[2:])
+	case "landlock":
+		fmt.Println(launch.LandlockVersion())
 	case "tsc":
 		fmt.Println(tsc.KHz())
 	case "version":

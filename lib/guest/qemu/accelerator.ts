@@ -120,7 +120,8 @@ async function runProbe(
   path: string,
 ): Promise<boolean> {
   const image = openSync(path, "r");
-  const argv = ["launch", "--keep", "3", "--parent", String(process.pid), "--", program];
+  const argv = ["launch", "--keep", "3", "--parent", String(process.pid)];
+  argv.push("--reads", "/dev/fd/3", "--", program);
   argv.push("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot");
   argv.push("-M", "microvm", "-accel", "kvm", "-m", "16", "-bios", "/dev/fd/3");
   argv.push("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04");

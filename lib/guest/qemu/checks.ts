@@ -5,11 +5,12 @@
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { CHILD_ENV } from "../../base/child_env.ts";
 import { plural } from "../../base/plural.ts";
 import type { Check, CheckResult } from "../provider.ts";
 import { faultOf, listTemplates } from "../template/store.ts";
 import { findAccelerator } from "./accelerator.ts";
-import { mayBecomeNobody } from "./identity.ts";
+import { type Caller, hasOwnUsers, mayBecomeNobody } from "./identity.ts";
 import type { QemuHost } from "./launch.ts";
 import { ownArchitecture } from "./machine.ts";
 import { INSTALL_QEMU, lookForQemu, OLDEST_QEMU } from "./program.ts";
@@ -24,7 +25,7 @@ export function qemuChecks(host: Host): readonly Check[] {
     { name: "accelerator", run: () => accelerator(host) },
     { name: "mounts", run: () => mounts(host) },
     { name: "templates", run: () => templates(host) },
-    { name: "privileges", run: () => Promise.resolve(privileges(host)) },
+    { name: "privileges", run: () => privileges(host) },
   ];
 }
 
@@ -92,23 +93,40 @@ async function templates(host: Host): Promise<CheckResult> {
 }
 
 /** Which isolation holds, should a guest break out of its machine into QEMU. */
-function privileges(host: Host): CheckResult {
+async function privileges(host: Host): Promise<CheckResult> {
   const who = host.caller();
-  const never = "makes no setuid files and no devices";
-  if (who.uid !== 0) {
-    return {
-      state: "ok",
-      found: `called by a user: QEMU runs as the same user, without new privileges, and ${never}`,
-    };
-  }
-  if (mayBecomeNobody(who)) {
-    return {
-      state: "ok",
-      found:
-        "called by root: QEMU becomes nobody; for a writable or private mount what serves the mount " +
-        `stays root, with the capabilities for files alone, and ${never}`,
-    };
-  }
+  const landlock = await landlockVersion(await host.assetPath("netstack"));
+  const apart = landlock > 0 ? "Landlock keeps it from files and processes of others" : NO_LANDLOCK;
+  const never = `makes no setuid files and no devices; ${apart}`;
+  if (who.uid === 0 && !mayBecomeNobody(who)) return cannotBecomeAnother(never);
+  return {
+    ...(landlock > 0 ? { state: "ok" } : {
+      state: "note",
+      fix:
+        "guests work; a kernel with Landlock (5.13 or newer, 'lsm=landlock,…' at its start) keeps a " +
+        "QEMU that a guest took over from them",
+    }),
+    found: who.uid === 0 ? `called by root: ${asRoot(who)}, and ${never}` : CALLED_BY_USER + never,
+  };
+}
+
+const NO_LANDLOCK =
+  "this kernel has no Landlock to keep it from files and the memory of processes of its user";
+
+const CALLED_BY_USER = "called by a user: QEMU runs as the same user, without new privileges, and ";
+
+function asRoot(who: Caller): string {
+  const whom = hasOwnUsers(who) ? "a user of its own" : "nobody";
+  return `QEMU becomes ${whom}; for a writable or private mount what serves the mount stays root, ` +
+    "with the capabilities for files alone";
+}
+
+async function landlockVersion(launcher: string): Promise<number> {
+  const run = promisify(execFile)(launcher, ["landlock"], { env: CHILD_ENV });
+  return await run.then(({ stdout }) => Number(stdout) || 0, () => 0);
+}
+
+function cannotBecomeAnother(never: string): CheckResult {
   return {
     state: "note",
     found: "called by root that cannot become nobody, as in a rootless container: QEMU runs as " +

@@ -18,8 +18,8 @@ export interface Caller {
 }
 
 export interface Identity {
-  /** Absent: QEMU runs as the caller. */
-  readonly user?: { readonly uid: number; readonly gid: number };
+  /** `own`: a user that no other process is. Absent: QEMU runs as the caller. */
+  readonly user?: "own" | { readonly uid: number; readonly gid: number };
   /** By the names that `netstack launch` knows. */
   readonly capabilities: readonly string[];
 }
@@ -36,18 +36,24 @@ export type FilesNeeded =
 /** The user that owns nothing. */
 const NOBODY = { uid: 65534, gid: 65534 };
 
+/** Where `netstack launch` takes its own users from, one for each number that a process can have. */
+const OWN_USERS = { first: 0x70000000, last: 0x70000000 + 2 ** 22 };
+
 const CAP_SETGID = 6n;
 const CAP_SETUID = 7n;
 
 /**
- * An ordinary user's QEMU runs as that user. Root's becomes nobody where it can, and else keeps what
- * its mounts need; root of a user namespace that has no nobody is an ordinary user outside of it, and
- * runs as that.
+ * An ordinary user's QEMU runs as that user. Root's becomes a user of its own where it can, nobody where
+ * the user namespace has not so many users, and else keeps what its mounts need; root of a user namespace
+ * that has no nobody is an ordinary user outside of it, and runs as that.
+ *
+ * Two of one user would be open to one another: in /proc a process has its equals' memory.
  */
 export function identityOf(caller: Caller, needed: FilesNeeded): Identity {
   if (caller.uid !== 0) return { capabilities: [] };
   if (needed === "public") {
-    return mayBecomeNobody(caller) ? { user: NOBODY, capabilities: [] } : { capabilities: [] };
+    if (!mayBecomeNobody(caller)) return { capabilities: [] };
+    return { user: hasOwnUsers(caller) ? "own" : NOBODY, capabilities: [] };
   }
   // Without other users there are no files of others that capabilities could open.
   if (!maps(caller.uidMap, NOBODY.uid)) return { capabilities: [] };
@@ -63,10 +69,15 @@ export function mayBecomeNobody(caller: Caller): boolean {
     caller.setsGroups && has(CAP_SETUID) && has(CAP_SETGID);
 }
 
-/** Whether a user namespace's map has the identifier: lines of first, first outside, and count. */
-export function maps(map: string, id: number): boolean {
+/** Whether each QEMU of root's can be a user of its own. */
+export function hasOwnUsers({ uidMap, gidMap }: Pick<Caller, "uidMap" | "gidMap">): boolean {
+  return [uidMap, gidMap].every((map) => maps(map, OWN_USERS.first, OWN_USERS.last));
+}
+
+/** Whether a user namespace's map has the identifiers, in one range: lines of first, first outside, and count. */
+export function maps(map: string, id: number, last = id): boolean {
   return map.split("\n").some((line) => {
     const [first, , count] = line.trim().split(/\s+/).map(Number);
-    return first !== undefined && count !== undefined && id >= first && id < first + count;
+    return first !== undefined && count !== undefined && id >= first && last < first + count;
   });
 }

@@ -55,6 +55,18 @@ export interface QemuLaunch {
   readonly framesFd?: number | "unplugged";
   /** As whom it runs. */
   readonly identity: Identity;
+  /** What it opens by path beyond its own programs and libraries, which is all that it can open. */
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+  /**
+   * It changes no file, not even those that it opens for writing, which are a template's memory: what it
+   * writes there is its own.
+   */
+  readonly readOnly: boolean;
+  /** Whether KVM runs the guest's code, which shows it a processor as a file. */
+  readonly kvm: boolean;
+  /** Whether it connects to a unix socket by itself, instead of inheriting all its sockets. */
+  readonly connects: boolean;
 }
 
 /** Files that sbx carries for the guest. The last two are for one with a disk. */

@@ -78,6 +78,7 @@ function machineLaunch(
   needed: (mounts: readonly GuestMount[]) => FilesNeeded,
   memory?: MemoryFile,
 ): MachineLaunch {
+  const opened = (fd: number) => `${OPEN_FILES}/${fd}`;
   const files = [
     machine.kernel,
     machine.initramfs,
@@ -86,11 +87,10 @@ function machineLaunch(
   const diskFd = FIRST_FILE_FD + files.length;
   const firstMount = plan.disk === undefined ? diskFd : diskFd + 1;
   // The root's shares are everybody's to read; the user that QEMU becomes may not see the others.
-  const mounts = mountShares(plan).map((share, index) =>
-    by.transport === "virtiofs"
-      ? { tag: share.tag, daemonFd: firstMount + index }
-      : { ...share, path: `${OPEN_FILES}/${firstMount + index}` }
-  );
+  const exported = by.transport === "virtiofs" ? [] : mountShares(plan)
+    .map((share, index) => ({ ...share, path: opened(firstMount + index) }));
+  const mounts = by.transport === "9p" ? exported : mountShares(plan)
+    .map(({ tag }, index) => ({ tag, daemonFd: firstMount + index }));
   const daemons = by.transport === "9p" ? [] : plan.mounts.map((mount) => {
     const identity = identityOf(caller, needed([mount]));
     return {
@@ -112,8 +112,8 @@ function machineLaunch(
     accelerator: machine.found.accelerator,
     cpus: plan.cpus,
     memoryMiB: plan.memoryMiB,
-    kernel: `${OPEN_FILES}/${FIRST_FILE_FD}`,
-    initramfs: `${OPEN_FILES}/${FIRST_FILE_FD + 1}`,
+    kernel: opened(FIRST_FILE_FD),
+    initramfs: opened(FIRST_FILE_FD + 1),
     tscKHz: machine.tscKHz,
     agentFd: AGENT_FD,
     shares: [...rootShares(plan), ...mounts],
@@ -128,7 +128,7 @@ function machineLaunch(
     }),
     ...(memory === undefined ? {} : {
       saved: {
-        path: `${OPEN_FILES}/${FIRST_FILE_FD + 2}`,
+        path: opened(FIRST_FILE_FD + 2),
         use: memory.use,
         monitorFd: firstChannel,
       },
@@ -145,6 +145,19 @@ function machineLaunch(
       ...(inherited === undefined ? {} : { framesFd: inherited }),
       // What the user named is no business of QEMU's where daemons serve it.
       identity: identityOf(caller, by.transport === "9p" ? needed(plan.mounts) : "public"),
+      reads: [
+        opened(FIRST_FILE_FD),
+        opened(FIRST_FILE_FD + 1),
+        ...rootShares(plan).map(({ path }) => path),
+        ...exported.filter(({ readOnly }) => readOnly).map(({ path }) => path),
+      ],
+      writes: [
+        ...(memory === undefined ? [] : [opened(FIRST_FILE_FD + 2)]),
+        ...exported.filter(({ readOnly }) => !readOnly).map(({ path }) => path),
+      ],
+      readOnly: memory?.use === "copy",
+      kvm: machine.found.accelerator === "kvm",
+      connects: memory?.use === "write" || (cable !== undefined && socketOf(cable) !== undefined),
     },
     stateFd: memory?.use === "write" ? firstMount : firstChannel + 1,
   };

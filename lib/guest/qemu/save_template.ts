@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { chmod, chown, open, rm } from "node:fs/promises";
+import { chmod, open, rm } from "node:fs/promises";
 import { Buffer } from "node:buffer";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
@@ -142,7 +142,7 @@ async function makeMemory(path: string, mebibytes: number, owners: Owners): Prom
   const file = await open(path, "wx", 0o600);
   try {
     await file.truncate(mebibytes * 2 ** 20);
-    if (owners.memory !== owners.own) await file.chown(owners.memory, owners.memory);
+    await file.chmod(0o600 | owners.memory); // whatever the umask
   } finally {
     await file.close();
   }
@@ -173,8 +173,7 @@ async function listen(path: string, owners: Owners): Promise<Receiver> {
     server.once("error", failed);
     server.listen(path, ready);
   });
-  await chmod(path, 0o600);
-  if (owners.memory !== owners.own) await chown(path, owners.memory, owners.memory);
+  await chmod(path, 0o600 | owners.memory);
   return {
     content,
     async [Symbol.asyncDispose]() {

@@ -68,7 +68,7 @@ export async function keyOf(
     build,
     argv: launch.argv,
     files: [machine.program, machine.kernel, machine.initramfs],
-    user: ownersOf(caller()).memory,
+    user: caller().uid,
     processor: machine.found.accelerator === "tcg" ? "" : await processor(),
     preparation: preparation(plan, TEMPLATE_MODULES),
     entries: entries.early,
@@ -83,10 +83,13 @@ async function processor(): Promise<string> {
   return [release(), ...lines].join("\n");
 }
 
-/** QEMU opens the memory for writing even where it only copies, so it has to be allowed to. */
+/**
+ * QEMU opens the memory for writing even where it only copies, so it has to be allowed to; `netstack launch
+ * --read-only` sees to it that it does not write. Which user it is going to be is not known before.
+ */
 export function ownersOf(caller: Caller): Owners {
   const { user } = identityOf(caller, "public");
-  return { own: caller.uid, memory: user?.uid ?? caller.uid };
+  return { own: caller.uid, memory: user === undefined ? 0 : 0o066 };
 }
 
 /** Which boot of this machine it is; where the system does not tell, each run looks anew. */

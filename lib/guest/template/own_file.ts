@@ -13,18 +13,22 @@ const CHUNK = 1 << 20;
 const BLOCK = 1 << 16;
 const ZEROS = Buffer.alloc(BLOCK);
 
-/** Opens a regular file that belongs to the user and that nobody else can write to or has a second name for. */
+/**
+ * Opens a regular file that belongs to the user and has no second name. `others` is what its mode gives to
+ * others, nothing by default.
+ */
 export async function openOwn<T>(
   path: string,
   owner: number,
   use: (file: FileHandle) => Promise<T>,
+  others = 0,
 ): Promise<T> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     const { uid, mode, nlink } = await file.stat();
     const isOwn = (mode & constants.S_IFMT) === constants.S_IFREG && uid === owner &&
-      nlink === 1 && (mode & 0o077) === 0;
+      nlink === 1 && (mode & 0o077) === others;
     if (!isOwn) throw new Error("a file of it is not of its owner alone");
     return await use(file);
   } finally {

@@ -79,9 +79,10 @@ export interface KeptTemplate {
   readonly usedAt: number;
 }
 
-/** Whose the files are: ours, but for the memory, which belongs to whom QEMU runs as. */
+/** Whose the files are, and who may open them, once he is in a directory that only the owner can enter. */
 export interface Owners {
   readonly own: number;
+  /** What the mode of the memory gives to others than its owner, which QEMU can be. */
   readonly memory: number;
 }
 
@@ -101,7 +102,7 @@ export async function findTemplate(
   if (!await stat(place).then(() => true, () => false)) return null;
   const template = await readTemplate(place, key, owners);
   const marked = await readOwn(join(place, MARK), owners.own, MOST_TEXT).then(String, () => "");
-  await openOwn(template.memory, owners.memory, async (file) => {
+  await openMemory(template.memory, owners, async (file) => {
     const mark = await markOf(file, epoch);
     if (mark === marked) return;
     await requireMemory(file, template.manifest);
@@ -120,7 +121,7 @@ export async function faultOf(
 ): Promise<string | null> {
   try {
     const { memory, manifest } = await readTemplate(join(directory, key), key, owners);
-    await openOwn(memory, owners.memory, (file) => requireMemory(file, manifest));
+    await openMemory(memory, owners, (file) => requireMemory(file, manifest));
     return null;
   } catch (error) {
     if (systemCode(error) !== undefined || !(error instanceof Error)) return systemWords(error);
@@ -134,6 +135,14 @@ async function readTemplate(place: string, key: string, owners: Owners): Promise
   const manifest = parseManifest(String(text));
   if (manifest === null || manifest.state !== digestOf(state)) throw new Error("it is damaged");
   return { key, manifest, memory: join(place, MEMORY), state };
+}
+
+async function openMemory(
+  path: string,
+  { own, memory }: Owners,
+  use: (file: FileHandle) => Promise<void>,
+): Promise<void> {
+  await openOwn(path, own, use, memory);
 }
 
 async function requireMemory(file: FileHandle, { memory }: Manifest): Promise<void> {

@@ -58,7 +58,8 @@ export interface LimaLaunch {
  * @throws SbxError GUEST_START
  */
 export function spawnLima({ launcher, argv, framesFd }: LimaLaunch): LimaProcess {
-  const options = ["--keep", String(FRAMES_FD), "--parent", String(process.pid)];
+  // Lima keeps what its instances boot from, and their disks, wherever its user wants.
+  const options = ["--keep", String(FRAMES_FD), "--parent", String(process.pid), "--writes", "/"];
   const [command = "", ...args] = [
     ...emptyNetwork(),
     launcher,

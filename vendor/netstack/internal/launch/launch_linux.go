@@ -15,8 +15,9 @@ import (
 )
 
 // Run becomes PROGRAM after giving up everything it does not need: it dies with its parent, gains
-// no privileges, runs as --uid and --gid with none but --capabilities, makes no setuid file or device,
-// and inherits no descriptor above --keep.
+// no privileges, runs as --uid and --gid, or as a user of its own, with none but --capabilities, makes no
+// setuid file or device, reaches no other process and no network, inherits no descriptor above --keep,
+// and where the kernel has Landlock has no files but the system's programs, --reads and --writes.
 func Run(args []string) error {
 	flags := flag.NewFlagSet("launch", flag.ContinueOnError)
 	uid := flags.Int("uid", -1, "run as this user")
@@ -25,6 +26,13 @@ func Run(args []string) error {
 	keep := flags.Int("keep", 2, "highest descriptor that the program inherits")
 	handed := flags.String("receive", "", "descriptors through which others are handed over, that take their places")
 	parent := flags.Int("parent", 0, "process whose death ends the program; default the caller")
+	own := flags.Bool("own-user", false, "run as a user and group that no other process here has")
+	connects := flags.Bool("connects", false, "it may use unix sockets that it does not inherit")
+	readOnly := flags.Bool("read-only", false, "it changes no file, also not those of --writes")
+	kvm := flags.Bool("kvm", false, "with --read-only: it uses KVM")
+	var needed files
+	flags.Func("reads", "a file or directory that it may read", appendTo(&needed.reads))
+	flags.Func("writes", "a file or directory that it may read and write", appendTo(&needed.writes))
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -46,18 +54,57 @@ func Run(args []string) error {
 	if err := receive(*handed); err != nil {
 		return err
 	}
+	needed.readOnly = *readOnly
+	domain, err := makeDomain(path, needed) // with the caller's rights
+	if err != nil {
+		return err
+	}
 	boundCapabilities(kept) // while that may be done
+	if *own {
+		*uid, *gid = ownUser(os.Getpid()), ownUser(os.Getpid())
+	}
 	if err := setIdentity(*uid, *gid); err != nil {
 		return err
 	}
 	if err := confine(kept); err != nil {
 		return err
 	}
+	if err := enterDomain(domain); err != nil {
+		return err
+	}
+	if err := refuseOtherProcesses(*connects); err != nil {
+		return err
+	}
+	if !needed.hasTree() {
+		if err := refuseMetadata(); err != nil {
+			return err
+		}
+	}
+	if *readOnly {
+		if err := keepFiles(*kvm); err != nil {
+			return err
+		}
+	}
 	if err := followParent(*parent); err != nil {
 		return err
 	}
 	return syscall.Exec(path, argv, os.Environ())
 }
+
+func appendTo(list *[]string) func(string) error {
+	return func(value string) error {
+		*list = append(*list, value)
+		return nil
+	}
+}
+
+// firstOwnUser begins a range that no distribution gives to people, services, containers or their users:
+// see "Users, Groups, UIDs and GIDs on systemd systems". It is as long as there can be processes, 2^22.
+const firstOwnUser = 0x70000000
+
+// ownUser is a user that nobody else is for as long as the process is there: no two have a number at the
+// same time. So there is nothing to lock, and nothing to give back. It owns no file.
+func ownUser(pid int) int { return firstOwnUser + pid }
 
 // setIdentity makes this thread another user without other groups; -1 leaves what is.
 func setIdentity(uid, gid int) error {

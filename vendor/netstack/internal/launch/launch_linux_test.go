@@ -15,7 +15,11 @@ import (
 // launched runs a program by this binary as `netstack launch` and answers what it printed.
 func launched(t *testing.T, dir string, argv ...string) string {
 	t.Helper()
-	command := nettest.Itself("netstack", append([]string{"launch"}, argv...)...)
+	options := []string{"launch", "--reads", "/proc"}
+	if dir != "" {
+		options = append(options, "--writes", dir)
+	}
+	command := nettest.Itself("netstack", append(options, argv...)...)
 	command.Dir = dir
 	out, err := command.CombinedOutput()
 	if err != nil {
@@ -80,7 +84,7 @@ print(json.dumps(answers))
 func TestWhatIsLaunchedMakesNoSetuidFilesAndNoDevices(t *testing.T) {
 	directory := t.TempDir()
 	var answers map[string]any
-	text := launched(t, directory, "--", "python3", "-c", calls)
+	text := launched(t, directory, "--", "/usr/bin/python3", "-c", calls)
 	if err := json.Unmarshal([]byte(text), &answers); err != nil {
 		t.Fatal(err, text)
 	}
@@ -122,7 +126,7 @@ func TestDirectoriesInsideASetgidDirectoryKeepItsGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	// As QEMU does for a guest's mkdir there.
-	launched(t, directory, "--", "python3", "-c", "import os; os.mkdir('d', 0o2750); os.chmod('d', 0o2750)")
+	launched(t, directory, "--", "/usr/bin/python3", "-c", "import os; os.mkdir('d', 0o2750); os.chmod('d', 0o2750)")
 	info, err := os.Stat(filepath.Join(directory, "d"))
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +188,7 @@ func TestASetuidFileLosesItsBitWhenRootsQEMUWritesToIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := "open(__import__('sys').argv[1], 'r+b').write(b'y')"
-	launched(t, "", "--capabilities", "chown,dac_override,fowner", "--", "python3", "-c", script, path)
+	launched(t, filepath.Dir(path), "--capabilities", "chown,dac_override,fowner", "--", "/usr/bin/python3", "-c", script, path)
 	var stat unix.Stat_t
 	if err := unix.Stat(path, &stat); err != nil {
 		t.Fatal(err)
@@ -205,13 +209,13 @@ os.chown('f', 1234, 1234); os.fchown(f, 1234, 1234); os.lchown('f', 1234, 1234)
 after = os.stat(f)
 print(before.st_uid == after.st_uid and before.st_gid == after.st_gid)
 `
-	if got := strings.TrimSpace(launched(t, directory, "--", "python3", "-c", script)); got != "True" {
+	if got := strings.TrimSpace(launched(t, directory, "--", "/usr/bin/python3", "-c", script)); got != "True" {
 		t.Errorf("got %s", got)
 	}
 	if os.Getuid() != 0 {
 		return
 	}
-	if got := strings.TrimSpace(launched(t, directory, "--capabilities", "chown", "--", "python3", "-c", script)); got != "False" {
+	if got := strings.TrimSpace(launched(t, directory, "--capabilities", "chown", "--", "/usr/bin/python3", "-c", script)); got != "False" {
 		t.Errorf("with the capability: got %s", got)
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"syscall"
 )
 
+// LandlockVersion is 0: other systems have none.
+func LandlockVersion() int { return 0 }
+
 // Run becomes PROGRAM. Other systems have no death signal and no capabilities to drop; there sbx
 // itself ends the program.
 func Run(args []string) error {
@@ -24,6 +27,12 @@ func Run(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	flags.Bool("own-user", false, "ignored here")
+	flags.Bool("read-only", false, "ignored here")
+	flags.Bool("kvm", false, "ignored here")
+	flags.Bool("connects", false, "ignored here")
+	flags.Func("reads", "ignored here", func(string) error { return nil })
+	flags.Func("writes", "ignored here", func(string) error { return nil })
 	argv := flags.Args()
 	if len(argv) == 0 {
 		return errors.New("launch: no program")

@@ -28,7 +28,8 @@ type share struct {
 	path     string
 	readOnly bool
 	kept     uint64
-	uid, gid int // -1: the caller's
+	uid, gid int  // -1: the caller's
+	own      bool // a user of its own
 	argv     []string
 }
 
@@ -72,12 +73,16 @@ func parseShare(args []string) (inside bool, s share, err error) {
 	flags.BoolVar(&s.readOnly, "read-only", false, "share it read-only")
 	flags.IntVar(&s.uid, "uid", -1, "serve as this user")
 	flags.IntVar(&s.gid, "gid", -1, "serve as this group")
+	flags.BoolVar(&s.own, "own-user", false, "serve as a user and group that no other process here has")
 	names := flags.String("capabilities", "", "what the program needs of its capabilities to serve, by name")
 	if err := flags.Parse(args); err != nil {
 		return false, s, err
 	}
 	if s.argv = flags.Args(); len(s.argv) == 0 || s.path == "" {
 		return false, s, errors.New("share: no program, or no path")
+	}
+	if s.own {
+		s.uid, s.gid = ownUser(os.Getpid()), ownUser(os.Getpid())
 	}
 	s.kept, err = capabilities(*names)
 	return inside, s, err

@@ -21,3 +21,6 @@ var modeCalls = []modeCall{
 }
 
 var ownerCalls = []uint32{unix.SYS_CHOWN, unix.SYS_FCHOWN, unix.SYS_LCHOWN, unix.SYS_FCHOWNAT}
+
+// olderMetadataCalls are those that newer architectures do not have.
+var olderMetadataCalls = []uint32{unix.SYS_CHMOD, unix.SYS_UTIME, unix.SYS_UTIMES, unix.SYS_FUTIMESAT}

@@ -16,3 +16,6 @@ var modeCalls = []modeCall{
 }
 
 var ownerCalls = []uint32{unix.SYS_FCHOWN, unix.SYS_FCHOWNAT}
+
+// olderMetadataCalls are those that this architecture does not have.
+var olderMetadataCalls []uint32
