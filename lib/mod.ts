@@ -139,12 +139,14 @@ export type { NamedSandbox } from "./api/named_sandbox.ts";
 export type {
   Abortable,
   AttachOptions,
+  ForkOptions,
   LogOptions,
   RemoveNamedOptions,
   StartNamedOptions,
   StopOptions,
 } from "./api/named_options.ts";
 export type { SandboxDescription, SandboxInfo } from "./api/sandbox_info.ts";
+export type { SnapshotInfo } from "./api/snapshots.ts";
 export type { DetachedOptions, MainCommandOptions } from "./api/detached.ts";
 export type { JobInfo } from "./supervise/jobs.ts";
 export type { LogPiece } from "./supervise/job_log.ts";

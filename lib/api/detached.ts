@@ -9,6 +9,7 @@ import { requireTimeLimit } from "../sandbox/exec_options.ts";
 import type { SandboxOptions } from "../sandbox/options.ts";
 import type { StartNamedOptions } from "./named_options.ts";
 import { NamedSandbox } from "./named_sandbox.ts";
+import { startOrForget } from "./start_or_forget.ts";
 
 /** The command that a named sandbox is there for: it ends with it. */
 export interface MainCommandOptions {
@@ -68,11 +69,13 @@ export async function createDetached(
     { keepSandbox, sandboxNames, sweepSandboxes },
     { inventName, hostnameOf },
     { buildInfo },
+    { fillDisk },
   ] = await Promise.all([
     import("../supervise/record.ts"),
     import("../supervise/registry.ts"),
     import("../supervise/sandbox_name.ts"),
     import("../host/build_info.ts"),
+    import("../supervise/copies.ts"),
   ]);
   await sweepSandboxes();
   const own = name ?? inventName(new Set(await sandboxNames()), Math.random);
@@ -88,16 +91,10 @@ export async function createDetached(
       ...(main === undefined ? {} : { main: mainOf(main) }),
     },
     spec: specOf(name === undefined ? { ...values, name: hostnameOf(own) } : values),
-  });
+  }, async (home) => await fillDisk(home, values.disk, starting.signal));
   const sandbox = await NamedSandbox.find(own);
-  if (!start) return sandbox;
-  try {
-    await sandbox.start(starting);
-    return sandbox;
-  } catch (error) {
-    await sandbox.remove({ force: true }).catch(() => {}); // the start says why it failed
-    throw error;
-  }
+  if (start) await startOrForget(sandbox, starting);
+  return sandbox;
 }
 
 function mainOf(main: MainCommandOptions) {

@@ -42,6 +42,12 @@ export interface RemoveNamedOptions {
   readonly force?: boolean;
 }
 
+/** How a sandbox is forked. */
+export interface ForkOptions extends StartNamedOptions {
+  /** False only writes it down; true when absent. */
+  readonly start?: boolean;
+}
+
 /** A wait that may be given up. */
 export interface Abortable {
   /** Aborting it ends the wait, which rejects with the signal's reason. */

@@ -21,16 +21,20 @@ import type { SandboxProcess } from "../sandbox/process.ts";
 import type { SupervisorClient } from "../supervise/client.ts";
 import type { JobInfo } from "../supervise/jobs.ts";
 import type { LogPiece } from "../supervise/job_log.ts";
+import type { CopyOptions } from "../supervise/copies.ts";
 import type { KeptSandbox } from "../supervise/registry.ts";
 import type { SandboxStatus } from "../supervise/state.ts";
 import type {
   Abortable,
   AttachOptions,
+  ForkOptions,
   LogOptions,
   RemoveNamedOptions,
   StartNamedOptions,
   StopOptions,
 } from "./named_options.ts";
+import type { SnapshotInfo } from "./snapshots.ts";
+import { startOrForget } from "./start_or_forget.ts";
 import { infoOf, type SandboxDescription, type SandboxInfo } from "./sandbox_info.ts";
 
 const GRACE_MS = 10_000;
@@ -238,6 +242,42 @@ export class NamedSandbox implements AsyncDisposable {
   }
 
   /**
+   * Keeps what is on its disk under a tag, for others to begin with: {@link SandboxBuilder.from}. Files are as one
+   * moment had them: of a sandbox that runs, whoever writes waits for as long as the copy takes.
+   *
+   * @throws SbxError `SNAPSHOT_EXISTS`, `DISK_MISSING`, `FILE_NO_SPACE`, `FILE_UNREADABLE`, `SANDBOX_RUNNING` while it
+   * is being started or ended, and the signal's reason
+   */
+  async snapshot(tag: string, options: Abortable = {}): Promise<SnapshotInfo> {
+    const { signal } = optionsOf("snapshot(…)", options, { signal: true });
+    const [{ takeSnapshot }, { snapshotInfo }] = await Promise.all([
+      import("../supervise/copies.ts"),
+      import("./snapshots.ts"),
+    ]);
+    return snapshotInfo(await takeSnapshot(this.name, tag, await this.#copying(signal)));
+  }
+
+  /**
+   * Makes another sandbox out of it, with a copy of its disk, its policy and its settings, and starts it. Its name is
+   * found where none is given. Published ports have other numbers on this machine; its command begins anew.
+   *
+   * @throws SbxError `SANDBOX_EXISTS`, and as `snapshot` and `start`
+   */
+  async fork(name?: string, options: ForkOptions = {}): Promise<NamedSandbox> {
+    const { start = true, ...starting } = optionsOf("fork(…)", options, {
+      start: true,
+      onNotice: true,
+      signal: true,
+    });
+    flag("fork(…)", start);
+    const { makeFork } = await import("../supervise/copies.ts");
+    const own = await makeFork(this.name, name, await this.#copying(starting.signal));
+    const fork = await NamedSandbox.find(own);
+    if (start) await startOrForget(fork, starting);
+    return fork;
+  }
+
+  /**
    * Ends it, or its start; resolves when nothing of it runs any more. Does nothing when it is not running.
    *
    * @throws SbxError `SUPERVISOR_LOST` when its supervisor does not answer, which {@link NamedSandbox.kill} ends
@@ -288,6 +328,16 @@ export class NamedSandbox implements AsyncDisposable {
   // deno-lint-ignore require-await -- the interface wants a promise
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
+  }
+
+  /** What a copy of its disk needs: who has it stand still, where it runs. */
+  async #copying(signal: AbortSignal | undefined): Promise<CopyOptions> {
+    await this.#look();
+    const client = this.#client;
+    return {
+      ...(signal === undefined ? {} : { signal }),
+      ...(client === undefined ? {} : { freeze: async () => await client.freeze(signal) }),
+    };
   }
 
   /** Whether it runs, and the job in it. */

@@ -64,6 +64,11 @@ export class NetworkBuilder {
     return this.#with({ base: policyFileOf(policy) });
   }
 
+  /** @internal Whether `policy` was called. */
+  get hasPolicy(): boolean {
+    return this.#calls.base !== EMPTY.base;
+  }
+
   /**
    * A rule, or its text (`allow@*.npmjs.org:tcp:443`). Rules stand in the order of the calls, before
    * those of the policy, and the first match wins.

@@ -8,6 +8,7 @@ import { flag, optionsOf } from "../base/misuse.ts";
 import type { RemoveNamedOptions } from "./named_options.ts";
 import { NamedSandbox } from "./named_sandbox.ts";
 import { infoOf, type SandboxInfo } from "./sandbox_info.ts";
+import type { SnapshotInfo } from "./snapshots.ts";
 import { SandboxBuilder } from "./sandbox_builder.ts";
 
 /** A running sandbox, as `create` gives it. */
@@ -37,6 +38,14 @@ export interface SandboxConstructor {
    * @throws SbxError `SANDBOX_MISSING`; `SANDBOX_RUNNING` unless `force` kills it before
    */
   remove(name: string, options?: RemoveNamedOptions): Promise<void>;
+  /** All snapshots of this user, by tag. @throws SbxError `STATE_UNUSABLE` */
+  snapshots(): Promise<readonly SnapshotInfo[]>;
+  /**
+   * Removes a snapshot. What began with it has a copy, and stays.
+   *
+   * @throws SbxError `SNAPSHOT_MISSING`, `STATE_UNUSABLE`
+   */
+  removeSnapshot(tag: string): Promise<void>;
 }
 
 /** Where a sandbox begins. */
@@ -64,5 +73,18 @@ export const Sandbox: SandboxConstructor = Object.freeze({
     const { force = false } = optionsOf("remove(…)", options, { force: true });
     const { removeSandbox } = await import("../supervise/remove.ts");
     await removeSandbox(name, { force: flag("remove(…)", force) });
+  },
+
+  async snapshots(): Promise<readonly SnapshotInfo[]> {
+    const [{ keptSnapshots }, { snapshotInfo }] = await Promise.all([
+      import("../supervise/snapshots.ts"),
+      import("./snapshots.ts"),
+    ]);
+    return (await keptSnapshots()).map(snapshotInfo);
+  },
+
+  async removeSnapshot(tag: string): Promise<void> {
+    const { removeSnapshot } = await import("../supervise/snapshots.ts");
+    await removeSnapshot(tag);
   },
 });

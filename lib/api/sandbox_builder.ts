@@ -25,7 +25,7 @@ import type { StartOptions } from "../sandbox/start.ts";
 import { requireUser } from "../sandbox/user.ts";
 import type { Secret } from "../policy/model/secret.ts";
 import { sourceVariablesOf, variablesOf } from "../policy/model/aws_pair.ts";
-import { hostnameOf, isSandboxName, NAME_HINT } from "../supervise/sandbox_name.ts";
+import { hostnameOf, isSandboxName, NAME_HINT, requireTag } from "../supervise/sandbox_name.ts";
 import type { DetachedOptions } from "./detached.ts";
 import type { NamedSandbox } from "./named_sandbox.ts";
 import { NetworkBuilder } from "./network_builder.ts";
@@ -128,6 +128,16 @@ export class SandboxBuilder {
     if (bytes === undefined) throw misuse(call, "a disk has 128 MiB to 4 TiB", { hint });
     if (path === "") throw misuse(call, "the path of its file is empty");
     return this.#with({ disk: path === undefined ? { bytes } : { bytes, path } });
+  }
+
+  /**
+   * Has its disk begin as a snapshot ({@link NamedSandbox.snapshot}), in a copy of its own: one that goes with the
+   * sandbox, or stays with a named one. Its policy is the one that judged the network of the sandbox that the
+   * snapshot is of, unless `policy` is called for another. All else is as the calls say; secrets are declared
+   * again. `disk` is only called to make it larger.
+   */
+  from(tag: string): SandboxBuilder {
+    return this.#with({ from: requireTag(text("from(…)", tag)) });
   }
 
   /**
@@ -260,12 +270,13 @@ export class SandboxBuilder {
    * rejects with the signal's reason and leaves nothing behind.
    *
    * @throws SbxError `REQUIREMENT_MISSING`, `FILE_UNREADABLE`, `PORT_BUSY`, `DISK_BUSY`, `GUEST_START`,
-   * `NETSTACK_LOST`
+   * `NETSTACK_LOST`, `SNAPSHOT_MISSING`, `FILE_NO_SPACE`
    */
   async create(options: StartOptions = {}): Promise<Sandbox> {
-    const values = this.build();
+    this.build(); // what is wrong of it is told before anything is looked at
     optionsOf("create(…)", options, { signal: true, endsProcess: true });
     requireRuntime();
+    const values = (await this.#begun()).build();
     const { start } = await import("../sandbox/start.ts");
     return await start(values, options);
   }
@@ -281,7 +292,23 @@ export class SandboxBuilder {
     requireRuntime();
     const { createDetached } = await import("./detached.ts");
     const { isNamed, name } = this.#calls;
-    return await createDetached(isNamed ? name : undefined, this.build(), options);
+    this.build();
+    const values = (await this.#begun()).build();
+    return await createDetached(isNamed ? name : undefined, values, options);
+  }
+
+  /** With what its snapshot brings in the place of its tag. */
+  async #begun(): Promise<SandboxBuilder> {
+    const { from, ...calls } = this.#calls;
+    if (from === undefined) return this;
+    const { beginningOf } = await import("./snapshots.ts");
+    const { policy, disk } = await beginningOf(from, calls.disk);
+    const { network } = calls;
+    return new SandboxBuilder({
+      ...calls,
+      disk,
+      network: network.hasPolicy ? network : network.policy(policy),
+    });
   }
 
   #with(calls: Partial<Calls>): SandboxBuilder {

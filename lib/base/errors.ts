@@ -33,6 +33,7 @@ export type ErrorCode =
   | "PORT_UNAVAILABLE" // the address to publish on is not one of this machine
   | "PORT_BUSY" // a published port is taken
   | "DISK_BUSY" // another guest has the disk
+  | "DISK_MISSING" // what was asked for needs a sandbox with a disk that has something on it
   | "RESOLVER" // no usable upstream resolver
   | "EXEC_NOT_FOUND" // exit status 127
   | "EXEC_NOT_EXECUTABLE" // exit status 126
@@ -49,6 +50,8 @@ export type ErrorCode =
   | "SANDBOX_EXISTS" // the name is taken
   | "SANDBOX_MISSING" // there is no sandbox of that name
   | "SANDBOX_RUNNING" // what was asked for needs a sandbox that is stopped
+  | "SNAPSHOT_EXISTS" // the tag is taken
+  | "SNAPSHOT_MISSING" // there is no snapshot of that tag
   | "SUPERVISOR_LOST" // the process that owns a named sandbox ended
   | "STATE_UNUSABLE" // what is kept of sandboxes is damaged, or somebody else's
   | "LIMA_INSTANCE" // an instance of Lima's that sbx does not run

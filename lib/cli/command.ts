@@ -28,11 +28,24 @@ export type CommandEntry =
     readonly summary: string;
     /** Not for people: named by no help, no completion and no manual. */
     readonly isHidden?: true;
+    /** The one that its group means when none is named. */
+    readonly isDefault?: true;
   }
   & (
     | { readonly load: () => Promise<CommandModule> }
     | { readonly commands: readonly CommandEntry[] }
   );
+
+const DEFAULTS = new WeakMap<Command, Command>();
+
+export function setDefault(group: Command, command: Command): void {
+  DEFAULTS.set(group, command);
+}
+
+/** The command that a group means when none is named. */
+export function defaultOf(group: Command): Command | undefined {
+  return DEFAULTS.get(group);
+}
 
 /** A command line and what it does. */
 export type Example = readonly [line: string, meaning: string];

@@ -5,7 +5,7 @@
  * @module
  */
 import { Command, Option } from "commander";
-import type { CommandEntry, CommandModule } from "./command.ts";
+import { type CommandEntry, type CommandModule, setDefault } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { STATUSES } from "./exit.ts";
 import { ui } from "./ui.ts";
@@ -34,10 +34,12 @@ export async function commandTree(
       const path = [...above, entry.name];
       const command = program(entry.name, entry.summary);
       command.summary(entry.summary);
-      parent.addCommand(command, { hidden: entry.isHidden === true });
+      const isDefault = entry.isDefault === true;
+      parent.addCommand(command, { hidden: entry.isHidden === true, isDefault });
+      if (isDefault) setDefault(parent, command);
       if ("commands" in entry) {
         await add(command, entry.commands, path);
-      } else if (isWanted(path)) {
+      } else if (isWanted(path) || (isDefault && isWanted(above))) {
         const module = await entry.load();
         module.declare(command);
         takeFormat(command);

@@ -45,6 +45,33 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./sandbox/ls.ts"),
   },
   {
+    name: "snapshot",
+    summary: "keep what is on the disk of a sandbox, for others to begin with",
+    commands: [
+      {
+        name: "create",
+        summary: "make one; the word create may be left out",
+        isDefault: true,
+        load: () => import("./sandbox/snapshot.ts").then(({ create }) => create),
+      },
+      {
+        name: "ls",
+        summary: "list them, and what they take up",
+        load: () => import("./sandbox/snapshot.ts").then(({ ls }) => ls),
+      },
+      {
+        name: "rm",
+        summary: "remove some",
+        load: () => import("./sandbox/snapshot.ts").then(({ rm }) => rm),
+      },
+    ],
+  },
+  {
+    name: "fork",
+    summary: "make another sandbox out of one, with a copy of its disk",
+    load: () => import("./sandbox/fork.ts"),
+  },
+  {
     name: "exec",
     summary: "run a command in a sandbox that runs",
     load: () => import("./sandbox/exec.ts"),

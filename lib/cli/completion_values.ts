@@ -6,7 +6,7 @@
 import type { Argument, Option } from "commander";
 import { readdirSync } from "node:fs";
 import { isShowable } from "../base/escape.ts";
-import { sandboxNamesHere } from "../api/sandbox_names.ts";
+import { sandboxNamesHere, snapshotTagsHere } from "../api/sandbox_names.ts";
 import { NetworkPolicy } from "../mod.ts";
 
 /** A word, and what it means where that is known. */
@@ -44,6 +44,11 @@ const sandboxes: Values = () => ({
   place: "nothing",
 });
 
+const snapshots: Values = () => ({
+  candidates: snapshotTagsHere().map((word) => ({ word, meaning: "snapshot" })),
+  place: "nothing",
+});
+
 /** By option, where the word for its value says too little. */
 const OF_OPTIONS: Readonly<Record<string, Values>> = {
   "--deny-with": oneOf("drop", "reject"),
@@ -58,6 +63,7 @@ const OF_WORDS: Readonly<Record<string, Values>> = {
   "policy": policies,
   "policy|reason": policies,
   "sandbox": sandboxes,
+  "snapshot": snapshots,
 };
 
 export function optionValues(option: Option, begun: string): Completion {

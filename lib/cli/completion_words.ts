@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command, Option } from "commander";
+import { defaultOf } from "./command.ts";
 import {
   type Candidate,
   type Completion,
@@ -42,6 +43,8 @@ function after({ open, ...reached }: Reached, word: string): Reached {
   }
   const below = command.commands.find((each) => each.name() === word);
   if (below !== undefined) return { command: below, operands: 0, isLiteral: false };
+  const meant = defaultOf(command);
+  if (meant !== undefined) return after({ command: meant, operands: 0, isLiteral }, word);
   return {
     command,
     operands: operands + 1,
@@ -81,7 +84,10 @@ function offers({ command, operands, open, isLiteral }: Reached, begun: string):
   if (command.commands.length > 0) {
     const below = operands > 0 ? [] : command.createHelp().visibleCommands(command);
     const candidates = below.map((each) => ({ word: each.name(), meaning: each.summary() }));
-    return { candidates, place: "nothing" };
+    const meant = defaultOf(command);
+    if (meant === undefined) return { candidates, place: "nothing" };
+    const others = offers({ command: meant, operands, isLiteral }, begun);
+    return { ...others, candidates: [...candidates, ...others.candidates] };
   }
   const argument = argumentAt(command, operands);
   if (argument === undefined) return { candidates: [], place: "nothing" };

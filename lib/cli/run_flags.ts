@@ -40,6 +40,8 @@ export interface RunFlags extends TlsFlags, SecretFlags {
   readonly cpus?: number;
   readonly memory?: number;
   readonly disk?: string;
+  /** The tag of a snapshot. */
+  readonly from?: string;
   /** False for `--no-template`. */
   readonly template: boolean;
   readonly timeout?: number;
@@ -181,6 +183,7 @@ export function declareRunFlags(
     ["-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text)],
     ["-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory],
     ["--disk <size>", "write to a disk such as 20G instead of to the guest's memory"],
+    ["--from <snapshot>", "begin with the disk of a snapshot, under its policy; see sbx snapshot"],
     ["--no-template", "boot, though a template is kept for such guests; see sbx template"],
   ];
   const life: Row[] = [

@@ -6,10 +6,13 @@
 import {
   type NetworkBuilder,
   NetworkPolicy,
+  type Policy,
+  type PolicyFile,
   Sandbox,
   type SandboxBuilder,
   SbxError,
 } from "../mod.ts";
+import { beginningOf } from "../api/snapshots.ts";
 import { presetNamed } from "../policy/model/presets.ts";
 import type { CommandHost } from "./command.ts";
 import { assignmentsOf } from "./env_file.ts";
@@ -44,6 +47,7 @@ export async function sandboxOf(
     builder = given("--memory", `${mib}M`, () => builder.memory(mib));
   }
   set("--disk", flags.disk, (size) => builder.disk(size));
+  set("--from", flags.from, (tag) => builder.from(tag));
   if (!flags.template) builder = builder.template(false);
   set("--workdir", flags.workdir, (path) => builder.workdir(path));
   set("--timeout", flags.timeout, (ms) => builder.timeout(ms));
@@ -69,9 +73,7 @@ export async function sandboxOf(
 export async function networkOf(
   flags: RunFlags,
 ): Promise<(network: NetworkBuilder) => NetworkBuilder> {
-  const policy = flags.net
-    ? await resolvePolicy(flags.policy ?? "public-only")
-    : NetworkPolicy.none();
+  const policy = await policyOf(flags);
   return (fresh) => {
     let network = fresh.policy(policy);
     const set = <T>(option: string, value: T | undefined, call: (value: T) => NetworkBuilder) => {
@@ -105,6 +107,15 @@ export async function networkOf(
     network = applySecretFlags(network, flags, given);
     return applyTlsFlags(network, flags, policy, given);
   };
+}
+
+/** A guest that begins with a snapshot has its policy, unless there is another. */
+async function policyOf({ net, policy, from }: RunFlags): Promise<Policy | PolicyFile> {
+  if (!net) return NetworkPolicy.none();
+  if (policy !== undefined || from === undefined) {
+    return await resolvePolicy(policy ?? "public-only");
+  }
+  return (await beginningOf(from, undefined)).policy;
 }
 
 /** `NAME`, or `@FILE` with many. */

@@ -7,6 +7,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { AgentConfig, AgentPreparation } from "./agent/client.ts";
+import { isInherited } from "./disk.ts";
 import { ownEntries } from "./own_entries.ts";
 import {
   type CommonPlan,
@@ -38,7 +39,12 @@ export function preparation(
     links,
     modules,
     trees: rootShares(plan).map(({ tag, at }) => ({ tag, at })),
-    ...(disk === undefined ? {} : { disk: { kept: disk.path !== undefined } }),
+    ...(disk === undefined ? {} : {
+      disk: {
+        kept: isInherited(disk),
+        ...(disk.owner === undefined ? {} : { owner: disk.owner }),
+      },
+    }),
     ...(network === undefined ? {} : {
       network: {
         mtu: network.mtu,
@@ -104,8 +110,8 @@ export async function guestEntries(
       search: network?.search ?? [],
       ...(network === undefined ? {} : { resolver: network.gateway4 }),
     }),
-    // On a kept disk those of the root are only written once.
-    ...(isPublic(trust, root) && disk?.path === undefined
+    // Where somebody's root is on the disk, those of the root were only written once.
+    ...(isPublic(trust, root) && (disk === undefined || !isInherited(disk))
       ? []
       : await trustEntries(trust, root.trustStores)),
     ...await nssEntries((trust.authority ?? []).map(bytesOf), root.home, makeDatabase),

@@ -11,6 +11,18 @@ export interface GuestDisk {
   readonly bytes: number;
   /** Absolute: the file that the next guest finds it in. Absent: the disk goes with the guest. */
   readonly path?: string;
+  /** Absolute: the file of another disk, whose content it begins with. Absent: it begins empty. */
+  readonly from?: string;
+  /**
+   * Whose it is, in 32 hexadecimal digits. Where it has another's mark it is a copy, and what makes his machine
+   * known is removed. Absent: it stays whose it was.
+   */
+  readonly owner?: string;
+}
+
+/** Whether a guest may find on it what another one left. */
+export function isInherited({ path, from }: GuestDisk): boolean {
+  return path !== undefined || from !== undefined;
 }
 
 /** One group of blocks of the file system, which grows by whole ones. */

@@ -77,6 +77,12 @@ export interface HostProcess {
  */
 export type TemplateUse = "used" | "missing" | "unserved";
 
+/** A disk that nobody writes to, with all on it that was written before. */
+export interface FrozenDisk {
+  /** Lets the guest go on. @throws SbxError when the disk did not stand still all the time */
+  thaw(): Promise<void>;
+}
+
 export interface Guest extends FileGuest {
   /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */
   readonly accelerator: string;
@@ -88,6 +94,8 @@ export interface Guest extends FileGuest {
   listening(port: number): Promise<readonly string[]>;
   /** May never settle either. */
   usage(): Promise<GuestUsage>;
+  /** Has whoever writes to the guest's disk wait. May never settle either. @throws SbxError GUEST_FAILED */
+  freeze(): Promise<FrozenDisk>;
   /** The processes of this machine that are the guest's. */
   readonly processes: readonly HostProcess[];
   /** Settles when the machine is gone: with an error unless `stop` was called. */

@@ -16,21 +16,26 @@ import {
   ftruncateSync,
   linkSync,
   openSync,
+  statfsSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
-import { formatSize } from "../base/size.ts";
+import { formatSize, MIB } from "../base/size.ts";
 import { DISK_RANDOM, type GuestDisk, newFileSystem } from "../guest/disk.ts";
 import { readFile } from "node:fs/promises";
+import { type CopyOptions, copySparse } from "./disk_copy.ts";
+import { cloneFile } from "./libc.ts";
 import { stateDir } from "./paths.ts";
 import { requireOwn as requireOwnPlace, STATE } from "./private_place.ts";
 
-const { O_RDWR, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
+const { O_RDONLY, O_RDWR, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
+
+const SOME_ROOM = "free some space there, or use a directory on another file system";
 
 /** Linux's; Node has no name for it. */
 const O_TMPFILE = 0o20000000 | O_DIRECTORY;
@@ -41,13 +46,76 @@ const O_TMPFILE = 0o20000000 | O_DIRECTORY;
  *
  * @throws SbxError FILE_UNREADABLE
  */
-export async function openDisk({ bytes, path }: GuestDisk, empty: string): Promise<number> {
+export async function openDisk(disk: GuestDisk, empty: string): Promise<number> {
+  const { bytes, path, from } = disk;
+  if (from !== undefined) return await openCopy(from, bytes);
   const image = newFileSystem(await readFile(empty), randomBytes(DISK_RANDOM));
   if (path !== undefined) return openKept(path, bytes) ?? makeKept(path, bytes, image);
   const directory = stateDir();
   await requireOwnPlace(directory, STATE);
   const fd = openNameless(directory);
   return closingOnFailure(fd, "make a disk in", directory, () => fill(fd, bytes, image));
+}
+
+/** A disk that goes with its guest, and begins as another one is. */
+async function openCopy(from: string, bytes: number): Promise<number> {
+  const original = openStill(from);
+  try {
+    const directory = stateDir();
+    await requireOwnPlace(directory, STATE);
+    const fd = openNameless(directory);
+    return await closingOnFailureLater(fd, "make a disk in", directory, async () => {
+      requireRoom(original, fd, directory);
+      await copySparse(original, fd, { bytes });
+    });
+  } finally {
+    closeSync(original);
+  }
+}
+
+/**
+ * Makes the file of a disk as another one is, which is open for reading and which nobody writes to. What came of it
+ * when it fails is left.
+ *
+ * @throws SbxError FILE_NO_SPACE, FILE_UNREADABLE, and the signal's reason
+ */
+export async function copyDisk(
+  original: number,
+  path: string,
+  options: CopyOptions,
+): Promise<void> {
+  const fd = attempt("make the disk", path, () => openSync(path, "wx+", 0o600));
+  await closingOnFailureLater(fd, "make the disk", path, async () => {
+    requireRoom(original, fd, dirname(path));
+    await copySparse(original, fd, options);
+  });
+  closeSync(fd);
+}
+
+/** A copy that takes the last room would be the end of every guest that writes to the same file system. */
+function requireRoom(original: number, copy: number, directory: string): void {
+  if (cloneFile(copy, original)) return;
+  const { bavail, bsize } = statfsSync(directory);
+  const [free, needed] = [bavail * bsize, fstatSync(original).blocks * 512];
+  if (needed <= free) return;
+  const mib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;
+  throw new SbxError(
+    "FILE_NO_SPACE",
+    `Cannot copy a disk to ${escapeText(directory)}: it takes ${mib(needed)}, and ${
+      mib(free)
+    } are free`,
+    { hint: SOME_ROOM },
+  );
+}
+
+/** Opens a disk that is to be read while nobody writes to it. @throws SbxError FILE_UNREADABLE */
+export function openStill(path: string): number {
+  const fd = attempt(
+    "read the disk",
+    path,
+    () => openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK),
+  );
+  return closingOnFailure(fd, "read the disk", path, (fd) => void requireOwn(path, fd));
 }
 
 /** Where the file system has no files without a name, it has one for a moment, while it is empty. */
@@ -146,12 +214,33 @@ function closingOnFailure(
   }
 }
 
+async function closingOnFailureLater(
+  fd: number,
+  doing: string,
+  path: string,
+  use: () => Promise<void>,
+): Promise<number> {
+  try {
+    await use();
+    return fd;
+  } catch (cause) {
+    closeSync(fd);
+    throw diskError(doing, path, cause);
+  }
+}
+
 function attempt<T>(doing: string, path: string, step: () => T): T {
   try {
     return step();
   } catch (cause) {
-    if (cause instanceof SbxError) throw cause;
-    const hint = "free some space there, or use a directory on another file system";
-    throw fileError(doing, path, cause, systemCode(cause) === "ENOSPC" ? hint : undefined);
+    throw diskError(doing, path, cause);
   }
+}
+
+/** What is no failure of the system's stays as it is. */
+function diskError(doing: string, path: string, cause: unknown): unknown {
+  const code = systemCode(cause);
+  if (code === undefined || cause instanceof SbxError) return cause;
+  const isFull = code === "ENOSPC" || code === "EDQUOT";
+  return fileError(doing, path, cause, isFull ? SOME_ROOM : undefined);
 }

@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { systemCode } from "../base/file_error.ts";
-import { isUnlocked, tryLock } from "./libc.ts";
+import { isUnlocked, tryLock, tryShare } from "./libc.ts";
 
 export interface FileLock {
   release(): void;
@@ -19,6 +19,18 @@ export function lockFile(path: string): FileLock | null {
   const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
   const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
   if (tryLock(fd) && isAt(path, fd)) return { release: () => closeSync(fd) };
+  closeSync(fd);
+  return null;
+}
+
+/**
+ * The lock at a path, beside others who have it so: nobody takes it for himself meanwhile, and whoever looks sees
+ * it free. Null while somebody has it for himself.
+ */
+export function shareLock(path: string): FileLock | null {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
+  if (tryShare(fd) && isAt(path, fd)) return { release: () => closeSync(fd) };
   closeSync(fd);
   return null;
 }

@@ -17,6 +17,8 @@ export interface Libc {
   futimens(fd: number, times: Uint8Array): number;
   utimensat(fd: number, path: Uint8Array, times: Uint8Array, flags: number): number;
   flock(fd: number, operation: number): number;
+  /** ioctl(2) with FICLONE: makes an open file another one's content, which both share. −1 for a Mac. */
+  clone(to: number, from: number): number;
   /** getsockopt(2) with SO_PEERCRED, or getpeereid(3): the user who connected a Unix socket. */
   peerUser(fd: number): number;
 }
@@ -43,6 +45,16 @@ export function isUnlocked(fd: number): boolean {
   return libc()?.flock(fd, LOCK_SH | LOCK_NB) === 0;
 }
 
+/** Takes the lock of an open file beside others who only read; false while somebody changes what it is for. */
+export function tryShare(fd: number): boolean {
+  return isUnlocked(fd);
+}
+
+/** Makes an open file another one's content, of which it shares the blocks; false where that is not possible. */
+export function cloneFile(to: number, from: number): boolean {
+  return libc()?.clone(to, from) === 0;
+}
+
 /** The user who connected a Unix socket; undefined when the kernel does not say. */
 export function peerUser(fd: number): number | undefined {
   const user = libc()?.peerUser(fd) ?? -1;
@@ -63,11 +75,23 @@ function load(): Libc | null {
       futimens: (...args) => Number(futimens(...args)),
       utimensat: (...args) => Number(utimensat(...args)),
       flock: (...args) => Number(flock(...args)),
+      clone: IS_MAC ? () => -1 : cloneOfLinux(ffi),
       peerUser: IS_MAC ? peerOfMac(ffi) : peerOfLinux(ffi),
     };
   } catch {
     return null;
   }
+}
+
+/** _IOW(0x94, 9, int) */
+const FICLONE = 0x40049409;
+
+function cloneOfLinux({ dlopen }: Ffi): (to: number, from: number) => number {
+  // Of its variable arguments this request has one, which is passed like any other on Linux.
+  const { ioctl } = dlopen(NAME, {
+    ioctl: { args: ["i32", "u64", "i32"], returns: "i32" },
+  }).symbols;
+  return (to, from) => Number(ioctl(to, BigInt(FICLONE), from));
 }
 
 const SOL_SOCKET = 1;

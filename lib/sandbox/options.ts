@@ -28,6 +28,13 @@ export interface Disk {
   readonly bytes: number;
   /** The file that keeps it; relative to the working directory. Absent: the disk goes with the sandbox. */
   readonly path?: string;
+  /** The file of another disk, as which this one begins; a copy is used. Absent: it begins empty. */
+  readonly from?: string;
+  /**
+   * Whose it is, in 32 hexadecimal digits. On a disk that has another's mark, keys and seeds by which programs
+   * know a machine are removed. Absent: it stays whose it was.
+   */
+  readonly owner?: string;
 }
 
 /** A port of this machine that leads to one of the guest. Inbound policy judges every flow. */
@@ -88,6 +95,8 @@ export interface SandboxOptions {
   readonly memoryMiB: number;
   /** What it writes to in place of its memory. Absent: its memory. */
   readonly disk?: Disk;
+  /** Tag of the snapshot that its disk begins as. Absent: none. */
+  readonly from?: string;
   /** Whether the guest may go on from a template, if there is one, instead of booting. */
   readonly template: boolean;
   /** What it sees of this machine's files beside the system. */

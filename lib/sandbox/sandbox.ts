@@ -9,7 +9,7 @@ import { escapeText } from "../base/escape.ts";
 import { callable, optionsOf } from "../base/misuse.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { FileRequest } from "../guest/files.ts";
-import type { Guest, HostProcess, TemplateUse } from "../guest/guest.ts";
+import type { FrozenDisk, Guest, HostProcess, TemplateUse } from "../guest/guest.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import type { Vault } from "../secret/vault.ts";
@@ -270,6 +270,17 @@ export class Sandbox implements AsyncDisposable {
       uptimeMs: () => performance.now() - this.#startedAt,
     });
     return await lifetime.until(reading, "read the metrics");
+  }
+
+  /** @internal Has whoever writes to its disk wait, until told to go on. @throws SbxError DISK_MISSING, STOPPED */
+  async freeze(): Promise<FrozenDisk> {
+    const { guest, lifetime, options } = this.#parts;
+    if (options.disk === undefined) {
+      throw new SbxError("DISK_MISSING", "Cannot keep the disk still: the guest has none");
+    }
+    const freezing = guest.freeze();
+    const { thaw } = await lifetime.until(freezing, "keep the disk still");
+    return { thaw: async () => await lifetime.until(thaw(), "let the guest go on") };
   }
 
   #network(doing: string): { readonly network: Network; readonly policy: LivePolicy } {

@@ -171,8 +171,8 @@ async function compose(
   });
 }
 
-function guestDisk({ bytes, path }: Disk): GuestDisk {
-  return path === undefined ? { bytes } : { bytes, path: resolve(expandHome(path)) };
+function guestDisk({ path, ...disk }: Disk): GuestDisk {
+  return path === undefined ? disk : { ...disk, path: resolve(expandHome(path)) };
 }
 
 function placeholdersOf(vault: Vault | undefined): Readonly<Record<string, string>> {

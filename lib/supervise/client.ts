@@ -10,7 +10,8 @@ import { Command, commandRequest, type CommandServer } from "../guest/agent/comm
 import { fileRequest, openFileCall } from "../guest/agent/file_call.ts";
 import { commandStatus } from "../guest/agent/result.ts";
 import type { FileGuest } from "../guest/files.ts";
-import type { CommandExit, ExecSpec } from "../guest/guest.ts";
+import { frozenBy } from "../guest/agent/freeze.ts";
+import type { CommandExit, ExecSpec, FrozenDisk } from "../guest/guest.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { connectTo } from "../host/unix_socket.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
@@ -156,6 +157,20 @@ export class SupervisorClient implements Disposable {
 
   async metrics(signal?: AbortSignal): Promise<SandboxMetrics> {
     return (await this.#ask({ method: "metrics" }, signal)).metrics as SandboxMetrics;
+  }
+
+  /** Has whoever writes to its disk wait, until told to go on or this connection ends. @throws SbxError DISK_MISSING */
+  async freeze(signal?: AbortSignal): Promise<FrozenDisk> {
+    signal?.throwIfAborted();
+    const call = this.#calls.plain({ method: "freeze" }, errorOf);
+    const { promise: givenUp, reject } = Promise.withResolvers<never>();
+    const abort = () => {
+      call.giveUp();
+      reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    const frozen = Promise.race([frozenBy(call), givenUp]);
+    return await frozen.finally(() => signal?.removeEventListener("abort", abort));
   }
 
   /** What happens from now on, until the sandbox's end or the reader's. */

@@ -65,9 +65,13 @@ export function homeOf(name: string, directory: string = join(sandboxesDir(), na
   };
 }
 
-/** Makes the directory of all sandboxes where there is none. @throws SbxError STATE_UNUSABLE, FILE_UNREADABLE */
-export async function makeSandboxesDir(): Promise<string> {
-  const directory = sandboxesDir();
+/** Where what is kept of them by a tag is. */
+export function snapshotsDir(): string {
+  return join(stateDir(), "snapshots");
+}
+
+/** Makes one of the two where there is none. @throws SbxError STATE_UNUSABLE, FILE_UNREADABLE */
+export async function makeOwnDirectory(directory: string): Promise<string> {
   try {
     await mkdir(dirname(dirname(directory)), { recursive: true });
     for (const each of [dirname(directory), directory]) {

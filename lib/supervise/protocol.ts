@@ -85,6 +85,7 @@ const request = z.discriminatedUnion("method", [
     timeoutMs: z.number().positive().optional(),
   }),
   z.object({ method: z.literal("metrics") }),
+  z.object({ method: z.literal("freeze") }),
   z.object({ method: z.literal("events"), kinds: z.array(kind).optional() }),
   z.object({ method: z.literal("stop"), graceMs: z.number().nonnegative().optional() }),
 ]);

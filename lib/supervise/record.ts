@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { SbxError } from "../base/errors.ts";
@@ -114,7 +115,7 @@ export function formatRecord(value: Omit<SandboxRecord, "format">): string {
 
 /** @throws SbxError USAGE for what only the program that made them could start again */
 export function specOf(options: SandboxOptions): SandboxSpec {
-  const { network, name, hostname, onDenial: _, onNotice: __, ...rest } = options;
+  const { network, name, hostname, disk, from: _, onDenial: __, onNotice: ___, ...rest } = options;
   const { journal } = options;
   if (journal !== undefined && /^\/(?:dev\/(?:std|fd\/)|proc\/self\/fd\/)/.test(journal)) {
     throw new SbxError("USAGE", `Cannot write the journal of a named sandbox to ${journal}`, {
@@ -132,6 +133,9 @@ export function specOf(options: SandboxOptions): SandboxSpec {
   return {
     ...rest,
     hostname: hostname ?? name,
+    ...(disk === undefined ? {} : {
+      disk: { bytes: disk.bytes, ...(disk.path === undefined ? {} : { path: disk.path }) },
+    }),
     mounts: [...rest.mounts],
     inputs: [...rest.inputs],
     env: { ...rest.env },
@@ -145,13 +149,18 @@ export function specOf(options: SandboxOptions): SandboxSpec {
  *
  * @throws SbxError POLICY_INVALID for a policy that a newer sbx wrote
  */
-export function optionsOf({ name, spec }: SandboxRecord, ownDisk: string): SandboxOptions {
+export function optionsOf(record: SandboxRecord, ownDisk: string): SandboxOptions {
+  const { name, spec } = record;
   const { policy, publish, disk, ...rest } = spec as Defined<SandboxSpec>;
   const { maxConnections, newFlowsPerSecond, ...network } = networkOf(name, policy);
   return {
     ...rest,
     name: rest.hostname,
-    ...(disk === undefined ? {} : { disk: { bytes: disk.bytes, path: disk.path ?? ownDisk } }),
+    ...(disk === undefined ? {} : {
+      disk: disk.path === undefined
+        ? { bytes: disk.bytes, path: ownDisk, owner: ownerOf(record) }
+        : { bytes: disk.bytes, path: disk.path },
+    }),
     network: {
       ...network,
       publish: publish as NetworkOptions["publish"],
@@ -159,6 +168,11 @@ export function optionsOf({ name, spec }: SandboxRecord, ownDisk: string): Sandb
       ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
     },
   };
+}
+
+/** Whose its disk is: no other sandbox, of this name or another, has been the same. */
+function ownerOf({ name, createdMs }: SandboxRecord): string {
+  return createHash("sha256").update(`${name}\0${createdMs}`).digest("hex").slice(0, 32);
 }
 
 /** JSON has no undefined: what is there has a value. */

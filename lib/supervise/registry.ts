@@ -4,7 +4,7 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
@@ -12,7 +12,8 @@ import { fileError, systemCode } from "../base/file_error.ts";
 import { nearest } from "../base/nearest.ts";
 import { readPrivate, writePrivate } from "../base/private_file.ts";
 import { type FileLock, isLocked, lockFile } from "../host/file_lock.ts";
-import { type Home, homeOf, isOwnDirectory, makeSandboxesDir, sandboxesDir } from "./home.ts";
+import { sweepHalfMade } from "./half_made.ts";
+import { type Home, homeOf, isOwnDirectory, makeOwnDirectory, sandboxesDir } from "./home.ts";
 import { formatRecord, parseRecord, type SandboxRecord } from "./record.ts";
 import { requireName } from "./sandbox_name.ts";
 import {
@@ -29,9 +30,6 @@ const LOCK_MS = 25;
 
 /** Of reading a state that changes meanwhile. */
 const LOOK_TRIES = 5;
-
-/** What is half made for so long is not being made any more. */
-const ABANDONED_MS = 60_000;
 
 export interface KeptSandbox {
   readonly name: string;
@@ -74,23 +72,41 @@ export function usableRecord({ record }: KeptSandbox): SandboxRecord {
   return record;
 }
 
-/** Writes a new one down. @throws SbxError SANDBOX_EXISTS, STATE_UNUSABLE, FILE_UNREADABLE */
-export async function keepSandbox(record: Omit<SandboxRecord, "format">): Promise<Home> {
-  const all = await makeSandboxesDir();
+/**
+ * Writes a new one down. `fill` puts into it what it begins with, before anybody can find it.
+ *
+ * @throws SbxError SANDBOX_EXISTS, STATE_UNUSABLE, FILE_UNREADABLE, and what `fill` throws
+ */
+export async function keepSandbox(
+  record: Omit<SandboxRecord, "format">,
+  fill: (home: Home) => Promise<void> = () => Promise.resolve(),
+): Promise<Home> {
+  const all = await makeOwnDirectory(sandboxesDir());
   const home = homeOf(requireName(record.name));
   const fresh = homeOf(record.name, join(all, `.new-${randomBytes(8).toString("hex")}`));
+  // Before anybody waits for a copy. What else has the name is told by the rename.
+  if (await isOwnDirectory(home.directory).catch(() => false)) throw taken(home.name);
+  let lock: FileLock | null = null;
   try {
     await mkdir(fresh.directory, { mode: 0o700 });
+    lock = lockFile(fresh.lock); // it is being made for as long as this is held
     await writePrivate(fresh.record, formatRecord(record), false);
     await writeState(fresh, { kind: "created", at: record.createdMs });
+    await fill(fresh);
+    const now = new Date();
+    await utimes(fresh.directory, now, now); // nobody takes it for abandoned in between
+    lock?.release();
+    lock = null;
     await rename(fresh.directory, home.directory);
     return home;
   } catch (cause) {
+    lock?.release();
     await rm(fresh.directory, { recursive: true, force: true });
+    if (cause instanceof SbxError || systemCode(cause) === undefined) throw cause;
     if (["ENOTEMPTY", "EEXIST", "ENOTDIR"].includes(systemCode(cause) ?? "")) {
       throw taken(home.name);
     }
-    throw cause instanceof SbxError ? cause : fileError("keep a sandbox in", home.directory, cause);
+    throw fileError("keep a sandbox in", home.directory, cause);
   }
 }
 
@@ -130,6 +146,17 @@ export async function lockSandbox({ name, lock }: Home): Promise<FileLock | null
   }
 }
 
+/** Why its lock cannot be had. */
+export function busy(doing: string, { name, lock }: Home, hint: string): SbxError {
+  // Whoever copies its disk has the lock beside others.
+  const [state, otherwise] = isLocked(lock)
+    ? ["it is running", hint]
+    : ["its disk is being copied", "try again when that is done"];
+  return new SbxError("SANDBOX_RUNNING", `Cannot ${doing} sandbox ${name}: ${state}`, {
+    hint: otherwise,
+  });
+}
+
 /**
  * Removes what a killed process left: sandboxes that were half made or half removed, and those that were to be
  * removed at their end and whose supervisor was ended. What cannot be removed stays for the next time.
@@ -137,13 +164,7 @@ export async function lockSandbox({ name, lock }: Home): Promise<FileLock | null
 export async function sweepSandboxes(): Promise<void> {
   const all = sandboxesDir();
   if (!await isOwnDirectory(all)) return;
-  for (const name of await readdir(all).catch(() => [])) {
-    if (!name.startsWith(".new-") && !name.startsWith(".gone-")) continue;
-    const path = join(all, name);
-    const since = (await stat(path).catch(() => null))?.mtimeMs ?? 0;
-    if (Date.now() - since < ABANDONED_MS) continue;
-    await rm(path, { recursive: true, force: true }).catch(() => {});
-  }
+  await sweepHalfMade(all);
   for (const { status, record, home } of await keptSandboxes()) {
     if (status !== "lost" || record instanceof SbxError || !record.life.remove) continue;
     const lock = await lockSandbox(home).catch(() => null);

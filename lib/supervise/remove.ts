@@ -5,7 +5,7 @@
  */
 import { SbxError } from "../base/errors.ts";
 import { killSandbox } from "./kill.ts";
-import { forgetSandbox, keptSandbox, lockSandbox, sweepSandboxes } from "./registry.ts";
+import { busy, forgetSandbox, keptSandbox, lockSandbox, sweepSandboxes } from "./registry.ts";
 
 /**
  * Removes its record and all that is kept of it; what is damaged, too.
@@ -22,9 +22,7 @@ export async function removeSandbox(name: string, { force = false }): Promise<vo
   });
   if (lock === undefined) return;
   if (lock === null) {
-    throw new SbxError("SANDBOX_RUNNING", `Cannot remove sandbox ${name}: it is running`, {
-      hint: `stop it first, or use 'sbx rm --force ${name}'`,
-    });
+    throw busy("remove", home, `stop it first, or use 'sbx rm --force ${name}'`);
   }
   try {
     await forgetSandbox(home);

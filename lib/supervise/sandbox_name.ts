@@ -27,6 +27,14 @@ export function requireName(name: string): string {
   });
 }
 
+/** A snapshot's tag, which has the form of a name. @throws SbxError USAGE */
+export function requireTag(tag: string): string {
+  if (isSandboxName(tag)) return tag;
+  throw new SbxError("USAGE", `Cannot use ${quote(tag)}: not the tag of a snapshot`, {
+    hint: NAME_HINT,
+  });
+}
+
 /** What a guest of that name calls itself when nobody says otherwise: a host name of one label. */
 export function hostnameOf(name: string): string {
   return name.replace(/[^a-zA-Z0-9]+/g, "-").replace(/-$/, "");

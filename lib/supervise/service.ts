@@ -86,6 +86,8 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
       return { addresses: await waitFor(running(supervised), request, wanted(call)) };
     case "metrics":
       return { metrics: await running(supervised).metrics() };
+    case "freeze":
+      return await holdStill(running(supervised), call);
     case "events":
       return await tellEvents(running(supervised), request.kinds, call);
     case "stop":
@@ -115,6 +117,22 @@ async function waitFor(
     signal,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
+}
+
+/** The disk stands still from the byte that the caller gets until he has no more to say, or is gone. */
+async function holdStill(sandbox: Sandbox, call: ServedCall): Promise<Fields> {
+  const enough = wanted(call);
+  const frozen = await sandbox.freeze();
+  const writer = call.output.getWriter();
+  try {
+    await writer.write(Uint8Array.of(1));
+    await until(enough, call.input.pipeTo(new WritableStream()));
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error; // nobody waits for it
+  } finally {
+    await frozen.thaw();
+  }
+  return {};
 }
 
 /** One event a line, until the last one or the caller's end. */
@@ -149,6 +167,7 @@ function wanted(call: ServedCall): AbortSignal {
 async function until<T>(signal: AbortSignal, value: Promise<T>): Promise<T> {
   const { promise, resolve, reject } = Promise.withResolvers<T>();
   const abort = () => reject(new SbxError("STOPPED", "Cannot wait: the caller waits no more"));
+  if (signal.aborted) abort();
   signal.addEventListener("abort", abort, { once: true });
   value.then(resolve, reject);
   return await promise.finally(() => signal.removeEventListener("abort", abort));

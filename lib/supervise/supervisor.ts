@@ -26,6 +26,7 @@ import { type JobInfo, Jobs, MAIN_JOB } from "./jobs.ts";
 import { NoticeLog } from "./notice_log.ts";
 import { optionsOf, policyOf, type SandboxRecord, type SandboxSpec, settingsOf } from "./record.ts";
 import {
+  busy,
   forgetSandbox,
   keptSandbox,
   lockSandbox,
@@ -88,9 +89,7 @@ export async function supervise(name: string, launcher: Launcher): Promise<void>
 async function lockOf(home: Home): Promise<FileLock> {
   const lock = await lockSandbox(home);
   if (lock !== null) return lock;
-  throw new SbxError("SANDBOX_RUNNING", `Cannot start sandbox ${home.name}: it is running`, {
-    hint: `run a command in it with 'sbx exec ${home.name} -- …'`,
-  });
+  throw busy("start", home, `run a command in it with 'sbx exec ${home.name} -- …'`);
 }
 
 class Supervisor implements Supervised {

@@ -93,8 +93,18 @@ test.each(Object.keys(SHELLS) as (keyof typeof SHELLS)[])(
   150_000,
 );
 
+const state = process.env["XDG_STATE_HOME"];
+afterAll(() => {
+  if (state === undefined) delete process.env["XDG_STATE_HOME"];
+  else process.env["XDG_STATE_HOME"] = state;
+});
+
 describe("what may end a command line", async () => {
   const root = await wholeTree();
+  process.env["XDG_STATE_HOME"] = scratch;
+  for (const place of ["sandboxes/mine", "snapshots/built", "snapshots/.new-1"]) {
+    mkdirSync(join(scratch, "sbx", place), { recursive: true });
+  }
   test.each([
     ["", ["run", "policy"], "nothing"],
     ["ru", ["run"], "nothing"],
@@ -118,6 +128,14 @@ describe("what may end a command line", async () => {
     ["exec dev -- ", [], "commands"],
     ["exec dev ls --det", [], "files"],
     ["exec dev --det", ["--detach"], "nothing"],
+    ["snapshot ", ["create", "ls", "rm", "mine"], "nothing"],
+    ["snapshot mine --h", ["--help"], "nothing"],
+    ["snapshot mine ", [], "nothing"],
+    ["snapshot create ", ["mine"], "nothing"],
+    ["snapshot rm ", ["built"], "nothing"],
+    ["run --from ", ["built"], "nothing"],
+    ["create --from=", ["--from=built"], "nothing"],
+    ["fork ", ["mine"], "nothing"],
     ["log ", [], "files"],
     ["ca export --format ", ["pem", "der"], "nothing"],
     ["completion ", ["bash", "zsh", "fish", "powershell"], "nothing"],

@@ -53,6 +53,14 @@ const PRINTED: readonly (readonly [part: string, printed: RegExp])[] = [
   ["sbx cp", /^$/],
   ["sbx stats", /^name .*\ndev /i],
   ["sbx stop", /^dev\n$/],
+  ["snapshot base built", /^built\n$/],
+  ["cat /root/state", /^built\n$/],
+  ["echo built > /root/state", /^$/],
+  ["sbx fork", /^try\n$/],
+  ["snapshot ls", /^built +base /m],
+  ["sbx rm --force base try", /^base\ntry\n$/],
+  ["snapshot rm", /^built\n$/],
+  ["-n base", /^base\n$/],
   ["sbx rm", /^dev\n$/],
 ];
 

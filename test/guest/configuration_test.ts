@@ -51,11 +51,11 @@ test("the agent is told of the root and the mounts by the tags that the machine 
 });
 
 test("a disk is told of, and whether it is kept", () => {
-  const disk = (path?: string) => {
-    const asked = { bytes: 1 << 30, ...(path === undefined ? {} : { path }) };
-    return preparation({ ...PLAN, disk: asked }, []).disk;
-  };
-  expect([disk(), disk("/srv/box.disk")]).toEqual([{ kept: false }, { kept: true }]);
+  const disk = (more = {}) => preparation({ ...PLAN, disk: { bytes: 1 << 30, ...more } }, []).disk;
+  expect([disk(), disk({ path: "/srv/box.disk" })]).toEqual([{ kept: false }, { kept: true }]);
+  // What it begins with is somebody's, whether or not it stays.
+  expect(disk({ from: "/srv/other.disk", owner: "0f".repeat(16) }))
+    .toEqual({ kept: true, owner: "0f".repeat(16) });
   expect(preparation(PLAN, [])).not.toHaveProperty("disk");
 });
 

@@ -53,6 +53,7 @@ test("hello says who it is, and while there is no machine the others say so", as
     const request of [
       { method: "exec", argv: "", env: "", stdin: false },
       { method: "metrics" },
+      { method: "freeze" },
       { method: "events" },
       { method: "wait-for-port", port: 80 },
       { method: "files", request: { method: "list", path: btoa("/") } },

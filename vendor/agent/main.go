@@ -70,6 +70,7 @@ func serveMachine() error {
 	methods["clock"] = machine.Clock
 	methods["prepare"] = m.Prepare
 	methods["configure"] = m.Configure
+	methods["freeze"] = m.WhenReady(m.Freeze)
 	methods["shutdown"] = boot.Shutdown
 	if err := serve(port, methods); err != nil {
 		return err

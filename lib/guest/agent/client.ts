@@ -8,12 +8,13 @@ import { SbxError } from "../../base/errors.ts";
 import { CallClient, sendAll } from "../../wire/call_client.ts";
 import { type Peer, serverBounds } from "../../wire/call_frame.ts";
 import type { FileCall, FileRequest } from "../files.ts";
-import type { ExecSpec, GuestProcess, ReachQuestion } from "../guest.ts";
+import type { ExecSpec, FrozenDisk, GuestProcess, ReachQuestion } from "../guest.ts";
 import type { Correction } from "../guest_clock.ts";
 import type { Transport } from "../plan.ts";
 import { Command, commandRequest } from "./command.ts";
 import { fileRequest, openFileCall } from "./file_call.ts";
 import { fileFailure } from "./file_failure.ts";
+import { frozenBy } from "./freeze.ts";
 import {
   clockTime,
   commandFailure,
@@ -37,7 +38,7 @@ export interface AgentPreparation {
   /** Lists of kernel modules that mounts need. */
   readonly modules: readonly string[];
   /** The device for all that commands write. Absent: their memory has it. */
-  readonly disk?: { readonly kept: boolean };
+  readonly disk?: { readonly kept: boolean; readonly owner?: string };
   /** Exports that get a writable layer, such as /usr. */
   readonly trees: readonly { readonly tag: string; readonly at: string }[];
   /** Absent: a loopback and nothing else. */
@@ -171,6 +172,13 @@ export class Agent {
       return new SbxError("GUEST_FAILED", `Cannot ask for the guest's usage: ${message}`);
     });
     return guestUsage(await call.ok);
+  }
+
+  /** Writes everything back that the disk lacks, and has whoever writes to it wait. */
+  async freeze(): Promise<FrozenDisk> {
+    return await frozenBy(this.#calls.plain({ method: "freeze" }, ({ message }) => {
+      return new SbxError("GUEST_FAILED", `Cannot keep the guest's disk still: ${message}`);
+    }));
   }
 
   /** Ends all commands and has everything written that a mount still has to. */

@@ -153,6 +153,10 @@ export class QemuGuest implements Guest {
     return this.#agent.usage();
   }
 
+  freeze() {
+    return this.#agent.freeze();
+  }
+
   get processes(): readonly HostProcess[] {
     const { pid, daemonPids } = this.#qemu;
     return [{ name: "qemu", pid }, ...daemonPids.map((pid) => ({ name: "virtiofsd", pid }))];

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 
@@ -52,6 +53,43 @@ func (t Tree) Directory(name string, mode fs.FileMode) (fd int, made bool, err e
 		return -1, false, err
 	}
 	return fd, made, nil
+}
+
+// RemoveMatching removes the files of a directory in the tree whose names match a pattern of path.Match. There are
+// none where a link leads.
+func (t Tree) RemoveMatching(name, pattern string) error {
+	place, err := open(t.fd, name)
+	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(place)
+	fd, err := unix.Openat(place, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	directory := os.NewFile(uintptr(fd), name)
+	defer directory.Close()
+	names, err := directory.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, each := range names {
+		matches, err := path.Match(pattern, each)
+		if err != nil {
+			return err
+		}
+		if !matches {
+			continue
+		}
+		// A directory is no such file.
+		if err := unix.Unlinkat(place, each, 0); err != nil && err != unix.EISDIR {
+			return err
+		}
+	}
+	return nil
 }
 
 func open(at int, name string) (int, error) {

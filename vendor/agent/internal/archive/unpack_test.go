@@ -9,8 +9,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -275,5 +277,44 @@ func TestUnpackRefusesWhatItDoesNotKnow(t *testing.T) {
 	}
 	if err := Unpack(bytes.NewReader([]byte("no archive at all, but long enough to be a header")), t.TempDir(), Replaced); err == nil {
 		t.Error("garbage was unpacked")
+	}
+}
+
+func TestRemoveMatchingLeavesOthersAndFollowsNoLink(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"in/ssh/key_a", "in/ssh/key_b", "in/ssh/other", "in/ssh/key_dir/file", "out/key_a"} {
+		if err := os.MkdirAll(filepath.Join(root, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, target := range map[string]string{"in/link": "../out", "in/ssh/key_link": "../../out/key_a", "in/above": ".."} {
+		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tree, err := OpenTree(filepath.Join(root, "in"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	for _, name := range []string{"ssh", "none", "none/below", "link", "above/out", "../out", "ssh/other"} {
+		if err := tree.RemoveMatching(name, "key_*"); err != nil && name != "../out" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	var left []string
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			name, _ := filepath.Rel(root, path)
+			left = append(left, name)
+		}
+		return err
+	})
+	want := []string{"in/above", "in/link", "in/ssh/key_dir/file", "in/ssh/other", "out/key_a"}
+	if err != nil || !slices.Equal(left, want) {
+		t.Errorf("left %v, %v; want %v", left, err, want)
 	}
 }

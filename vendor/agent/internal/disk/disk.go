@@ -97,6 +97,30 @@ func sizes(device string) (extent, error) {
 // resizeFS is EXT4_IOC_RESIZE_FS, _IOW('f', 16, __u64).
 const resizeFS = 0x40086610
 
+// setUUID is EXT4_IOC_SETFSUUID, _IOW('f', 44, struct fsuuid).
+const setUUID = 0x4008662c
+
+// SetIdentity gives the file system at a directory a UUID made of an identity: version 8, variant 1 (RFC 9562).
+// One that cannot have another keeps its own.
+func SetIdentity(at string, identity [16]byte) error {
+	root, err := os.Open(at)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	request := struct {
+		length, flags uint32
+		uuid          [16]byte
+	}{length: 16, uuid: identity}
+	request.uuid[6] = request.uuid[6]&0x0f | 0x80
+	request.uuid[8] = request.uuid[8]&0x3f | 0x80
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, root.Fd(), setUUID, uintptr(unsafe.Pointer(&request)))
+	if errno != 0 && errno != unix.ENOTTY && errno != unix.EOPNOTSUPP {
+		return errno
+	}
+	return nil
+}
+
 func grow(root *os.File, from, to uint64) error {
 	if from >= to {
 		return nil

@@ -34,6 +34,8 @@ type Preparation struct {
 type Disk struct {
 	// Kept says that the next guest finds what this one left.
 	Kept bool `json:"kept"`
+	// Owner is whose it is from now on, in 32 hexadecimal digits. Empty: it stays whose it was.
+	Owner string `json:"owner"`
 }
 
 // Prepare is the method "prepare". Nothing of it may depend on the guest's own random numbers, name or

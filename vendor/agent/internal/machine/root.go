@@ -45,6 +45,11 @@ func assembleRoot(preparation Preparation, packed io.Reader) error {
 		return err
 	}
 	defer tree.Close()
+	if preparation.Disk != nil {
+		if err := adopt(tree, preparation.Disk.Owner); err != nil {
+			return err
+		}
+	}
 	if err := makeDirectories(tree, preparation); err != nil {
 		return err
 	}

@@ -1,0 +1,79 @@
+package machine
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+	"sbx.dev/agent/internal/archive"
+	"sbx.dev/agent/internal/disk"
+)
+
+// ownerMark says on a disk whose it is.
+const ownerMark = scratch + "/owner"
+
+// identities are files of a root by which programs know one machine from another, and which they make where there
+// are none. What the host gives anew at each start is not among them.
+var identities = []struct{ directory, pattern string }{
+	{"etc/ssh", "ssh_host_*"},
+	{"etc/dropbear", "dropbear_*_host_key"},
+	{"var/lib/dbus", "machine-id"},
+	{"var/lib/systemd", "random-seed"},
+	{"var/lib/systemd", "credential.secret"},
+}
+
+// adopt makes a disk its owner's. Where it has somebody else's mark it is a copy of his: what made his machine known
+// is not this one's.
+func adopt(tree archive.Tree, owner string) error {
+	if owner == "" || readOwner() == owner {
+		return nil
+	}
+	id, err := hex.DecodeString(owner)
+	if err != nil || len(id) != 16 {
+		return fmt.Errorf("%q is no owner", owner)
+	}
+	for _, each := range identities {
+		if err := tree.RemoveMatching("root/"+each.directory, each.pattern); err != nil {
+			return fmt.Errorf("remove %s/%s: %w", each.directory, each.pattern, err)
+		}
+	}
+	if err := disk.SetIdentity(scratch, [16]byte(id)); err != nil {
+		return fmt.Errorf("give the file system another identity: %w", err)
+	}
+	return writeOwner(owner)
+}
+
+func readOwner() string {
+	file, err := os.OpenFile(ownerMark, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, 64))
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// writeOwner writes the mark, which must not be on the disk before everything that it stands for is.
+func writeOwner(owner string) error {
+	const fresh = ownerMark + ".new"
+	if err := os.RemoveAll(fresh); err != nil {
+		return err
+	}
+	if err := os.WriteFile(fresh, []byte(owner), 0o600); err != nil {
+		return err
+	}
+	root, err := unix.Open(scratch, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(root)
+	if err := unix.Syncfs(root); err != nil {
+		return err
+	}
+	return os.Rename(fresh, ownerMark)
+}
