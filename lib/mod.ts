@@ -142,6 +142,7 @@ export type {
   ForkOptions,
   LogOptions,
   RemoveNamedOptions,
+  SshOptions,
   StartNamedOptions,
   StopOptions,
 } from "./api/named_options.ts";
@@ -156,6 +157,10 @@ export type { ApplyOptions } from "./sandbox/live_policy.ts";
 export type { NetworkSettings } from "./sandbox/live_settings.ts";
 export type { ProcessMetrics, SandboxMetrics } from "./sandbox/metrics.ts";
 export type { NetworkCounts } from "./sandbox/network_spec.ts";
+export type { Forwarding } from "./sandbox/forwarding.ts";
+export { type SshConfig, sshConfigText } from "./api/ssh_config.ts";
+export type { SandboxSsh } from "./api/sandbox_ssh.ts";
+export type { ConnectOptions, GuestConnection } from "./sandbox/connection.ts";
 export type { WaitOptions } from "./sandbox/wait_for_port.ts";
 export type { ProcessUsage } from "./host/process_usage.ts";
 export type { HostProcess } from "./guest/guest.ts";

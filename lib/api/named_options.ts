@@ -48,6 +48,12 @@ export interface ForkOptions extends StartNamedOptions {
   readonly start?: boolean;
 }
 
+/** Whom somebody logs in as. */
+export interface SshOptions {
+  /** A user of the guest, as `exec` takes it. Absent: whom commands run as. */
+  readonly user?: string;
+}
+
 /** A wait that may be given up. */
 export interface Abortable {
   /** Aborting it ends the wait, which rejects with the signal's reason. */

@@ -9,11 +9,13 @@ import { flag, misuse, optionsOf } from "../base/misuse.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import { plainPolicyFile, type PolicyFile } from "../policy/model/settings.ts";
+import { connectionTo, type ConnectOptions, type GuestConnection } from "../sandbox/connection.ts";
 import type { EventsOptions, SandboxEvent } from "../sandbox/events.ts";
 import type { ApplyOptions } from "../sandbox/live_policy.ts";
 import type { SandboxMetrics } from "../sandbox/metrics.ts";
 import type { PortSelection, Unpublished } from "../sandbox/sandbox.ts";
 import type { Publication, PublishedPort } from "../sandbox/options.ts";
+import type { Forwarding } from "../sandbox/forwarding.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
 import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
@@ -35,12 +37,11 @@ import type {
 } from "./named_options.ts";
 import type { SnapshotInfo } from "./snapshots.ts";
 import { startOrForget } from "./start_or_forget.ts";
+import { SandboxSsh } from "./sandbox_ssh.ts";
+import { isEnd } from "./sandbox_end.ts";
 import { infoOf, type SandboxDescription, type SandboxInfo } from "./sandbox_info.ts";
 
 const GRACE_MS = 10_000;
-
-/** How often somebody who follows a log looks whether there is more. */
-const LOOK_MS = 200;
 
 /** Of one that is only beginning. */
 const KNOCK_MS = 25;
@@ -116,9 +117,24 @@ export class NamedSandbox implements AsyncDisposable {
 
   /** Its files. @throws SbxError `STOPPED` */
   get fs(): SandboxFiles {
+    return this.#running("use the files of").files(this.#user);
+  }
+
+  /** Logging in to it. */
+  get ssh(): SandboxSsh {
+    const { name, home } = this.#kept;
+    return new SandboxSsh({
+      name,
+      home,
+      user: this.#user,
+      client: () => this.#running("log in to"),
+    });
+  }
+
+  /** Whom its commands run as; root when undefined. */
+  get #user(): string | undefined {
     const { record } = this.#kept;
-    const user = record instanceof SbxError ? undefined : record.spec.user;
-    return this.#running("use the files of").files(user);
+    return record instanceof SbxError ? undefined : record.spec.user;
   }
 
   /**
@@ -154,6 +170,28 @@ export class NamedSandbox implements AsyncDisposable {
   async waitForPort(port: number, options: WaitOptions = {}): Promise<readonly string[]> {
     optionsOf("waitForPort(…)", options, { timeoutMs: true, signal: true });
     return await this.#running("wait for a port of").waitForPort(port, options);
+  }
+
+  /**
+   * A connection to a server on a TCP port of the guest; see {@link RunningSandbox.connect}. It ends with
+   * this connection to the sandbox.
+   *
+   * @throws SbxError `STOPPED`, `USAGE`, and the signal's reason
+   */
+  connect(port: number, options: ConnectOptions = {}): GuestConnection {
+    const client = this.#running("connect to");
+    return connectionTo(port, options, (port) => client.connect(port));
+  }
+
+  /**
+   * Leads a TCP port of this machine to one of the guest; see {@link RunningSandbox.forward}. It does until it
+   * is closed, or this program ends.
+   *
+   * @throws SbxError `PORT_BUSY`, `PORT_UNAVAILABLE`, `USAGE`
+   */
+  async forward(publication: Publication): Promise<Forwarding> {
+    const { forward } = await import("../sandbox/forwarding.ts");
+    return await forward(publication, (port) => this.connect(port));
   }
 
   /** What it uses now. @throws SbxError `STOPPED`, and the signal's reason */
@@ -214,31 +252,8 @@ export class NamedSandbox implements AsyncDisposable {
    * @throws the signal's reason
    */
   async *logs(job = "main", options: LogOptions = {}): AsyncGenerator<LogPiece, void> {
-    const { from = 0, follow = false, signal } = optionsOf("logs(…)", options, {
-      from: true,
-      follow: true,
-      signal: true,
-    });
-    const [{ JobLogReader }, { jobLogPath }] = await Promise.all([
-      import("../supervise/job_log.ts"),
-      import("../supervise/jobs.ts"),
-    ]);
-    const reader = new JobLogReader(jobLogPath(this.#kept.home, job), from);
-    try {
-      for (let goesOn = true; goesOn;) {
-        goesOn = follow && await this.#goesOn(job); // in this order: what it prints last is read
-        for (let piece = reader.next(); piece !== null; piece = reader.next()) {
-          signal?.throwIfAborted();
-          yield piece;
-        }
-        if (goesOn) await delay(LOOK_MS, undefined, signal === undefined ? {} : { signal });
-      }
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw error;
-    } finally {
-      reader.close();
-    }
+    const { readLogs } = await import("./job_logs.ts");
+    yield* readLogs(this, this.#kept.home, job, options);
   }
 
   /**
@@ -340,16 +355,6 @@ export class NamedSandbox implements AsyncDisposable {
     };
   }
 
-  /** Whether it runs, and the job in it. */
-  async #goesOn(job: string): Promise<boolean> {
-    if (await this.status() !== "running") return false;
-    const jobs = await this.jobs().catch((error) => {
-      if (isEnd(error)) return [];
-      throw error;
-    });
-    return jobs.some(({ id, endedMs }) => id === job && endedMs === undefined);
-  }
-
   async #look(): Promise<void> {
     const { keptSandbox } = await import("../supervise/registry.ts");
     this.#kept = await keptSandbox(this.name);
@@ -383,9 +388,4 @@ export class NamedSandbox implements AsyncDisposable {
       hint: `start it with 'sbx start ${this.name}'`,
     });
   }
-}
-
-/** Whether a call met the sandbox's end. */
-function isEnd(error: unknown): boolean {
-  return error instanceof SbxError && ["STOPPED", "SUPERVISOR_LOST"].includes(error.code);
 }

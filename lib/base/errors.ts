@@ -39,6 +39,8 @@ export type ErrorCode =
   | "EXEC_NOT_EXECUTABLE" // exit status 126
   | "OUTPUT_TOO_LONG" // a command printed more than `output()` collects
   | "PORT_MISSING" // no such port is published
+  | "CONNECTION_REFUSED" // nobody in the guest listens on the port
+  | "CONNECTION_RESET" // a server of the guest broke a connection off
   | "PORT_TIMEOUT" // nobody in the guest listened on the port in time
   | "POLICY_FIXED" // a setting that cannot change while the sandbox runs
   | "TLS_INVALID" // a certificate or key the user gave cannot be used

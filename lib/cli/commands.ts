@@ -97,6 +97,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./sandbox/logs.ts"),
   },
   {
+    name: "ssh",
+    summary: "log in to a sandbox that runs, whatever its policy",
+    load: () => import("./sandbox/ssh.ts"),
+  },
+  {
+    name: "ssh-config",
+    summary: "print what ssh, scp, rsync and editors need to reach sandboxes",
+    load: () => import("./sandbox/ssh_config.ts"),
+  },
+  {
+    name: "forward",
+    summary: "lead ports of this machine to a sandbox for a while",
+    load: () => import("./sandbox/forward.ts"),
+  },
+  {
     name: "cp",
     summary: "copy files between this machine and a sandbox that runs",
     load: () => import("./sandbox/cp.ts"),
@@ -301,6 +316,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: "print what may end a command line; asked by the scripts of sbx completion",
     isHidden: true,
     load: () => import("./complete.ts"),
+  },
+  {
+    name: "__ssh",
+    summary: "carry one SSH connection on the standard streams; asked by ssh",
+    isHidden: true,
+    load: () => import("./sandbox/ssh_proxy.ts"),
   },
   {
     name: "__unpack",

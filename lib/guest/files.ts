@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { OpenCall } from "../wire/open_call.ts";
+
 /** What a path is; `other` are devices, sockets and named pipes. */
 export type FileKind = "file" | "directory" | "symlink" | "other";
 
@@ -62,20 +64,11 @@ export type FileRequest =
   }
   | { readonly method: "unpack"; readonly path: string; readonly user?: string };
 
-/** A request under way. */
-export interface FileCall {
-  /**
-   * Content for `write`, a tree for `unpack`. Aborting it gives the call up. A write that the guest takes
-   * no more of rejects with PIPE_CLOSED, and `done` with the reason.
-   */
-  readonly input: WritableStream<Uint8Array>;
-  /** Content of `read`, a tree of `pack` and `list`. It fails where the call fails. */
-  readonly output: ReadableStream<Uint8Array>;
-  /** What the agent answers, unchecked. Rejects with an SbxError that names the path. */
-  readonly done: Promise<Readonly<Record<string, unknown>>>;
-  /** What came of the input is not to become anything; the guest leaves as little as it can. */
-  giveUp(): void;
-}
+/**
+ * A request under way: its input is content for `write`, a tree for `unpack`; its output the content of
+ * `read`, a tree of `pack` and `list`. Errors name the path.
+ */
+export type FileCall = OpenCall;
 
 /** Whoever has a guest's files. */
 export interface FileGuest {

@@ -5,6 +5,7 @@
  */
 import type { SbxError } from "../base/errors.ts";
 import type { GuestUsage, LoopbackServer } from "./agent/result.ts";
+import type { OpenCall } from "../wire/open_call.ts";
 import type { FileGuest } from "./files.ts";
 
 /** One command to run. */
@@ -92,6 +93,11 @@ export interface Guest extends FileGuest {
   reach(question: ReachQuestion): Promise<LoopbackServer | null>;
   /** Addresses at which servers of the guest listen on a TCP port. May never settle either. */
   listening(port: number): Promise<readonly string[]>;
+  /**
+   * A connection to a server on a TCP port of the guest, by the channel to its agent: no network is needed.
+   * Failures, CONNECTION_REFUSED among them, come out of the streams and `done`.
+   */
+  connect(port: number): OpenCall;
   /** May never settle either. */
   usage(): Promise<GuestUsage>;
   /** Has whoever writes to the guest's disk wait. May never settle either. @throws SbxError GUEST_FAILED */

@@ -22,6 +22,7 @@ const MAX_ANSWER = 4 << 20;
 export const ASSET_NAMES = [
   "netstack",
   "lima-driver",
+  "sshd",
   "vmlinux",
   "initramfs",
   "disk",

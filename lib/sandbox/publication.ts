@@ -9,14 +9,17 @@ import { misuse, optionsOf } from "../base/misuse.ts";
 import type { Publication } from "./options.ts";
 
 /** @throws SbxError USAGE */
-export function requirePublication(publication: Publication): Publication {
-  const { hostPort, guestPort, bind, protocol } = optionsOf("publish(…)", publication, {
+export function requirePublication(
+  publication: Publication,
+  call: "publish" | "forward" = "publish",
+): Publication {
+  const { hostPort, guestPort, bind, protocol } = optionsOf(`${call}(…)`, publication, {
     bind: true,
     hostPort: true,
     guestPort: true,
     protocol: true,
   });
-  const shown = `publish(${hostPort} to ${guestPort})`;
+  const shown = `${call}(${hostPort} to ${guestPort})`;
   if (!isPort(hostPort) || !isPort(guestPort) || guestPort === 0) {
     throw misuse(shown, "ports are 1 to 65535, and 0 on the host lets the system choose");
   }
@@ -24,7 +27,7 @@ export function requirePublication(publication: Publication): Publication {
     throw misuse(shown, `${quote(bind)} is no address to listen on`);
   }
   if (protocol !== "tcp" && protocol !== "udp") {
-    throw misuse(`publish(${quote(protocol)})`, "unknown word", { hint: "use one of tcp, udp" });
+    throw misuse(`${call}(${quote(protocol)})`, "unknown word", { hint: "use one of tcp, udp" });
   }
   return publication;
 }

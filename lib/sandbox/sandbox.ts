@@ -13,11 +13,13 @@ import type { FrozenDisk, Guest, HostProcess, TemplateUse } from "../guest/guest
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import type { Vault } from "../secret/vault.ts";
+import { connectionTo, type ConnectOptions, type GuestConnection } from "./connection.ts";
 import { type Events, type EventsOptions, requireEvents, type SandboxEvent } from "./events.ts";
 import { type ExecOptions, requireExec } from "./exec_options.ts";
 import { FileOperation } from "./file_operation.ts";
 import type { SandboxFiles } from "./files.ts";
 import { GuestFiles } from "./guest_files.ts";
+import { forward, type Forwarding } from "./forwarding.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { ApplyOptions, LivePolicy } from "./live_policy.ts";
 import type { NetworkSettings } from "./live_settings.ts";
@@ -229,6 +231,32 @@ export class Sandbox implements AsyncDisposable {
     optionsOf("waitForPort(…)", options, { timeoutMs: true, signal: true });
     const { guest, lifetime } = this.#parts;
     return await lifetime.until(waitForPort(guest, port, options), "wait for a port");
+  }
+
+  /**
+   * A connection to a server on a TCP port of the guest, whatever address it listens on. It goes by the
+   * host-guest channel, so it needs no network and no policy judges it. Failures, `CONNECTION_REFUSED` among
+   * them, come out of its streams and `closed`.
+   *
+   * @throws SbxError STOPPED, USAGE, and the signal's reason
+   */
+  connect(port: number, options: ConnectOptions = {}): GuestConnection {
+    const { guest, lifetime } = this.#parts;
+    if (!lifetime.open) {
+      throw new SbxError("STOPPED", `Cannot connect to port ${port}: the sandbox was stopped`);
+    }
+    return connectionTo(port, options, (port) => guest.connect(port));
+  }
+
+  /**
+   * Leads a TCP port of this machine to one of the guest by the way of {@link Sandbox.connect}, until it is
+   * closed. It listens on 127.0.0.1 unless `bind` is another address. A connection that the guest refuses
+   * is reset.
+   *
+   * @throws SbxError PORT_BUSY, PORT_UNAVAILABLE, USAGE
+   */
+  async forward(publication: Publication): Promise<Forwarding> {
+    return await forward(publication, (port) => this.connect(port));
   }
 
   /**

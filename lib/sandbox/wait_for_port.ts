@@ -7,6 +7,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { SbxError } from "../base/errors.ts";
 import { misuse } from "../base/misuse.ts";
 import type { Guest } from "../guest/guest.ts";
+import { requireGuestPort } from "./connection.ts";
 
 /** How long a server is waited for. */
 export interface WaitOptions {
@@ -71,9 +72,7 @@ class Patience {
 
 function requireWait(port: number, timeoutMs: number | undefined): void {
   const call = `waitForPort(${port})`;
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
-    throw misuse(call, "ports are 1 to 65535");
-  }
+  requireGuestPort(call, port);
   if (timeoutMs !== undefined && !(timeoutMs > 0 && timeoutMs <= 2 ** 31 - 1)) {
     throw misuse(call, `${timeoutMs} ms is no time to wait`);
   }

@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import { SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
 import { Command, commandRequest, type CommandServer } from "../guest/agent/command.ts";
-import { fileRequest, openFileCall } from "../guest/agent/file_call.ts";
+import { fileRequest } from "../guest/agent/file_call.ts";
 import { commandStatus } from "../guest/agent/result.ts";
 import type { FileGuest } from "../guest/files.ts";
 import { frozenBy } from "../guest/agent/freeze.ts";
@@ -29,6 +29,7 @@ import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import { CallClient } from "../wire/call_client.ts";
 import { GIVE_UP, type Peer, serverBounds } from "../wire/call_frame.ts";
 import type { Fields } from "../wire/call_result.ts";
+import { type OpenCall, openCall } from "../wire/open_call.ts";
 import type { JobInfo } from "./jobs.ts";
 import { errorOf, MAX_RESULT, PROTOCOL } from "./protocol.ts";
 import type { KeptSandbox } from "./registry.ts";
@@ -109,7 +110,7 @@ export class SupervisorClient implements Disposable {
   files(user: string | undefined): SandboxFiles {
     const server = { calls: this.#calls, peer: this.#peer, failure: errorOf };
     const guest: FileGuest = {
-      files: (request) => openFileCall({ method: "files", request: fileRequest(request) }, server),
+      files: (request) => openCall({ method: "files", request: fileRequest(request) }, server),
     };
     return new GuestFiles({
       guest,
@@ -153,6 +154,12 @@ export class SupervisorClient implements Disposable {
     const limit = timeoutMs === undefined ? {} : { timeoutMs };
     const request = { method: "wait-for-port", port, ...limit };
     return (await this.#ask(request, signal)).addresses as string[];
+  }
+
+  /** A connection to a port of the guest; see `Sandbox.connect`. */
+  connect(port: number): OpenCall {
+    const server = { calls: this.#calls, peer: this.#peer, failure: errorOf };
+    return openCall({ method: "connect", port }, server);
   }
 
   async metrics(signal?: AbortSignal): Promise<SandboxMetrics> {

@@ -11,6 +11,7 @@
  *                notices.log   what the supervisor would have told a person
  *                fault.log     what it said when it broke
  *                jobs/         what its commands printed
+ *                ssh/          keys of whoever logs in, and of the server that he finds
  *                disk          what its guest wrote, where it has a disk
  * ```
  *

@@ -84,6 +84,7 @@ const request = z.discriminatedUnion("method", [
     port,
     timeoutMs: z.number().positive().optional(),
   }),
+  z.object({ method: z.literal("connect"), port }),
   z.object({ method: z.literal("metrics") }),
   z.object({ method: z.literal("freeze") }),
   z.object({ method: z.literal("events"), kinds: z.array(kind).optional() }),

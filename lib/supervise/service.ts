@@ -12,6 +12,7 @@ import type { ExecOptions } from "../sandbox/exec_options.ts";
 import type { PortSelection, Sandbox, Unpublished } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
+import { relayConnection } from "./connection_relay.ts";
 import { relayFiles } from "./file_relay.ts";
 import type { Jobs } from "./jobs.ts";
 import {
@@ -84,6 +85,8 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
       return { ...await supervised.unpublish(selectionOf(request)) };
     case "wait-for-port":
       return { addresses: await waitFor(running(supervised), request, wanted(call)) };
+    case "connect":
+      return await relayConnection(running(supervised), request.port, call);
     case "metrics":
       return { metrics: await running(supervised).metrics() };
     case "freeze":

@@ -1,6 +1,6 @@
 /**
  * The parts of a binary: netstack and Lima's driver for its host, kernel and boot medium of its guests, what
- * those with a disk need, and the notices of all of them.
+ * those with a disk and those that somebody logs in to need, and the notices of all of them.
  *
  * @module
  */
@@ -14,6 +14,7 @@ export const PARTS: readonly { readonly name: string; readonly of: (target: Targ
   [
     { name: "netstack", of: (target) => target },
     { name: "lima-driver", of: (target) => target },
+    { name: "sshd", of: guestOf },
     { name: "vmlinux", of: guestOf },
     { name: "initramfs", of: guestOf },
     { name: "disk", of: guestOf },
@@ -27,7 +28,7 @@ export function buildParts(root: string, target: Target, version: string): void 
   for (const each of [target, guest]) mkdirSync(`${root}/${partsOf(each)}`, { recursive: true });
   goBuild(root, "netstack", target, `-X 'main.version=${version}'`);
   goBuild(root, "lima-driver", target);
-  goBuild(root, "agent", guest);
+  for (const program of ["agent", "sshd"]) goBuild(root, program, guest);
   step("boot medium", `${root}/scripts/initramfs`, [guest.machine], { cwd: root });
   step("disk", `${root}/scripts/disk`, [guest.machine], { cwd: root });
   const argv = ["scripts/licences/notices.ts", nameOf(target), `${partsOf(target)}/notices`];

@@ -29,6 +29,7 @@ const go = goModules(root, [
   `vendor/bin/${target}/netstack`,
   `vendor/bin/${target}/lima-driver`,
   `vendor/bin/linux-${machine}/agent`,
+  `vendor/bin/linux-${machine}/sshd`,
 ]);
 const npm = npmPackages(root);
 

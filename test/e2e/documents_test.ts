@@ -45,6 +45,8 @@ const PRINTED: readonly (readonly [part: string, printed: RegExp])[] = [
   ["npm ci", /up to date/],
   ["sbx log --denied", /^$/],
   ["secret set", /^$/],
+  ["sbx ssh dev id", /^uid=0\(root\) /],
+  ["sbx ssh-config", /^Host dev\.sbx\n/],
   ["sbx create", /^dev\n$/],
   ["sbx start", /^dev\n$/],
   ["echo kept", /^$/],

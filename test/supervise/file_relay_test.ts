@@ -7,7 +7,8 @@ import { lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { duplexPair } from "node:stream";
 import { type ErrorCode, SbxError } from "../../lib/base/errors.ts";
 import type { FileRequest } from "../../lib/guest/files.ts";
-import { fileRequest, openFileCall } from "../../lib/guest/agent/file_call.ts";
+import { fileRequest } from "../../lib/guest/agent/file_call.ts";
+import { openCall } from "../../lib/wire/open_call.ts";
 import { relayFiles } from "../../lib/supervise/file_relay.ts";
 import { FileOperation } from "../../lib/sandbox/file_operation.ts";
 import { GuestFiles } from "../../lib/sandbox/guest_files.ts";
@@ -53,7 +54,7 @@ function supervised(user?: string) {
     new SbxError(code as ErrorCode, message);
   const guest = {
     files: (request: Parameters<typeof fileRequest>[0]) =>
-      openFileCall({ method: "files", request: fileRequest(request) }, { calls, peer, failure }),
+      openCall({ method: "files", request: fileRequest(request) }, { calls, peer, failure }),
   };
   const fs = new GuestFiles({
     guest,

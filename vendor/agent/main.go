@@ -108,6 +108,7 @@ func commands(surroundings func() process.Surroundings, cable loopback.Cable) ma
 	methods["exec"] = reaper.Exec(surroundings)
 	methods["reach"] = loopback.New(cable).Reach
 	methods["listening"] = loopback.Listening
+	methods["connect"] = loopback.Connect
 	methods["usage"] = machine.Usage
 	return methods
 }

@@ -7,18 +7,20 @@ import type { Duplex } from "node:stream";
 import { SbxError } from "../../base/errors.ts";
 import { CallClient, sendAll } from "../../wire/call_client.ts";
 import { type Peer, serverBounds } from "../../wire/call_frame.ts";
+import { type OpenCall, openCall } from "../../wire/open_call.ts";
 import type { FileCall, FileRequest } from "../files.ts";
 import type { ExecSpec, FrozenDisk, GuestProcess, ReachQuestion } from "../guest.ts";
 import type { Correction } from "../guest_clock.ts";
 import type { Transport } from "../plan.ts";
 import { Command, commandRequest } from "./command.ts";
-import { fileRequest, openFileCall } from "./file_call.ts";
+import { fileRequest } from "./file_call.ts";
 import { fileFailure } from "./file_failure.ts";
 import { frozenBy } from "./freeze.ts";
 import {
   clockTime,
   commandFailure,
   commandStatus,
+  connectFailure,
   type GuestUsage,
   guestUsage,
   listenerAddresses,
@@ -143,7 +145,7 @@ export class Agent {
 
   /** Does one thing with the guest's files. */
   files(request: FileRequest): FileCall {
-    return openFileCall(fileRequest(request), {
+    return openCall(fileRequest(request), {
       calls: this.#calls,
       peer: AGENT,
       failure: (failure) => fileFailure(request, failure),
@@ -164,6 +166,15 @@ export class Agent {
       return new SbxError("GUEST_FAILED", `Cannot look for a server in the guest: ${message}`);
     });
     return listenerAddresses(await call.ok);
+  }
+
+  /** A connection to a server of the guest, whatever address it listens on; see `Guest.connect`. */
+  connect(port: number): OpenCall {
+    return openCall({ method: "connect", port }, {
+      calls: this.#calls,
+      peer: AGENT,
+      failure: (failure) => connectFailure(port, failure),
+    });
   }
 
   /** What the guest uses of its machine. */

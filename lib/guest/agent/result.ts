@@ -120,6 +120,17 @@ export function commandFailure({ code, message }: CallFailure): SbxError {
   return new SbxError(FAILURES.get(code) ?? "GUEST_FAILED", `Cannot run the command: ${message}`);
 }
 
+const CONNECT_FAILURES: ReadonlyMap<string, ErrorCode> = new Map([
+  ["refused", "CONNECTION_REFUSED"],
+  ["reset", "CONNECTION_RESET"],
+]);
+
+/** Why a connection to a port of the guest did not come about, or broke. */
+export function connectFailure(port: number, { code, message }: CallFailure): SbxError {
+  const error = CONNECT_FAILURES.get(code) ?? "GUEST_FAILED";
+  return new SbxError(error, `Cannot connect to port ${port} of the guest: ${message}`);
+}
+
 function isWithin(value: unknown, low: number, high: number): value is number {
   return Number.isInteger(value) && (value as number) >= low && (value as number) <= high;
 }

@@ -149,6 +149,10 @@ export class QemuGuest implements Guest {
     return this.#agent.listening(port);
   }
 
+  connect(port: number) {
+    return this.#agent.connect(port);
+  }
+
   usage() {
     return this.#agent.usage();
   }

@@ -13,23 +13,17 @@ import { Deadline } from "../../base/deadline.ts";
 import { isTraced, trace } from "../../base/trace.ts";
 import type { SessionFault } from "../../tls/session/session.ts";
 import { Conduit, type ConduitSink } from "../conduit.ts";
-import {
-  type HttpReason,
-  type Refusal,
-  refusedExchange,
-  type RelayEnd,
-  type RequestLine,
-} from "../exchange.ts";
+import { type Refusal, refusedExchange, type RelayEnd, type RequestLine } from "../exchange.ts";
 import { enter, type Entry, GateRefusal, LULL_MS } from "../gate.ts";
 import { MalformedHttp } from "../malformed.ts";
-import { deniedPage, type Page, relayPage } from "../refusal.ts";
+import { deniedPage, relayPage } from "../refusal.ts";
 import type { RelayContext } from "../relay_spec.ts";
+import { H1Ending } from "./ending.ts";
 import { H1Exchange } from "./exchange.ts";
 import { parseRequestHead, parseResponseHead } from "./head.ts";
 import { HeadReader } from "./head_reader.ts";
 import { FIRST, type H1Event, type H1State, next, underway } from "./relay_state.ts";
 import { readRequest } from "./request.ts";
-import { pageResponse } from "./response.ts";
 
 export class H1Relay implements ConduitSink {
   readonly #context: RelayContext;
@@ -38,6 +32,7 @@ export class H1Relay implements ConduitSink {
   readonly #responses: HeadReader;
   #state: H1State = FIRST;
   readonly #lull: Deadline;
+  readonly #ending: H1Ending;
   /** What the guest sent ahead of its turn. While there is any, the guest is not read. */
   #ahead: Buffer | null = null;
 
@@ -50,6 +45,11 @@ export class H1Relay implements ConduitSink {
     this.#conduit = new Conduit(guest, server, clock, this);
     this.#lull = new Deadline(clock, () => this.#upstreamStep(() => this.#letGo()));
     this.#conduit.deadline.set(limits.idleMs);
+    this.#ending = new H1Ending({
+      conduit: this.#conduit,
+      exchange: () => underway(this.#state)?.exchange,
+      close: (...why) => this.#close(...why),
+    });
   }
 
   /** Resolves when both connections are closed. */
@@ -102,11 +102,13 @@ export class H1Relay implements ConduitSink {
       if (fault === null) return this.#upstreamStep(() => this.#endTunnel("down"));
       return this.#conduit[fault === "cut" ? "closeCut" : "abortAfter"]("reset-upstream");
     }
-    if (!exchange.answered) return this.#unanswered(current.served);
+    if (!exchange.answered) {
+      return this.#ending.unanswered(current.served && !this.#responses.started);
+    }
     if (exchange.answerDone) return this.#abandon(exchange);
     // RFC 9112 9.8: without close_notify, the end may be somebody else's doing.
     if (fault !== null) {
-      return this.#fail("upstream-closed", "cut off in the middle of its answer", fault);
+      return this.#ending.fail("upstream-closed", "cut off in the middle of its answer", fault);
     }
     this.#upstreamStep(() => {
       this.#conduit.toGuest(...exchange.takeEnd());
@@ -119,7 +121,7 @@ export class H1Relay implements ConduitSink {
   expired(): void {
     if (this.#state.name === "idle") return this.#conduit.close("idle");
     if (this.#state.name !== "reading") return this.#conduit.abort("idle");
-    this.#refuse(relayPage("request-slow"), { reason: "request-slow" });
+    this.#ending.refuse(relayPage("request-slow"), { reason: "request-slow" });
   }
 
   over(end: RelayEnd): void {
@@ -147,10 +149,10 @@ export class H1Relay implements ConduitSink {
     try {
       step();
     } catch (error) {
-      if (error instanceof GateRefusal) this.#reset(error.refusal);
+      if (error instanceof GateRefusal) this.#ending.reset(error.refusal);
       else if (error instanceof MalformedHttp) {
         const { reason, message: detail, line } = error;
-        this.#refuse(relayPage(reason, detail), { reason, detail }, line);
+        this.#ending.refuse(relayPage(reason, detail), { reason, detail }, line);
       } else throw error;
     }
   }
@@ -160,9 +162,10 @@ export class H1Relay implements ConduitSink {
       step();
     } catch (error) {
       if (error instanceof GateRefusal) {
-        this.#giveUp(deniedPage(error.refusal), error.refusal, "eof");
-      } else if (error instanceof MalformedHttp) this.#fail("upstream-malformed", error.message);
-      else throw error;
+        this.#ending.giveUp(deniedPage(error.refusal), error.refusal, "eof");
+      } else if (error instanceof MalformedHttp) {
+        this.#ending.fail("upstream-malformed", error.message);
+      } else throw error;
     }
   }
 
@@ -238,9 +241,9 @@ export class H1Relay implements ConduitSink {
     const { request, since } = this.#state;
     switch (entry.kind) {
       case "page":
-        return this.#refuse(entry.page, entry.refusal, request.line);
+        return this.#ending.refuse(entry.page, entry.refusal, request.line);
       case "reset":
-        return this.#reset(entry.refusal, request.line);
+        return this.#ending.reset(entry.refusal, request.line);
       case "pass": {
         const { limits, tunnel } = this.#context;
         const exchange = new H1Exchange({ request, passed: entry.passed, limits, since, tunnel });
@@ -264,7 +267,9 @@ export class H1Relay implements ConduitSink {
       // Bytes that answer nothing. Some servers say farewell to an idle connection this way.
       if (current === null) return this.#conduit.close();
       const { exchange } = current;
-      if (!exchange.begun) return this.#unanswered(current.served);
+      if (!exchange.begun) {
+        return this.#ending.unanswered(current.served && !this.#responses.started);
+      }
       if (current.name === "tunnel") return this.#conduit.toGuest(...exchange.carryDown(rest));
       rest = exchange.answered ? this.#takeBody(exchange, rest) : this.#takeHead(exchange, rest);
     }
@@ -348,59 +353,12 @@ export class H1Relay implements ConduitSink {
     this.#conduit[up ? "endUpstream" : "endGuest"]();
   }
 
-  /** The server left without a word. On a used connection that is how it says "try again". */
-  #unanswered(served: boolean): void {
-    if (!served || this.#responses.started) return this.#fail("upstream-closed");
-    this.#conduit.close("reset-upstream");
-  }
-
-  /** The server cannot be followed any further. `fault`: how its connection broke. */
-  #fail(reason: HttpReason, detail?: string, fault: SessionFault | null = null): void {
-    const refusal = { reason, ...(detail === undefined ? {} : { detail }) };
-    this.#giveUp(relayPage(reason, detail), refusal, "reset-upstream", fault);
-  }
-
-  /**
-   * Answers with the page, or ends an answer that has begun and is not whole, as its server did and after
-   * all that came of it. Where the answer's framing does not tell that it is cut, nor TLS, only a reset does.
-   */
-  #giveUp(page: Page, refusal: Refusal, end: RelayEnd, fault: SessionFault | null = null): void {
-    const exchange = underway(this.#state)?.exchange;
-    if (exchange?.status === undefined) return this.#answer(page, refusal, undefined, end);
-    this.#report(exchange, refusal);
-    this.#become({ kind: "relay closes" });
-    const lost = fault !== null && fault !== "cut";
-    const tells = !exchange.endsSilently || (this.#conduit.guestSeesCuts && !lost);
-    this.#conduit[tells ? "closeCut" : "abortAfter"]("reset-upstream");
-  }
-
-  /** The guest cannot be followed any further: it gets the page, unless an answer has begun. */
-  #refuse(page: Page, refusal: Refusal, line?: RequestLine): void {
-    const exchange = underway(this.#state)?.exchange;
-    if (exchange?.status === undefined) return this.#answer(page, refusal, line, "eof");
-    this.#report(exchange, refusal);
-    this.#become({ kind: "relay closes" });
-    this.#conduit.abort("reset-guest");
-  }
-
-  /** Answers in the server's stead and closes. */
-  #answer(page: Page, refusal: Refusal, line: RequestLine | undefined, end: RelayEnd): void {
+  /** Nothing more is relayed, and whoever listens is told why; `line` is of a request that was never relayed. */
+  #close(refusal: Refusal, line?: RequestLine, status?: number): void {
     const exchange = underway(this.#state)?.exchange;
     this.#become({ kind: "relay closes" });
-    if (exchange !== undefined) this.#report(exchange, refusal, page.status);
-    else this.#context.onExchange(refusedExchange(refusal, line, page.status));
-    const method = line?.method ?? exchange?.request.line.method;
-    this.#conduit.toGuest(...pageResponse(page, method));
-    this.#conduit.closeAbandoningUpstream(end);
-  }
-
-  /** Lets the guest see a reset, behind what it was sent before. */
-  #reset(refusal: Refusal, line?: RequestLine): void {
-    const exchange = underway(this.#state)?.exchange;
-    this.#become({ kind: "relay closes" });
-    if (exchange !== undefined) this.#report(exchange, refusal);
-    else this.#context.onExchange(refusedExchange(refusal, line));
-    this.#conduit.abortAfter("reset-guest");
+    if (exchange !== undefined) this.#report(exchange, refusal, status);
+    else this.#context.onExchange(refusedExchange(refusal, line, status));
   }
 
   #report(exchange: H1Exchange, refused?: Refusal, status?: number): void {

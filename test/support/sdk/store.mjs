@@ -1,10 +1,6 @@
 // Amazon's own client of S3: keeps an object, and reads it again.
 import process from "node:process";
-import {
-  GetObjectCommand,
-  PutObjectCommand,
-  S3Client,
-} from "@aws-sdk/client-s3";
+import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 
 const client = new S3Client({
   endpoint: "https://s3.example.com",

@@ -1,0 +1,74 @@
+/**
+ * Listens on a port of this machine and joins each connection to one into a guest.
+ *
+ * @module
+ */
+import { createServer, type Socket } from "node:net";
+import { formatEndpoint } from "../base/address.ts";
+import { SbxError } from "../base/errors.ts";
+import { systemCode } from "../base/file_error.ts";
+import { type Conduit, joinSocket } from "./joined_socket.ts";
+
+export interface ForwarderSpec {
+  readonly address: string;
+  /** 0: one that the system chooses. */
+  readonly port: number;
+  /** @throws when there is nothing to connect to any more; the connection is then reset */
+  readonly connect: () => Conduit;
+}
+
+export interface Forwarder {
+  /** The one that listens. */
+  readonly port: number;
+  /** Listens no more, and resets what is open. */
+  close(): void;
+}
+
+/** @throws SbxError PORT_BUSY, PORT_UNAVAILABLE */
+export async function listenAndForward(spec: ForwarderSpec): Promise<Forwarder> {
+  const open = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    void joinSocket(socket, conduitOf(spec));
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", (cause) => reject(refusal(spec, cause)));
+  server.listen({ host: spec.address, port: spec.port }, resolve);
+  await promise;
+  server.on("error", () => {}); // of one connection, which is not there then
+  const bound = server.address();
+  return {
+    port: typeof bound === "object" && bound !== null ? bound.port : spec.port,
+    close() {
+      server.close();
+      for (const socket of open) socket.resetAndDestroy();
+    },
+  };
+}
+
+function conduitOf({ connect }: ForwarderSpec): Conduit {
+  try {
+    return connect();
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error;
+    const closed = Promise.reject(error);
+    return { readable: new ReadableStream(), writable: new WritableStream(), closed };
+  }
+}
+
+function refusal({ address, port }: ForwarderSpec, cause: unknown): SbxError {
+  const endpoint = formatEndpoint(address, port);
+  if (systemCode(cause) === "EADDRNOTAVAIL") {
+    return new SbxError(
+      "PORT_UNAVAILABLE",
+      `Cannot listen on ${endpoint}: the address is not one of this machine`,
+      { cause },
+    );
+  }
+  const state = systemCode(cause) === "EADDRINUSE" ? "the port is taken" : String(cause);
+  return new SbxError("PORT_BUSY", `Cannot listen on ${endpoint}: ${state}`, {
+    hint: "take another port, or 0 for one that is free",
+    cause,
+  });
+}
