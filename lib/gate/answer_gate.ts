@@ -19,6 +19,7 @@ import type { HeldSecret } from "../secret/grant.ts";
 import { Mask } from "../secret/mask.ts";
 import type { SecretUse } from "../secret/report.ts";
 import type { Vault } from "../secret/vault.ts";
+import { CurrentMask } from "./current_mask.ts";
 import { MaskTally } from "./mask_tally.ts";
 import { Loan, MaskedContent } from "./masked_content.ts";
 import { MaskedFrames } from "./masked_frames.ts";
@@ -47,7 +48,7 @@ export function answerGate({ request, vault, onUse }: AnswerGateSpec): AnswerGat
   return (answer) => {
     const isGrant = answer.status >= 200 && answer.status < 300;
     const tokens = issuer === null || !isGrant ? null : { vault, issuer, mask };
-    return passAnswer(answer, mask(), tally, tokens);
+    return passAnswer(answer, mask, tally, tokens);
   };
 }
 
@@ -62,11 +63,12 @@ function maskFor(known: readonly HeldSecret[]): Mask {
 /** @throws GateRefusal secret-unreadable */
 function passAnswer(
   answer: HttpAnswer,
-  mask: Mask,
+  current: () => Mask,
   tally: MaskTally,
   tokens: Omit<TokenFilterSpec, "contentType"> | null,
 ): AnswerPass {
   const { status, body } = answer;
+  const mask = current();
   const { fields, masked } = mask.fields(answer.fields);
   const head = { phrase: mask.text(answer.phrase), fields };
   tally.add("header", masked);
@@ -77,8 +79,8 @@ function passAnswer(
   }
   if (body.kind === "upgrade") {
     if (valuesOf(fields, EXTENSIONS).length > 0) throw unreadable("a WebSocket with an extension");
-    const filter = new MaskedFrames(mask);
-    return { ...head, body: new MaskedContent({ filter, mask, tally, ...PLAIN }) };
+    const filter = new MaskedFrames(() => new CurrentMask(current, fittedBody));
+    return { ...head, body: new MaskedContent({ filter, mask: current, tally, ...PLAIN }) };
   }
   const codings = readableCodings(answer);
   const mayGrow = tokens !== null || status !== 206 && isText(fields);
@@ -87,17 +89,18 @@ function passAnswer(
   const filter = tokens !== null
     ? new TokenFilter({ ...tokens, contentType })
     : isMessages(contentType)
-    ? new MaskedMessages(mask)
-    : fitted
-    ? mask.fittedBody()
-    : mask.body();
+    ? new MaskedMessages(new CurrentMask(current, fittedBody))
+    : new CurrentMask(current, fitted ? fittedBody : anyBody);
   return {
     ...head,
     ...(codings.length === 0 ? {} : { fields: withoutDigests(fields) }),
-    body: new MaskedContent({ filter, mask, tally, codings, length, waits }),
+    body: new MaskedContent({ filter, mask: current, tally, codings, length, waits }),
     whole: waits !== null,
   };
 }
+
+const fittedBody = (mask: Mask) => mask.fittedBody();
+const anyBody = (mask: Mask) => mask.body();
 
 const PLAIN = { codings: [], length: null, waits: null };
 

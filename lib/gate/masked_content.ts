@@ -23,7 +23,7 @@ export interface MaskFilter extends Filter {
 export interface MaskedContentSpec {
   readonly filter: MaskFilter;
   /** For trailers. */
-  readonly mask: Mask;
+  readonly mask: () => Mask;
   readonly tally: MaskTally;
   readonly codings: readonly Coding[];
   /** What comes out, where that is known. */
@@ -62,7 +62,7 @@ export class MaskedContent implements BodyTransform {
 
   trailers(fields: readonly Field[]): readonly Field[] {
     const { mask, tally } = this.#spec;
-    const { fields: sent, masked } = mask.fields(fields);
+    const { fields: sent, masked } = mask().fields(fields);
     tally.add("header", masked);
     return this.#recoder === null ? sent : withoutDigests(sent);
   }

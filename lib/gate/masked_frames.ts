@@ -9,7 +9,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { BodyTransform } from "../http/gate.ts";
-import type { Mask, MaskedBody } from "../secret/mask.ts";
+import type { MaskFilter } from "./masked_content.ts";
 import { unreadable } from "./unreadable.ts";
 
 /** Heads and control frames that wait for what stands before them; no server needs a tenth. */
@@ -29,8 +29,8 @@ interface Frame {
 }
 
 export class MaskedFrames implements BodyTransform {
-  readonly #messages: MaskedBody;
-  readonly #controls: MaskedBody;
+  readonly #messages: MaskFilter;
+  readonly #controls: MaskFilter;
   readonly #waiting: Waiting[] = [];
   /** Bytes of a head, until it is whole. */
   #head: Buffer = NOTHING;
@@ -40,9 +40,10 @@ export class MaskedFrames implements BodyTransform {
   #given = 0;
   #out: Buffer[] = [];
 
-  constructor(mask: Mask) {
-    this.#messages = mask.fittedBody();
-    this.#controls = mask.fittedBody();
+  /** `open`: for a text that keeps its length. */
+  constructor(open: () => MaskFilter) {
+    this.#messages = open();
+    this.#controls = open();
   }
 
   push(bytes: Buffer): Buffer {
@@ -62,7 +63,7 @@ export class MaskedFrames implements BodyTransform {
     return this.#taken();
   }
 
-  get masked(): MaskedBody["masked"] {
+  get masked(): MaskFilter["masked"] {
     return [...this.#messages.masked, ...this.#controls.masked];
   }
 

@@ -7,7 +7,6 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import type { Mask, MaskedBody } from "../secret/mask.ts";
 import type { MaskFilter } from "./masked_content.ts";
 import { unreadable } from "./unreadable.ts";
 
@@ -27,15 +26,16 @@ const ENVELOPE = 5;
 const FLAGS: ReadonlySet<number> = new Set([0, 2, 0x80]);
 
 export class MaskedMessages implements MaskFilter {
-  readonly #body: MaskedBody;
+  readonly #body: MaskFilter;
   /** Of the envelope, how much was read, and the length that it states so far. */
   #read = 0;
   #length = 0;
   /** Bytes of the message that are still to come. */
   #left = 0;
 
-  constructor(mask: Mask) {
-    this.#body = mask.fittedBody();
+  /** For a text that keeps its length. */
+  constructor(body: MaskFilter) {
+    this.#body = body;
   }
 
   /** @throws GateRefusal secret-unreadable */
@@ -56,7 +56,7 @@ export class MaskedMessages implements MaskFilter {
     return this.#body.end();
   }
 
-  get masked(): MaskedBody["masked"] {
+  get masked(): MaskFilter["masked"] {
     return this.#body.masked;
   }
 

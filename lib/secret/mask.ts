@@ -148,6 +148,11 @@ export class MaskedBody {
     return this.#stream.letGo();
   }
 
+  /** What was read and not given, for another mask to read, which takes this one's place; null: not now. */
+  handOver(): Uint8Array | null {
+    return this.#stream.handOver();
+  }
+
   get masked(): readonly Masked[] {
     return this.#tally.all();
   }

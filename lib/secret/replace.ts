@@ -101,6 +101,14 @@ export class ReplacingStream<R extends Replacement> {
     return this.#held.length > this.#gone;
   }
 
+  /**
+   * What is held, as it came, for whoever reads on. Null where the beginning of it was let go: whoever did
+   * not read that would not know the rest.
+   */
+  handOver(): Uint8Array | null {
+    return this.#gone > 0 ? null : this.#held;
+  }
+
   /** Of what is held, all that is safe to give while nothing more comes. */
   letGo(): Buffer {
     const found = this.#candidate;

@@ -28,7 +28,7 @@ function frame(opcode: number, payload: string | Buffer, last = true): Buffer {
 }
 
 function heard(pieces: readonly Uint8Array[]): Buffer {
-  const frames = new MaskedFrames(MASK);
+  const frames = new MaskedFrames(() => MASK.fittedBody());
   const out = pieces.map((piece) => frames.push(Buffer.from(piece)));
   return Buffer.concat([...out, frames.end()]);
 }
@@ -92,7 +92,7 @@ test.each(CASES)("a value %s is replaced, and the frames stay", (_, said, expect
 });
 
 test("a message goes on at once when it ends, whatever it ends in", () => {
-  const frames = new MaskedFrames(MASK);
+  const frames = new MaskedFrames(() => MASK.fittedBody());
   for (const text of ["hello", BEFORE, VALUE.slice(0, -1)]) {
     expect(frames.push(frame(TEXT, text)).equals(frame(TEXT, text))).toBe(true);
   }

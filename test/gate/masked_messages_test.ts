@@ -21,7 +21,7 @@ function message(text: string, flags = 0): Buffer {
 }
 
 test("a message goes on whole as it comes, whatever it ends with", () => {
-  const messages = new MaskedMessages(MASK);
+  const messages = new MaskedMessages(MASK.fittedBody());
   const texts = Array.from({ length: 256 }, (_, byte) => `message ${String.fromCharCode(byte)}`);
   const beginnings = Array.from({ length: VALUE.length }, (_, at) => VALUE.slice(0, at));
   for (const text of [...texts, ...beginnings, ""]) {
@@ -38,7 +38,7 @@ test("values are replaced by as much, in each message, however the bytes are cut
   );
   const wholes = [[sent], [...sent].map((byte) => Buffer.of(byte))];
   for (const pieces of [...wholes, ...Array.from({ length: 50 }, () => cut(sent, chance))]) {
-    const messages = new MaskedMessages(MASK);
+    const messages = new MaskedMessages(MASK.fittedBody());
     const out = pieces.map((piece) => messages.push(piece));
     expect(Buffer.concat([...out, messages.end()])).toEqual(expected);
     expect(messages.masked).toEqual([{ name: KEY.secret.name, count: 4 }]);
@@ -46,17 +46,17 @@ test("values are replaced by as much, in each message, however the bytes are cut
 });
 
 test("what is cut short is given as far as it came, and a length of anything is waited for", () => {
-  const messages = new MaskedMessages(MASK);
+  const messages = new MaskedMessages(MASK.fittedBody());
   const cutShort = Buffer.from(message(`x${VALUE.slice(0, 30)}`).subarray(0, 20));
   expect(Buffer.concat([messages.push(cutShort), messages.end()])).toEqual(cutShort);
-  const endless = new MaskedMessages(MASK);
+  const endless = new MaskedMessages(MASK.fittedBody());
   const head = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
   expect(endless.push(Buffer.concat([head, Buffer.from(`a${VALUE}b`)])).toString("latin1"))
     .toBe(`${head.toString("latin1")}a${PH}b`);
 });
 
 test.each([1, 3, 0x81, 0x73])("what cannot be read goes no further: flags %d", (flags) => {
-  const messages = new MaskedMessages(MASK);
+  const messages = new MaskedMessages(MASK.fittedBody());
   messages.push(message("fine"));
   expect(() => messages.push(message(VALUE, flags))).toThrow(GateRefusal);
 });
