@@ -124,6 +124,7 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
       options: spec.network,
       network,
       intercepts: interceptor !== undefined,
+      ...(vault === undefined ? {} : { vault }),
       knownNames,
       resolversOf,
       dnsTimeoutMs: DNS_TIMEOUT_MS,

@@ -15,6 +15,7 @@ import { flowOutcome, type PolicyChange } from "../journal/policy_change.ts";
 import { digestOf } from "../journal/start_line.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import type { DnsSettings } from "../policy/model/settings.ts";
+import type { Vault } from "../secret/vault.ts";
 import { ruleDifference } from "../policy/text/rule_difference.ts";
 import { readInterception } from "../tls/interception.ts";
 import { readBlockedNames } from "./blocked_names.ts";
@@ -38,6 +39,8 @@ export interface LivePolicySpec {
   /** What the network was opened with. */
   readonly options: NetworkOptions;
   readonly network: Pick<Network, "reconsider" | "apply" | "settled">;
+  /** Absent: the guest has no secrets. */
+  readonly vault?: Pick<Vault, "permit">;
   /** The guest trusts an authority of the sandbox's. */
   readonly intercepts: boolean;
   readonly knownNames: (dns: DnsSettings) => KnownNames;
@@ -71,11 +74,12 @@ export class LivePolicy {
   }
 
   async #apply(next: Policy | NetworkSettings, dryRun: boolean): Promise<PolicyChange> {
-    const { network, intercepts } = this.#spec;
+    const { network, intercepts, vault, options: { secrets } } = this.#spec;
     const before = this.#options;
     const after = nextOptions(before, next);
-    requireLive(before, after, { intercepts });
+    requireLive(before, after, { intercepts, secrets });
     const change = await this.#prepare(before, after);
+    if (!dryRun) vault?.permit(new Set(after.secrets.secrets.map(({ name }) => name)));
     const { flows, forgotten } = dryRun ? network.reconsider(change) : network.apply(change);
     if (!dryRun) {
       this.#options = after;
@@ -88,14 +92,14 @@ export class LivePolicy {
       settings: changedSettings(before, after),
       flows: flows.map((flow) => flowOutcome(after.policy, flow)),
       forgotten,
-      warnings: policyNotices(after),
+      warnings: [...takenBack(before, after), ...policyNotices(after)],
     };
   }
 
   /** @throws SbxError FILE_UNREADABLE, POLICY_INVALID, TLS_INVALID */
   async #prepare(before: NetworkOptions, after: NetworkOptions): Promise<NetworkChange> {
-    const { intercepts, knownNames, resolversOf, dnsTimeoutMs } = this.#spec;
-    const { policy, dns, tls, secrets } = after;
+    const { intercepts, knownNames, resolversOf, dnsTimeoutMs, options } = this.#spec;
+    const { policy, dns, tls } = after;
     const [blocked, trust] = await Promise.all([
       readBlockedNames(dns),
       intercepts
@@ -111,11 +115,18 @@ export class LivePolicy {
       blockDoh: dns.blockDoh,
       rebindProtection: dns.rebindProtection,
       known: knownNames(dns),
-      interception: readInterception(tls, secrets),
+      // What was a secret's host may still answer with its value.
+      interception: readInterception(tls, options.secrets),
       ...(trust === undefined ? {} : { trust }),
       ...(isAskedOtherwise
         ? { upstream: { resolvers: resolversOf(dns), timeoutMs, elsewhere } }
         : {}),
     };
   }
+}
+
+function takenBack(before: NetworkOptions, after: NetworkOptions): string[] {
+  const named = new Set(after.secrets.secrets.map(({ name }) => name));
+  return before.secrets.secrets.filter(({ name }) => !named.has(name))
+    .map(({ name }) => `secret ${name} is taken back: the policy does not name it`);
 }

@@ -23,7 +23,7 @@ export interface NetworkSettings {
   readonly dns?: DnsSettings;
   /** What is opened of TLS. */
   readonly tls?: TlsSettings;
-  /** What the guest has placeholders of; cannot change. */
+  /** What the guest has placeholders of. One that is left out is taken back, and may come back as it was. */
   readonly secrets?: SecretSettings;
   /** Bounds on what the guest may open; cannot change. */
   readonly limits?: Limits;
@@ -58,23 +58,24 @@ export function changedSettings(now: NetworkOptions, next: NetworkOptions): read
     ...differing("dns.", now.dns, next.dns),
     ...differing("tls.", now.tls, next.tls),
     ...differing("limits.", limitsOf(now), limitsOf(next)),
-    ...differing("secrets.", byName(now.secrets), byName(next.secrets)),
+    ...differing(OF_SECRETS, byName(now.secrets), byName(next.secrets)),
     ...differing("", onViolationOf(now), onViolationOf(next)),
   ];
 }
 
 /**
  * Refuses what the guest, or a process of the sandbox, was told once and for all at the start.
- * `intercepts`: the guest trusts an authority of the sandbox's.
+ * `intercepts`: the guest trusts an authority of the sandbox's; `secrets`: as they were then.
  *
  * @throws SbxError POLICY_FIXED, with everything that cannot change
  */
 export function requireLive(
   now: NetworkOptions,
   next: NetworkOptions,
-  { intercepts }: { readonly intercepts: boolean },
+  { intercepts, secrets }: { readonly intercepts: boolean; readonly secrets: SecretSettings },
 ): void {
   const fixed = changedSettings(now, next).flatMap((setting) => {
+    if (isOfSecrets(setting) && isTakenBackOrAsBefore(setting, secrets, next.secrets)) return [];
     const why = FIXED.find(([prefix]) => setting === prefix || setting.startsWith(`${prefix}.`));
     return why === undefined ? [] : [`${setting} cannot change while the sandbox runs: ${why[1]}`];
   });
@@ -93,9 +94,25 @@ const FIXED: readonly (readonly [setting: string, why: string])[] = [
   ["tls.authority", "the guest trusts the one it was started with"],
   ["tls.trustHostCas", "what the guest trusts was set up at its start"],
   ["limits", "they were set up with the network"],
-  ["secrets", "placeholders and values are made at the start"],
+  ["secrets", "placeholders and values are made at the start, and can only be taken back"],
   ["onSecretViolation", "it is set up with the secrets"],
 ];
+
+const OF_SECRETS = "secrets.";
+
+function isOfSecrets(setting: string): boolean {
+  return setting.startsWith(OF_SECRETS);
+}
+
+function isTakenBackOrAsBefore(
+  setting: string,
+  started: SecretSettings,
+  next: SecretSettings,
+): boolean {
+  const name = setting.slice(OF_SECRETS.length);
+  const wanted = byName(next)[name];
+  return wanted === undefined || isSame(wanted, byName(started)[name]);
+}
 
 function differing(prefix: string, one: object, other: object): string[] {
   const [before, after] = [new Map(Object.entries(one)), new Map(Object.entries(other))];

@@ -172,9 +172,11 @@ export class Sandbox implements AsyncDisposable {
    * the rules; a policy file, or {@link NetworkSettings}, also how names are resolved and what is opened of
    * TLS. Calls take their turn. With `dryRun` nothing changes, and the answer is what would.
    *
+   * Secrets that the settings do not name are taken back; they can be given back as they were.
+   *
    * @throws SbxError POLICY_FIXED for settings that only a start can change: the network device itself, the
-   * authority and what the guest trusts, limits, secrets; FILE_UNREADABLE, POLICY_INVALID, TLS_INVALID,
-   * STOPPED, USAGE
+   * authority and what the guest trusts, limits, any other change of secrets; FILE_UNREADABLE,
+   * POLICY_INVALID, TLS_INVALID, STOPPED, USAGE
    */
   async applyPolicy(
     next: Policy | NetworkSettings,

@@ -50,14 +50,16 @@ export async function openVault(spec: VaultSpec): Promise<Vault> {
   const first = await Promise.all(lives.map((live) => live.current()));
   const all = placed(secrets, lives, first);
   const kept = all.flatMap(({ parts }) => parts.flatMap((part) => part === null ? [] : [part]));
-  const homes = new Map<string, Home>();
+  let homes = new Map<string, Home>();
+  let isPermitted = (_: LiveSecret): boolean => true;
   let latest: { readonly host: string; readonly home: Home } | null = null;
   const homeOf = (host: string): Home => {
     if (latest?.host === host) return latest.home; // asked for several times in each request
     const own = secrets.flatMap((secret, at) => isHostOf(secret, host) ? [at] : []);
     // Guests can make up names below a suffix without end; the secrets of all of them are few.
     const key = own.join(" ");
-    const home = homes.get(key) ?? new Home(own.flatMap((at) => all[at] ?? []), onNotice);
+    const home = homes.get(key) ??
+      new Home(own.flatMap((at) => all[at] ?? []), (one) => isPermitted(one), onNotice);
     homes.set(key, home);
     latest = { host, home };
     return home;
@@ -70,6 +72,12 @@ export async function openVault(spec: VaultSpec): Promise<Vault> {
     ),
     heldFor: (host) => homeOf(host).held(),
     known: (host) => homeOf(host).known(),
+    permit(names) {
+      const permitted = new Set(all.filter((_, at) => names.has(secrets[at]?.name ?? "")));
+      isPermitted = (one) => permitted.has(one);
+      homes = new Map();
+      latest = null;
+    },
   }, draw);
 }
 
@@ -133,6 +141,7 @@ function formFor({ aws, format }: Secret, value: string): PlaceholderForm {
 /** The hosts that have the same secrets. */
 class Home {
   readonly #secrets: readonly LiveSecret[];
+  readonly #isPermitted: (one: LiveSecret) => boolean;
   readonly #onNotice: (line: string) => void;
   #held: readonly HeldSecret[] = [];
   #known: readonly HeldSecret[] = [];
@@ -141,20 +150,30 @@ class Home {
   #remembered: readonly (readonly Values[])[] = [];
   #failing = false;
 
-  constructor(secrets: readonly LiveSecret[], onNotice: (line: string) => void) {
+  constructor(
+    secrets: readonly LiveSecret[],
+    isPermitted: (one: LiveSecret) => boolean,
+    onNotice: (line: string) => void,
+  ) {
     this.#secrets = secrets;
+    this.#isPermitted = isPermitted;
     this.#onNotice = onNotice;
   }
 
   held(): readonly HeldSecret[] | Promise<readonly HeldSecret[]> {
-    const all = this.#secrets.map(({ live }) => live.current());
+    const asked = this.#secrets.filter(this.#isPermitted);
+    const all = asked.map(({ live }) => live.current());
     const ready = all.flatMap((values) => values instanceof Promise ? [] : [values]);
     try {
-      if (ready.length === all.length) return this.#holding(ready);
+      if (ready.length === all.length) return this.#holding(asked, ready);
     } catch (error) {
       return Promise.reject(this.#failed(error));
     }
-    return Promise.all(all).then((values) => this.#holding(values)).catch((error) => {
+    return Promise.all(all).then((values) => {
+      // Meanwhile one may have been taken back.
+      if (asked.every(this.#isPermitted)) return this.#holding(asked, values);
+      return asked.flatMap((one, at) => this.#isPermitted(one) ? held(one, values[at] ?? []) : []);
+    }).catch((error) => {
       throw this.#failed(error);
     });
   }
@@ -170,9 +189,9 @@ class Home {
     );
   }
 
-  #holding(values: readonly Values[]): readonly HeldSecret[] {
+  #holding(asked: readonly LiveSecret[], values: readonly Values[]): readonly HeldSecret[] {
     if (!values.every((one, at) => one === this.#values[at])) {
-      const all = this.#secrets.flatMap((one, at) => {
+      const all = asked.flatMap((one, at) => {
         requireParts(one, values[at] ?? []);
         return held(one, values[at] ?? []);
       });

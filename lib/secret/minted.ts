@@ -33,6 +33,7 @@ class MintingVault implements Vault {
   /** By the name of their kind, the latest last. */
   readonly #minted = new Map<string, HeldSecret[]>();
   #kept: readonly KeptSecret[];
+  #permitted: ReadonlySet<string> | null = null;
   /** What was answered since the last token came, by what the vault answered. */
   #joined = new WeakMap<readonly HeldSecret[], Map<string, readonly HeldSecret[]>>();
 
@@ -51,12 +52,29 @@ class MintingVault implements Vault {
   heldFor(host: string): readonly HeldSecret[] | Promise<readonly HeldSecret[]> {
     const held = this.#vault.heldFor(host);
     return held instanceof Promise
-      ? held.then((late) => this.#join(late, host))
-      : this.#join(held, host);
+      ? held.then((late) => this.#join(late, this.#granted(host)))
+      : this.#join(held, this.#granted(host));
   }
 
   known(host: string): readonly HeldSecret[] {
-    return this.#join(this.#vault.known(host), host);
+    return this.#join(this.#vault.known(host), this.#mintedFor(host));
+  }
+
+  permit(names: ReadonlySet<string>): void {
+    this.#vault.permit(names);
+    this.#permitted = names;
+  }
+
+  #mintedFor(host: string): readonly HeldSecret[] {
+    return [...this.#minted.values()].flat().filter(({ secret }) => isHostOf(secret, host));
+  }
+
+  /** Those whose secret has not been taken back; the names of variables have no dots. */
+  #granted(host: string): readonly HeldSecret[] {
+    return this.#mintedFor(host).filter(({ secret: { name } }) => {
+      const [issuer = ""] = name.split(".", 1);
+      return this.#permitted?.has(issuer) ?? true;
+    });
   }
 
   #mint(secret: Secret, kind: TokenKind, token: string): string {
@@ -81,8 +99,7 @@ class MintingVault implements Vault {
     );
   }
 
-  #join(held: readonly HeldSecret[], host: string): readonly HeldSecret[] {
-    const own = [...this.#minted.values()].flat().filter(({ secret }) => isHostOf(secret, host));
+  #join(held: readonly HeldSecret[], own: readonly HeldSecret[]): readonly HeldSecret[] {
     if (own.length === 0) return held;
     // Guests can make up names below a suffix without end; the tokens of all of them are few.
     const key = own.map(({ placeholder: { core } }) => core).join(" ");

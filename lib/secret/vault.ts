@@ -47,6 +47,12 @@ export interface Vault {
    * first, a few of them. Asks no source. The array stays the same one while the values do.
    */
   known(host: string): readonly HeldSecret[];
+  /**
+   * From the next request on only the values of these go out, by the names of their declarations; all at the
+   * start. Of the others no source is asked, their placeholders belong to their hosts as before, and their
+   * values are looked for in answers.
+   */
+  permit(names: ReadonlySet<string>): void;
   /** Absent: no secret has a token endpoint. */
   readonly tokens?: TokenMint;
 }

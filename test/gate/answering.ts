@@ -22,6 +22,7 @@ export function vaultOf(known: readonly HeldSecret[]): Vault {
     tripwire: new Tripwire([]),
     heldFor: () => known,
     known: () => known,
+    permit: () => {},
   };
 }
 

@@ -31,6 +31,7 @@ export function vaultOf(all: readonly HeldSecret[], changes: Partial<Vault> = {}
     ),
     heldFor,
     known: heldFor,
+    permit: () => {},
     ...changes,
   };
 }

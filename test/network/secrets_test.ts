@@ -296,3 +296,29 @@ test("nothing that was written down or told has a value in it", () => {
   }
   expect(told).toContain("secret-violation");
 });
+
+test("a secret that is taken back goes nowhere from the next request on, and may come back", async () => {
+  const policy = { policy: "public-only", rules: ["deny@bad.cdn.test"] } as const;
+  const ask = () => curl(...bearer(placeholder("USUAL")), `https://${USUAL}`);
+  await ask();
+  const dry = await guest.apply({ ...policy, takenBack: ["USUAL"] }, { dryRun: true });
+  expect(dry.settings).toEqual(["secrets.USUAL"]);
+  await ask();
+  const { settings, warnings } = await guest.apply({ ...policy, takenBack: ["USUAL"] });
+  expect(settings).toEqual(["secrets.USUAL"]);
+  expect(warnings[0]).toBe("secret USUAL is taken back: the policy does not name it");
+  await ask();
+  // Its placeholder is still known for what it is elsewhere.
+  const at = guest.journal.length;
+  expect(await curl(...bearer(placeholder("USUAL")), `https://${NONE}`)).toMatch(RESET);
+  await until("a violation", () => since(at, "secret-violation").length > 0);
+  await guest.apply(policy);
+  await ask();
+  const sent = (await letters()).map(({ host, fields }) => [host, fields.authorization?.[0]]);
+  expect(sent).toEqual([
+    [USUAL, `Bearer ${VALUES.USUAL}`],
+    [USUAL, `Bearer ${VALUES.USUAL}`],
+    [USUAL, `Bearer ${placeholder("USUAL")}`],
+    [USUAL, `Bearer ${VALUES.USUAL}`],
+  ]);
+});

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { NetworkBuilder } from "../../lib/api/network_builder.ts";
 import { SbxError } from "../../lib/base/errors.ts";
 import { NetworkPolicy } from "../../lib/mod.ts";
+import { NO_SECRETS, type SecretSettings } from "../../lib/policy/model/secret.ts";
 import { plainPolicyFile } from "../../lib/policy/model/settings.ts";
 import { DEFAULT_TLS } from "../../lib/policy/model/tls_settings.ts";
 import {
@@ -17,7 +18,7 @@ const BARE = new NetworkBuilder().build();
 /** What is wrong with a change, in all of its words; "" for nothing. */
 function refusal(now: typeof NOW, next: NetworkSettings, intercepts: boolean): string {
   try {
-    requireLive(now, nextOptions(now, next), { intercepts });
+    requireLive(now, nextOptions(now, next), { intercepts, secrets: NOW.secrets });
     return "";
   } catch (error) {
     const { code, message, others } = error as SbxError;
@@ -26,6 +27,10 @@ function refusal(now: typeof NOW, next: NetworkSettings, intercepts: boolean): s
 }
 
 const { policy } = NOW;
+
+function withOnly(declaration: string): SecretSettings {
+  return new NetworkBuilder().secret(declaration).build().secrets;
+}
 
 test.each<[what: string, next: NetworkSettings, refused: readonly string[]]>([
   ["rules", { policy: NetworkPolicy.allowAll() }, []],
@@ -42,7 +47,11 @@ test.each<[what: string, next: NetworkSettings, refused: readonly string[]]>([
     },
     ["tls.trustHostCas", "tls.authority"],
   ],
-  ["a secret less", { policy, secrets: { ...NOW.secrets, secrets: [] } }, ["secrets.KEY"]],
+  ["a secret less", { policy, secrets: NO_SECRETS }, []],
+  ["another secret", { policy, secrets: withOnly("OTHER@api.test") }, ["secrets.OTHER"]],
+  ["other hosts of a secret", { policy, secrets: withOnly("KEY@api.test,b.test") }, [
+    "secrets.KEY",
+  ]],
   [
     "what becomes of violations",
     { policy, secrets: { ...NOW.secrets, onViolation: "block-and-terminate" } },
@@ -52,6 +61,12 @@ test.each<[what: string, next: NetworkSettings, refused: readonly string[]]>([
   const said = refusal(NOW, next, true);
   expect(said === "").toBe(refused.length === 0);
   for (const setting of refused) expect(said).toContain(`${setting} cannot change while`);
+});
+
+test("a secret that was taken back can come back as it was, and not otherwise", () => {
+  const bare = nextOptions(NOW, { policy, secrets: NO_SECRETS });
+  expect(refusal(bare, { policy, secrets: NOW.secrets }, true)).toBe("");
+  expect(refusal(bare, { policy, secrets: withOnly("KEY@b.test") }, true)).toContain("secrets.KEY");
 });
 
 test("nothing is intercepted later in a guest that trusts nobody but the public authorities", () => {

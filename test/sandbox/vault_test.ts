@@ -366,3 +366,24 @@ test("a core dump of a process with a vault, and of one that it started, has no 
     expect(holds.stdout.trim(), how).toMatch(how === "with" ? /:0$/ : /:[1-9]\d*$/);
   }
 });
+
+test("what is taken back is asked of no source and goes nowhere, and its value is looked for", async () => {
+  process.env["SBX_TEST_ONE"] = "value-one";
+  const { command, runs } = counted("taken", "echo value-two");
+  const { vault, values } = await open({
+    secrets: ["ONE=env:SBX_TEST_ONE@api.allowed.test", `TWO=cmd:${command}@api.allowed.test`],
+  });
+  expect(await values("api.allowed.test")).toEqual(["ONE value-one", "TWO value-two"]);
+  const asked = runs();
+  vault.permit(new Set(["ONE"]));
+  expect(await values("api.allowed.test")).toEqual(["ONE value-one"]);
+  expect(runs()).toBe(asked);
+  expect(valuesOf(vault.known("api.allowed.test"))).toEqual(["ONE value-one", "TWO value-two"]);
+  expect(vault.kept.map(({ secret: { name } }) => name)).toEqual(["ONE", "TWO"]);
+  vault.permit(new Set(["ONE", "TWO"]));
+  const waiting = vault.heldFor("api.allowed.test");
+  vault.permit(new Set(["ONE"])); // while its source is asked
+  expect(valuesOf(await waiting)).toEqual(["ONE value-one"]);
+  vault.permit(new Set());
+  expect(await values("api.allowed.test")).toEqual([]);
+});

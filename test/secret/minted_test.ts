@@ -30,6 +30,7 @@ function open(all: readonly HeldSecret[] = [APP], late = false): Vault & { token
     tripwire: new Tripwire(all.map(({ secret: { name }, placeholder }) => ({ name, placeholder }))),
     heldFor: (host) => late ? Promise.resolve(byHost.get(host) ?? []) : byHost.get(host) ?? [],
     known: (host) => byHost.get(host) ?? [],
+    permit: () => {},
   }, draw);
   if (vault.tokens === undefined) throw new TypeError("no mint");
   return Object.assign(vault, { tokens: vault.tokens });
@@ -130,6 +131,17 @@ test("a signed token keeps its claims and loses its signature", () => {
   }
 });
 
+test("tokens of a secret that is taken back go nowhere, and are looked for in answers", async () => {
+  const vault = open();
+  vault.tokens.mint(APP.secret, "access_token", "token-of-the-app");
+  expect(names(await vault.heldFor(API))).toEqual(["APP", "APP.access_token"]);
+  vault.permit(new Set(["OTHER"]));
+  expect(names(await vault.heldFor(API))).not.toContain("APP.access_token");
+  expect(names(vault.known(API))).toEqual(["APP", "APP.access_token"]);
+  vault.permit(new Set(["APP"]));
+  expect(names(await vault.heldFor(API))).toEqual(["APP", "APP.access_token"]);
+});
+
 test("a vault without an endpoint stays as it is, and no text is kept that is no value", () => {
   const plain: Vault = {
     kept: [held("other-value")],
@@ -137,6 +149,7 @@ test("a vault without an endpoint stays as it is, and no text is kept that is no
     tripwire: new Tripwire([]),
     heldFor: () => [],
     known: () => [],
+    permit: () => {},
   };
   expect(withTokens(plain, draw)).toBe(plain);
   const vault = open();

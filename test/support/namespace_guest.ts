@@ -58,6 +58,8 @@ export interface NextOptions extends PolicyOptions {
   readonly block?: readonly string[];
   readonly dns?: Partial<DnsSettings>;
   readonly tls?: Partial<TlsSettings>;
+  /** Secrets that are left out, by their names. */
+  readonly takenBack?: readonly string[];
 }
 
 /** One thing that the host's side is to do. */

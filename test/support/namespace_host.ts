@@ -107,12 +107,17 @@ async function carryOut(command: HostCommand): Promise<unknown> {
   if (command.counts) return network.counts();
   const { apply, dryRun = false } = command;
   if (apply === undefined) return null;
-  const { block, tls, dns } = apply;
+  const { block, tls, dns, takenBack = [] } = apply;
   const settings = live.options;
+  const { secrets } = networkOf(options);
   return await live.apply({
     policy: policyOf(apply),
     dns: { ...settings.dns, ...dns, ...(block === undefined ? {} : { blockSuffix: block }) },
     tls: { ...settings.tls, ...tls },
+    secrets: {
+      ...secrets,
+      secrets: secrets.secrets.filter(({ name }) => !takenBack.includes(name)),
+    },
   }, { dryRun });
 }
 

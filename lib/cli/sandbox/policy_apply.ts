@@ -30,6 +30,9 @@ export async function run(command: Command): Promise<number> {
   await using sandbox = await Sandbox.get(name);
   const change = await sandbox.applyPolicy(policy, { dryRun });
   if (json) ui.out(jsonText(change));
-  else for (const line of policyChangeLines(change)) ui.line(line);
+  else {
+    for (const line of policyChangeLines(change)) ui.line(line);
+    for (const warning of change.warnings) ui.notice(`warning: ${warning}`);
+  }
   return OK;
 }
