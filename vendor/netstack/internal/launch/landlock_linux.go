@@ -1,7 +1,6 @@
 package launch
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -126,8 +125,8 @@ func makeDomain(program string, f files) (ruleset int, err error) {
 		{f.writes, changing, true},
 	} {
 		for _, path := range rule.paths {
-			err := allowBelow(ruleset, path, rule.rights&attributes.Access_fs)
-			if err != nil && (rule.must || !errors.Is(err, unix.ENOENT)) {
+			// What of the system is not there, or out of the caller's reach, the program does without.
+			if err := allowBelow(ruleset, path, rule.rights&attributes.Access_fs); err != nil && rule.must {
 				return noDomain, fmt.Errorf("cannot let the program have %s: %w", path, err)
 			}
 		}
