@@ -14,14 +14,17 @@ import (
 // ownerMark says on a disk whose it is.
 const ownerMark = scratch + "/owner"
 
-// identities are files of a root by which programs know one machine from another, and which they make where there
-// are none. What the host gives anew at each start is not among them.
+// identities are files by which programs know one machine from another, and which they make where there are none;
+// and the certificates of an authority that another guest's connections were opened with, which this one may have
+// none of. What the host gives anew at each start whatever happens is not among them.
 var identities = []struct{ directory, pattern string }{
-	{"etc/ssh", "ssh_host_*"},
-	{"etc/dropbear", "dropbear_*_host_key"},
-	{"var/lib/dbus", "machine-id"},
-	{"var/lib/systemd", "random-seed"},
-	{"var/lib/systemd", "credential.secret"},
+	{"root/etc/ssh", "ssh_host_*"},
+	{"root/etc/dropbear", "dropbear_*_host_key"},
+	{"root/var/lib/dbus", "machine-id"},
+	{"root/var/lib/systemd", "random-seed"},
+	{"root/var/lib/systemd", "credential.secret"},
+	{"root/etc/ssl/certs", "sbx-authority.pem"},
+	{layer(Share{At: "/usr"}) + "/upper/local/share/ca-certificates", "sbx-authority.crt"},
 }
 
 // adopt makes a disk its owner's. Where it has somebody else's mark it is a copy of his: what made his machine known
@@ -35,7 +38,7 @@ func adopt(tree archive.Tree, owner string) error {
 		return fmt.Errorf("%q is no owner", owner)
 	}
 	for _, each := range identities {
-		if err := tree.RemoveMatching("root/"+each.directory, each.pattern); err != nil {
+		if err := tree.RemoveMatching(each.directory, each.pattern); err != nil {
 			return fmt.Errorf("remove %s/%s: %w", each.directory, each.pattern, err)
 		}
 	}
