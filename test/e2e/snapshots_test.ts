@@ -210,6 +210,27 @@ test("whoever gives up, or is killed, leaves no snapshot, and the guest goes on"
   expect(await done("snapshot", "dev", "never")).toBe("never\n");
 }, 300_000);
 
+test("a guest that is ended meanwhile has no snapshot, and keeps what it had written", async () => {
+  await started("dev", "--disk", "2G");
+  await done(
+    ...["exec", "dev", "--", "sh", "-c"],
+    "echo noted > /root/note; dd if=/dev/urandom of=/root/much bs=1M count=300 conv=fsync status=none",
+  );
+  const taking = start([SBX, "snapshot", "dev", "never"], { env });
+  const isBegun = () => readdirSync(state("snapshots")).some((name) => name.startsWith(".new-"));
+  await until("its beginning", () => existsSync(state("snapshots")) && isBegun());
+  await until("the copy", () => {
+    const [part = ""] = readdirSync(state("snapshots"));
+    return existsSync(state("snapshots", part, "disk"));
+  });
+  await done("kill", "dev");
+  const { status, stdout, stderr } = await taking.ended;
+  expect([status, stdout, stderr]).toEqual([125, "", expect.stringContaining("hint: ")]);
+  expect(readdirSync(state("snapshots"))).toEqual([]);
+  await done("start", "dev");
+  expect(await done("exec", "dev", "--", "cat", "/root/note")).toBe("noted\n");
+}, 300_000);
+
 test("a guest whose root ends its stillness has no snapshot", async () => {
   await started("dev", "--disk", "2G");
   await done(
