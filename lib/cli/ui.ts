@@ -30,6 +30,8 @@ class Ui {
   #newline = "\n";
   #outFailure: Error | undefined;
   #isClosed = false;
+  /** Resolves when what was printed last is gone. An empty write, which Bun calls back for at once, tells nothing. */
+  #printed: Promise<void> = Promise.resolve();
   /** Where the command's own standard error goes as well, so that lines keep their order. */
   readonly stderr = unblockedOutput(process.stderr);
 
@@ -108,7 +110,8 @@ class Ui {
    * away (`sbx policy schema | head`) has what it wanted
    */
   async flush(): Promise<void> {
-    await Promise.all([delivered(process.stdout), delivered(this.stderr)]);
+    await Promise.all([this.#printed, delivered(this.stderr)]);
+    await delivered(process.stdout);
     if (this.#outFailure !== undefined && systemCode(this.#outFailure) !== "EPIPE") {
       throw fileError("write", "standard output", this.#outFailure);
     }
@@ -117,7 +120,9 @@ class Ui {
   #print(content: string | Uint8Array): void {
     // What stands in for a closed stream takes everything, and nobody gets it.
     if (this.#isClosed) this.#outFailure ??= Object.assign(new Error(), { code: "EBADF" });
-    else process.stdout.write(content);
+    else if (content.length > 0 && !process.stdout.destroyed) {
+      this.#printed = new Promise((resolve) => process.stdout.write(content, () => resolve()));
+    }
   }
 
   #err(line: string): void {
