@@ -107,7 +107,10 @@ export {
   type CustomPolicy,
   NetworkPolicy,
   type NetworkPolicyConstructor,
+  type SpellOptions,
 } from "./api/network_policy.ts";
+export type { PolicyCheck, UnreachableSecret } from "./api/policy_check.ts";
+export type { Warning as PolicyWarning, WarningCode } from "./policy/decide/warnings.ts";
 export type {
   Disk,
   Mount,

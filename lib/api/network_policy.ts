@@ -4,7 +4,7 @@
  * @module
  */
 import { quote } from "../base/escape.ts";
-import { kindOf, misuse, optionsOf } from "../base/misuse.ts";
+import { flag, kindOf, misuse, optionsOf } from "../base/misuse.ts";
 import type { TestRow } from "../judge/expectations.ts";
 import type { NameSet } from "../policy/model/name_set.ts";
 import type { Action, DenyWith, Policy, Rule } from "../policy/model/policy.ts";
@@ -17,7 +17,8 @@ import {
   publicOnly,
 } from "../policy/model/presets.ts";
 import { requirePolicy } from "../policy/model/require_rule.ts";
-import type { PolicyFile } from "../policy/model/settings.ts";
+import { plainPolicyFile, type PolicyFile } from "../policy/model/settings.ts";
+import type { PolicyCheck } from "./policy_check.ts";
 
 /** A policy written in code. Absent defaults deny. */
 export interface CustomPolicy {
@@ -72,6 +73,25 @@ export interface NetworkPolicyConstructor {
    * @throws SbxError as `blockedNames`
    */
   test(file: PolicyFile): Promise<readonly TestRow[]>;
+  /**
+   * What a policy has, and what in it does not do what it seems to: `sbx policy check` as a value.
+   *
+   * @throws SbxError as `blockedNames`
+   */
+  check(policy: Policy | PolicyFile): Promise<PolicyCheck>;
+  /**
+   * A policy as the value that a policy file would hold, for JSON or YAML: `parse` of that gives the same
+   * policy. Rules are lines, or objects with every field where `long` is true.
+   */
+  spell(policy: Policy | PolicyFile, options?: SpellOptions): Promise<object>;
+  /** The JSON Schema of policy files. */
+  schema(): Promise<object>;
+}
+
+/** How a policy is spelled out. */
+export interface SpellOptions {
+  /** Each rule as an object instead of one line; false when absent. */
+  readonly long?: boolean;
 }
 
 /** What makes policies. */
@@ -129,4 +149,28 @@ export const NetworkPolicy: NetworkPolicyConstructor = Object.freeze({
     const { runExpectations } = await import("../judge/expectations.ts");
     return runExpectations(file, await NetworkPolicy.blockedNames(file));
   },
+
+  async check(policy: Policy | PolicyFile): Promise<PolicyCheck> {
+    const { checkPolicy } = await import("./policy_check.ts");
+    return await checkPolicy(fileOf("NetworkPolicy.check(…)", policy));
+  },
+
+  async spell(policy: Policy | PolicyFile, options: SpellOptions = {}): Promise<object> {
+    const call = "NetworkPolicy.spell(…)";
+    const { long = false } = optionsOf(call, options, { long: true });
+    const { policyValue } = await import("../policy/file/spell_file.ts");
+    return policyValue(fileOf(call, policy), flag(call, long) ? "objects" : "lines");
+  },
+
+  async schema(): Promise<object> {
+    const { policyJsonSchema } = await import("../policy/file/schema.ts");
+    return policyJsonSchema();
+  },
 });
+
+function fileOf(call: string, policy: Policy | PolicyFile): PolicyFile {
+  if (typeof policy !== "object" || policy === null) {
+    throw misuse(call, `${kindOf(policy)} is no policy`);
+  }
+  return "policy" in policy ? policy : plainPolicyFile(requirePolicy(call, policy));
+}

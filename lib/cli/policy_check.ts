@@ -4,13 +4,10 @@
  * @module
  */
 import type { Command } from "commander";
-import { snapshotHere } from "../api/snapshot.ts";
 import { type Complaint, inSentence } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { plural } from "../base/plural.ts";
-import { NetworkPolicy, type PolicyFile, SbxError } from "../mod.ts";
-import { type SecretFault, secretFaults } from "../judge/secret_faults.ts";
-import { type Warning, warnings } from "../policy/decide/warnings.ts";
+import { NetworkPolicy, type PolicyCheck, SbxError } from "../mod.ts";
 import { examples } from "./command.ts";
 import { NO, OK, statusOf } from "./exit.ts";
 import { jsonText } from "./json.ts";
@@ -32,7 +29,7 @@ export async function run(command: Command): Promise<number> {
   const argument = command.args[0] ?? "";
   const { strict, json } = command.opts<{ strict?: true; json?: true }>();
   try {
-    const checked = await check(await resolvePolicyFile(argument));
+    const checked = await NetworkPolicy.check(await resolvePolicyFile(argument));
     if (json) ui.out(jsonText({ policy: argument, valid: true, ...checked }));
     else for (const line of linesOf(argument, checked)) ui.line(line);
     return strict && checked.warnings.length > 0 ? NO : OK;
@@ -47,41 +44,7 @@ export async function run(command: Command): Promise<number> {
 /** Faults of the policy itself; whoever names a file that there is not has no answer coming. */
 const IN_POLICY: ReadonlySet<string> = new Set(["POLICY_INVALID", "SECRET_INVALID"]);
 
-interface Checked {
-  readonly rules: number;
-  readonly blockedNames: number;
-  readonly secrets: number;
-  readonly expectations: number;
-  readonly warnings: readonly Found[];
-}
-
-/** A warning of the policy's, or a secret that would never get to a host. */
-type Found = Warning | {
-  readonly code: "secret-unreachable";
-  readonly secret: string;
-  readonly host: string;
-  readonly message: string;
-};
-
-async function check(file: PolicyFile): Promise<Checked> {
-  const { secrets } = file.secrets;
-  const blocked = await NetworkPolicy.blockedNames(file);
-  const faults = secrets.length === 0 ? [] : secretFaults(file, await snapshotHere(file));
-  return {
-    rules: file.policy.rules.length,
-    blockedNames: blocked.size,
-    secrets: secrets.length,
-    expectations: file.expect.length,
-    warnings: [...warnings(file.policy), ...faults.map(unreachable)],
-  };
-}
-
-function unreachable({ name, host, state }: SecretFault): Found {
-  const message = `secret ${name} cannot be given to ${host}: ${state}`;
-  return { code: "secret-unreachable", secret: name, host, message };
-}
-
-function linesOf(argument: string, checked: Checked): string[] {
+function linesOf(argument: string, checked: PolicyCheck): string[] {
   const { rules, blockedNames, secrets, expectations, warnings } = checked;
   const parts = [
     plural(rules, "rule"),

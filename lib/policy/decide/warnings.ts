@@ -18,6 +18,7 @@ import {
   scopeOverlap,
 } from "./cover.ts";
 
+/** What a warning is about. */
 export type WarningCode =
   | "shadowed" // an earlier rule decides everything this one is about
   | "partly-shadowed" // an earlier allow takes some ports out of this deny
@@ -26,7 +27,9 @@ export type WarningCode =
   | "dns-closed" // no name resolves, because the resolver is an address of the host
   | "never-matches"; // an allow of addresses that nothing opens
 
+/** Something in a policy that does not do what it seems to. */
 export interface Warning {
+  /** What it is about. */
   readonly code: WarningCode;
   /** Index of the rule that the warning is about. */
   readonly rule: number;
