@@ -5,32 +5,51 @@
  * @module
  */
 import { configured } from "../guest/lima/configure.ts";
-import { type LimaInstance, readInstance } from "../guest/lima/instance.ts";
+import { limaHostname, type LimaInstance, readInstance } from "../guest/lima/instance.ts";
 import { requireGoverned } from "../guest/lima/refusals.ts";
 import { ownArchitecture } from "../host/lima/machine.ts";
 import { usableAsset } from "../host/usable_asset.ts";
-import { authorityOf, withAuthority } from "../sandbox/lima_authority.ts";
-import type { LimaGuestOptions, RunningLimaGuest } from "../sandbox/lima_guest.ts";
-import type { NetworkOptions } from "../sandbox/options.ts";
+import { limaAuthority } from "../sandbox/lima_authority.ts";
+import { limaPlaceholders } from "../sandbox/lima_placeholders.ts";
+import type { NetworkOptions, SandboxOptions } from "../sandbox/options.ts";
+import type { SbxError } from "../base/errors.ts";
+import type { LimaPlace } from "../supervise/lima.ts";
+import type { Launcher } from "../supervise/supervisor.ts";
 
 export { type LimaInstance, readInstance, readLimaOptions } from "../guest/lima/instance.ts";
 export { keepLimaArguments, keptLimaArguments } from "../host/lima/arguments.ts";
 export { Limactl, type ListedInstance } from "../host/lima/limactl.ts";
 export { installLimaDriver } from "../host/lima/driver.ts";
-export type { RunningLimaGuest } from "../sandbox/lima_guest.ts";
+export {
+  changedNetwork,
+  forgetLima,
+  forgetLimaChanges,
+  requireLimaName,
+} from "../supervise/lima.ts";
+
+/** What an instance is called among the named sandboxes. */
+export function placeOf({ name, dir }: Pick<LimaInstance, "name" | "dir">): LimaPlace {
+  return { name, directory: dir };
+}
 
 /**
- * The instance as Lima gave it, with what a guest of sbx needs.
+ * The instance as Lima gave it, with what a guest of sbx needs. The values of secrets are asked for only when
+ * it is about to boot, which is when Lima has a port for its SSH.
  *
- * @throws SbxError LIMA_INSTANCE, FILE_UNREADABLE, TLS_INVALID
+ * @throws SbxError LIMA_INSTANCE, FILE_UNREADABLE, TLS_INVALID, SECRET_UNAVAILABLE, SECRET_INVALID
  */
 export async function configureInstance(
   instance: unknown,
   network: NetworkOptions,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const { dir } = readInstance(instance);
-  const authority = await authorityOf(await withAuthority(network, dir));
-  return configured(instance as Record<string, unknown>, authority);
+  const { dir, sshLocalPort } = readInstance(instance);
+  const isStarting = typeof sshLocalPort === "number" && sshLocalPort > 0;
+  const authority = await limaAuthority(network, dir);
+  const placeholders = isStarting ? await limaPlaceholders(network, dir) : undefined;
+  return configured(instance as Record<string, unknown>, {
+    authority,
+    ...(placeholders === undefined ? {} : { placeholders }),
+  });
 }
 
 /** @throws SbxError LIMA_INSTANCE with all that leads around the policy */
@@ -38,11 +57,53 @@ export function checkInstance(instance: LimaInstance): void {
   requireGoverned(instance, ownArchitecture());
 }
 
-/** See `startLimaGuest`; what it takes is loaded now. */
-export async function startInstance(options: LimaGuestOptions): Promise<RunningLimaGuest> {
-  const { startLimaGuest } = await import("../sandbox/lima_guest.ts");
-  return await startLimaGuest(options);
+/** A guest that is to run, and what decides about it. */
+export interface InstanceSpec {
+  readonly instance: LimaInstance;
+  readonly network: NetworkOptions;
+  /** Journal file. Absent: none. */
+  readonly journal?: string;
+  /** How long it may take to power off. */
+  readonly stopMs: number;
 }
+
+/**
+ * Runs the guest until it is over, as a named sandbox that this process supervises; resolves to what it
+ * failed of, if anything. What it takes is loaded now.
+ *
+ * @throws SbxError when it does not start
+ */
+export async function superviseInstance(
+  { instance, network, journal, stopMs }: InstanceSpec,
+  launcher: Launcher,
+): Promise<SbxError | undefined> {
+  checkInstance(instance);
+  const [{ keepLima }, { supervise }, { startLimaGuest }] = await Promise.all([
+    import("../supervise/lima.ts"),
+    import("../supervise/supervisor.ts"),
+    import("../sandbox/lima_guest.ts"),
+  ]);
+  const options: SandboxOptions = {
+    name: limaHostname(instance.name),
+    cpus: instance.cpus,
+    memoryMiB: Math.max(1, Math.floor(instance.memory / MIB)),
+    template: false,
+    mounts: [],
+    env: {},
+    inputs: [],
+    network,
+    command: `lima:${instance.name}`,
+    ...(journal === undefined ? {} : { journal }),
+  };
+  await keepLima(placeOf(instance), options);
+  return await supervise(
+    instance.name,
+    launcher,
+    (options, signal) => startLimaGuest({ ...options, instance, stopMs, signal }),
+  );
+}
+
+const MIB = 1 << 20;
 
 /** The program that Lima's driver is. @throws SbxError FILE_UNREADABLE, REQUIREMENT_MISSING */
 export async function limaDriver(notice: (line: string) => void): Promise<string> {

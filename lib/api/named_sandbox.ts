@@ -6,6 +6,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { flag, misuse, optionsOf } from "../base/misuse.ts";
+import type { Proven } from "../guest/lima/proof.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import { plainPolicyFile, type PolicyFile } from "../policy/model/settings.ts";
@@ -198,6 +199,11 @@ export class NamedSandbox implements AsyncDisposable {
   async metrics(options: Abortable = {}): Promise<SandboxMetrics> {
     const { signal } = optionsOf("metrics(…)", options, { signal: true });
     return await this.#running("measure").metrics(signal);
+  }
+
+  /** Proves anew that a guest of Lima's has no network but sbx, or it ends. @throws SbxError `STOPPED`, `GUEST_FAILED`, `USAGE` */
+  async prove(): Promise<readonly Proven[]> {
+    return await this.#running("prove the network of").prove();
   }
 
   /**

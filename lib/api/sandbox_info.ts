@@ -22,6 +22,8 @@ export interface SandboxInfo {
   readonly command: readonly string[] | undefined;
   /** The ports that listen for it while it runs. */
   readonly published: readonly PublishedPort[];
+  /** The directory of Lima's instance, of a guest that Lima starts; undefined for every other. */
+  readonly lima: string | undefined;
   /** How its main command ended, where that was its end. */
   readonly exit: { readonly code?: number; readonly signal?: number } | undefined;
   /** Why it failed, or cannot be used. */
@@ -48,6 +50,7 @@ export function infoOf({ name, status, state, record }: KeptSandbox): SandboxInf
     sinceMs: state.at,
     command: damaged ? undefined : record.life.main?.argv,
     published: status === "running" && state.kind === "running" ? state.published : [],
+    lima: damaged ? undefined : record.lima?.directory,
     exit: state.kind === "stopped" && state.exit !== undefined ? defined(state.exit) : undefined,
     error: damaged
       ? { code: record.code, message: record.message }

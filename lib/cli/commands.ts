@@ -262,6 +262,11 @@ export const COMMANDS: readonly CommandEntry[] = [
         load: () => import("./lima_guest/run.ts"),
       },
       {
+        name: "forget",
+        summary: "forget the instance on stdin, which is about to be removed",
+        load: () => import("./lima_guest/forget.ts"),
+      },
+      {
         name: "driver",
         summary: "print the driver's path",
         load: () => import("./lima_guest/driver.ts"),

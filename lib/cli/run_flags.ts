@@ -76,7 +76,7 @@ export type EnvironmentFlag =
   | { readonly kind: "assignment"; readonly text: string }
   | { readonly kind: "file"; readonly path: string };
 
-/** `create` leaves out what is about this shell's streams, `lima` all that is not about the network. */
+/** `create` leaves out what is about this shell's streams, `lima` all that is not about the network and its secrets. */
 export function declareRunFlags(
   command: Command,
   verb: "run" | "create" | "lima" = "run",
@@ -241,7 +241,8 @@ export function declareRunFlags(
     Network: network,
     Names: names,
     TLS: tlsRows(command),
-    ...(verb === "lima" ? {} : { Secrets: secretRows(lists), Guest: guest }),
+    Secrets: secretRows(lists),
+    ...(verb === "lima" ? {} : { Guest: guest }),
     ...(verb === "run" ? { Command: session } : verb === "create" ? { Sandbox: created } : {}),
   };
   for (const [title, rows] of Object.entries(groups)) {

@@ -55,6 +55,11 @@ export function supervisorArguments(name: string): readonly string[] {
   return ["__supervise", name];
 }
 
+/** The same of a guest that Lima's driver starts; `directory`: its instance's. */
+export function limaArguments(directory: string): readonly string[] {
+  return ["lima-guest", "run", directory];
+}
+
 /** @throws the system's error where `directory` or the program is gone */
 export function spawnSupervisor(spec: SupervisorSpawn): SpawnedSupervisor {
   const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;

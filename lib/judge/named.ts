@@ -58,8 +58,15 @@ export function queryOf(info: FlowInfo, said: Pick<FlowQuery, "name" | "phase">)
 
 /** What the rules say of it. */
 export function evaluateFlow(snapshot: Snapshot, info: FlowInfo, query: FlowQuery): Verdict {
+  if (isWayIn(snapshot, info)) return { action: "allow", reason: "default" };
   const hosts = hostsOf(snapshot, info);
   return evaluate(snapshot.compiled, query, snapshot.pins, hosts, snapshot);
+}
+
+/** The way in is not the policy's to close, and nobody's from elsewhere than this machine's loopback. */
+function isWayIn({ wayIn }: Snapshot, { dir, proto, src, dport }: FlowInfo): boolean {
+  return wayIn !== null && dir === "inbound" && proto === "tcp" && dport === wayIn &&
+    src === "127.0.0.1";
 }
 
 /** netstack asks the kernel what no list of addresses has: blocks routed here, broadcast, anycast. */

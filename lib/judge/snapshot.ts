@@ -27,6 +27,8 @@ export interface Snapshot extends NameSnapshot {
   readonly links: readonly Cidr[];
   /** The gateway's addresses, which stand for this machine's loopback. */
   readonly gateways: ReadonlySet<string>;
+  /** A port of the guest that this machine's own loopback always reaches over TCP; null: none. */
+  readonly wayIn: number | null;
   /** Counts up with each change; netstack forgets what it was told under another. */
   readonly generation: number;
 }
@@ -46,6 +48,11 @@ export interface JudgedSettings {
   readonly known?: KnownNames;
   /** Which flows are opened. Absent or null: none. */
   readonly interception?: Interception | null;
+  /**
+   * A port of the guest that whoever runs it needs, so that no policy closes it to this machine's loopback.
+   * Absent: none.
+   */
+  readonly wayIn?: number;
   /** What the guest has of secrets. Absent: nothing. */
   readonly vault?: { readonly tripwire: Tripwire };
 }
@@ -66,12 +73,13 @@ export function snapshotOf(settings: JudgedSettings, machine: Machine, pins: Pin
     tripwire: settings.vault?.tripwire ?? null,
     ...placeOf(machine, gateways),
     gateways,
+    wayIn: settings.wayIn ?? null,
     generation: 1,
   };
 }
 
 /** What rulings go by of the settings alone; all that another policy changes. */
-export function rulesOf(settings: Omit<JudgedSettings, "vault">): Rules {
+export function rulesOf(settings: Omit<JudgedSettings, "vault" | "wayIn">): Rules {
   return {
     compiled: compilePolicy(settings.policy),
     blocked: settings.blocked ?? new NameSet(),

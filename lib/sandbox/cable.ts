@@ -16,6 +16,7 @@ import type { Journal } from "../journal/journal.ts";
 import type { SecretSettings } from "../policy/model/secret.ts";
 import type { DnsSettings } from "../policy/model/settings.ts";
 import type { TlsSettings } from "../policy/model/tls_settings.ts";
+import type { Draw } from "../secret/placeholder.ts";
 import type { Vault } from "../secret/vault.ts";
 import { readBlockedNames } from "./blocked_names.ts";
 import type { Interceptor } from "./interceptor.ts";
@@ -37,6 +38,12 @@ export interface CableSpec {
   readonly network: NetworkOptions;
   /** The ends' addresses. Absent: those of a guest that the agent configures. */
   readonly link?: Link;
+  /** How whoever runs the guest gets in, which no policy closes. Absent: it needs no way in. */
+  readonly wayIn?: { readonly hostPort: number; readonly guestPort: number };
+  /** Who answers for intercepted servers where the network's own settings name nobody. */
+  readonly authority?: NonNullable<TlsSettings["authority"]>;
+  /** The random bytes of placeholders. Absent: the system's. */
+  readonly draw?: Draw;
   /** What the guest calls itself. */
   readonly hostname: string;
   /** Finds the program. */
@@ -73,12 +80,16 @@ export interface Cable {
  * PORT_UNAVAILABLE, and what `netstackPath` throws
  */
 export async function openCable(spec: CableSpec): Promise<Cable> {
-  const { link = LINK, hostname, journal, lifetime, askGuest, onDenial, onNotice } = spec;
+  const { link = LINK, hostname, journal, lifetime, askGuest, wayIn, onDenial, onNotice } = spec;
   const { policy, dns, tls, secrets, publish, maxConnections, newFlowsPerSecond } = spec.network;
   const [binary, blocked, interceptor, hosts, vault] = await Promise.all([
     spec.netstackPath(),
     readBlockedNames(dns),
-    interceptorFor(tls, secrets, onNotice),
+    interceptorFor(
+      spec.authority === undefined ? tls : { authority: spec.authority, ...tls },
+      secrets,
+      onNotice,
+    ),
     hostsFileEntries(),
     vaultFor(spec),
   ]);
@@ -105,6 +116,7 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
     ...(maxConnections === undefined ? {} : { maxConnections }),
     ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
     ...(askGuest === undefined ? {} : { askGuest }),
+    ...(wayIn === undefined ? {} : { wayIn: wayIn.guestPort }),
     host: hostNetwork,
     journal,
     onDenial,
@@ -116,7 +128,12 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
   });
   lifetime.add(netstackPart(netstack, network));
   const published: PublishedPort[] = [];
-  for (const publication of publish) published.push(...await network.publish(publication));
+  const ways = wayIn === undefined
+    ? []
+    : [{ ...wayIn, bind: "127.0.0.1", protocol: "tcp" } as const];
+  for (const publication of [...ways, ...publish]) {
+    published.push(...await network.publish(publication));
+  }
   return {
     netstack,
     network,
@@ -162,7 +179,7 @@ async function interceptorFor(
 
 /** The sandbox's end is that of whatever is asked for a value. */
 async function vaultFor(
-  { network: { secrets, secretValues }, writable, lifetime, onNotice }: CableSpec,
+  { network: { secrets, secretValues }, writable, draw, lifetime, onNotice }: CableSpec,
 ): Promise<Vault | undefined> {
   if (secrets.secrets.length === 0) return undefined;
   const over = new AbortController();
@@ -178,6 +195,7 @@ async function vaultFor(
     signal: over.signal,
     onNotice,
     ...(secretValues === undefined ? {} : { values: secretValues }),
+    ...(draw === undefined ? {} : { draw }),
     ...(writable === undefined ? {} : { writable }),
   });
 }

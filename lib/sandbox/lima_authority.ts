@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { SbxError } from "../base/errors.ts";
 import { dataDir } from "../host/paths.ts";
 import { makeAuthority } from "../tls/authority/authority.ts";
+import type { TlsSettings } from "../policy/model/tls_settings.ts";
 import { authorityPath } from "../tls/authority/spec.ts";
 import { keepAuthority, keptAuthority } from "../tls/authority/store.ts";
 import { openInterceptor } from "./interceptor.ts";
@@ -19,20 +20,21 @@ import type { NetworkOptions } from "./options.ts";
 const DAYS = 3_650;
 
 /**
- * The network with the authority that this guest trusts. `directory`: the instance's.
+ * The guest's own authority; undefined where the user has one, or nothing is intercepted. `directory`: the
+ * instance's.
  *
  * @throws SbxError FILE_UNREADABLE, TLS_INVALID
  */
-export async function withAuthority(
-  network: NetworkOptions,
+export async function ownAuthority(
+  { tls, secrets }: NetworkOptions,
   directory: string,
-): Promise<NetworkOptions> {
-  const { tls } = network;
+): Promise<TlsSettings["authority"]> {
   const isChosen = tls.authority !== undefined || existsSync(authorityPath(dataDir()));
-  if (!tls.intercept || isChosen) return network;
+  const isNeeded = tls.intercept || secrets.secrets.length > 0;
+  if (!isNeeded || isChosen) return undefined;
   const path = join(directory, "sbx-authority.pem");
   if (await keptAuthority(path) === null) await keepOnce(path);
-  return { ...network, tls: { ...tls, authority: { cert: path, key: path } } };
+  return { cert: path, key: path };
 }
 
 /**
@@ -40,8 +42,13 @@ export async function withAuthority(
  *
  * @throws SbxError FILE_UNREADABLE, TLS_INVALID
  */
-export async function authorityOf({ tls, secrets }: NetworkOptions): Promise<readonly string[]> {
-  return (await openInterceptor(tls, secrets))?.authority ?? [];
+export async function limaAuthority(
+  network: NetworkOptions,
+  directory: string,
+): Promise<readonly string[]> {
+  const own = await ownAuthority(network, directory);
+  const tls = own === undefined ? network.tls : { ...network.tls, authority: own };
+  return (await openInterceptor(tls, network.secrets))?.authority ?? [];
 }
 
 /** Of two at once the first one's stays. */

@@ -10,27 +10,34 @@ import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { limaArgv } from "../guest/lima/args.ts";
 import { LimaGuest } from "../guest/lima/guest.ts";
-import type { LimaInstance } from "../guest/lima/instance.ts";
+import { limaHostname, type LimaInstance } from "../guest/lima/instance.ts";
 import { limaLink, limaMac, SSH_PORT } from "../guest/lima/link.ts";
-import { requireProof } from "../guest/lima/proof.ts";
+import { proofOf, requireProof } from "../guest/lima/proof.ts";
 import { requireGoverned } from "../guest/lima/refusals.ts";
 import { buildInfo } from "../host/build_info.ts";
+import { agentProgram } from "../host/lima/agent_program.ts";
+import { openAgentPort } from "../host/lima/agent_port.ts";
 import { limaFacts, socketInode } from "../host/lima/facts.ts";
 import { findLimaBoot, findLimaMachine, ownArchitecture, spawnLima } from "../host/lima/machine.ts";
+import { keptDraw } from "../host/lima/placeholder_seed.ts";
 import { requireFiles } from "../host/surroundings.ts";
 import { usableAsset } from "../host/usable_asset.ts";
 import { spawnWatchdog } from "../host/watchdog.ts";
 import { openJournal } from "../journal/file.ts";
 import { NO_JOURNAL } from "../journal/journal.ts";
 import { startLine } from "../journal/start_line.ts";
-import type { Policy, Rule } from "../policy/model/policy.ts";
 import { openCable } from "./cable.ts";
+import { Events, followed } from "./events.ts";
+import { guestCards } from "./guest_cards.ts";
 import { Lifetime } from "./lifetime.ts";
-import { withAuthority } from "./lima_authority.ts";
-import type { NetworkOptions, SandboxOptions } from "./options.ts";
+import { ownAuthority } from "./lima_authority.ts";
+import type { SandboxOptions } from "./options.ts";
+import { placeholdersOf } from "./placeholders.ts";
 import { policyNotices } from "./policy_notices.ts";
 import { Pulse } from "./pulse.ts";
-import { journalPart, watchdogPart } from "./start.ts";
+import { Sandbox } from "./sandbox.ts";
+import { journalPart, watchdogPart, withEvents } from "./start.ts";
+import { refuseUselessSecrets } from "./useless_secrets.ts";
 
 /** How long after its monitor closed QEMU has to end and say why. */
 const LAST_WORDS_MS = 500;
@@ -38,34 +45,29 @@ const LAST_WORDS_MS = 500;
 /** A guest that has not answered QEMU's monitor by then is no guest. */
 const START_LIMIT_MS = 30_000;
 
-export interface LimaGuestOptions
-  extends Pick<SandboxOptions, "journal" | "onDenial" | "onNotice"> {
+/** How long its SSH may take: as long as Lima waits for a boot, and once it was there no longer than it hurts. */
+const BOOT_LIMIT_MS = 600_000;
+const ANSWER_LIMIT_MS = 30_000;
+
+/** How a guest of Lima's is started: what it is, and what decides about it. */
+export interface LimaStart extends SandboxOptions {
   readonly instance: LimaInstance;
-  readonly network: NetworkOptions;
+  /** How long it may take to power off. */
+  readonly stopMs: number;
   /** Aborting it gives the start up. */
   readonly signal?: AbortSignal;
 }
 
-/** A guest that runs. */
-export interface RunningLimaGuest {
-  readonly pid: number;
-  /** Resolves at the end: to the failure, or to undefined when it was asked for, or the guest's own. */
-  readonly ended: Promise<SbxError | undefined>;
-  /** Presses the power button; a guest that takes longer than that is killed. */
-  powerDown(limitMs: number): Promise<void>;
-  /** Ends the guest at once. Resolves when nothing of it is left; may be called again. */
-  stop(): Promise<void>;
-}
-
 /**
- * Starts it. Resolves when QEMU runs, and is proven to have no network but sbx.
+ * Starts it. Resolves when QEMU runs, and is proven to have no network but sbx; the guest boots from there.
  *
  * @throws SbxError LIMA_INSTANCE, REQUIREMENT_MISSING, FILE_UNREADABLE, PORT_BUSY, GUEST_START, …
  */
-export async function startLimaGuest(options: LimaGuestOptions): Promise<RunningLimaGuest> {
+export async function startLimaGuest(options: LimaStart): Promise<Sandbox> {
   const { signal } = options;
   signal?.throwIfAborted();
   const pulse = new Pulse();
+  const events = new Events();
   const lifetime = new Lifetime({
     notice: (line) => options.onNotice?.(line),
     explain: (reason) => pulse.explain(reason),
@@ -73,16 +75,8 @@ export async function startLimaGuest(options: LimaGuestOptions): Promise<Running
   const abort = () => void lifetime.end(new SbxError("STOPPED", "Cannot start the guest: aborted"));
   signal?.addEventListener("abort", abort);
   try {
-    const guest = await lifetime.until(compose(options, lifetime), "start the guest");
-    return {
-      pid: guest.pid,
-      ended: lifetime.ending,
-      async powerDown(limitMs) {
-        await guest.powerDown(limitMs);
-        await lifetime.end();
-      },
-      stop: () => lifetime.end(),
-    };
+    const composing = compose({ ...options, ...withEvents(options, events) }, lifetime, events);
+    return await lifetime.until(composing, "start the guest");
   } catch (error) {
     await lifetime.end();
     throw error;
@@ -91,38 +85,60 @@ export async function startLimaGuest(options: LimaGuestOptions): Promise<Running
   }
 }
 
-async function compose(options: LimaGuestOptions, lifetime: Lifetime): Promise<LimaGuest> {
+async function compose(options: LimaStart, lifetime: Lifetime, events: Events): Promise<Sandbox> {
   const { instance, onDenial } = options;
   const notice = (line: string) => options.onNotice?.(line);
   requireGoverned(instance, ownArchitecture());
   requireFiles();
-  const network = reachable(await withAuthority(options.network, instance.dir), instance);
+  const wayIn = { hostPort: sshPort(instance), guestPort: SSH_PORT };
+  const { network } = options;
+  const authority = await ownAuthority(network, instance.dir);
+  await refuseUselessSecrets(network);
   for (const line of policyNotices(network)) notice(line);
   const machine = await findLimaMachine(notice);
   const boot = await findLimaBoot(instance, machine);
-  const journal = options.journal === undefined ? NO_JOURNAL : openJournal(options.journal);
-  lifetime.add(journalPart(journal, lifetime, options));
+  const [launcher, program] = await Promise.all([
+    usableAsset("netstack", notice),
+    agentProgram(notice),
+  ]);
+  const journal = followed(
+    options.journal === undefined ? NO_JOURNAL : openJournal(options.journal),
+    events,
+  );
+  lifetime.add(journalPart(journal, lifetime, options, events));
   journal.write(startLine({
     sbx: buildInfo()["sbx"] ?? "",
     policy: network.policy,
-    command: `lima:${instance.name}`,
+    ...(options.command === undefined ? {} : { command: options.command }),
   }));
   const mac = limaMac(machineId(), instance.dir);
   const cable = await openCable({
     network,
     link: limaLink(mac),
-    hostname: `lima-${instance.name}`,
-    netstackPath: () => usableAsset("netstack", notice),
+    wayIn,
+    ...(authority === undefined ? {} : { authority }),
+    ...(network.secrets.secrets.length === 0 ? {} : { draw: await keptDraw(instance.dir) }),
+    hostname: limaHostname(instance.name),
+    netstackPath: () => Promise.resolve(launcher),
     journal,
     lifetime,
     onDenial: (denial) => onDenial?.(denial),
     onNotice: notice,
   });
-  const launcher = await usableAsset("netstack", notice);
   const { framesFd } = cable.netstack;
   const plugged = { cable: socketInode(framesFd), mac };
   const argv = limaArgv(instance, machine, boot, mac);
-  const guest = new LimaGuest(spawnLima({ launcher, argv, framesFd }));
+  let hasAnswered = false;
+  const guest = new LimaGuest(spawnLima({ launcher, argv, framesFd }), machine.accelerator, {
+    connect: () =>
+      openAgentPort({
+        instance,
+        program,
+        patienceMs: hasAnswered ? ANSWER_LIMIT_MS : BOOT_LIMIT_MS,
+        onOpen: () => void (hasAnswered = true),
+      }),
+    onFault: (error) => void lifetime.end(error),
+  });
   lifetime.add({ name: "QEMU", gone: guest.exited, stop: () => guest.stop() });
   const watchdog = spawnWatchdog(launcher, true);
   watchdog.guard(guest.pid);
@@ -130,7 +146,39 @@ async function compose(options: LimaGuestOptions, lifetime: Lifetime): Promise<L
   cable.netstack.releaseFrames();
   requireProof(await answering(guest, limaFacts(guest, plugged)));
   await answering(guest, guest.run());
-  return guest;
+  const prove = async () => {
+    const inside = await guestCards(guest);
+    const proof = proofOf({ ...await limaFacts(guest, plugged), inside });
+    const faults = proof.flatMap(({ faults }) => faults);
+    if (faults.length > 0) {
+      void lifetime.end(
+        new SbxError("GUEST_LOST", `Cannot let the guest go on: ${faults.join("; ")}`, {
+          hint: "this is what a guest must never have: please report it with 'sbx version'",
+        }),
+      );
+    }
+    return proof;
+  };
+  // As soon as the guest can be asked. One without SSH says nothing, which proves nothing either way.
+  void prove().catch((error) => notice(`the guest was not asked for its cards: ${error.message}`));
+  return new Sandbox({
+    options,
+    lifetime,
+    guest,
+    events,
+    network: cable.network,
+    policy: cable.live,
+    processes: [
+      { name: "netstack", pid: cable.netstack.pid },
+      { name: "watchdog", pid: watchdog.pid },
+    ],
+    placeholders: placeholdersOf(cable.vault),
+    watch: (ms) => watchdog.limit(ms),
+    ...(cable.vault === undefined ? {} : { vault: cable.vault }),
+    console: guest.console,
+    prove,
+    powerDown: (limitMs) => guest.powerDown(Math.max(limitMs, options.stopMs)),
+  });
 }
 
 /** What is asked of a guest that has just been started, unless it is none. */
@@ -158,36 +206,11 @@ async function answering<T>(guest: LimaGuest, answers: Promise<T>): Promise<T> {
   }
 }
 
-/**
- * The network with Lima's own way in, which is not the policy's to close: without SSH Lima has no guest.
- * It is open to this machine's loopback alone, and only inwards.
- */
-function reachable(network: NetworkOptions, { sshLocalPort }: LimaInstance): NetworkOptions {
-  if (sshLocalPort === undefined || sshLocalPort === null || sshLocalPort === 0) {
-    throw new SbxError("LIMA_INSTANCE", "Cannot start the guest: Lima gave it no port for SSH");
-  }
-  const ssh = {
-    bind: "127.0.0.1",
-    hostPort: sshLocalPort,
-    guestPort: SSH_PORT,
-    protocol: "tcp",
-  } as const;
-  const policy: Policy = {
-    ...network.policy,
-    // Of `none`, too: the card is there, and nothing passes but SSH.
-    network: true,
-    rules: [LET_SSH_IN, ...network.policy.rules],
-  };
-  return { ...network, policy, publish: [ssh, ...network.publish] };
+/** @throws SbxError LIMA_INSTANCE */
+function sshPort({ sshLocalPort }: LimaInstance): number {
+  if (typeof sshLocalPort === "number" && sshLocalPort > 0) return sshLocalPort;
+  throw new SbxError("LIMA_INSTANCE", "Cannot start the guest: Lima gave it no port for SSH");
 }
-
-const LET_SSH_IN: Rule = {
-  action: "allow",
-  direction: "inbound",
-  destination: { kind: "cidr", cidr: "127.0.0.1/32" },
-  protocols: ["tcp"],
-  ports: [{ from: SSH_PORT, to: SSH_PORT }],
-};
 
 /** As Lima finds it. */
 function machineId(): string {

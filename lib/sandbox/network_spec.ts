@@ -41,6 +41,8 @@ export interface NetworkSpec {
   readonly dnsTimeoutMs: number;
   /** Absent: nothing is intercepted. */
   readonly interceptor?: Interceptor;
+  /** A port of the guest that is always open to this machine's loopback; see `JudgedSettings`. */
+  readonly wayIn?: number;
   /** Absent: the guest has no secrets. */
   readonly vault?: Vault;
   /** TCP and UDP flows at once. Absent: what netstack can hold. */
@@ -58,7 +60,7 @@ export interface NetworkSpec {
 }
 
 /** Other settings, with all that is read from files: nothing about them can fail any more. */
-export interface NetworkChange extends Omit<JudgedSettings, "vault"> {
+export interface NetworkChange extends Omit<JudgedSettings, "vault" | "wayIn"> {
   /** Whom servers are proved by. Absent where nothing is intercepted. */
   readonly trust?: TrustSpec;
   /** Present when resolvers are to be asked in another way than until now. */

@@ -23,6 +23,7 @@ import { forward, type Forwarding } from "./forwarding.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { ApplyOptions, LivePolicy } from "./live_policy.ts";
 import type { NetworkSettings } from "./live_settings.ts";
+import type { Proven } from "../guest/lima/proof.ts";
 import { readMetrics, type SandboxMetrics } from "./metrics.ts";
 import type { Network } from "./network_spec.ts";
 import { promptOf } from "./prompt.ts";
@@ -68,6 +69,12 @@ export interface SandboxParts {
   readonly watch: (ms: number) => () => void;
   /** Absent when the guest has no secrets. */
   readonly vault?: Vault;
+  /** What the machine says on its console. Absent: nobody is to read it. */
+  readonly console?: ReadableStream<Uint8Array>;
+  /** Proves anew that the guest has no network but sbx, which ends with the proof. Absent: it cannot have one. */
+  readonly prove?: () => Promise<readonly Proven[]>;
+  /** Presses the power button, and waits for the guest's end so long. Absent: the machine has none. */
+  readonly powerDown?: (limitMs: number) => Promise<void>;
 }
 
 /** A guest that runs, with its network. */
@@ -322,6 +329,27 @@ export class Sandbox implements AsyncDisposable {
     throw new SbxError("POLICY_FIXED", `Cannot ${doing}: the guest has no network device`, {
       hint: "start the sandbox again under a policy with a network",
     });
+  }
+
+  /** @internal What the machine says on its console, to be read once and to its end. */
+  get console(): ReadableStream<Uint8Array> | undefined {
+    return this.#parts.console;
+  }
+
+  /** @internal What of the guest was proven just now; undefined for a machine that needs no proof. */
+  async prove(): Promise<readonly Proven[] | undefined> {
+    const { prove, lifetime } = this.#parts;
+    return prove === undefined ? undefined : await lifetime.until(prove(), "prove the network");
+  }
+
+  /** @internal Whether there is a power button, which {@link Sandbox.powerDown} presses. */
+  get hasPowerButton(): boolean {
+    return this.#parts.powerDown !== undefined;
+  }
+
+  /** @internal Resolves when the guest is off; one that takes longer is ended. */
+  async powerDown(limitMs: number): Promise<void> {
+    await this.#parts.powerDown?.(limitMs);
   }
 
   /** Counts of flows, bytes and refusals so far; undefined without a network. */

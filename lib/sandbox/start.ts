@@ -26,7 +26,6 @@ import { openJournal } from "../journal/file.ts";
 import { type Journal, NO_JOURNAL } from "../journal/journal.ts";
 import { startLine } from "../journal/start_line.ts";
 import { isFile } from "../journal/target.ts";
-import type { Vault } from "../secret/vault.ts";
 import { openCable } from "./cable.ts";
 import { Events, followed } from "./events.ts";
 import { guardFiles } from "./guarded_files.ts";
@@ -36,6 +35,7 @@ import { guestTrust } from "./guest_trust.ts";
 import { Lifetime, type Part } from "./lifetime.ts";
 import { linkNotices, resolveMounts } from "./mounts.ts";
 import type { Disk, Mount, SandboxOptions } from "./options.ts";
+import { placeholdersOf } from "./placeholders.ts";
 import { policyNotices } from "./policy_notices.ts";
 import { Pulse } from "./pulse.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -175,11 +175,6 @@ function guestDisk({ path, ...disk }: Disk): GuestDisk {
   return path === undefined ? disk : { ...disk, path: resolve(expandHome(path)) };
 }
 
-function placeholdersOf(vault: Vault | undefined): Readonly<Record<string, string>> {
-  const entries = vault?.kept.map(({ secret: { name }, placeholder: { text } }) => [name, text]);
-  return Object.fromEntries(entries ?? []);
-}
-
 /** What the guest could change of what this run, or the next one, goes by. */
 async function guard(mounts: readonly Mount[], options: SandboxOptions): Promise<void> {
   const { dns, tls } = options.network;
@@ -226,7 +221,7 @@ export function watchdogPart(watchdog: Watchdog): Part {
 }
 
 /** Whoever is told of something by call can also read it. */
-function withEvents(options: SandboxOptions, events: Events): SandboxOptions {
+export function withEvents(options: SandboxOptions, events: Events): SandboxOptions {
   return {
     ...options,
     onDenial(denial) {

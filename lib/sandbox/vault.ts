@@ -14,7 +14,7 @@ import { formOf, type PlaceholderForm } from "../secret/aws/forms.ts";
 import type { HeldSecret } from "../secret/grant.ts";
 import { LiveValue, type Values } from "../secret/live_value.ts";
 import { withTokens } from "../secret/minted.ts";
-import { makePlaceholders } from "../secret/placeholder.ts";
+import { type Draw, makePlaceholders } from "../secret/placeholder.ts";
 import type { ProgramValues } from "../secret/program_values.ts";
 import { Tripwire } from "../secret/tripwire.ts";
 import type { KeptSecret, Vault } from "../secret/vault.ts";
@@ -25,6 +25,8 @@ export interface VaultSpec {
   readonly values?: ProgramValues;
   /** Directories that the guest can write to, absolute and without links. Absent: none. */
   readonly writable?: readonly string[];
+  /** The random bytes of placeholders. Absent: the system's. */
+  readonly draw?: Draw;
   /** Aborting it ends every command that is asked; nothing is read any more. */
   readonly signal: AbortSignal;
   readonly onNotice: (line: string) => void;
@@ -48,7 +50,7 @@ export async function openVault(spec: VaultSpec): Promise<Vault> {
   withoutCoreDumps();
   const lives = openLives(spec);
   const first = await Promise.all(lives.map((live) => live.current()));
-  const all = placed(secrets, lives, first);
+  const all = placed(secrets, lives, first, spec.draw ?? draw);
   const kept = all.flatMap(({ parts }) => parts.flatMap((part) => part === null ? [] : [part]));
   let homes = new Map<string, Home>();
   let isPermitted = (_: LiveSecret): boolean => true;
@@ -109,6 +111,7 @@ function placed(
   secrets: readonly Secret[],
   lives: readonly LiveValue[],
   first: readonly Values[],
+  draw: Draw,
 ): readonly LiveSecret[] {
   const present = secrets.flatMap((secret, at) =>
     partsOf(secret).flatMap((part, index) => {

@@ -11,6 +11,7 @@ import { fileRequest } from "../guest/agent/file_call.ts";
 import { commandStatus } from "../guest/agent/result.ts";
 import type { FileGuest } from "../guest/files.ts";
 import { frozenBy } from "../guest/agent/freeze.ts";
+import type { Proven } from "../guest/lima/proof.ts";
 import type { CommandExit, ExecSpec, FrozenDisk } from "../guest/guest.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { connectTo } from "../host/unix_socket.ts";
@@ -178,6 +179,11 @@ export class SupervisorClient implements Disposable {
     signal?.addEventListener("abort", abort, { once: true });
     const frozen = Promise.race([frozenBy(call), givenUp]);
     return await frozen.finally(() => signal?.removeEventListener("abort", abort));
+  }
+
+  /** As of `Sandbox.prove`. @throws SbxError USAGE for one that needs no proof */
+  async prove(): Promise<readonly Proven[]> {
+    return (await this.#ask({ method: "prove" })).proof as Proven[];
   }
 
   /** What happens from now on, until the sandbox's end or the reader's. */

@@ -47,6 +47,12 @@ export interface JobInfo {
   readonly lost: number;
 }
 
+/** What there is of a command while it runs. */
+type JobProcess = Pick<
+  SandboxProcess,
+  "stdin" | "stdout" | "stderr" | "exit" | "kill" | "resize"
+>;
+
 /** Starts a command in the sandbox. */
 export type StartCommand = (argv: readonly string[], options: ExecOptions) => SandboxProcess;
 
@@ -62,7 +68,7 @@ class Job {
   readonly #startedMs = Date.now();
   readonly #log: JobLog;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
-  readonly process: SandboxProcess;
+  readonly process: JobProcess;
   /** Resolves when it has ended and all is kept; never rejects. */
   readonly ended: Promise<void>;
   #endedMs: number | undefined;
@@ -73,7 +79,7 @@ class Job {
   constructor(
     id: string,
     argv: readonly string[],
-    process: SandboxProcess,
+    process: JobProcess,
     options: ExecOptions,
     log: JobLog,
   ) {
@@ -194,6 +200,25 @@ export class Jobs {
     void job.ended.then(this.#use());
     this.#forgetOldest();
     return job.info;
+  }
+
+  /**
+   * Keeps what a machine says on its console in the place of a main command's output, until the machine ends.
+   *
+   * @throws SbxError FILE_UNREADABLE
+   */
+  keepConsole(console: ReadableStream<Uint8Array>, ended: Promise<unknown>): void {
+    const log = this.#openLog(MAIN_JOB);
+    const none = new ReadableStream<Uint8Array>({ start: (nothing) => nothing.close() });
+    const process: JobProcess = {
+      stdin: new WritableStream(), // what is typed there goes nowhere
+      stdout: console,
+      stderr: none,
+      exit: ended.then(() => ({ code: 0, timedOut: false })),
+      kill() {},
+      resize() {},
+    };
+    this.#jobs.set(MAIN_JOB, new Job(MAIN_JOB, ["console"], process, { stdin: false }, log));
   }
 
   list(): JobInfo[] {

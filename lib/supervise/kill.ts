@@ -9,8 +9,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
 import { argumentsOf } from "../host/process_arguments.ts";
-import { supervisorArguments } from "../host/spawn_supervisor.ts";
-import { forgetSandbox, keptSandbox, lockSandbox, writeState } from "./registry.ts";
+import { limaArguments, supervisorArguments } from "../host/spawn_supervisor.ts";
+import {
+  forgetSandbox,
+  type KeptSandbox,
+  keptSandbox,
+  lockSandbox,
+  writeState,
+} from "./registry.ts";
 import type { SandboxState } from "./state.ts";
 
 /** How long the kernel may take to end what was killed. */
@@ -26,6 +32,7 @@ const SIGKILL = 9;
  */
 export async function killSandbox(name: string): Promise<void> {
   const until = performance.now() + GONE_MS;
+  let own = supervisorArguments(name);
   while (performance.now() < until) {
     const { home, status, state, record } = await keptSandbox(name);
     switch (status) {
@@ -36,7 +43,8 @@ export async function killSandbox(name: string): Promise<void> {
       case "starting":
       case "running":
       case "stopping":
-        kill(name, state);
+        own = argumentsFor(name, record);
+        kill(own, state);
         await delay(LOOK_MS);
         continue;
       case "lost": {
@@ -57,15 +65,20 @@ export async function killSandbox(name: string): Promise<void> {
     }
   }
   throw new SbxError("SUPERVISOR_LOST", `Cannot end sandbox ${name}: its supervisor is not found`, {
-    hint: `look for a process with the arguments '${supervisorArguments(name).join(" ")}'`,
+    hint: `look for a process with the arguments '${own.join(" ")}'`,
   });
 }
 
+/** What its supervisor was called with, at the end of the command line. */
+function argumentsFor(name: string, record: KeptSandbox["record"]): readonly string[] {
+  const lima = record instanceof SbxError ? undefined : record.lima;
+  return lima === undefined ? supervisorArguments(name) : limaArguments(lima.directory);
+}
+
 /** Only what still is the sandbox's supervisor: numbers of processes are used again. */
-function kill(name: string, state: SandboxState): void {
+function kill(own: readonly string[], state: SandboxState): void {
   if (state.kind !== "starting" && state.kind !== "running") return;
   const found = argumentsOf(state.pid) ?? [];
-  const own = supervisorArguments(name);
   if (found.slice(-own.length).join("\0") !== own.join("\0")) return;
   try {
     process.kill(state.pid, "SIGKILL");

@@ -38,12 +38,17 @@ const report = z.union([
 
 export type Report = z.input<typeof report>;
 
-/** @throws SbxError what the start failed of; SUPERVISOR_LOST when it does not say */
+/** @throws SbxError what the start failed of; LIMA_INSTANCE for one that Lima starts; SUPERVISOR_LOST when it does not say */
 export async function launch(
   kept: KeptSandbox,
   { onNotice = () => {}, signal }: LaunchOptions = {},
 ): Promise<void> {
   signal?.throwIfAborted();
+  if (usableRecord(kept).lima !== undefined) {
+    throw new SbxError("LIMA_INSTANCE", `Cannot start ${kept.name}: it is a guest of Lima's`, {
+      hint: `have Lima start it: sbx lima start ${kept.name}`,
+    });
+  }
   const supervisor = spawnFor(kept);
   const giveUp = () => supervisor.leave();
   signal?.addEventListener("abort", giveUp);

@@ -76,6 +76,19 @@ const spec = z.strictObject({
 
 export type SandboxSpec = Readonly<z.output<typeof spec>>;
 
+const lima = z.strictObject({
+  /** Of the instance: it is the guest's, with its disk. */
+  directory: z.string(),
+  /** What was changed of its network while it ran; its next starts have it in the place of what they are given. */
+  changed: z.strictObject({
+    policy: spec.shape.policy.optional(),
+    publish: spec.shape.publish.optional(),
+  }),
+});
+
+/** Of a guest that Lima starts: where its instance is. */
+export type LimaRecord = Readonly<z.output<typeof lima>>;
+
 const record = z.strictObject({
   format: z.literal(FORMAT),
   /** The sbx that wrote it. */
@@ -86,6 +99,8 @@ const record = z.strictObject({
   directory: z.string(),
   life,
   spec,
+  /** Absent: a sandbox of sbx's own. */
+  lima: lima.optional(),
 });
 
 /** Of a format that is yet to come, this is known. */

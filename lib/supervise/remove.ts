@@ -3,17 +3,26 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import { SbxError } from "../base/errors.ts";
 import { killSandbox } from "./kill.ts";
-import { busy, forgetSandbox, keptSandbox, lockSandbox, sweepSandboxes } from "./registry.ts";
+import {
+  busy,
+  forgetSandbox,
+  type KeptSandbox,
+  keptSandbox,
+  lockSandbox,
+  sweepSandboxes,
+} from "./registry.ts";
 
 /**
  * Removes its record and all that is kept of it; what is damaged, too.
  *
- * @throws SbxError SANDBOX_MISSING, STATE_UNUSABLE; SANDBOX_RUNNING unless `force` kills it before
+ * @throws SbxError SANDBOX_MISSING, STATE_UNUSABLE; LIMA_INSTANCE for one whose instance is Lima's to remove; SANDBOX_RUNNING unless `force` kills it before
  */
 export async function removeSandbox(name: string, { force = false }): Promise<void> {
-  const { home } = await keptSandbox(name);
+  const { home, record } = await keptSandbox(name);
+  refuseLimas(name, record);
   if (force) await killSandbox(name);
   const lock = await lockSandbox(home).catch((error) => {
     // Its end was its removal.
@@ -30,4 +39,13 @@ export async function removeSandbox(name: string, { force = false }): Promise<vo
     lock.release();
   }
   await sweepSandboxes();
+}
+
+/** Its disk is Lima's, and would be left where nobody looks for it. */
+function refuseLimas(name: string, record: KeptSandbox["record"]): void {
+  if (record instanceof SbxError || record.lima === undefined) return;
+  if (!existsSync(record.lima.directory)) return;
+  throw new SbxError("LIMA_INSTANCE", `Cannot remove ${name}: it is a guest of Lima's`, {
+    hint: `remove it with its disk: sbx lima rm ${name}`,
+  });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
+import type { Proven } from "../guest/lima/proof.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { EventKind } from "../sandbox/events.ts";
 import type { Publication, PublishedPort } from "../sandbox/options.ts";
@@ -91,12 +92,22 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
       return { metrics: await running(supervised).metrics() };
     case "freeze":
       return await holdStill(running(supervised), call);
+    case "prove":
+      return { proof: await proofOf(running(supervised), supervised.name) };
     case "events":
       return await tellEvents(running(supervised), request.kinds, call);
     case "stop":
       await supervised.stop(request.graceMs ?? 0);
       return {};
   }
+}
+
+async function proofOf(sandbox: Sandbox, name: string): Promise<readonly Proven[]> {
+  const proof = await sandbox.prove();
+  if (proof !== undefined) return proof;
+  throw new SbxError("USAGE", `Cannot prove anything of ${name}: sbx made all of its machine`, {
+    hint: "the proof is for guests of Lima's; 'sbx doctor' alone looks at this machine",
+  });
 }
 
 function publicationOf({ bind, hostPort, guestPort, protocol }: PublishRequest): Publication {

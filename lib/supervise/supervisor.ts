@@ -17,7 +17,7 @@ import type { NoticeTopic } from "../guest/provider.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { listenAt } from "../host/unix_socket.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
-import type { Publication, PublishedPort } from "../sandbox/options.ts";
+import type { Publication, PublishedPort, SandboxOptions } from "../sandbox/options.ts";
 import type { PortSelection, Sandbox, Unpublished } from "../sandbox/sandbox.ts";
 import { start } from "../sandbox/start.ts";
 import { serveCalls, type ServedCall } from "../wire/call_server.ts";
@@ -35,6 +35,7 @@ import {
   writeState,
 } from "./registry.ts";
 import { answer, type Supervised } from "./service.ts";
+import { aborted, askToEnd } from "./ask_to_end.ts";
 import { type End, endState, failureOf, isRestarted } from "./end.ts";
 import type { SandboxState } from "./state.ts";
 import type { Home } from "./home.ts";
@@ -53,7 +54,6 @@ const FAREWELL_MS = 1_000;
 
 /** Asked to end by the system, the sandbox's command may take so long to do so. */
 const GRACE_MS = 10_000;
-const SIGTERM = 15;
 
 /** Whoever started the supervisor, until the sandbox runs. */
 export interface Launcher {
@@ -63,21 +63,33 @@ export interface Launcher {
   readonly signal: AbortSignal;
   /** It runs; he hears no more. */
   ready(): void;
+  /** Called with the way to end it, at any time: as of {@link Supervised}. Absent: he has the signal alone. */
+  begun?(stop: Supervised["stop"]): void;
 }
 
+/** Starts the machine of a sandbox. Aborting the signal gives that up. @throws SbxError */
+export type StartMachine = (options: SandboxOptions, signal: AbortSignal) => Promise<Sandbox>;
+
+const startOwn: StartMachine = (options, signal) => start(options, { endsProcess: true, signal });
+
 /**
- * Runs the sandbox until it is over.
+ * Runs the sandbox until it is over; resolves to what it failed of, if anything. `startMachine`: a machine
+ * of sbx's own when absent.
  *
  * @throws SbxError when it cannot be started, which is written down as well
  */
-export async function supervise(name: string, launcher: Launcher): Promise<void> {
+export async function supervise(
+  name: string,
+  launcher: Launcher,
+  startMachine: StartMachine = startOwn,
+): Promise<SbxError | undefined> {
   const { home } = await keptSandbox(name);
   const lock = await lockOf(home);
   try {
     // Before the lock was held, it could be removed, and another one of that name made.
     const record = usableRecord(await keptSandbox(name));
     try {
-      await new Supervisor(home, record).run(launcher);
+      return await new Supervisor(home, record, startMachine).run(launcher);
     } finally {
       if (record.life.remove) await forgetSandbox(home);
     }
@@ -97,6 +109,7 @@ class Supervisor implements Supervised {
   readonly jobs: Jobs;
   readonly #home: Home;
   #record: SandboxRecord;
+  readonly #startMachine: StartMachine;
   readonly #notices: NoticeLog;
   readonly #idle: IdleClock;
   readonly #over = Promise.withResolvers<void>();
@@ -110,9 +123,10 @@ class Supervisor implements Supervised {
   #state: SandboxState = { kind: "starting", at: Date.now(), pid: process.pid };
   #restarts = 0;
 
-  constructor(home: Home, record: SandboxRecord) {
+  constructor(home: Home, record: SandboxRecord, startMachine: StartMachine) {
     this.#home = home;
     this.#record = record;
+    this.#startMachine = startMachine;
     this.#notices = new NoticeLog(home.notices);
     this.#idle = new IdleClock(record.life.idleTimeoutMs, () => void this.stop(GRACE_MS));
     this.jobs = new Jobs(home, (argv, options) => {
@@ -135,22 +149,12 @@ class Supervisor implements Supervised {
 
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
-    if (this.#sandbox !== undefined && graceMs > 0) await this.#askMain(graceMs);
+    if (this.#sandbox !== undefined && graceMs > 0) {
+      const over = Promise.race([this.#over.promise, aborted(this.#halt.signal)]);
+      await askToEnd({ sandbox: this.#sandbox, jobs: this.jobs, over }, graceMs);
+    }
     this.#halt.abort();
     await this.#over.promise;
-  }
-
-  /** Resolves at the end of the main command, where there is one, or when that takes too long. */
-  async #askMain(graceMs: number): Promise<void> {
-    const main = this.jobs.list().find(({ id }) => id === MAIN_JOB);
-    if (main === undefined || main.endedMs !== undefined) return;
-    this.jobs.signal(MAIN_JOB, SIGTERM);
-    await Promise.race([
-      this.jobs.wait(MAIN_JOB),
-      this.#over.promise,
-      aborted(this.#halt.signal),
-      delay(graceMs, undefined, { ref: false }),
-    ]);
   }
 
   async applyPolicy(
@@ -177,13 +181,15 @@ class Supervisor implements Supervised {
     return closed;
   }
 
-  async run(launcher: Launcher): Promise<void> {
+  /** Resolves to what it failed of, if anything. */
+  async run(launcher: Launcher): Promise<SbxError | undefined> {
     const server = await listenAt(this.#home.control, (port) => {
       void serveCalls(port, (call) => this.#serve(call));
     });
     for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
       process.on(signal, () => void this.stop(GRACE_MS));
     }
+    launcher.begun?.((graceMs) => this.stop(graceMs));
     let wait = RESTART_MS;
     let last: End | undefined;
     try {
@@ -199,6 +205,7 @@ class Supervisor implements Supervised {
         ]);
         if (this.#stopping) break;
       }
+      return last.error;
     } catch (error) {
       if (!(error instanceof SbxError)) throw error;
       // A start that somebody gave up has not failed.
@@ -240,6 +247,7 @@ class Supervisor implements Supervised {
     if (this.#halt.signal.aborted) halt();
     this.#sandbox = sandbox;
     try {
+      if (sandbox.console !== undefined) this.jobs.keepConsole(sandbox.console, sandbox.ended);
       const main = this.#startMain();
       await this.#refuseFailed(main);
       await this.#become({
@@ -274,14 +282,11 @@ class Supervisor implements Supervised {
     };
     const options = optionsOf(this.#record, this.#home.disk);
     const { signal: halt } = this.#halt;
-    return await start({
+    return await this.#startMachine({
       ...options,
       onNotice: notice,
       onDenial: ({ line }) => this.#notices.write(line),
-    }, {
-      endsProcess: true,
-      signal: launcher === undefined ? halt : AbortSignal.any([halt, launcher.signal]),
-    });
+    }, launcher === undefined ? halt : AbortSignal.any([halt, launcher.signal]));
   }
 
   /** Resolves at the main command's end, once all that it printed is kept. */
@@ -330,8 +335,13 @@ class Supervisor implements Supervised {
   }
 
   /** What changed while it runs holds at its next start. */
-  async #remember(change: Partial<SandboxSpec>): Promise<void> {
-    const record = { ...this.#record, spec: { ...this.#record.spec, ...change } };
+  async #remember(change: Partial<Pick<SandboxSpec, "policy" | "publish">>): Promise<void> {
+    const { lima, ...rest } = this.#record;
+    const record = {
+      ...rest,
+      spec: { ...rest.spec, ...change },
+      ...(lima === undefined ? {} : { lima: { ...lima, changed: { ...lima.changed, ...change } } }),
+    };
     this.#record = record;
     try {
       await this.#write(() => rewriteRecord(this.#home, record));
@@ -362,13 +372,6 @@ class Supervisor implements Supervised {
       hint: `start it with 'sbx start ${this.name}'`,
     });
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) =>
-    signal.addEventListener("abort", () => resolve(), { once: true })
-  );
 }
 
 /** Whether all that listens for a publication was closed. */

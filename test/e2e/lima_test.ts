@@ -195,6 +195,7 @@ describe.each(["driver", "sbx", "netstack", "watchdog", "qemu", "hostagent"] as 
       );
       expect(left()).toEqual([...kept]);
       expect(await instance.status()).toBe("Stopped");
+      expect((await host.sbx("ls", "-q", "--filter", "status=running")).stdout).toBe("");
       if (victim !== "hostagent") await lima.end("kill");
       await until("its ports to close", () => connectionsAreClosed(world));
       const again = await started(instance);

@@ -6,6 +6,8 @@
 //
 //	agent                  boot, and serve the port named sbx
 //	agent --serve-fd N     serve descriptor N on a machine that is up; the tests' way in
+//	agent --serve-stdio W  say W, and serve the standard streams of a machine that is up, as whoever runs it:
+//	                       how a guest is served that others have booted, over SSH
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"os/user"
 	"strconv"
 	"strings"
 
@@ -41,6 +44,9 @@ func run(args []string) error {
 		}
 		return serveDescriptor(fd)
 	}
+	if len(args) == 2 && args[0] == "--serve-stdio" {
+		return serveStandardStreams(args[1])
+	}
 	if os.Getpid() != 1 {
 		return fmt.Errorf("not the first process of a machine")
 	}
@@ -63,7 +69,7 @@ func serveMachine() error {
 		return err
 	}
 	m := machine.New()
-	methods := commands(m.Surroundings, m.Cable)
+	methods := commands(process.NewReaper(), m.Surroundings, m.Cable)
 	for name, method := range methods {
 		methods[name] = m.WhenReady(method)
 	}
@@ -84,8 +90,27 @@ func serveDescriptor(fd int) error {
 	}
 	unix.CloseOnExec(fd)
 	own := process.Surroundings{Home: os.Getenv("HOME"), Env: environment()}
-	methods := commands(func() process.Surroundings { return own }, loopback.NoCable)
+	methods := commands(process.NewReaper(), func() process.Surroundings { return own }, loopback.NoCable)
 	return serve(os.NewFile(uintptr(fd), "port"), methods)
+}
+
+// serveStandardStreams says a word first, by which the host knows where the frames begin: a login shell may
+// have said something before. What runs at the end of the input is hung up on.
+func serveStandardStreams(word string) error {
+	own := process.Surroundings{Home: os.Getenv("HOME"), Env: environment()}
+	if known, err := user.Current(); err == nil {
+		own.Name, own.Home = known.Username, known.HomeDir
+	}
+	reaper := process.NewReaper()
+	defer reaper.HangUp()
+	if _, err := fmt.Println(word); err != nil {
+		return err
+	}
+	port := struct {
+		io.Reader
+		io.Writer
+	}{os.Stdin, os.Stdout}
+	return serve(port, commands(reaper, func() process.Surroundings { return own }, loopback.NoCable))
 }
 
 func environment() map[string]string {
@@ -102,8 +127,7 @@ func serve(port io.ReadWriter, methods map[string]session.Method) error {
 	return s.Serve(port)
 }
 
-func commands(surroundings func() process.Surroundings, cable loopback.Cable) map[string]session.Method {
-	reaper := process.NewReaper()
+func commands(reaper *process.Reaper, surroundings func() process.Surroundings, cable loopback.Cable) map[string]session.Method {
 	methods := files.Methods()
 	methods["exec"] = reaper.Exec(surroundings)
 	methods["reach"] = loopback.New(cable).Reach

@@ -8,6 +8,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 
 	"sbx.dev/lima-driver/internal/driver"
@@ -41,5 +42,20 @@ func run(sbx guest.Command, directory string, inspect bool) error {
 	case len(sbx) == 0:
 		return fmt.Errorf("cannot serve: no --sbx was given")
 	}
+	shorten(os.Stderr)
 	return driver.Serve(sbx, directory)
+}
+
+// mostLog is how long Lima's file of what drivers say may become over their lives: each adds little.
+const mostLog = 1 << 20
+
+// shorten empties a log that earlier drivers of the instance have filled; Lima only ever adds to it.
+func shorten(log *os.File) {
+	info, err := log.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() <= mostLog {
+		return
+	}
+	if log.Truncate(0) == nil {
+		log.Seek(0, io.SeekStart)
+	}
 }

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import type { Limactl, ListedInstance } from "../../api/lima.ts";
-import { quote } from "../../base/escape.ts";
+import { Limactl, type ListedInstance } from "../../api/lima.ts";
+import { escapeText, quote } from "../../base/escape.ts";
 import { nearest } from "../../base/nearest.ts";
 import { SbxError } from "../../mod.ts";
+import { OK } from "../exit.ts";
 
 export const DRIVER = "sbx";
 
@@ -44,4 +45,26 @@ export async function requireInstance(limactl: Limactl, name: string): Promise<L
   throw new SbxError("USAGE", `Cannot use ${quote(name)}: there is no such guest`, {
     hint: near === null ? "see `sbx lima ls`" : `did you mean ${near}?`,
   });
+}
+
+/**
+ * Has Lima do something with a guest that is listed among the sandboxes.
+ *
+ * @throws SbxError LIMA_INSTANCE when Lima has another of the name, or did not do it
+ */
+export async function limaDoes(
+  name: string,
+  directory: string,
+  words: readonly string[],
+): Promise<void> {
+  const limactl = await Limactl.open();
+  const { dir } = await requireInstance(limactl, name);
+  if (dir !== directory) {
+    throw new SbxError("LIMA_INSTANCE", `Cannot use ${name}: Lima's instance is another one`, {
+      hint: `set LIMA_HOME to the home of the one in ${escapeText(directory)}`,
+    });
+  }
+  if (await limactl.run(...words, name) === OK) return;
+  const verb = words[0] ?? "";
+  throw new SbxError("LIMA_INSTANCE", `Cannot ${verb} ${name}: limactl failed, and says why`);
 }

@@ -7,7 +7,13 @@
 import { Command } from "commander";
 import { isAbsolute, join } from "node:path";
 import process from "node:process";
-import { keptLimaArguments, type LimaInstance, readLimaOptions } from "../../api/lima.ts";
+import {
+  changedNetwork,
+  keptLimaArguments,
+  type LimaInstance,
+  placeOf,
+  readLimaOptions,
+} from "../../api/lima.ts";
 import { NetworkBuilder } from "../../api/network_builder.ts";
 import { fileError } from "../../base/file_error.ts";
 import { quote } from "../../base/escape.ts";
@@ -39,15 +45,17 @@ export function declareLimaFlags(command: Command): void {
 
 /**
  * What the guest of an instance is to have. What was given to `sbx lima start` goes before the yaml, and
- * its paths are relative to where that was; this process goes there.
+ * its paths are relative to where that was; this process goes there. What was changed while it ran goes
+ * before both.
  *
- * @throws SbxError LIMA_INSTANCE, USAGE, POLICY_INVALID, FILE_UNREADABLE
+ * @throws SbxError LIMA_INSTANCE, SANDBOX_EXISTS, USAGE, POLICY_INVALID, FILE_UNREADABLE
  */
 export async function settingsOf(instance: LimaInstance): Promise<LimaSettings> {
   const kept = await keptLimaArguments(instance.dir);
   const argv = [...argvOf(instance), ...kept?.argv ?? []];
   if (kept !== undefined) enter(kept.directory);
-  return await parsed(argv);
+  const settings = await parsed(argv);
+  return { ...settings, network: await changedNetwork(placeOf(instance), settings.network) };
 }
 
 /** @throws SbxError as {@link settingsOf} */
@@ -67,15 +75,6 @@ export async function parsed(argv: readonly string[]): Promise<LimaSettings> {
   const configure = await networkOf(flags);
   const { log, stopTimeout } = flags;
   const network = configure(new NetworkBuilder()).build();
-  if (network.secrets.secrets.length > 0) {
-    throw new SbxError(
-      "USAGE",
-      "Cannot give secrets to a guest of Lima's: it would not hear of them",
-      {
-        hint: "use a policy without secrets, or `sbx run`",
-      },
-    );
-  }
   return {
     network,
     stopMs: stopTimeout === undefined

@@ -5,7 +5,13 @@
  */
 import type { Command } from "commander";
 import process from "node:process";
-import { keepLimaArguments, Limactl } from "../../api/lima.ts";
+import {
+  forgetLimaChanges,
+  keepLimaArguments,
+  Limactl,
+  placeOf,
+  requireLimaName,
+} from "../../api/lima.ts";
 import { SbxError } from "../../mod.ts";
 import { type CommandHost, examples } from "../command.ts";
 import { OK } from "../exit.ts";
@@ -41,6 +47,9 @@ const GOVERNED = [
   "del(.vmOpts.sbx)",
 ].join(" | ");
 
+/** Where an instance is that is yet to be made. */
+const NOWHERE = "";
+
 export async function run(command: Command, _host: CommandHost): Promise<number> {
   const [name = "", template] = command.args;
   requireName(name);
@@ -48,6 +57,7 @@ export async function run(command: Command, _host: CommandHost): Promise<number>
   await parsed(argv); // what is wrong with them is said before anything is made
   const limactl = await Limactl.open();
   const before = await findInstance(limactl, name);
+  if (before === undefined) await requireLimaName({ name, directory: NOWHERE });
   if (before !== undefined && template !== undefined) {
     throw new SbxError("USAGE", `Cannot make ${name} from ${template}: it is there already`, {
       hint: `start it without a template, or remove it with 'sbx lima rm ${name}'`,
@@ -76,6 +86,7 @@ export async function run(command: Command, _host: CommandHost): Promise<number>
   }
   if (argv.length > 0 || before === undefined) {
     await keepLimaArguments(dir, { directory: process.cwd(), argv });
+    await forgetLimaChanges(placeOf({ name, dir }));
   }
   const started = await limactl.run("start", "--tty=false", name);
   if (started !== OK) return started;

@@ -10,12 +10,12 @@ import { ui } from "../ui.ts";
 export type LimaEvent =
   /** The instance as it is to be. */
   | { readonly event: "configured"; readonly instance: unknown }
-  /** It may run. */
+  /** It may run; or it was forgotten, as it was to be. */
   | { readonly event: "accepted" }
   /** It may not, or does not. */
   | { readonly event: "refused"; readonly message: string; readonly hint?: string }
   /** Its guest runs. */
-  | { readonly event: "running"; readonly pid: number }
+  | { readonly event: "running" }
   /** Its guest is gone; `message` says why when nobody asked for it. */
   | { readonly event: "ended"; readonly message?: string };
 

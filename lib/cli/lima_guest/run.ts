@@ -1,6 +1,7 @@
 /**
- * `sbx lima-guest run`: one guest of Lima's, as long as standard input is open. Its first line is the
- * instance; a line `stop` presses the guest's power button, and its end ends the guest at once.
+ * `sbx lima-guest run DIRECTORY`: one guest of Lima's, as long as standard input is open, supervised as a named
+ * sandbox. The first line of input is the instance; a line `stop` presses the guest's power button, and the end
+ * of input ends the guest at once. The directory is for whoever looks for this process.
  *
  * ```
  * starting ── running ── "stop" ──► leaving ──► gone
@@ -12,53 +13,49 @@
 import type { Command } from "commander";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { readInstance, type RunningLimaGuest, startInstance } from "../../api/lima.ts";
+import { readInstance, superviseInstance } from "../../api/lima.ts";
 import { answering, say } from "./events.ts";
 import { settingsOf } from "../lima/network.ts";
 import { ui } from "../ui.ts";
 
-export function declare(_command: Command): void {}
+export function declare(command: Command): void {
+  command.argument("[directory]", "of the instance");
+}
+
+/** Long enough for the guest's own limit to count. */
+const PRESSED_MS = 1;
 
 export async function run(): Promise<number> {
   const abandoned = new AbortController();
   const lines = createInterface({ input: process.stdin });
   const first = Promise.withResolvers<string>();
-  const guest = Promise.withResolvers<{ running: RunningLimaGuest; stopMs: number }>();
-  guest.promise.catch(() => {}); // a guest that did not start needs no stop
-  const stop = async () => {
-    const { running, stopMs } = await guest.promise;
-    await running.powerDown(stopMs);
-  };
+  let stop = (_graceMs: number): Promise<void> => Promise.resolve(abandoned.abort());
   lines.once("line", (line) => {
     first.resolve(line);
-    lines.on("line", (word) => word === "stop" ? void stop().catch(() => {}) : undefined);
+    lines.on("line", (word) => word === "stop" ? void stop(PRESSED_MS) : undefined);
   });
   lines.once("close", () => {
     first.resolve("");
     abandoned.abort();
-    void guest.promise.then(({ running }) => running.stop()).catch(() => {});
+    void stop(0);
   });
   return await answering(async () => {
-    try {
-      const instance = readInstance(parsed(await first.promise));
-      const { network, log, stopMs } = await settingsOf(instance);
-      const running = await startInstance({
-        instance,
-        network,
-        signal: abandoned.signal,
-        onNotice: (line) => ui.notice(line),
-        onDenial: ({ line }) => ui.notice(line),
-        ...(log === undefined ? {} : { journal: log }),
-      });
-      guest.resolve({ running, stopMs });
-      await say({ event: "running", pid: running.pid });
-      const lost = await running.ended;
-      await running.stop();
-      return lost === undefined ? { event: "ended" } : { event: "ended", message: lost.message };
-    } catch (error) {
-      guest.reject(error);
-      throw error;
-    }
+    const instance = readInstance(parsed(await first.promise));
+    const { network, log, stopMs } = await settingsOf(instance);
+    if (abandoned.signal.aborted) return { event: "ended" };
+    const lost = await superviseInstance({
+      instance,
+      network,
+      stopMs,
+      ...(log === undefined ? {} : { journal: log }),
+    }, {
+      signal: abandoned.signal,
+      // From here on what there is to tell goes into a file that is bounded: the guest has a hand in it.
+      notice: (line) => ui.notice(line),
+      begun: (end) => void (stop = end),
+      ready: () => void say({ event: "running" }),
+    });
+    return lost === undefined ? { event: "ended" } : { event: "ended", message: lost.message };
   });
 }
 

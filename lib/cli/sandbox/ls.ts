@@ -64,7 +64,7 @@ function rowOf(info: SandboxInfo): readonly string[] {
     statusText(info),
     info.createdMs === undefined ? "" : `${agoText(info.createdMs)} ago`,
     portsText(info.published),
-    commandText(info.command),
+    info.lima === undefined ? commandText(info.command) : "a guest of Lima's",
   ];
 }
 

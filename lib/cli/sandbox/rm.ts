@@ -4,9 +4,11 @@
  * @module
  */
 import type { Command } from "commander";
+import { existsSync } from "node:fs";
 import { Sandbox } from "../../mod.ts";
 import { examples } from "../command.ts";
 import { ui } from "../ui.ts";
+import { limaDoes } from "../lima/instances.ts";
 import { forEach } from "./for_each.ts";
 
 export function declare(command: Command): void {
@@ -22,6 +24,10 @@ export function declare(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const { force = false } = command.opts<{ force?: true }>();
   return await forEach(command.args, async (name) => {
+    const lima = (await Sandbox.list()).find((info) => info.name === name)?.lima;
+    if (lima !== undefined && existsSync(lima)) {
+      return await limaDoes(name, lima, ["delete", ...(force ? ["--force"] : [])]);
+    }
     await Sandbox.remove(name, { force });
     ui.line(name);
   });

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
+import { limaDoes } from "../lima/instances.ts";
 import { Sandbox } from "../../mod.ts";
 import { type CommandHost, examples } from "../command.ts";
 import { statusOfSignal } from "../exit.ts";
@@ -22,6 +23,8 @@ export async function run(command: Command, _: CommandHost): Promise<number> {
   try {
     return await forEach(command.args, async (name) => {
       await using sandbox = await Sandbox.get(name);
+      const { lima } = await sandbox.info();
+      if (lima !== undefined) return await limaDoes(name, lima, ["start", "--tty=false"]);
       await sandbox.start({ signal: signals.early, onNotice: startNotice(true) });
       ui.line(name);
     });

@@ -72,18 +72,25 @@ export interface AgentConfig {
   } & (({ readonly tag: string } & Transport) | { readonly file: string }))[];
 }
 
+export interface AgentOptions {
+  /** How many calls the agent has had from another host. */
+  readonly calls?: number;
+  /** The error of what is open when the port ends. Absent: the guest is lost with it. */
+  readonly gone?: (cause: unknown) => SbxError;
+}
+
 /** Asks for what is always there. */
 const ROOT: FileRequest = { method: "stat", path: "/", follow: true };
 
 export class Agent {
   readonly #calls: CallClient;
 
-  /** Takes over the port, of which nothing was read. `calls`: how many the agent has had from another host. */
-  constructor(port: Duplex, calls = 0) {
+  /** Takes over the port, of which nothing was read. */
+  constructor(port: Duplex, { calls = 0, gone = lost }: AgentOptions = {}) {
     this.#calls = new CallClient(port, { peer: AGENT, traced: "agent", gone, calls });
   }
 
-  /** Settles when the agent cannot be reached any more: `GUEST_LOST`, or `PROTOCOL` for its fault. */
+  /** Settles when the agent cannot be reached any more: as `gone` says, or `PROTOCOL` for its fault. */
   get lost(): Promise<SbxError> {
     return this.#calls.lost;
   }
@@ -200,7 +207,7 @@ export class Agent {
   }
 }
 
-function gone(cause: unknown): SbxError {
+function lost(cause: unknown): SbxError {
   return new SbxError(
     "GUEST_LOST",
     "Cannot reach the guest: its agent is gone",

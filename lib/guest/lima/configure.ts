@@ -3,23 +3,31 @@
  *
  * @module
  */
+import { environmentScript, isEnvironmentScript } from "./environment.ts";
 import { limaLink } from "./link.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** What the guest is told of its network. */
+export interface Told {
+  /** Certificates in PEM; empty: nothing is intercepted. */
+  readonly authority: readonly string[];
+  /** Variables with the placeholders of secrets; empty: there are none any more. Absent: there never were. */
+  readonly placeholders?: Readonly<Record<string, string>>;
+}
+
 /**
  * The instance as Lima gave it, with what a guest of sbx needs: its resolver is the gateway, Lima opens
- * none of its own, no proxy of this machine's is passed on (its address may hold a password), and the
- * guest trusts who answers for what is intercepted.
- *
- * @param authority certificates in PEM; empty: nothing is intercepted
+ * none of its own, no proxy of this machine's is passed on (its address may hold a password), the guest
+ * trusts who answers for what is intercepted, and its programs find the placeholders of secrets.
  */
-export function configured(instance: Json, authority: readonly string[]): Json {
+export function configured(instance: Json, { authority, placeholders }: Told): Json {
   const config = mapOf(instance["config"]);
   const dns = Array.isArray(config["dns"]) && config["dns"].length > 0
     ? config["dns"]
     : [limaLink("").gateway.ip4];
   const caCerts = mapOf(config["caCerts"]);
+  const provision = Array.isArray(config["provision"]) ? config["provision"] : [];
   const certs = Array.isArray(caCerts["certs"]) ? caCerts["certs"] : [];
   return {
     ...instance,
@@ -30,6 +38,12 @@ export function configured(instance: Json, authority: readonly string[]): Json {
       dns,
       hostResolver: { ...mapOf(config["hostResolver"]), enabled: false },
       propagateProxyEnv: false,
+      ...(placeholders === undefined ? {} : {
+        provision: [...provision.filter((each) => !isEnvironmentScript(each)), {
+          mode: "system",
+          script: environmentScript(placeholders),
+        }],
+      }),
       caCerts: { ...caCerts, certs: [...new Set([...certs, ...authority])] },
     },
   };

@@ -12,7 +12,19 @@
  */
 import { SbxError } from "../../base/errors.ts";
 import { escapeText } from "../../base/escape.ts";
-import type { Exit } from "../guest.ts";
+import type { GuestUsage, LoopbackServer } from "../agent/result.ts";
+import type { FileCall, FileRequest } from "../files.ts";
+import type {
+  ExecSpec,
+  Exit,
+  FrozenDisk,
+  Guest,
+  GuestProcess,
+  HostProcess,
+  ReachQuestion,
+  TemplateUse,
+} from "../guest.ts";
+import { RemoteAgent, type RemoteAgentSpec } from "./remote_agent.ts";
 
 /** Orders to QEMU, as its monitor takes them. */
 export interface LimaMonitor {
@@ -26,6 +38,8 @@ export interface LimaMonitor {
 export interface LimaProcess {
   readonly pid: number;
   readonly monitor: LimaMonitor;
+  /** What the guest says on its serial port, to be read once and to its end. */
+  readonly console: ReadableStream<Uint8Array>;
   /** The last of what the guest said on its serial port, and QEMU on stderr. */
   consoleTail(): string;
   readonly exited: Promise<Exit>;
@@ -40,17 +54,24 @@ const LONGEST_MS = 2 ** 31 - 1;
 /** Guests press on with a shutdown, and some never heard of the button: it is pressed again this often. */
 const PRESS_AGAIN_MS = 10_000;
 
-export class LimaGuest {
+export class LimaGuest implements Guest {
+  readonly accelerator: string;
+  readonly template: TemplateUse = "unserved";
   readonly monitor: LimaMonitor;
   /** Settles when QEMU is gone: with an error unless it was asked to, or the guest went by itself. */
   readonly exited: Promise<SbxError | undefined>;
   readonly #process: LimaProcess;
+  readonly #remote: RemoteAgent;
   #state: State = "paused";
 
-  constructor(process: LimaProcess) {
+  /** `agent`: how sbx's agent in it is reached, once it has booted. */
+  constructor(process: LimaProcess, accelerator: string, agent: RemoteAgentSpec) {
     this.#process = process;
+    this.accelerator = accelerator;
+    this.#remote = new RemoteAgent(agent);
     this.monitor = process.monitor;
     this.exited = process.exited.then(({ code, signal }) => {
+      this.#remote.close();
       if (this.#state === "leaving" || this.#state === "killed") return undefined;
       if (this.#state === "running" && code === 0) return undefined;
       const how = signal === null ? `status ${code}` : signal;
@@ -62,6 +83,39 @@ export class LimaGuest {
 
   get pid(): number {
     return this.#process.pid;
+  }
+
+  get console(): ReadableStream<Uint8Array> {
+    return this.#process.console;
+  }
+
+  get processes(): readonly HostProcess[] {
+    return [{ name: "qemu", pid: this.pid }];
+  }
+
+  exec(spec: ExecSpec): GuestProcess {
+    return this.#remote.exec(spec);
+  }
+
+  files(request: FileRequest): FileCall {
+    return this.#remote.calls.files(request);
+  }
+
+  async reach(question: ReachQuestion): Promise<LoopbackServer | null> {
+    return await this.#remote.calls.reach(question);
+  }
+
+  async listening(port: number): Promise<readonly string[]> {
+    return await this.#remote.calls.listening(port);
+  }
+
+  freeze(): Promise<FrozenDisk> {
+    const state = "it is Lima's, as are its snapshots";
+    return Promise.reject(new SbxError("DISK_MISSING", `Cannot keep the disk still: ${state}`));
+  }
+
+  async usage(): Promise<GuestUsage> {
+    return await this.#remote.calls.usage();
   }
 
   /** Lets it go. @throws SbxError GUEST_START */

@@ -58,6 +58,11 @@ export function readInstance(value: unknown): LimaInstance {
   });
 }
 
+/** What Lima calls the guest: its host name, and its name in the SSH configuration. */
+export function limaHostname(name: string): string {
+  return `lima-${name.replace(/[._]/g, "-")}`;
+}
+
 const OPTIONS = z.strictObject({
   policy: z.string(),
   publish: z.array(z.string()),

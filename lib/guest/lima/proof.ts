@@ -22,6 +22,18 @@ export interface LimaFacts {
   /** The inode of the end of the cable that was given to QEMU; its other end is netstack's. */
   readonly cable: string;
   readonly mac: string;
+  /** The addresses of the guest's own network devices, as the guest says. Absent: it was not asked. */
+  readonly inside?: readonly string[];
+}
+
+/** One part of the proof. */
+export interface Proven {
+  /** What was looked at. */
+  readonly name: string;
+  /** What does not hold; empty: it is proven. */
+  readonly faults: readonly string[];
+  /** What was found where nothing is wrong. */
+  readonly found: string;
 }
 
 /** Options that add cards or backends, or let a file or a later word do so. */
@@ -36,6 +48,12 @@ const USB_CONTROLLER = 0x0c03;
 
 /** What the facts do not bear out; empty when the proof holds. */
 export function unprovenOf(facts: LimaFacts): string[] {
+  return proofOf(facts).flatMap(({ faults }) => faults);
+}
+
+/** The proof, part by part. */
+export function proofOf(facts: LimaFacts): readonly Proven[] {
+  const { inside } = facts;
   const { argv, network, pciClasses, sockets, networkSockets, cable, mac } = facts;
   const options = argv.map((word) => word.replace(/^--/, "-"));
   const backends = options.flatMap((word, at) => word === "-netdev" ? [argv[at + 1] ?? ""] : []);
@@ -43,17 +61,21 @@ export function unprovenOf(facts: LimaFacts): string[] {
   const lines = network.split(/\r?\n/).filter((line) => /\btype=/.test(line));
   const kinds = lines.map((line) => /\btype=([\w-]+)/.exec(line)?.[1]).sort().join();
   const open = new Set(networkSockets);
-  const rows: readonly (readonly [boolean, string])[] = [
+  const commandLine: readonly Row[] = [
     [
       backends.length === 1 &&
       backends[0] === `stream,id=net,server=off,addr.type=fd,addr.str=${FRAMES_FD}`,
       "its command line names another network than the cable",
     ],
     [!options.some((word) => FORBIDDEN.includes(word)), "its command line adds devices"],
+  ];
+  const devices: readonly Row[] = [
     [kinds === "nic,stream", "QEMU does not have exactly one card on one cable"],
     [lines.some((line) => line.includes(`macaddr=${mac}`)), "its card has another address"],
     [cards === 1, `it has ${cards} network controllers`],
     [!pciClasses.includes(USB_CONTROLLER), "it has USB, to which cards can be plugged"],
+  ];
+  const held: readonly Row[] = [
     [
       sockets.some(({ fd, inode }) => fd === FRAMES_FD && inode === cable),
       "QEMU's cable is not the one to netstack",
@@ -62,7 +84,28 @@ export function unprovenOf(facts: LimaFacts): string[] {
     [sockets.every(({ fd }) => fd <= LAST_SOCKET), "QEMU has sockets that nobody gave it"],
     [!sockets.some(({ inode }) => open.has(inode)), "QEMU has a socket on a network"],
   ];
-  return rows.flatMap(([holds, otherwise]) => holds ? [] : [otherwise]);
+  return [
+    part("command line", commandLine, "one network, which is the cable"),
+    part("devices", devices, `one card on one cable, ${mac}`),
+    part("sockets", held, "the cable to netstack, and none on a network"),
+    ...(inside === undefined ? [] : [part("inside", cardsInside(inside, mac), `one card, ${mac}`)]),
+  ];
+}
+
+/** What holds, and the words for it when it does not. */
+type Row = readonly [holds: boolean, otherwise: string];
+
+function part(name: string, rows: readonly Row[], found: string): Proven {
+  const faults = rows.flatMap(([holds, otherwise]) => holds ? [] : [otherwise]);
+  return { name, faults, found };
+}
+
+/** The guest's word, which adds to what was seen from outside and takes the place of none of it. */
+function cardsInside(inside: readonly string[], mac: string): readonly Row[] {
+  return [
+    [inside.length === 1, `the guest sees ${inside.length} network cards`],
+    [inside.length !== 1 || inside[0] === mac, "the guest's card has another address"],
+  ];
 }
 
 /** @throws SbxError GUEST_START that says what does not hold */
@@ -72,7 +115,7 @@ export function requireProof(facts: LimaFacts): void {
   throw new SbxError(
     "GUEST_START",
     `Cannot let the guest run: ${unproven.join("; ")}`,
-    { hint: "this is what a guest must never have: please report it with `sbx version`" },
+    { hint: "this is what a guest must never have: please report it with 'sbx version'" },
   );
 }
 

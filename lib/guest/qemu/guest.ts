@@ -56,7 +56,7 @@ export class QemuGuest implements Guest {
     this.#writeBackMs = writeBackMs;
     this.accelerator = accelerator;
     this.template = template;
-    this.#agent = new Agent(qemu.agent, calls);
+    this.#agent = new Agent(qemu.agent, { calls });
     this.#clock = new GuestClock((correction) => this.#agent.clock(correction));
     void this.#agent.lost.then((error) => this.#abandon(error));
     void qemu.unserved.then((state) => this.#giveUp(state));

@@ -79,13 +79,22 @@ export function spawnLima({ launcher, argv, framesFd }: LimaLaunch): LimaProcess
   if (monitor === undefined || monitor === null || child.pid === undefined) {
     throw noMoreProcesses("QEMU");
   }
-  child.stdout?.on("data", (bytes: Uint8Array) => tail.push(bytes));
+  const console = new ReadableStream<Uint8Array>({
+    start(reader) {
+      child.stdout?.on("data", (bytes: Uint8Array) => {
+        tail.push(bytes);
+        reader.enqueue(bytes);
+      });
+      child.stdout?.once("close", () => reader.close());
+    },
+  });
   child.stderr?.on("data", (bytes: Uint8Array) => tail.push(bytes));
   const { promise: exited, resolve } = Promise.withResolvers<Exit>();
   child.once("exit", (code, signal) => resolve({ code, signal }));
   return {
     pid: child.pid,
     monitor: new Monitor(monitor as Duplex),
+    console,
     consoleTail: () => tail.text,
     exited,
     kill: () => void child.kill("SIGKILL"),

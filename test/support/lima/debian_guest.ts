@@ -44,7 +44,7 @@ const FILES = {
 Before=ssh.service
 [Service]
 Type=oneshot
-ExecStart=sh -c 'mount -o ro /dev/disk/by-label/cidata /mnt && cp /mnt/*.crt /usr/local/share/ca-certificates/ && update-ca-certificates'
+ExecStart=sh -c 'mount -o ro /dev/disk/by-label/cidata /mnt && for f in /mnt/*.sh; do [ ! -e $f ] || sh $f; done; cp /mnt/*.crt /usr/local/share/ca-certificates/ && update-ca-certificates'
 [Install]
 WantedBy=multi-user.target
 `,
@@ -70,12 +70,15 @@ export function makeDebianGuest(): TestGuest {
       copyFileSync(join(PLACE, "initrd"), join(instance, "initrd"));
       execFileSync("cp", ["--sparse=always", join(PLACE, "disk"), join(instance, "image")]);
     },
-    trust(instance, authorities) {
+    tell(instance, authorities, scripts) {
       const directory = join(PLACE, "cidata");
       rmSync(directory, { recursive: true, force: true });
       mkdirSync(directory);
       for (const [index, pem] of authorities.entries()) {
         writeFileSync(join(directory, `sbx-${index}.crt`), pem);
+      }
+      for (const [index, script] of scripts.entries()) {
+        writeFileSync(join(directory, `${index}.sh`), script);
       }
       format(directory, join(instance, "cidata.iso"), "cidata", 8);
     },

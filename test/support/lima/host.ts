@@ -21,14 +21,18 @@ import type { Run, RunOptions } from "../process.ts";
 import { SBX, type World } from "../world.ts";
 import { makeSmallGuest, type TestGuest } from "./small_guest.ts";
 
-/** Lima does not run as root, and neither does its driver. */
-const USER = 54321;
+/** Lima does not run as root, and neither does its driver. SSH runs for nobody without a name. */
+export const USER = 5;
 
 export interface LimaHost {
   /** argv of a program that the user runs on the host. */
   as(argv: readonly string[]): string[];
   run(argv: readonly string[], options?: RunOptions): Promise<Run>;
   sbx(...args: readonly string[]): Promise<Run>;
+  /** Runs sbx as the user, with a text on standard input. */
+  sbxWith(stdin: string, ...args: readonly string[]): Promise<Run>;
+  /** Gives a file to the user. */
+  own(path: string): void;
   /** A new instance; what `config` has goes over what Lima fills in. */
   instance(
     name: string,
@@ -114,10 +118,15 @@ export class LimaTestInstance {
     const { value, error } = await lima.call("Configure", this.#given);
     if (error !== "") throw new Error(error);
     const configured = JSON.parse(value) as {
-      readonly config: { readonly caCerts?: { readonly certs?: readonly string[] } };
+      readonly config: {
+        readonly caCerts?: { readonly certs?: readonly string[] };
+        readonly provision?: readonly { readonly script: string }[];
+      };
     };
+    const { caCerts, provision = [] } = configured.config;
     // Where Lima would write its cloud-init.
-    this.#guest.trust(this.dir, configured.config.caCerts?.certs ?? []);
+    const scripts = provision.map(({ script }) => script);
+    this.#guest.tell(this.dir, caCerts?.certs ?? [], scripts);
     return configured;
   }
 
@@ -158,6 +167,27 @@ export class LimaTestInstance {
   }
 }
 
+/** As Lima's hostagent writes it. */
+function sshConfig(dir: string, name: string, port: number): string {
+  const options = [
+    `IdentityFile "${dir}/key"`,
+    "StrictHostKeyChecking no",
+    "UserKnownHostsFile /dev/null",
+    "NoHostAuthenticationForLocalhost yes",
+    "PreferredAuthentications publickey",
+    "BatchMode yes",
+    "IdentitiesOnly yes",
+    "User root",
+    "ControlMaster auto",
+    `ControlPath "${dir}/ssh.sock"`,
+    "ControlPersist yes",
+    "Hostname 127.0.0.1",
+    `Port ${port}`,
+  ];
+  return [`Host lima-${name.replace(/[._]/g, "-")}`, ...options.map((option) => `  ${option}`), ""]
+    .join("\n");
+}
+
 /** Prepares the host. Everything is below the world's scratch directory, and goes with it. */
 export async function openLimaHost(world: World): Promise<LimaHost> {
   const home = join(world.scratch, "lima");
@@ -181,14 +211,19 @@ export async function openLimaHost(world: World): Promise<LimaHost> {
     as,
     run: (argv, options) => world.run([...become, ...env, ...argv], options),
     sbx: (...args) => world.run([...become, ...env, binary, ...args]),
+    sbxWith: (stdin, ...args) => world.run([...become, ...env, binary, ...args], { stdin }),
+    own: (path) => void own(path),
     instance(name, config = {}, guest = small) {
       const dir = join(home, name);
       mkdirSync(dir, { mode: 0o700 });
       copyFileSync(guest.kernel, join(dir, "kernel"));
       writeFileSync(join(dir, "kernel.cmdline"), guest.commandLine);
       guest.fetch(dir);
+      const port = 60_000 + ++count;
+      copyFileSync(guest.key, join(dir, "key"));
+      writeFileSync(join(dir, "ssh.config"), sshConfig(dir, name, port), { mode: 0o600 });
       for (const name of ["", ...readdirSync(dir)]) own(join(dir, name));
-      const place = { dir, name, port: 60_000 + ++count };
+      const place = { dir, name, port };
       return new LimaTestInstance(host, world, guest, driver, place, config);
     },
   };

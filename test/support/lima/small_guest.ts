@@ -6,7 +6,15 @@
  * @module
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, cpSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
 import { buildGo } from "../build.ts";
@@ -26,8 +34,8 @@ export interface TestGuest {
   readonly key: string;
   /** Puts the image into an instance's directory. */
   fetch(instance: string): void;
-  /** Tells the guest of an instance whom to trust, as Lima's cloud-init does. */
-  trust(instance: string, authorities: readonly string[]): void;
+  /** Tells the guest of an instance whom to trust, and what to run at its boot, as Lima's cloud-init does. */
+  tell(instance: string, authorities: readonly string[], scripts: readonly string[]): void;
 }
 
 /** Makes it in a directory of its own, which goes with its owner. */
@@ -77,7 +85,9 @@ export function makeSmallGuest(directory: string): TestGuest {
         truncateSync(join(instance, name), 1 << 20);
       }
     },
-    trust(instance, authorities) {
+    tell(instance, authorities, scripts) {
+      rmSync(join(root, "provision"), { recursive: true, force: true });
+      for (const [index, script] of scripts.entries()) write(`provision/${index}.sh`, script);
       write("etc/ssl/certs/ca-certificates.crt", authorities.join("\n"));
       const pack = "find . | busybox cpio -o -H newc";
       writeFileSync(

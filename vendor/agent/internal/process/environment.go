@@ -10,8 +10,10 @@ import (
 
 // Surroundings are what a command finds unless the host says otherwise.
 type Surroundings struct {
-	// Home is root's home directory, where commands start.
+	// Home is the home directory of whom commands run as, where they start.
 	Home string
+	// Name is theirs; empty means root.
+	Name string
 	// Env is what every environment begins with.
 	Env map[string]string
 	// Trust nil: nothing is intercepted.

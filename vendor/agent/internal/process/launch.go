@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"syscall"
@@ -11,7 +12,7 @@ import (
 // launch starts the command as leader of a session of its own, so that its process group can be
 // signalled and a terminal can be its controlling one.
 func (r *Reaper) launch(spec Spec, around Surroundings, stdio *stdio) (int, <-chan syscall.WaitStatus, error) {
-	who := account{name: "root", home: around.Home}
+	who := account{name: cmp.Or(around.Name, "root"), home: around.Home}
 	if spec.User != "" {
 		var err error
 		if who, err = resolveUser(spec.User); err != nil {

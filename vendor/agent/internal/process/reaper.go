@@ -52,6 +52,15 @@ func (r *Reaper) signal(pid int, number syscall.Signal) {
 	}
 }
 
+// HangUp tells every command, and what it started in its process group, that nobody is there any more.
+func (r *Reaper) HangUp() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	for pid := range r.commands {
+		syscall.Kill(-pid, syscall.SIGHUP)
+	}
+}
+
 func (r *Reaper) reap() {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()

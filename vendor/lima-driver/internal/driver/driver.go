@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"sync"
 
 	"sbx.dev/lima-driver/internal/guest"
@@ -115,7 +117,7 @@ func (d *Driver) boot() (*guest.Guest, error) {
 		return nil, err
 	}
 	defer lock.Close() // the guest's sbx has it
-	d.guest, err = guest.Run(d.sbx, configured, lock)
+	d.guest, err = guest.Run(d.sbx, d.directory, configured, lock)
 	return d.guest, err
 }
 
@@ -143,7 +145,16 @@ func (d *Driver) abandon() {
 
 // Delete has the driver end. What it keeps is in the instance's directory, which Lima removes, and with it the
 // file by which Lima would find the driver to end it.
-func (d *Driver) Delete() { d.abandon() }
+func (d *Driver) Delete(ctx context.Context) {
+	defer d.abandon()
+	configured, err := d.configured()
+	if err == nil {
+		err = guest.Forget(ctx, d.sbx, configured)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lima-driver-sbx:", err)
+	}
+}
 
 // close ends the guest, and lets none follow.
 func (d *Driver) close() {

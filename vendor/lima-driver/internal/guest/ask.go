@@ -13,9 +13,9 @@ import (
 type Command []string
 
 // doing is the process of a command of sbx's for Lima's driver.
-func (c Command) doing(ctx context.Context, what string) *exec.Cmd {
-	words := append(append([]string(nil), c[1:]...), "lima-guest", what)
-	return exec.CommandContext(ctx, c[0], words...)
+func (c Command) doing(ctx context.Context, what ...string) *exec.Cmd {
+	words := append(append([]string(nil), c[1:]...), "lima-guest")
+	return exec.CommandContext(ctx, c[0], append(words, what...)...)
 }
 
 // Configure asks sbx for an instance with what a guest of sbx needs.
@@ -33,6 +33,12 @@ func Check(ctx context.Context, sbx Command, instance []byte) error {
 	if err == nil && event.Kind != "accepted" {
 		err = fmt.Errorf("sbx answered %q", event.Kind)
 	}
+	return err
+}
+
+// Forget tells sbx that the instance is about to be removed.
+func Forget(ctx context.Context, sbx Command, instance []byte) error {
+	_, err := ask(ctx, sbx, "forget", instance)
 	return err
 }
 

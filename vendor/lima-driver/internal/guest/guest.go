@@ -27,9 +27,10 @@ type Guest struct {
 	ending  sync.Once
 }
 
-// Run has sbx start a guest. `lock` is held by it as long as it lives.
-func Run(sbx Command, instance []byte, lock *os.File) (*Guest, error) {
-	command := sbx.doing(context.Background(), "run")
+// Run has sbx start a guest. `lock` is held by it as long as it lives. The directory is the instance's, by
+// which others find the process.
+func Run(sbx Command, directory string, instance []byte, lock *os.File) (*Guest, error) {
+	command := sbx.doing(context.Background(), "run", directory)
 	command.Stderr = os.Stderr
 	command.ExtraFiles = []*os.File{lock}
 	// A Ctrl-C in the terminal of `limactl start --foreground` is Lima's to act on.

@@ -22,7 +22,7 @@ type Driver interface {
 	// Start boots the guest, calls started when it runs, and returns when it is gone.
 	Start(ctx context.Context, started func() error) error
 	// Delete hears that the instance is about to be removed.
-	Delete()
+	Delete(context.Context)
 	// Stop powers the guest down, or off, and returns when it is gone.
 	Stop(context.Context) error
 }
@@ -37,8 +37,8 @@ var unary = map[string]func(Driver, context.Context, Value) (any, error){
 		return Value(nil), d.CreateDisk()
 	},
 	"Stop": func(d Driver, ctx context.Context, _ Value) (any, error) { return Value(nil), d.Stop(ctx) },
-	"Delete": func(d Driver, _ context.Context, _ Value) (any, error) {
-		d.Delete()
+	"Delete": func(d Driver, ctx context.Context, _ Value) (any, error) {
+		d.Delete(ctx)
 		return Value(nil), nil
 	},
 	"BootScripts":           nothing,
