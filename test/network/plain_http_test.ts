@@ -105,7 +105,7 @@ describe("plain HTTP under rules about names", () => {
   test("a proxy is used as ever: URLs, tunnels, and credentials for it", async () => {
     const script = join(world.scratch, "proxy.cjs");
     writeFileSync(script, PROXY);
-    const proxy = start(world.outside(["node", script]));
+    const proxy = start(world.outside(["node", script]), { limit: 300 });
     await using ending = new AsyncDisposableStack();
     ending.defer(() => void proxy.kill("SIGKILL"));
     await using guest = await guestUnder(["deny@bad.cdn.test"]);
