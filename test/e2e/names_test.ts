@@ -174,6 +174,9 @@ records = b"".join(hello[:3] + len(p).to_bytes(2, "big") + p for p in (body[:40]
 s = socket.create_connection(("${SHARED}", 443), 5); s.settimeout(5); s.sendall(records)
 print(len(s.recv(99)))'`,
     };
+    // Both on one connection, written for a proxy, as servers answer too: code and new connections of each.
+    const each = ["good", "bad"].map((name) => `-o /dev/null http://${name}.cdn.test/`).join(" ");
+    const behindUrl = `${curl} -x http://${SHARED}:80 -w '%{http_code} %{num_connects} ' ${each}`;
     const allowing = await inGuest(world, [...list, ...world.withCa], commands);
     expect(allowing.probes.good.status).toBe(0);
     for (const name of ["bad", "badHost", "split"]) refused(allowing, name);
@@ -181,9 +184,10 @@ print(len(s.recv(99)))'`,
     const denying = await inGuest(
       world,
       ["--deny", "bad.cdn.test", "--deny-with", "reject", ...world.withCa],
-      commands,
+      { ...commands, behindUrl },
     );
     expect(denying.probes.good.status).toBe(0);
+    expect(denying.probes.behindUrl.stdout).toBe("200 1 403 0 ");
     for (const name of ["bad", "badHost", "split"]) refused(denying, name);
 
     const { names, requests } = await world.internet.report();
