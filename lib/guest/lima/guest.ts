@@ -13,6 +13,7 @@
 import { SbxError } from "../../base/errors.ts";
 import { escapeText } from "../../base/escape.ts";
 import type { GuestUsage, LoopbackServer } from "../agent/result.ts";
+import type { OpenCall } from "../../wire/open_call.ts";
 import type { FileCall, FileRequest } from "../files.ts";
 import type {
   ExecSpec,
@@ -107,6 +108,10 @@ export class LimaGuest implements Guest {
 
   async listening(port: number): Promise<readonly string[]> {
     return await this.#remote.calls.listening(port);
+  }
+
+  connect(port: number): OpenCall {
+    return this.#remote.calls.connect(port);
   }
 
   freeze(): Promise<FrozenDisk> {
