@@ -141,6 +141,21 @@ export class SandboxBuilder {
   }
 
   /**
+   * A directory of this machine with the system that the guest runs, such as debootstrap writes, or `docker
+   * export` once it is unpacked; this machine's own when not called. The directory is only read: what the guest
+   * changes is in its memory, or on its disk. Files belong in the guest to the users and groups of the same
+   * numbers as here. The system must be for this machine's processor.
+   */
+  root(directory: string): SandboxBuilder {
+    if (text("root(…)", directory) === "") {
+      throw misuse('root("")', "no directory is named", {
+        hint: "without it, a guest has this machine's system",
+      });
+    }
+    return this.#with({ root: directory });
+  }
+
+  /**
    * Whether the guest may go on from a template, if one is kept for its size (`Templates.build` makes
    * one); it may when not called. The guest is the same either way, save for how soon it is there.
    */

@@ -52,6 +52,7 @@ const snapshots: Values = () => ({
 /** By option, where the word for its value says too little. */
 const OF_OPTIONS: Readonly<Record<string, Values>> = {
   "--deny-with": oneOf("drop", "reject"),
+  "--root": directories,
   "--on-secret-violation": oneOf("block", "block-and-log", "block-and-terminate"),
 };
 

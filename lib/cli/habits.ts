@@ -29,9 +29,10 @@ const TABLE: Readonly<Record<string, string>> = {
   "--platform": "leave it out: the guest has this machine's architecture",
   "--privileged": "leave it out: root of the guest may do everything there already",
   "--publish-all": "publish each port with -p PORT",
-  "--pull": "there are no images: the guest uses this machine's /usr",
+  "--pull": "unpack the image into a directory, and give it with --root DIR",
   "--read-only":
     "mount with :ro what is to stay; what else the guest writes is its own and goes with it",
+  "--rootfs": "write --root DIR",
   "--security-opt": "leave it out: the guest is a machine of its own",
   "--shm-size": "/dev/shm is half of the guest's memory: give it more with -m",
   "--stop-signal": "send the signal to sbx, which passes it on",

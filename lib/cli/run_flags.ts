@@ -42,6 +42,7 @@ export interface RunFlags extends TlsFlags, SecretFlags {
   readonly disk?: string;
   /** The tag of a snapshot. */
   readonly from?: string;
+  readonly root?: string;
   /** False for `--no-template`. */
   readonly template: boolean;
   readonly timeout?: number;
@@ -178,6 +179,7 @@ export function declareRunFlags(
     ],
     ["-w, --workdir <dir>", "directory in the guest to start in"],
     ["-u, --user <name|uid[:group]>", "run the command as this user of the guest (default root)"],
+    ["--root <dir>", "run the system in this directory instead of this machine's own"],
     ["-n, --name <name>", "name of the sandbox, and host name of the guest"],
     ["--hostname <name>", "another host name; it may have several labels"],
     ["-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text)],

@@ -46,6 +46,7 @@ export async function sandboxOf(
     const mib = flags.memory;
     builder = given("--memory", `${mib}M`, () => builder.memory(mib));
   }
+  set("--root", flags.root, (path) => builder.root(path));
   set("--disk", flags.disk, (size) => builder.disk(size));
   set("--from", flags.from, (tag) => builder.from(tag));
   if (!flags.template) builder = builder.template(false);

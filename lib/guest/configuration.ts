@@ -28,17 +28,25 @@ import {
   trustEntries,
 } from "./root/trust.ts";
 
-/** The first request. `modules` are lists of kernel modules that mounts need. Pure. */
+/**
+ * The first request. `modules` are lists of kernel modules that shares need, which come by the transport where
+ * somebody named them. Pure.
+ */
 export function preparation(
   plan: CommonPlan & Pick<GuestPlan, "disk">,
   modules: readonly string[],
+  by: Transport = { transport: "9p" },
 ): AgentPreparation {
   const { root: { home, links }, network, disk } = plan;
   return {
     home,
     links,
     modules,
-    trees: rootShares(plan).map(({ tag, at }) => ({ tag, at })),
+    trees: rootShares(plan).map(({ tag, at, isPrivate }) => ({
+      tag,
+      at,
+      ...(isPrivate ? { transport: by.transport } : {}),
+    })),
     ...(disk === undefined ? {} : {
       disk: {
         kept: isInherited(disk),

@@ -64,6 +64,8 @@ export interface Share {
   readonly path: string;
   readonly at: string;
   readonly readOnly: boolean;
+  /** Of a root: one that holds files which are not everybody's to read. */
+  readonly isPrivate: boolean;
 }
 
 /** How the directories that the user named get into the guest. */
@@ -74,20 +76,34 @@ export type Transport =
 
 /** The shares of the root, in its order. They are never written: the guest has a layer of its own over them. */
 export function rootShares({ root }: { readonly root: Pick<Root, "shares"> }): Share[] {
-  return root.shares.map(({ path, at }, index) => ({
+  return root.shares.map(({ path, at, isPrivate = false }, index) => ({
     tag: `tree${index}`,
     path,
     at,
     readOnly: true,
+    isPrivate,
   }));
 }
 
-/** The shares that the user named, in the plan's order. */
+/** The shares that somebody named: a tree of the root's, then the mounts in the plan's order. */
+export function namedShares(
+  plan: Pick<GuestPlan, "mounts"> & { readonly root: Pick<Root, "shares"> },
+): Share[] {
+  return [...rootShares(plan).filter(({ isPrivate }) => isPrivate), ...mountShares(plan)];
+}
+
+/** Whether the root is a tree that somebody named. */
+export function hasTree({ root }: { readonly root: Pick<Root, "shares"> }): boolean {
+  return root.shares.some(({ isPrivate }) => isPrivate);
+}
+
+/** The mounts, in the plan's order. */
 export function mountShares({ mounts }: Pick<GuestPlan, "mounts">): Share[] {
   return mounts.map(({ host, guest, readOnly }, index) => ({
     tag: `mount${index}`,
     path: host,
     at: guest,
     readOnly,
+    isPrivate: false,
   }));
 }

@@ -5,6 +5,7 @@
  */
 import { readFile } from "node:fs/promises";
 import type { GuestProvider } from "../guest/provider.ts";
+import { ownArchitecture } from "../guest/qemu/machine.ts";
 import { QemuProvider } from "../guest/qemu/provider.ts";
 import { requireSound } from "./assets.ts";
 import { buildInfo } from "./build_info.ts";
@@ -16,6 +17,9 @@ import { cacheDir } from "./paths.ts";
 import { greet, spawnQemu } from "./qemu_process.ts";
 import { makeDatabase } from "./sqlite.ts";
 import { usableAsset } from "./usable_asset.ts";
+
+/** What the programs of a guest have to be made for. */
+export const guestArchitecture = ownArchitecture;
 
 /**
  * `notice` hears of files of the cache that had to be replaced. Guests can write to the directories

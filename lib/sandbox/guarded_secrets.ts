@@ -17,8 +17,8 @@ import type { Mount } from "./options.ts";
 export interface ShownPlaces {
   /** Their sources are absolute and without links. */
   readonly mounts: readonly Mount[];
-  /** Tells the directories that the guest has from this machine for its system: `/usr`. */
-  readonly system: () => readonly string[];
+  /** The directories that the guest has from this machine for its system: `/usr`. */
+  readonly system: readonly string[];
 }
 
 interface Shown extends Location {
@@ -48,7 +48,7 @@ export async function guardSecrets(
       readOnly,
       isSystem: false,
     })),
-    ...(files.length === 0 ? [] : system()).map(async (path): Promise<Shown> => ({
+    ...(files.length === 0 ? [] : system).map(async (path): Promise<Shown> => ({
       ...await locate(path),
       readOnly: true,
       isSystem: true,

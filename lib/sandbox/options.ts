@@ -97,6 +97,8 @@ export interface SandboxOptions {
   readonly disk?: Disk;
   /** Tag of the snapshot that its disk begins as. Absent: none. */
   readonly from?: string;
+  /** A directory with the system that it runs; relative to the working directory. Absent: this machine's. */
+  readonly root?: string;
   /** Whether the guest may go on from a template, if there is one, instead of booting. */
   readonly template: boolean;
   /** What it sees of this machine's files beside the system. */

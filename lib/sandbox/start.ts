@@ -13,9 +13,10 @@ import { escapeText } from "../base/escape.ts";
 import { plural } from "../base/plural.ts";
 import type { GuestDisk } from "../guest/disk.ts";
 import type { Guest } from "../guest/guest.ts";
+import { namedShares } from "../guest/plan.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
-import { hostRoot } from "../guest/root/host_root.ts";
 import { mountedFiles } from "../guest/root/mounted_files.ts";
+import type { Root } from "../guest/root/root.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { guestProvider } from "../host/guest_provider.ts";
 import { cacheDir, dataDir, expandHome, stateDir } from "../host/paths.ts";
@@ -31,6 +32,7 @@ import { Events, followed } from "./events.ts";
 import { guardFiles } from "./guarded_files.ts";
 import { guardSecrets } from "./guarded_secrets.ts";
 import { guestPlan } from "./guest_plan.ts";
+import { guestRoot } from "./guest_root.ts";
 import { guestTrust } from "./guest_trust.ts";
 import { Lifetime, type Part } from "./lifetime.ts";
 import { linkNotices, resolveMounts } from "./mounts.ts";
@@ -92,7 +94,8 @@ async function compose(
   requireFiles();
   const mounts = await resolveMounts(options.mounts);
   for (const line of await linkNotices(options.mounts, mounts)) options.onNotice?.(line);
-  await guard(mounts, options);
+  const root = await guestRoot(options.root);
+  await guard(mounts, root, options);
   await refuseUselessSecrets(options.network);
   for (const line of policyNotices(options.network)) options.onNotice?.(line);
   const notice = (line: string, topic?: NoticeTopic) => options.onNotice?.(line, topic);
@@ -128,7 +131,7 @@ async function compose(
     })
     : undefined;
   const plan = guestPlan(options, {
-    root: hostRoot(),
+    root,
     machineId: randomBytes(16).toString("hex"),
     mounts,
     files: await mountedFiles(mounts.filter(({ file }) => file)),
@@ -176,7 +179,11 @@ function guestDisk({ path, ...disk }: Disk): GuestDisk {
 }
 
 /** What the guest could change of what this run, or the next one, goes by. */
-async function guard(mounts: readonly Mount[], options: SandboxOptions): Promise<void> {
+async function guard(
+  mounts: readonly Mount[],
+  root: Root,
+  options: SandboxOptions,
+): Promise<void> {
   const { dns, tls } = options.network;
   const { journal, disk } = options;
   const changeable = await guardFiles(mounts, {
@@ -196,8 +203,15 @@ async function guard(mounts: readonly Mount[], options: SandboxOptions): Promise
     ],
   });
   await guardSecrets(options.network.secrets.secrets, {
-    mounts,
-    system: () => hostRoot().shares.map(({ path }) => path),
+    mounts: [
+      ...mounts,
+      ...namedShares({ root, mounts: [] }).map(({ path, at }) => ({
+        host: path,
+        guest: at,
+        readOnly: true,
+      })),
+    ],
+    system: root.shares.filter(({ isPrivate }) => !isPrivate).map(({ path }) => path),
   });
   if (changeable.length === 0) return;
   const [first = "", ...more] = changeable.map(escapeText);

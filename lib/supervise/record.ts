@@ -51,6 +51,8 @@ const spec = z.strictObject({
   user: z.string().optional(),
   cpus: count,
   memoryMiB: count,
+  /** Absent: the system of this machine. */
+  root: z.string().optional(),
   /** Absent in what an older sbx wrote. */
   template: z.boolean().default(true),
   mounts: z.array(

@@ -10,6 +10,7 @@ import process from "node:process";
 import { examplesIn, moduleOf, page } from "../support/documents.ts";
 import { membersOf, openAccounts, valuesOf } from "../support/members.ts";
 import { type Run, run } from "../support/process.ts";
+import { makeSystem } from "../support/system_tree.ts";
 import { quoted } from "../support/recipes.ts";
 import { FENCES, shownCommands } from "../support/shown_commands.ts";
 import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
@@ -107,6 +108,7 @@ beforeAll(async () => {
   for (const [name, text] of Object.entries(FILES)) {
     writeFileSync(join(reader, name), text, { mode: 0o755 });
   }
+  makeSystem(join(reader, "tree"), ["/usr/bin/curl"]);
   for (const { language, code } of FENCES) {
     const name = /^# (\S+\.yaml)\n/.exec(code)?.[1];
     if (language === "yaml" && name !== undefined) writeFileSync(join(reader, name), code);

@@ -17,6 +17,7 @@ chmodSync(join(tree, "closed"), 0o750);
 symlinkSync("plain", join(tree, "link"));
 
 const shares = [{ path: tree, at: "/usr" }, { path: join(tree, "plain"), at: "/usr/inner" }];
+const whole = [{ path: tree, at: "/" }];
 const isRoot = process.getuid?.() === 0;
 if (isRoot) chownSync(join(tree, "others"), 1234, 1234);
 
@@ -32,4 +33,14 @@ test.each([
   ["/usr/others/file", false],
 ])("below what would be hidden nothing is put before the share is there: %s %p", (path, fits) => {
   expect(fitsLayer(path, shares)).toBe(fits);
+});
+
+test.each([
+  ["/file", true],
+  ["/none/file", true],
+  ["/plain/deep/file", isRoot],
+  ["/link/deep/file", false],
+  ["/closed/file", false],
+])("the same holds below a share that is all of the root: %s %p", (path, fits) => {
+  expect(fitsLayer(path, whole)).toBe(fits);
 });

@@ -126,3 +126,40 @@ test("with a file daemon QEMU has nothing of what the user named, and each daemo
   const none = launchOf({ ...PLAN, mounts: [] }, undefined, MACHINE, BY_9P, CALLER, () => "public");
   expect(none.argv.join(" ")).not.toContain("memfd");
 });
+
+const TREE = { ...PLAN.root, shares: [{ path: "/srv/debian", at: "/", isPrivate: true as const }] };
+
+test("a tree goes by what was opened for it, before the mounts, and root's machine may read all of it", () => {
+  const { argv, directories, identity, daemons } = launch({ root: TREE });
+  expect(directories).toEqual(["/srv/debian", "/data/in", "/data/out"]);
+  expect(argv.join(" ")).not.toContain("/srv/debian");
+  const shares = argv.filter((word) => word.startsWith("local,"));
+  expect(shares[0]).toContain("path=/proc/self/fd/7,");
+  expect(shares[0]).toContain("readonly=on");
+  const tags = [...argv.join(" ").matchAll(/mount_tag=(\w+)/g)].map(([, tag]) => tag);
+  expect(tags).toEqual(["tree0", "mount0", "mount1"]);
+  expect(identity).toEqual({ capabilities: ["dac_read_search"] });
+  expect(daemons).toEqual([]);
+});
+
+test("where daemons serve, one serves the tree, and the machine itself may read nothing", () => {
+  const daemon = { path: "/usr/libexec/virtiofsd", dialect: "rust", version: "1" } as const;
+  const by: TransportFinding = { transport: "virtiofs", daemon, files: 1 << 20 };
+  const plan = { ...PLAN, root: TREE, mounts: [] };
+  const { argv, directories, identity, daemons } = launchOf(
+    plan,
+    undefined,
+    MACHINE,
+    by,
+    CALLER,
+    () => "public",
+  );
+  expect(directories).toEqual([]);
+  expect(daemons).toMatchObject([{
+    directory: "/srv/debian",
+    readOnly: true,
+    identity: { capabilities: ["dac_read_search"] },
+  }]);
+  expect(argv.join(" ")).toContain("vhost-user-fs-pci,chardev=share0,tag=tree0");
+  expect(identity).toMatchObject({ user: { uid: 65534 } });
+});

@@ -7,6 +7,9 @@ import { globSync } from "node:fs";
 import { commandsIn, type Fence, fencesIn } from "./documents.ts";
 import { ROOT } from "./world.ts";
 
+const NO_DOCKER =
+  "no machine of ours has Docker or its registry; test/e2e/root_test.ts makes a tree by hand";
+
 /** What cannot run in a test, and why. */
 export const LEFT_OUT: Readonly<Record<string, string>> = {
   "./scripts/test                                       # the whole suite":
@@ -21,6 +24,11 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
     "there is no other build",
   "sbx run --secret-aws 'AWS=file:~/.aws/credentials#work@*.amazonaws.com' -- aws s3 ls":
     "no distribution that guests run from has Amazon's program; scripts/test-aws runs its client",
+  "debootstrap --variant=minbase --include=ca-certificates bookworm tree":
+    "it takes minutes and a mirror; test/e2e/root_test.ts makes a small tree by hand",
+  "docker create --name made alpine:3.20": NO_DOCKER,
+  "mkdir tree && docker export made | sudo tar -xp -C tree": NO_DOCKER,
+  "docker rm made": NO_DOCKER,
 };
 
 /** No package has Lima 2.2: scripts/test-lima runs its driver, and limactl where there is one. */

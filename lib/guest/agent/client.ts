@@ -41,8 +41,13 @@ export interface AgentPreparation {
   readonly modules: readonly string[];
   /** The device for all that commands write. Absent: their memory has it. */
   readonly disk?: { readonly kept: boolean; readonly owner?: string };
-  /** Exports that get a writable layer, such as /usr. */
-  readonly trees: readonly { readonly tag: string; readonly at: string }[];
+  /** Exports that get a writable layer, such as /usr; one at / is all of the root. */
+  readonly trees: readonly {
+    readonly tag: string;
+    readonly at: string;
+    /** 9p when absent. */
+    readonly transport?: Transport["transport"];
+  }[];
   /** Absent: a loopback and nothing else. */
   readonly network?: {
     readonly mtu: number;

@@ -4,7 +4,7 @@
  * @module
  */
 import process from "node:process";
-import { type GuestMount, type GuestPlan, mountShares, rootShares } from "../plan.ts";
+import { type GuestMount, type GuestPlan, namedShares, rootShares, type Share } from "../plan.ts";
 import type { Cable } from "../provider.ts";
 import { AGENT_FD, FIRST_FILE_FD, FRAMES_FD, qemuArgv } from "./args.ts";
 import { fileDaemonArgv } from "./file_daemon.ts";
@@ -86,22 +86,24 @@ function machineLaunch(
   ];
   const diskFd = FIRST_FILE_FD + files.length;
   const firstMount = plan.disk === undefined ? diskFd : diskFd + 1;
-  // The root's shares are everybody's to read; the user that QEMU becomes may not see the others.
-  const exported = by.transport === "virtiofs" ? [] : mountShares(plan)
-    .map((share, index) => ({ ...share, path: opened(firstMount + index) }));
-  const mounts = by.transport === "9p" ? exported : mountShares(plan)
+  const named = namedShares(plan);
+  const system = rootShares(plan).filter(({ isPrivate }) => !isPrivate);
+  // What is everybody's to read has a path; the user that QEMU becomes may not see what somebody named.
+  const exported = by.transport === "virtiofs" ? [] : named
+    .map(({ tag, readOnly }, index) => ({ tag, readOnly, path: opened(firstMount + index) }));
+  const shown = by.transport === "9p" ? exported : named
     .map(({ tag }, index) => ({ tag, daemonFd: firstMount + index }));
-  const daemons = by.transport === "9p" ? [] : plan.mounts.map((mount) => {
-    const identity = identityOf(caller, needed([mount]));
+  const daemons = by.transport === "9p" ? [] : named.map((share) => {
+    const identity = identityOf(caller, filesOf([share], needed));
     return {
       argv: fileDaemonArgv(by.daemon, identity.capabilities),
-      directory: mount.host,
-      readOnly: mount.readOnly,
+      directory: share.path,
+      readOnly: share.readOnly,
       identity,
     };
   });
   const directories = [
-    ...(by.transport === "9p" ? plan.mounts.map(({ host }) => host) : []),
+    ...(by.transport === "9p" ? named.map(({ path }) => path) : []),
     ...(memory?.directory === undefined ? [] : [memory.directory]),
   ];
   const firstChannel = firstMount + directories.length + daemons.length;
@@ -116,7 +118,7 @@ function machineLaunch(
     initramfs: opened(FIRST_FILE_FD + 1),
     tscKHz: machine.tscKHz,
     agentFd: AGENT_FD,
-    shares: [...rootShares(plan), ...mounts],
+    shares: [...system, ...shown],
     ...(plan.disk === undefined
       ? {}
       : { disk: { fd: diskFd, kept: plan.disk.path !== undefined } }),
@@ -144,11 +146,11 @@ function machineLaunch(
       channels: memory === undefined ? 0 : CHANNELS[memory.use],
       ...(inherited === undefined ? {} : { framesFd: inherited }),
       // What the user named is no business of QEMU's where daemons serve it.
-      identity: identityOf(caller, by.transport === "9p" ? needed(plan.mounts) : "public"),
+      identity: identityOf(caller, by.transport === "9p" ? filesOf(named, needed) : "public"),
       reads: [
         opened(FIRST_FILE_FD),
         opened(FIRST_FILE_FD + 1),
-        ...rootShares(plan).map(({ path }) => path),
+        ...system.map(({ path }) => path),
         ...exported.filter(({ readOnly }) => readOnly).map(({ path }) => path),
       ],
       writes: [
@@ -161,6 +163,17 @@ function machineLaunch(
     },
     stateFd: memory?.use === "write" ? firstMount : firstChannel + 1,
   };
+}
+
+/** A whole system has files that its root alone may read, however open its top is. */
+function filesOf(
+  named: readonly Share[],
+  needed: (mounts: readonly GuestMount[]) => FilesNeeded,
+): FilesNeeded {
+  const files = needed(
+    named.map(({ path, at, readOnly }) => ({ host: path, guest: at, readOnly })),
+  );
+  return files === "public" && named.some(({ isPrivate }) => isPrivate) ? "private" : files;
 }
 
 function inheritedOf(cable: Cable | "unplugged" | undefined): number | "unplugged" | undefined {

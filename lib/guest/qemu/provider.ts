@@ -13,7 +13,7 @@ import {
   rootEntries,
 } from "../configuration.ts";
 import type { Guest } from "../guest.ts";
-import type { CommonPlan, GuestPlan, Transport } from "../plan.ts";
+import { type CommonPlan, type GuestPlan, hasTree, namedShares, type Transport } from "../plan.ts";
 import type { BootWatcher, Cable, GuestProvider, Probe, SaveOptions } from "../provider.ts";
 import { packTar } from "../root/tar.ts";
 import type { Manifest } from "../template/manifest.ts";
@@ -36,6 +36,15 @@ const MOUNT_WRITE_BACK_MS = 1_000;
 
 /** A disk may lack a fifth of the guest's memory, and is sound without it. */
 const DISK_WRITE_BACK_MS = 10_000;
+
+/** The guest cannot be made to forget files of its root, so there must be room for all that it ever knows. */
+const FILES_OF_ROOT = 1 << 18;
+
+const FEW_FILES: TransportFinding = {
+  transport: "9p",
+  reason: "this user may open too few files for a root by virtiofsd",
+  fix: `raise the hard limit to ${FILES_OF_ROOT} or more: see 'ulimit -Hn' and limits.conf(5)`,
+};
 
 export class QemuProvider implements GuestProvider {
   readonly name = "QEMU";
@@ -111,7 +120,7 @@ export class QemuProvider implements GuestProvider {
       const archives = Buffer.concat([...disk, packTar(entries.early)]);
       // What the guest fails at first is what it fails at.
       await Promise.all([
-        guest.prepare(preparation(plan, modules), archives),
+        guest.prepare(preparation(plan, modules, transportOf(by)), archives),
         sound.then(() => this.#configure(guest, plan, entries, by)),
       ]);
     });
@@ -148,9 +157,11 @@ export class QemuProvider implements GuestProvider {
     return guest;
   }
 
-  async #transport({ mounts }: GuestPlan, { launcher }: Machine): Promise<TransportFinding> {
-    if (mounts.length === 0) return NO_MOUNTS;
-    return await findTransport(this.#host, launcher, this.#distrusted);
+  async #transport(plan: GuestPlan, { launcher }: Machine): Promise<TransportFinding> {
+    if (namedShares(plan).length === 0) return NO_MOUNTS;
+    const found = await findTransport(this.#host, launcher, this.#distrusted);
+    const forgets = found.transport === "virtiofs" && found.files < FILES_OF_ROOT;
+    return forgets && hasTree(plan) ? FEW_FILES : found;
   }
 
   #machine(): Promise<Machine> {

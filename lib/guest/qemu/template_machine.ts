@@ -6,7 +6,7 @@
 import { readFile } from "node:fs/promises";
 import { release } from "node:os";
 import { preparation, type RootEntries } from "../configuration.ts";
-import type { CommonPlan, GuestPlan } from "../plan.ts";
+import { type CommonPlan, type GuestPlan, hasTree } from "../plan.ts";
 import type { Cable } from "../provider.ts";
 import { templateKey } from "../template/key.ts";
 import type { TemplateSize } from "../template/manifest.ts";
@@ -32,13 +32,14 @@ export function sizeOf({ cpus, memoryMiB, network }: CommonPlan): TemplateSize {
 
 /**
  * A machine that waits for its state cannot be given file daemons, nor another cable than ours; and its root is
- * in its memory already.
+ * in its memory already. Nor is one made for a tree, of which there can be many.
  */
 export function isServed(
-  { template, mounts, memoryMiB, disk }: GuestPlan,
+  { root, template, mounts, memoryMiB, disk }: GuestPlan,
   cable: Cable | undefined,
 ): boolean {
-  return template && mounts.length === 0 && disk === undefined && memoryMiB <= MOST_MEMORY_MIB &&
+  return template && !hasTree({ root }) && mounts.length === 0 && disk === undefined &&
+    memoryMiB <= MOST_MEMORY_MIB &&
     (cable === undefined || "fd" in cable);
 }
 

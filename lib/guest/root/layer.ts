@@ -15,20 +15,24 @@ const DIRECTORY_MODE = 0o755;
 
 /** True for what is below no share, or below directories of one that are as they would be made anew. */
 export function fitsLayer(path: string, shares: readonly RootShare[]): boolean {
-  const share = shares.filter(({ at }) => path.startsWith(`${at}/`))
+  const share = shares.filter(({ at }) => path.startsWith(below(at)))
     .reduce<RootShare | undefined>(
       (inner, each) => inner === undefined || each.at.length > inner.at.length ? each : inner,
       undefined,
     );
   if (share === undefined) return true;
   let directory = share.path;
-  for (const name of dirname(path.slice(share.at.length + 1)).split("/")) {
+  for (const name of dirname(path.slice(below(share.at).length)).split("/")) {
     if (name === ".") break;
     directory = join(directory, name);
     const kind = kindOf(directory);
     if (kind !== "plain") return kind === "none";
   }
   return true;
+}
+
+function below(at: string): string {
+  return at.endsWith("/") ? at : `${at}/`;
 }
 
 function kindOf(path: string): "plain" | "other" | "none" {

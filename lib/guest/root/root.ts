@@ -1,18 +1,20 @@
 /**
- * A guest's root file system before anything of one guest is in it. This machine's own tree makes one;
- * what else could has the same parts: directories that are shared, and what is written beside them.
+ * A guest's root file system before anything of one guest is in it. This machine's own tree makes one,
+ * and so does any other system's: directories that are shared, and what is written beside them.
  *
  * @module
  */
 import type { TarEntry } from "./tar.ts";
 import type { TrustStores } from "./trust_stores.ts";
 
-/** A directory of this machine that the guest sees under a writable layer of its own. */
+/** A directory of this machine that the guest sees under a writable layer of its own. One at `/` is all of the root. */
 export interface RootShare {
   /** On this machine; absolute. */
   readonly path: string;
   /** In the guest; absolute. */
   readonly at: string;
+  /** It holds files that only its own root may read. Absent: all of it is everybody's to read. */
+  readonly isPrivate?: true;
 }
 
 export interface Root {

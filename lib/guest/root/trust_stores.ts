@@ -25,27 +25,40 @@ const BUNDLE_LINKS = [
 ];
 
 /** OpenSSL's own directory on Debian; older releases have no file in it. */
-const OPENSSL = "/usr/lib/ssl";
+export const OPENSSL = "/usr/lib/ssl";
 
 /** Where Debian's and Fedora's Java look. */
 const JAVA_STORE = "/etc/ssl/certs/java/cacerts";
 const JAVA_LINK = "/etc/pki/java/cacerts";
 
 /** Where Java is installed. One that is not the distribution's has a store of its own. */
-const JAVA_HOMES = ["/usr/lib/jvm", "/opt"];
+export const JAVA_HOMES = ["/usr/lib/jvm", "/opt"];
+
+/** Where one of these has its store. */
+export const CACERTS = "lib/security/cacerts";
+
+/** What is in the place of a Java's own store. */
+export interface JavaStore {
+  readonly path: string;
+  readonly kind: "file" | "other";
+}
 
 /** The stores of a tree, which is this machine's unless another directory holds it. */
 export function findTrustStores(tree = "/"): TrustStores {
-  const openssl = existsSync(join(tree, OPENSSL)) ? [join(OPENSSL, "cert.pem")] : [];
   const inJava = JAVA_HOMES.flatMap((parent) => homesIn(tree, parent)).flatMap((home) => {
-    const path = join(home, "lib/security/cacerts");
+    const path = join(home, CACERTS);
     const kind = kindOf(join(tree, path));
     return kind === "none" ? [] : [{ path, kind }];
   });
+  return trustStores(existsSync(join(tree, OPENSSL)), inJava);
+}
+
+/** The stores of a tree in which this was found. Pure. */
+export function trustStores(hasOpenssl: boolean, inJava: readonly JavaStore[]): TrustStores {
   // The distribution's Java links to its store already; the others are made to.
   const own = inJava.filter(({ kind }) => kind === "file").map(({ path }) => path);
   return {
-    bundleLinks: [...BUNDLE_LINKS, ...openssl],
+    bundleLinks: [...BUNDLE_LINKS, ...(hasOpenssl ? [join(OPENSSL, "cert.pem")] : [])],
     ...(inJava.length === 0 ? {} : { java: { store: JAVA_STORE, links: [JAVA_LINK, ...own] } }),
   };
 }

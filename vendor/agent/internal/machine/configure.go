@@ -114,7 +114,7 @@ func (m *Machine) apply(config Config, archive io.Reader) error {
 	if err := unix.Sethostname([]byte(config.Hostname)); err != nil {
 		return fmt.Errorf("host name: %w", err)
 	}
-	if err := m.completeRoot(m.preparation.Load().Trees, archive); err != nil {
+	if err := m.completeRoot(*m.preparation.Load(), archive); err != nil {
 		return err
 	}
 	if err := enterRoot(); err != nil {

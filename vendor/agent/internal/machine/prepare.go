@@ -21,8 +21,9 @@ type Preparation struct {
 	Links map[string]string `json:"links"`
 	// Modules are lists of kernel modules that "configure" will need, beyond those of the boot.
 	Modules []string `json:"modules"`
-	// Trees are read-only directories of the host that get a writable layer, such as /usr. They are mounted
-	// by "configure", since a machine cannot be saved while a share is.
+	// Trees are read-only directories of the host that get a writable layer, such as /usr; one at / is all of
+	// the root, and the only one. They are mounted by "configure", since a machine cannot be saved while a
+	// share is.
 	Trees []Share `json:"trees"`
 	// Network nil means a loopback and nothing else.
 	Network *Network `json:"network"`

@@ -50,11 +50,10 @@ func assembleRoot(preparation Preparation, packed io.Reader) error {
 			return err
 		}
 	}
-	if err := makeDirectories(tree, preparation); err != nil {
-		return err
-	}
-	if err := makeLinks(tree, preparation.Links); err != nil {
-		return err
+	if !isWhole(preparation.Trees) {
+		if err := makeSkeleton(tree, preparation); err != nil {
+			return err
+		}
 	}
 	kept := preparation.Disk != nil && preparation.Disk.Kept
 	existing := archive.Replaced
@@ -80,12 +79,37 @@ func mountScratch(on *Disk, modules io.Reader) error {
 	return disk.Mount(scratch)
 }
 
-func makeDirectories(tree archive.Tree, preparation Preparation) error {
-	for _, d := range directories(preparation.Home) {
+// isWhole says that a tree is all of the root, and not a part of one that is made here.
+func isWhole(trees []Share) bool {
+	return slices.ContainsFunc(trees, func(tree Share) bool { return path.Clean(tree.At) == "/" })
+}
+
+// makeSkeleton makes what a root has around the host's trees.
+func makeSkeleton(tree archive.Tree, preparation Preparation) error {
+	if err := makeDirectories(tree, directories(preparation.Home), preparation.Disk != nil); err != nil {
+		return err
+	}
+	return makeLinks(tree, preparation.Links)
+}
+
+// completeWhole makes what a root needs that is somebody's tree, whatever the tree has in its place: a link, say,
+// by which what is mounted there would be mounted elsewhere. A home that is a link is left as it is.
+func completeWhole(tree archive.Tree, home string) error {
+	if err := makeDirectories(tree, needed, true); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(newRoot + home); !os.IsNotExist(err) {
+		return err
+	}
+	return makeIn(tree, "root"+home, 0o700)
+}
+
+func makeDirectories(tree archive.Tree, all []directory, ownRun bool) error {
+	for _, d := range all {
 		if err := makeIn(tree, "root"+d.path, d.mode); err != nil {
 			return err
 		}
-		if d.path == "/run" && preparation.Disk != nil {
+		if d.path == "/run" && ownRun {
 			// What is there belongs to one life of the guest.
 			if err := mount("tmpfs", newRoot+d.path, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
 				return err
@@ -155,14 +179,19 @@ func layer(tree Share) string {
 }
 
 // completeRoot adds the trees, and the guest's own files.
-func (m *Machine) completeRoot(trees []Share, packed io.Reader) error {
+func (m *Machine) completeRoot(preparation Preparation, packed io.Reader) error {
 	root, err := archive.OpenTree(scratch)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	for i, tree := range inOrder(trees) {
+	for i, tree := range inOrder(preparation.Trees) {
 		if err := m.layTree(root, tree, fmt.Sprintf("%s/%d", lowers, i)); err != nil {
+			return err
+		}
+	}
+	if isWhole(preparation.Trees) {
+		if err := completeWhole(root, preparation.Home); err != nil {
 			return err
 		}
 	}
@@ -192,6 +221,12 @@ func directories(home string) []directory {
 		{"/var/tmp", 0o777 | os.ModeSticky},
 		{home, 0o700},
 	}
+}
+
+// needed are the directories without which no root can be entered.
+var needed = []directory{
+	{"/dev", 0o755}, {"/etc", 0o755}, {"/proc", 0o555}, {"/run", 0o755}, {"/run/lock", 0o777 | os.ModeSticky},
+	{"/sys", 0o555}, {"/tmp", 0o777 | os.ModeSticky},
 }
 
 // layTree mounts a tree with a writable layer over it. The tree is not expected to change while the
@@ -318,10 +353,12 @@ func mountFile(share Share) error {
 func inOrder(shares []Share) []Share {
 	sorted := slices.Clone(shares)
 	slices.SortStableFunc(sorted, func(a, b Share) int {
-		return strings.Count(path.Clean(a.At), "/") - strings.Count(path.Clean(b.At), "/")
+		return depth(a) - depth(b)
 	})
 	return sorted
 }
+
+func depth(share Share) int { return strings.Count(strings.TrimSuffix(path.Clean(share.At), "/"), "/") }
 
 func mount(source, target, kind string, flags uintptr, options string) error {
 	if err := unix.Mount(source, target, kind, flags, options); err != nil {

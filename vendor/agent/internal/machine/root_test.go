@@ -99,7 +99,7 @@ func TestTheRootHoldsTheHostsTreeUnderAWritableLayer(t *testing.T) {
 	if err := prepare(preparation, common); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.completeRoot(trees, own); err != nil {
+	if err := m.completeRoot(preparation, own); err != nil {
 		t.Fatal(err)
 	}
 	if err := enterRoot(); err != nil {
@@ -133,9 +133,73 @@ func TestTheRootHoldsTheHostsTreeUnderAWritableLayer(t *testing.T) {
 	}
 }
 
+func TestATreeIsTheWholeRootWhateverItHasWhereTheGuestNeedsDirectories(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("devpts with the group of terminals needs real root")
+	}
+	if !nstest.Run(t, syscall.CLONE_NEWNS|syscall.CLONE_NEWPID|syscall.CLONE_NEWNET|syscall.CLONE_NEWUTS) {
+		return
+	}
+	tree := t.TempDir()
+	os.Chmod(tree, 0o755)
+	os.MkdirAll(tree+"/usr/bin", 0o755)
+	os.MkdirAll(tree+"/var/roothome", 0o755)
+	for name, target := range map[string]string{
+		"bin": "/usr/bin", "dev": "/usr", "etc": "/modules", "proc": "nowhere", "run": "/usr/bin", "sys": "..", "tmp": "tmp",
+		"root": "var/roothome",
+	} {
+		if err := os.Symlink(target, tree+"/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(tree+"/usr/bin/tool", []byte("the tree's"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	becomeInitramfs(t, tree)
+	os.WriteFile("/modules/secret", nil, 0o644)
+	m := &Machine{attach: func(share Share, target, cache string) error {
+		return mount("/tree", target, "", unix.MS_BIND, "")
+	}}
+	preparation := Preparation{Home: "/root", Trees: []Share{{Tag: "tree0", At: "/"}}}
+	common := archiveOf(t, tar.Header{Typeflag: tar.TypeReg, Name: "opt/common", Mode: 0o600})
+	if err := prepare(preparation, common); err != nil {
+		t.Fatal(err)
+	}
+	own := archiveOf(t,
+		tar.Header{Typeflag: tar.TypeReg, Name: "etc/hostname", Mode: 0o644},
+		tar.Header{Typeflag: tar.TypeReg, Name: "run/sbx/file0", Mode: 0o444},
+	)
+	if err := m.completeRoot(preparation, own); err != nil {
+		t.Fatal(err)
+	}
+	if err := enterRoot(); err != nil {
+		t.Fatal(err)
+	}
+	for path, mode := range map[string]fs.FileMode{
+		"/": fs.ModeDir | 0o755, "/bin": fs.ModeSymlink | 0o777, "/bin/tool": 0o755, "/dev/pts/ptmx": fs.ModeDevice | fs.ModeCharDevice | 0o666,
+		"/etc": fs.ModeDir | 0o755, "/etc/hostname": 0o644, "/opt/common": 0o600, "/proc/self/stat": 0o444, "/root": fs.ModeSymlink | 0o777,
+		"/run/sbx/file0": 0o444, "/sys/kernel": fs.ModeDir | 0o755, "/tmp": fs.ModeDir | fs.ModeSticky | 0o777,
+	} {
+		info, err := os.Lstat(path)
+		if err != nil {
+			t.Error(err)
+		} else if info.Mode() != mode {
+			t.Errorf("%s has mode %v, want %v", path, info.Mode(), mode)
+		}
+	}
+	for _, path := range []string{"/etc/secret", "/usr/bin/sbx", "/usr/pts", "/var/lib", "/scratch"} {
+		if _, err := os.Lstat(path); !os.IsNotExist(err) {
+			t.Errorf("%s is there: %v", path, err)
+		}
+	}
+	if err := os.WriteFile("/bin/tool", []byte("the guest's"), 0o755); err != nil {
+		t.Errorf("the writable layer: %v", err)
+	}
+}
+
 func TestMountPointsInsideOthersComeLater(t *testing.T) {
-	given := []Share{{At: "/a/b/c"}, {At: "/a"}, {At: "/z/"}, {At: "/a/b"}}
-	want := []Share{{At: "/a"}, {At: "/z/"}, {At: "/a/b"}, {At: "/a/b/c"}}
+	given := []Share{{At: "/a/b/c"}, {At: "/a"}, {At: "/z/"}, {At: "/a/b"}, {At: "/"}}
+	want := []Share{{At: "/"}, {At: "/a"}, {At: "/z/"}, {At: "/a/b"}, {At: "/a/b/c"}}
 	if got := inOrder(given); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
