@@ -5,6 +5,8 @@ package_for() {
   case $1 in
     qemu-system-x86_64) echo qemu-system-x86 ;;
     qemu-system-aarch64) echo qemu-system-arm ;;
+    qemu-aarch64-static) echo qemu-user-static ;;
+    /usr/aarch64-linux-gnu/lib/libc.so.6) echo libc6-arm64-cross ;;
     ip) echo iproute2 ;;
     ping) echo iputils-ping ;;
     dig) echo bind9-dnsutils ;;
