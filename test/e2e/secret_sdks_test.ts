@@ -1,7 +1,8 @@
 /**
  * Clients that docs/secrets.md has no recipe for, in a real guest with placeholders: WebSockets of Node and of
- * Python, whose messages carry a token, and Amazon's clients of S3 in both, against a bucket whose requests are
- * checked by Amazon's own implementation.
+ * Python, whose messages carry a token; skopeo, which asks a container registry's token service by itself; and
+ * Amazon's clients of S3 in both languages, against a bucket whose requests are checked by Amazon's own
+ * implementation.
  *
  * Those of Amazon's take minutes to load under emulation, and run where SBX_ALL_CLIENTS is set
  * (scripts/test-secret-clients).
@@ -14,10 +15,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { askAws } from "../support/aws/aws.ts";
 import { type Batch, inGuest } from "../support/batch.ts";
+import { DAY_TOKEN } from "../support/members.ts";
 import type { Letter } from "../support/recorder.ts";
 import { openWorld, ROOT, type World } from "../support/world.ts";
 
 const TOKEN = `live-${randomBytes(20).toString("hex")}`;
+const PAT = `dckr_pat_${randomBytes(20).toString("hex")}`;
 const KEYS = {
   id: "ASIAIOSFODNN7EXAMPLE",
   key: `${randomBytes(29).toString("base64").slice(0, 39)}/`,
@@ -25,6 +28,8 @@ const KEYS = {
 };
 
 const TALKS = { node: "node talk.mjs", python: "/usr/bin/python3 talk.py" };
+const SKOPEO = 'skopeo --insecure-policy inspect --raw --creds "you:$DOCKER_PAT" ' +
+  "docker://docker.io/you/greet:latest";
 const STORES = { stored: "node store.mjs", shelved: "/usr/bin/python3 store.py" };
 const isWhole = process.env.SBX_ALL_CLIENTS !== undefined;
 const WRITTEN = ["talk.mjs", "talk.py", "store.mjs", "store.py"];
@@ -38,6 +43,15 @@ beforeAll(async () => {
   world = await openWorld({
     members: {
       "live.example.com": { field: "authorization", value: `Bearer ${TOKEN}` },
+      "auth.docker.io": {
+        field: "authorization",
+        value: `Basic ${Buffer.from(`you:${PAT}`).toString("base64")}`,
+      },
+      "registry-1.docker.io": {
+        field: "authorization",
+        value: `Bearer ${DAY_TOKEN}`,
+        challenge: 'Bearer realm="https://auth.docker.io/token",service="registry.docker.io"',
+      },
       "s3.example.com": { field: "none", value: "none", bucket: true },
     },
   });
@@ -52,18 +66,27 @@ beforeAll(async () => {
   batch = await inGuest<string>(
     world,
     [
-      ...["--upstream-ca", world.ca, "--log", log, "-m", "1024"],
+      ...["--upstream-ca", world.ca, ...world.withCa, "--log", log, "-m", "1024"],
       ...["-v", `${app}:/app:ro`, "-v", `${sdk}:/sdk:ro`, "-w", "/app"],
       ...["-e", "PYTHONPATH=/sdk/python", "-e", "PYTHONDONTWRITEBYTECODE=1"],
       ...["--secret", "LIVE_TOKEN@live.example.com"],
       ...["--secret-place", "LIVE_TOKEN=header,websocket"],
+      ...["--secret", "DOCKER_PAT@auth.docker.io"],
       ...["--secret-aws", "AWS=env:SHELF@s3.example.com"],
     ],
-    { ...TALKS, ...(isWhole ? STORES : {}), environment: "env" },
+    {
+      // What is not opened shows the guest the certificates of the fake internet.
+      trust: 'cat /trust/ca.pem >>"$CURL_CA_BUNDLE"',
+      ...TALKS,
+      skopeo: SKOPEO,
+      ...(isWhole ? STORES : {}),
+      environment: "env",
+    },
     {
       limit: 850,
       env: {
         LIVE_TOKEN: TOKEN,
+        DOCKER_PAT: PAT,
         SHELF_ACCESS_KEY_ID: KEYS.id,
         SHELF_SECRET_ACCESS_KEY: KEYS.key,
         SHELF_SESSION_TOKEN: KEYS.token,
@@ -90,6 +113,17 @@ describe("a WebSocket with a token in its messages", () => {
       Object.keys(TALKS).map(() => [[`Bearer ${TOKEN}`], 101]),
     );
   });
+});
+
+test("skopeo gets a token of the day for the account's, and has a manifest with that", () => {
+  expect(said("skopeo")).toBe('{"schemaVersion":2,"layers":[]}\n');
+  const served = letters.filter(({ host, status }) =>
+    host.endsWith(".docker.io") && status === 200
+  );
+  expect(new Set(served.map(({ host }) => host)).size).toBe(2);
+  for (const { host, fields } of letters.filter(({ host }) => host === "registry-1.docker.io")) {
+    expect([host, JSON.stringify(fields).includes(PAT)]).toEqual([host, false]);
+  }
 });
 
 describe.if(isWhole)("Amazon's own client", () => {
@@ -122,8 +156,8 @@ describe.if(isWhole)("Amazon's own client", () => {
 
 test("no value is in the guest, in what it saw or in the journal", () => {
   const everything = JSON.stringify([batch.probes, journal]) + batch.run.stderr;
-  for (const value of [TOKEN, KEYS.key, KEYS.token]) expect(everything).not.toContain(value);
-  for (const name of ["LIVE_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]) {
+  for (const value of [TOKEN, PAT, KEYS.key, KEYS.token]) expect(everything).not.toContain(value);
+  for (const name of ["LIVE_TOKEN", "DOCKER_PAT", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]) {
     expect(said("environment")).toMatch(new RegExp(`^${name}=.{16}`, "m"));
   }
 });

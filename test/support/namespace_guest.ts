@@ -97,6 +97,8 @@ export interface NamespaceGuest {
   readonly placeholders: Readonly<Record<string, string>>;
   /** Resident memory of the process that decides, in MiB: now, or the most it ever had. */
   deciderMemory(which?: "now" | "peak"): number;
+  /** Milliseconds of processor time that its main thread has taken; the runtime's compilers are others. */
+  deciderTime(): number;
   /** Journal lines so far. */
   readonly journal: readonly JournalLine[];
   readonly notices: readonly string[];
@@ -159,6 +161,7 @@ export async function openNamespaceGuest(
     authority,
     placeholders: started.placeholders,
     deciderMemory: (which = "now") => memoryOf(started.decider, which),
+    deciderTime: () => timeOf(started.decider),
     journal,
     notices,
     denials,
@@ -186,6 +189,13 @@ export async function openNamespaceGuest(
 function memoryOf(pid: number, which: "now" | "peak"): number {
   const line = which === "now" ? /^VmRSS:\s+(\d+)/m : /^VmHWM:\s+(\d+)/m;
   return Number(line.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+}
+
+/** proc(5): user and system time of the first thread, in ticks of ten milliseconds. */
+function timeOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/task/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(") ") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 interface Started {
