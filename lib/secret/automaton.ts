@@ -22,6 +22,16 @@ export const NONE = -1;
 /** The class of bytes that change nothing. */
 export const SAME = 0;
 
+/** What two bytes come to from the start on. */
+export const Pair = {
+  /** The first changes nothing that the second does not. */
+  Passed: 0,
+  /** Something may have begun. */
+  Begun: 1,
+  /** The second changes nothing, and what comes behind it makes a pair with the first. */
+  Same: 2,
+} as const;
+
 /**
  * The same search for classes of bytes that are few, in a third of the time. The next row stands at
  * `rows[row + class]`; its complement, a negative number, where a string ends.
@@ -30,8 +40,8 @@ export interface Table {
   readonly classes: Uint8Array;
   readonly rows: Int32Array;
   /**
-   * By two bytes, the first as the high one: whether from the start on the first of them changes anything
-   * that the second does not. Most places of most texts are passed over by these.
+   * By two bytes, the first as the high one: a {@link Pair}. Most places of most texts are passed over by
+   * these.
    */
   readonly pairs: Uint8Array;
   /** The index of the longest string that ends there. */
@@ -150,8 +160,9 @@ export class Automaton {
     const pairs = pairsOf(classes, count, (one, other) => {
       const [first = 0, alone = 0] = [rows[one], rows[other]];
       // What was begun before a byte that is kept may go on behind it.
-      if (one === kept || first < 0 || other === kept && first !== 0) return true;
-      return rows[first + other] !== alone;
+      if (one === kept || first < 0 || other === kept && first !== 0) return Pair.Begun;
+      if (rows[first + other] === alone) return Pair.Passed;
+      return other === SAME ? Pair.Same : Pair.Begun;
     });
     return { classes, rows, pairs, found: (row) => this.found(row / count) };
   }
@@ -205,15 +216,15 @@ function beginningOf([first, ...others]: readonly Uint8Array[]): Buffer | null {
 function pairsOf(
   classes: Uint8Array,
   count: number,
-  holds: (one: number, other: number) => boolean,
+  pair: (one: number, other: number) => number,
 ): Uint8Array {
   const ofClasses = Uint8Array.from(
     { length: count * count },
-    (_, at) => holds(Math.trunc(at / count), at % count) ? 1 : 0,
+    (_, at) => pair(Math.trunc(at / count), at % count),
   );
   return Uint8Array.from(
     { length: 65_536 },
-    (_, at) => ofClasses[(classes[at >> 8] ?? 0) * count + (classes[at & 255] ?? 0)] ?? 1,
+    (_, at) => ofClasses[(classes[at >> 8] ?? 0) * count + (classes[at & 255] ?? 0)] ?? Pair.Begun,
   );
 }
 

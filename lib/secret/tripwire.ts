@@ -12,7 +12,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { Automaton, SAME, type Table } from "./automaton.ts";
+import { Automaton, Pair, SAME, type Table } from "./automaton.ts";
 import { base64Inside, OFFSETS } from "./encodings.ts";
 import type { Placeholder } from "./placeholder.ts";
 import { beginsEscape, Unescaper } from "./unescape.ts";
@@ -140,10 +140,12 @@ export class Watch {
       if (row === 0 && quiet) {
         for (; at < last; at++) {
           const next = bytes[at + 1] ?? 0;
-          if (pairs[byte << 8 | next] !== 0) break;
-          byte = next;
+          const pair = pairs[byte << 8 | next];
+          if (pair === Pair.Passed) byte = next;
+          else if (pair !== Pair.Same) break;
         }
       }
+      // Where others were passed over behind it, they would have changed nothing.
       const kind = classes[byte] ?? SAME;
       const before = row;
       row = rows[before + kind] ?? 0;
