@@ -14,12 +14,13 @@ import (
 // files are what a program may get at by its path, beyond what any program needs.
 type files struct {
 	reads, writes []string
+	tree          bool // it changes what is below a directory
 	readOnly      bool // it opens those for writing, and changes none
+	kvm           bool // and shares what KVM shows of a processor
 }
 
-// hasTree tells whether it changes what is below a directory.
-func (f files) hasTree() bool {
-	return slices.ContainsFunc(f.writes, func(path string) bool {
+func hasDirectory(paths []string) bool {
+	return slices.ContainsFunc(paths, func(path string) bool {
 		info, err := os.Stat(path)
 		return err == nil && info.IsDir()
 	})
@@ -95,7 +96,7 @@ func handled(version int, writesTrees bool) (attributes unix.LandlockRulesetAttr
 // others, also where its user has them. Whatever is inside a domain cannot look into, or write to, a
 // process outside of it: not by ptrace, and not by /proc/PID/mem either.
 func makeDomain(program string, f files) (ruleset int, err error) {
-	attributes, held := handled(LandlockVersion(), f.hasTree())
+	attributes, held := handled(LandlockVersion(), f.tree)
 	if !held {
 		return noDomain, nil
 	}

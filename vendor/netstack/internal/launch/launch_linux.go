@@ -30,9 +30,9 @@ func Run(args []string) error {
 	connects := flags.Bool("connects", false, "it may use unix sockets that it does not inherit")
 	readOnly := flags.Bool("read-only", false, "it changes no file, also not those of --writes")
 	kvm := flags.Bool("kvm", false, "with --read-only: it uses KVM")
-	var needed files
-	flags.Func("reads", "a file or directory that it may read", appendTo(&needed.reads))
-	flags.Func("writes", "a file or directory that it may read and write", appendTo(&needed.writes))
+	var reads, writes []string
+	flags.Func("reads", "a file or directory that it may read", appendTo(&reads))
+	flags.Func("writes", "a file or directory that it may read and write", appendTo(&writes))
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -54,8 +54,9 @@ func Run(args []string) error {
 	if err := receive(*handed); err != nil {
 		return err
 	}
-	needed.readOnly = *readOnly
-	domain, err := makeDomain(path, needed) // with the caller's rights
+	// With the caller's rights.
+	needed := files{reads: reads, writes: writes, tree: hasDirectory(writes), readOnly: *readOnly, kvm: *kvm}
+	domain, err := makeDomain(path, needed)
 	if err != nil {
 		return err
 	}
@@ -69,21 +70,8 @@ func Run(args []string) error {
 	if err := confine(kept); err != nil {
 		return err
 	}
-	if err := enterDomain(domain); err != nil {
+	if err := keepApart(domain, needed, *connects); err != nil {
 		return err
-	}
-	if err := refuseOtherProcesses(*connects); err != nil {
-		return err
-	}
-	if !needed.hasTree() {
-		if err := refuseMetadata(); err != nil {
-			return err
-		}
-	}
-	if *readOnly {
-		if err := keepFiles(*kvm); err != nil {
-			return err
-		}
 	}
 	if err := followParent(*parent); err != nil {
 		return err
@@ -142,6 +130,26 @@ func confine(kept uint64) error {
 	// The program is to make files with the modes that the guest asks for: the guest has an umask of
 	// its own.
 	unix.Umask(0)
+	return nil
+}
+
+// keepApart leaves this thread, and what it executes, with the files that it needs, and without a way to
+// other processes. It needs no_new_privs.
+func keepApart(domain int, needed files, connects bool) error {
+	if err := enterDomain(domain); err != nil {
+		return err
+	}
+	if err := refuseOtherProcesses(connects); err != nil {
+		return err
+	}
+	if !needed.tree {
+		if err := refuseMetadata(); err != nil {
+			return err
+		}
+	}
+	if needed.readOnly {
+		return keepFiles(needed.kvm)
+	}
 	return nil
 }
 

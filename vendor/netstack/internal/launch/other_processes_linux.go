@@ -86,8 +86,21 @@ func otherProcessesFilter(self uint32, connects bool) []unix.SockFilter {
 			load(offsetArgs), jump(unix.BPF_JEQ, unix.AF_UNIX, 0, 1), answer(allow), answer(eperm)}
 	}
 	filter = append(filter, only(unix.SYS_SOCKET, sockets)...)
+	// A pair of datagram sockets is a way to any other of this machine: each message can have an address.
+	filter = append(filter, only(unix.SYS_SOCKETPAIR, []unix.SockFilter{
+		load(offsetArgs + 8),
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: socketTypes},
+		jump(unix.BPF_JEQ, unix.SOCK_STREAM, 0, 1), answer(allow), answer(eperm)})...)
+	if !connects {
+		for _, number := range []uint32{unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_LISTEN} {
+			filter = append(filter, jump(unix.BPF_JEQ, number, 0, 1), answer(eperm))
+		}
+	}
 	return append(filter, answer(allow))
 }
+
+// socketTypes are the bits of a socket's type; the others are flags.
+const socketTypes = 0xf
 
 // only has the rules, which answer whatever comes, for one call.
 func only(number uint32, rules []unix.SockFilter) []unix.SockFilter {

@@ -75,6 +75,16 @@ tell("shared memory", call, "shmget", 0, 4096, 0o1600)
 tell("keys", call, "keyctl", 0, -4, 0)
 for family in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_NETLINK):
     tell(f"socket {family.name}", socket.socket, family, socket.SOCK_DGRAM)
+for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+    tell(f"pair {kind.name}", socket.socketpair, socket.AF_UNIX, kind)
+def reconnect():
+    a, b = socket.socketpair()
+    a.connect("/run/none")
+def listen():
+    a, b = socket.socketpair()
+    a.bind("\0sbx-test")
+tell("connect", reconnect)
+tell("bind", listen)
 tell("own signal", os.kill, os.getpid(), 0)
 tell("own thread", lambda: signal.pthread_kill(threading.get_ident(), 0))
 tell("own limits", resource.getrlimit, resource.RLIMIT_NOFILE)
