@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { z } from "zod";
 import { SbxError } from "../base/errors.ts";
+import { expandHome } from "../host/paths.ts";
 import { parsePolicyFile } from "../policy/file/load.ts";
 import { NO_SECRETS } from "../policy/model/secret.ts";
 import type { PolicyFile } from "../policy/model/settings.ts";
@@ -55,11 +57,17 @@ export function policyOfSnapshot({ tag, policy }: SnapshotRecord): PolicyFile {
 }
 
 /** The policy of a sandbox as its snapshots have it: whoever begins with one has not been given its secrets. */
-export function keptPolicyOf({ name, spec }: SandboxRecord): Record<string, unknown> {
-  const { policy, dns, tls, maxConnections, newFlowsPerSecond } = networkOf(name, spec.policy);
+export function keptPolicyOf({ name, directory, spec }: SandboxRecord): Record<string, unknown> {
+  const { policy, dns, tls: own, maxConnections, newFlowsPerSecond } = networkOf(name, spec.policy);
   const limits = {
     ...(maxConnections === undefined ? {} : { maxConnections }),
     ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
   };
+  const { authority } = own;
+  // A guest may begin with it in another directory.
+  const found = (path: string) => resolve(directory, expandHome(path));
+  const tls = authority === undefined
+    ? own
+    : { ...own, authority: { cert: found(authority.cert), key: found(authority.key) } };
   return policyFileValue({ policy, dns, tls, limits, secrets: NO_SECRETS });
 }

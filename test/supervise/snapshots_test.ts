@@ -209,13 +209,17 @@ test("a snapshot has the policy of its sandbox, and none of its secrets", async 
     (builder) =>
       builder.network((network) =>
         network.policy(NetworkPolicy.none()).allow("api.example.com:443").blockDomain("bad.test")
-          .maxConnections(7).secret("TOKEN=env:OTHER@api.example.com")
+          .maxConnections(7).tls((tls) =>
+            tls.interceptCaCert("own/ca.pem").interceptCaKey("/k.pem")
+          )
+          .secret("TOKEN=env:OTHER@api.example.com")
       ),
   );
   const policy = policyOfSnapshot(usableSnapshot(await takeSnapshot("dev", "built", {})));
   expect(policy).toMatchObject({
     dns: { block: ["bad.test"] },
     limits: { maxConnections: 7 },
+    tls: { authority: { cert: "/own/ca.pem", key: "/k.pem" } },
     secrets: { secrets: [] },
   });
   expect(policy.policy.rules.length).toBe(1);
