@@ -3,8 +3,8 @@
  * is one. scripts/test-lima runs this: where guests are emulated it takes minutes.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { makeDebianGuest, WITHOUT_CLOUD_INIT } from "../support/lima/debian_guest.ts";
@@ -115,4 +115,31 @@ describe.skipIf(!limactl)(
       }
     }, LIMIT_MS);
   },
+);
+
+const missing = ["/usr/share/OVMF", "/usr/sbin/mkfs.vfat", "/usr/bin/mcopy"]
+  .filter((path) => !existsSync(path));
+
+test.skipIf(process.arch !== "x64" || missing.length > 0)(
+  "UEFI firmware starts what the disk has (needs the packages ovmf, dosfstools and mtools)",
+  async () => {
+    const instance = host.instance("uefi", { vmOpts: { sbx: { policy: "none", log: true } } });
+    // Nothing to boot but the disk, where the firmware's shell finds a script.
+    rmSync(join(instance.dir, "kernel"));
+    const [image, script] = [join(instance.dir, "image"), join(world.scratch, "startup.nsh")];
+    writeFileSync(image, "");
+    truncateSync(image, 64 << 20);
+    writeFileSync(script, "echo started-by-uefi\r\n");
+    execFileSync("/usr/sbin/mkfs.vfat", [image], { stdio: "ignore" });
+    execFileSync("mcopy", ["-i", image, script, "::startup.nsh"]);
+    const lima = await instance.open();
+    await instance.prepare(lima);
+    await lima.call("CreateDisk");
+    expect((await lima.start().first).error).toBe("");
+    await until("the script to run", async () => {
+      return (await host.sbx("logs", "uefi")).stdout.includes("\nstarted-by-uefi");
+    }, 300);
+    await lima.end("kill");
+  },
+  LIMIT_MS,
 );
