@@ -16,6 +16,10 @@ if (argv[0] === "__supervise") {
   const { superviseHere } = await import("./lib/supervise/process.ts");
   process.exit(await superviseHere(argv[1] ?? ""));
 }
+if (argv[0] === "__sandbox") {
+  const { serveProgram } = await import("./lib/supervise/program_sandbox.ts");
+  process.exit(await serveProgram());
+}
 process.exit(
   await main(argv, { environment: ownEnvironment, closedStreams: closedStreams() }),
 );

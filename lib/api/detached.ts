@@ -5,8 +5,11 @@
  */
 import process from "node:process";
 import { flag, misuse, optionsOf } from "../base/misuse.ts";
+import { buildInfo } from "../host/build_info.ts";
 import { requireTimeLimit } from "../sandbox/exec_options.ts";
 import type { SandboxOptions } from "../sandbox/options.ts";
+import { registry } from "../supervise/kept.ts";
+import { specOf } from "../supervise/record.ts";
 import type { StartNamedOptions } from "./named_options.ts";
 import { NamedSandbox } from "./named_sandbox.ts";
 import { startOrForget } from "./start_or_forget.ts";
@@ -64,34 +67,25 @@ export async function createDetached(
   if (remove && restart !== "no") {
     throw misuse(CALL, "a sandbox that is removed at its end is not started again");
   }
-  const [
-    { specOf },
-    { keepSandbox, sandboxNames, sweepSandboxes },
-    { inventName, hostnameOf },
-    { buildInfo },
-    { fillDisk },
-  ] = await Promise.all([
-    import("../supervise/record.ts"),
-    import("../supervise/registry.ts"),
-    import("../supervise/sandbox_name.ts"),
-    import("../host/build_info.ts"),
-    import("../supervise/copies.ts"),
-  ]);
-  await sweepSandboxes();
-  const own = name ?? inventName(new Set(await sandboxNames()), Math.random);
-  await keepSandbox({
-    sbx: buildInfo()["sbx"] ?? "",
-    name: own,
-    createdMs: Date.now(),
-    directory: process.cwd(),
-    life: {
-      restart,
-      remove,
-      ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs: Math.ceil(idleTimeoutMs) }),
-      ...(main === undefined ? {} : { main: mainOf(main) }),
+  const spec = specOf(values);
+  const isNamelessHost = name === undefined && values.hostname === undefined;
+  const own = await registry().keep(
+    name,
+    {
+      sbx: buildInfo()["sbx"] ?? "",
+      createdMs: Date.now(),
+      directory: process.cwd(),
+      life: {
+        restart,
+        remove,
+        ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs: Math.ceil(idleTimeoutMs) }),
+        ...(main === undefined ? {} : { main: mainOf(main) }),
+      },
+      spec: { ...spec, hostname: isNamelessHost ? "" : spec.hostname },
     },
-    spec: specOf(name === undefined ? { ...values, name: hostnameOf(own) } : values),
-  }, async (home) => await fillDisk(home, values.disk, starting.signal));
+    values.disk,
+    starting.signal,
+  );
   const sandbox = await NamedSandbox.find(own);
   if (start) await startOrForget(sandbox, starting);
   return sandbox;

@@ -3,8 +3,11 @@
  *
  * @module
  */
+import { inSentence, SbxError } from "../base/errors.ts";
 import { flag, optionsOf } from "../base/misuse.ts";
 import type { CheckResult } from "../guest/provider.ts";
+import { askBinary } from "../host/ask_binary.ts";
+import { isSbxItself } from "../host/own_program.ts";
 import type { Finding } from "./doctor_checks.ts";
 
 export type { CheckResult, Finding };
@@ -25,8 +28,20 @@ export interface DoctorOptions {
 export async function doctor(options: DoctorOptions = {}): Promise<readonly Finding[]> {
   const { boot = true } = optionsOf("doctor(…)", options, { boot: true });
   flag("doctor(boot)", boot);
+  if (!isSbxItself()) return await ofBinary(boot);
   const { bootCheck, runChecks } = await import("./doctor_checks.ts");
   const findings = await runChecks();
   const isSound = findings.every(({ state }) => state !== "missing");
   return boot && isSound ? [...findings, await bootCheck()] : findings;
+}
+
+/** The binary knows what it needs; that there is none is what is found first. */
+async function ofBinary(boot: boolean): Promise<readonly Finding[]> {
+  try {
+    return await askBinary("doctor", [{ boot }]) as Finding[];
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error;
+    const fix = error.hint ?? "install the library once more, with its optional dependencies";
+    return [{ name: "binary", state: "missing", found: inSentence(error), fix }];
+  }
 }

@@ -13,7 +13,6 @@ import { assetPath, requireSound } from "../host/assets.ts";
 import { guestProvider } from "../host/guest_provider.ts";
 import { systemResolvers } from "../host/network.ts";
 import { cacheDir } from "../host/paths.ts";
-import { requireRuntime } from "../host/surroundings.ts";
 import { DAY_MS } from "../tls/authority/spec.ts";
 import { requireFiles } from "../host/surroundings.ts";
 import { CertificateAuthority } from "./certificate_authority.ts";
@@ -59,7 +58,6 @@ function checks(): readonly Check[] {
 }
 
 function platform(): Promise<CheckResult> {
-  requireRuntime();
   const found = `${process.platform} ${process.arch}`;
   const supported = process.platform === "linux" &&
     (process.arch === "x64" || process.arch === "arm64");

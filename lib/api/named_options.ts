@@ -28,7 +28,7 @@ export interface LogOptions extends AttachOptions {
 }
 
 /** How a named sandbox ends. */
-export interface StopOptions {
+export interface StopOptions extends Abortable {
   /**
    * Its main command gets SIGTERM and may take so many milliseconds before the machine is ended; 10,000 when
    * absent, 0 asks nothing.
@@ -37,7 +37,7 @@ export interface StopOptions {
 }
 
 /** How a named sandbox is removed. */
-export interface RemoveNamedOptions {
+export interface RemoveNamedOptions extends Abortable {
   /** Kills it before, when it runs; false when absent. */
   readonly force?: boolean;
 }
@@ -56,6 +56,6 @@ export interface SshOptions {
 
 /** A wait that may be given up. */
 export interface Abortable {
-  /** Aborting it ends the wait, which rejects with the signal's reason. */
+  /** Aborting it ends the wait, which rejects with the signal's reason; what was asked for may still be done. */
   readonly signal?: AbortSignal;
 }

@@ -3,18 +3,19 @@
  *
  * @module
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
-import { flag, misuse, optionsOf } from "../base/misuse.ts";
+import { callable, flag, misuse, optionsOf } from "../base/misuse.ts";
+import { untilAborted } from "../base/until.ts";
 import type { Proven } from "../guest/lima/proof.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
+import type { NetworkSummary } from "../journal/summary.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import { plainPolicyFile, type PolicyFile } from "../policy/model/settings.ts";
 import { connectionTo, type ConnectOptions, type GuestConnection } from "../sandbox/connection.ts";
 import type { EventsOptions, SandboxEvent } from "../sandbox/events.ts";
-import type { ApplyOptions } from "../sandbox/live_policy.ts";
+import type { ApplyOptions } from "../sandbox/live_settings.ts";
 import type { SandboxMetrics } from "../sandbox/metrics.ts";
-import type { PortSelection, Unpublished } from "../sandbox/sandbox.ts";
+import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
 import type { Publication, PublishedPort } from "../sandbox/options.ts";
 import type { Forwarding } from "../sandbox/forwarding.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
@@ -22,9 +23,10 @@ import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
 import type { SupervisorClient } from "../supervise/client.ts";
+import { exitOf } from "../supervise/event_lines.ts";
 import type { JobInfo } from "../supervise/jobs.ts";
 import type { LogPiece } from "../supervise/job_log.ts";
-import type { CopyOptions } from "../supervise/copies.ts";
+import { registry } from "../supervise/kept.ts";
 import type { KeptSandbox } from "../supervise/registry.ts";
 import type { SandboxStatus } from "../supervise/state.ts";
 import type {
@@ -39,14 +41,9 @@ import type {
 import type { SnapshotInfo } from "./snapshots.ts";
 import { startOrForget } from "./start_or_forget.ts";
 import { SandboxSsh } from "./sandbox_ssh.ts";
-import { isEnd } from "./sandbox_end.ts";
 import { infoOf, type SandboxDescription, type SandboxInfo } from "./sandbox_info.ts";
 
 const GRACE_MS = 10_000;
-
-/** Of one that is only beginning. */
-const KNOCK_MS = 25;
-const KNOCKING_MS = 2_000;
 
 /** A named sandbox. `Sandbox.get` finds one. */
 export class NamedSandbox implements AsyncDisposable {
@@ -59,11 +56,14 @@ export class NamedSandbox implements AsyncDisposable {
   }
 
   /** @internal Sandboxes come from `Sandbox.get`. */
-  static async find(name: string): Promise<NamedSandbox> {
-    const { keptSandbox } = await import("../supervise/registry.ts");
-    const sandbox = new NamedSandbox(await keptSandbox(name), undefined);
-    await sandbox.#connect();
-    return sandbox;
+  static async find(name: string, signal?: AbortSignal): Promise<NamedSandbox> {
+    const finding = registry().one(name).then(async (kept) => {
+      const sandbox = new NamedSandbox(kept, undefined);
+      await sandbox.#connect();
+      if (signal?.aborted) sandbox.close();
+      return sandbox;
+    });
+    return await untilAborted(finding, signal);
   }
 
   /** Its name. */
@@ -71,15 +71,16 @@ export class NamedSandbox implements AsyncDisposable {
     return this.#kept.name;
   }
 
-  /** How it stands now. @throws SbxError `SANDBOX_MISSING` once it was removed */
-  async info(): Promise<SandboxInfo> {
-    await this.#look();
+  /** How it stands now. @throws SbxError `SANDBOX_MISSING` once it was removed, and the signal's reason */
+  async info(options: Abortable = {}): Promise<SandboxInfo> {
+    const { signal } = optionsOf("info(…)", options, { signal: true });
+    await untilAborted(this.#look(), signal);
     return infoOf(this.#kept);
   }
 
-  /** The first word of {@link NamedSandbox.info}. @throws SbxError `SANDBOX_MISSING` once it was removed */
-  async status(): Promise<SandboxStatus> {
-    return (await this.info()).status;
+  /** The first word of {@link NamedSandbox.info}, which throws the same. */
+  async status(options: Abortable = {}): Promise<SandboxStatus> {
+    return (await this.info(options)).status;
   }
 
   /** What it was created with, as plain data. @throws SbxError `STATE_UNUSABLE` */
@@ -142,25 +143,40 @@ export class NamedSandbox implements AsyncDisposable {
    * Has another policy judge everything from here on, all or nothing, at later starts as well; see
    * {@link RunningSandbox.applyPolicy}.
    *
-   * @throws SbxError `STOPPED`, `POLICY_FIXED`, `POLICY_INVALID`, `FILE_UNREADABLE`, `TLS_INVALID`
+   * @throws SbxError `STOPPED`, `POLICY_FIXED`, `POLICY_INVALID`, `FILE_UNREADABLE`, `TLS_INVALID`, and the
+   * signal's reason
    */
   async applyPolicy(
     next: Policy | PolicyFile,
-    { dryRun = false }: ApplyOptions = {},
+    options: ApplyOptions = {},
   ): Promise<PolicyChange> {
+    const { dryRun = false, signal } = optionsOf("applyPolicy(…)", options, {
+      dryRun: true,
+      signal: true,
+    });
     const { policyFileValue } = await import("../supervise/record.ts");
     const file = "policy" in next ? next : plainPolicyFile(next);
-    return await this.#running("apply a policy to").applyPolicy(policyFileValue(file), dryRun);
+    const client = this.#running("apply a policy to");
+    return await client.applyPolicy(policyFileValue(file), dryRun, signal);
   }
 
-  /** Leads a port of this machine to one of the guest. @throws SbxError `STOPPED`, `PORT_BUSY`, `PORT_UNAVAILABLE` */
-  async publish(publication: Publication): Promise<readonly PublishedPort[]> {
-    return await this.#running("publish a port of").publish(publication);
+  /**
+   * Leads a port of this machine to one of the guest.
+   *
+   * @throws SbxError `STOPPED`, `PORT_BUSY`, `PORT_UNAVAILABLE`, and the signal's reason
+   */
+  async publish(
+    publication: Publication,
+    options: Abortable = {},
+  ): Promise<readonly PublishedPort[]> {
+    const { signal } = optionsOf("publish(…)", options, { signal: true });
+    return await this.#running("publish a port of").publish(publication, signal);
   }
 
-  /** Closes a published port, and its connections. @throws SbxError `STOPPED`, `PORT_MISSING` */
-  async unpublish(port: PortSelection): Promise<Unpublished> {
-    return await this.#running("unpublish a port of").unpublish(port);
+  /** Closes a published port, and its connections. @throws SbxError `STOPPED`, `PORT_MISSING`, and the signal's reason */
+  async unpublish(port: PortSelection, options: Abortable = {}): Promise<Unpublished> {
+    const { signal } = optionsOf("unpublish(…)", options, { signal: true });
+    return await this.#running("unpublish a port of").unpublish(port, signal);
   }
 
   /**
@@ -206,6 +222,28 @@ export class NamedSandbox implements AsyncDisposable {
     return await this.#running("prove the network of").prove();
   }
 
+  /** Counts of its network so far; undefined without one. @throws SbxError `STOPPED`, and the signal's reason */
+  async summary(options: Abortable = {}): Promise<NetworkSummary | undefined> {
+    const { signal } = optionsOf("summary(…)", options, { signal: true });
+    return await this.#running("measure").summary(signal);
+  }
+
+  /**
+   * Calls back once at the end of what runs now, with the failure or with undefined when it was stopped;
+   * `SUPERVISOR_LOST` when its supervisor is gone, or this connection was closed. The function that is returned
+   * takes it back.
+   *
+   * @throws SbxError `STOPPED`, `USAGE`
+   */
+  onExit(listener: (error: SbxError | undefined) => void): () => void {
+    callable("onExit(…)", listener);
+    const enough = new AbortController();
+    void exitOf(this.events({ kinds: ["exit"], signal: enough.signal })).then((error) => {
+      if (!enough.signal.aborted) listener(error);
+    });
+    return () => enough.abort();
+  }
+
   /**
    * What happens from now on; see {@link RunningSandbox.events}. Ends with the sandbox, or with this
    * connection.
@@ -225,9 +263,10 @@ export class NamedSandbox implements AsyncDisposable {
     return await this.#running("run a command in").startJob(argv, options);
   }
 
-  /** The jobs that run, and those that ended lately. @throws SbxError `STOPPED` */
-  async jobs(): Promise<readonly JobInfo[]> {
-    return await this.#running("list the jobs of").jobs();
+  /** The jobs that run, and those that ended lately. @throws SbxError `STOPPED`, and the signal's reason */
+  async jobs(options: Abortable = {}): Promise<readonly JobInfo[]> {
+    const { signal } = optionsOf("jobs(…)", options, { signal: true });
+    return await this.#running("list the jobs of").jobs(signal);
   }
 
   /** Resolves at the job's end. @throws SbxError `STOPPED`, `JOB_MISSING`, and the signal's reason */
@@ -271,11 +310,9 @@ export class NamedSandbox implements AsyncDisposable {
    */
   async snapshot(tag: string, options: Abortable = {}): Promise<SnapshotInfo> {
     const { signal } = optionsOf("snapshot(…)", options, { signal: true });
-    const [{ takeSnapshot }, { snapshotInfo }] = await Promise.all([
-      import("../supervise/copies.ts"),
-      import("./snapshots.ts"),
-    ]);
-    return snapshotInfo(await takeSnapshot(this.name, tag, await this.#copying(signal)));
+    await this.#look();
+    const { snapshotOf } = await import("./named_copies.ts");
+    return await snapshotOf({ name: this.name, client: this.#client, signal }, tag);
   }
 
   /**
@@ -291,8 +328,10 @@ export class NamedSandbox implements AsyncDisposable {
       signal: true,
     });
     flag("fork(…)", start);
-    const { makeFork } = await import("../supervise/copies.ts");
-    const own = await makeFork(this.name, name, await this.#copying(starting.signal));
+    await this.#look();
+    const { forkOf } = await import("./named_copies.ts");
+    const { signal } = starting;
+    const own = await forkOf({ name: this.name, client: this.#client, signal }, name);
     const fork = await NamedSandbox.find(own);
     if (start) await startOrForget(fork, starting);
     return fork;
@@ -301,17 +340,21 @@ export class NamedSandbox implements AsyncDisposable {
   /**
    * Ends it, or its start; resolves when nothing of it runs any more. Does nothing when it is not running.
    *
-   * @throws SbxError `SUPERVISOR_LOST` when its supervisor does not answer, which {@link NamedSandbox.kill} ends
+   * @throws SbxError `SUPERVISOR_LOST` when its supervisor does not answer, which {@link NamedSandbox.kill} ends;
+   * the signal's reason
    */
   async stop(options: StopOptions = {}): Promise<void> {
-    const { graceMs = GRACE_MS } = optionsOf("stop(…)", options, { graceMs: true });
+    const { graceMs = GRACE_MS, signal } = optionsOf("stop(…)", options, {
+      graceMs: true,
+      signal: true,
+    });
     if (typeof graceMs !== "number" || !(graceMs >= 0)) {
       throw misuse("stop(…)", "graceMs is no number of milliseconds");
     }
-    await this.#look();
+    await untilAborted(this.#look(), signal);
     const client = this.#client;
     if (client === undefined) return;
-    await client.stop(Math.min(graceMs, Number.MAX_SAFE_INTEGER));
+    await client.stop(Math.min(graceMs, Number.MAX_SAFE_INTEGER), signal);
     this.#client = undefined;
   }
 
@@ -319,12 +362,12 @@ export class NamedSandbox implements AsyncDisposable {
    * Ends it at once and from outside, whatever it does: also when its supervisor hangs. Resolves when nothing of
    * it runs any more; does nothing when it is not running.
    *
-   * @throws SbxError `SUPERVISOR_LOST` when no process of this sandbox can be found
+   * @throws SbxError `SUPERVISOR_LOST` when no process of this sandbox can be found; the signal's reason
    */
-  async kill(): Promise<void> {
+  async kill(options: Abortable = {}): Promise<void> {
+    const { signal } = optionsOf("kill(…)", options, { signal: true });
     this.close();
-    const { killSandbox } = await import("../supervise/kill.ts");
-    await killSandbox(this.name);
+    await untilAborted(registry().kill(this.name), signal);
   }
 
   /**
@@ -333,10 +376,12 @@ export class NamedSandbox implements AsyncDisposable {
    * @throws SbxError `SANDBOX_RUNNING` unless `force` kills it before
    */
   async remove(options: RemoveNamedOptions = {}): Promise<void> {
-    const { force = false } = optionsOf("remove(…)", options, { force: true });
+    const { force = false, signal } = optionsOf("remove(…)", options, {
+      force: true,
+      signal: true,
+    });
     if (flag("remove(…)", force)) this.close();
-    const { removeSandbox } = await import("../supervise/remove.ts");
-    await removeSandbox(this.name, { force });
+    await untilAborted(registry().remove(this.name, force), signal);
   }
 
   /** Lets go of it; it goes on. */
@@ -351,41 +396,19 @@ export class NamedSandbox implements AsyncDisposable {
     this.close();
   }
 
-  /** What a copy of its disk needs: who has it stand still, where it runs. */
-  async #copying(signal: AbortSignal | undefined): Promise<CopyOptions> {
-    await this.#look();
-    const client = this.#client;
-    return {
-      ...(signal === undefined ? {} : { signal }),
-      ...(client === undefined ? {} : { freeze: async () => await client.freeze(signal) }),
-    };
-  }
-
   async #look(): Promise<void> {
-    const { keptSandbox } = await import("../supervise/registry.ts");
-    this.#kept = await keptSandbox(this.name);
+    this.#kept = await registry().one(this.name);
     await this.#connect();
   }
 
   /** As it stands: there is nobody to connect to unless it runs, or is being started. */
   async #connect(): Promise<void> {
-    const { SupervisorClient } = await import("../supervise/client.ts");
-    const until = performance.now() + KNOCKING_MS;
-    for (;;) {
-      const { status } = this.#kept;
-      if (status !== "running" && status !== "starting") return this.close();
-      if (this.#client?.isOpen === true) return;
-      try {
-        this.#client = await SupervisorClient.connect(this.#kept);
-        return;
-      } catch (error) {
-        // It has begun and does not listen yet, or ends and listens no more.
-        if (!(isEnd(error) && performance.now() < until)) throw error;
-      }
-      await delay(KNOCK_MS);
-      const { keptSandbox } = await import("../supervise/registry.ts");
-      this.#kept = await keptSandbox(this.name);
-    }
+    const { isUp, knock } = await import("./knock.ts");
+    if (isUp(this.#kept) && this.#client?.isOpen === true) return;
+    const { kept, client } = await knock(this.#kept);
+    this.#kept = kept;
+    this.#client?.close();
+    this.#client = client;
   }
 
   #running(doing: string): SupervisorClient {

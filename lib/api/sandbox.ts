@@ -3,10 +3,12 @@
  *
  * @module
  */
-import type { Sandbox as RunningSandbox } from "../sandbox/sandbox.ts";
 import { flag, optionsOf } from "../base/misuse.ts";
-import type { RemoveNamedOptions } from "./named_options.ts";
+import { untilAborted } from "../base/until.ts";
+import { registry } from "../supervise/kept.ts";
+import type { Abortable, RemoveNamedOptions } from "./named_options.ts";
 import { NamedSandbox } from "./named_sandbox.ts";
+import type { RunningSandbox } from "./running_sandbox.ts";
 import { infoOf, type SandboxInfo } from "./sandbox_info.ts";
 import type { SnapshotInfo } from "./snapshots.ts";
 import { SandboxBuilder } from "./sandbox_builder.ts";
@@ -23,15 +25,15 @@ export interface SandboxConstructor {
    *
    * @throws SbxError `SANDBOX_MISSING`, `STATE_UNUSABLE`
    */
-  get(name: string): Promise<NamedSandbox>;
-  /** All named sandboxes of this user, by name. @throws SbxError `STATE_UNUSABLE` */
-  list(): Promise<readonly SandboxInfo[]>;
+  get(name: string, options?: Abortable): Promise<NamedSandbox>;
+  /** All named sandboxes of this user, by name. @throws SbxError `STATE_UNUSABLE`, and the signal's reason */
+  list(options?: Abortable): Promise<readonly SandboxInfo[]>;
   /**
    * Ends a named sandbox from outside, whatever it does; see {@link NamedSandbox.kill}.
    *
    * @throws SbxError `SANDBOX_MISSING`, `SUPERVISOR_LOST`
    */
-  kill(name: string): Promise<void>;
+  kill(name: string, options?: Abortable): Promise<void>;
   /**
    * Forgets a named sandbox and all that is kept of it.
    *
@@ -39,13 +41,13 @@ export interface SandboxConstructor {
    */
   remove(name: string, options?: RemoveNamedOptions): Promise<void>;
   /** All snapshots of this user, by tag. @throws SbxError `STATE_UNUSABLE` */
-  snapshots(): Promise<readonly SnapshotInfo[]>;
+  snapshots(options?: Abortable): Promise<readonly SnapshotInfo[]>;
   /**
    * Removes a snapshot. What began with it has a copy, and stays.
    *
    * @throws SbxError `SNAPSHOT_MISSING`, `STATE_UNUSABLE`
    */
-  removeSnapshot(tag: string): Promise<void>;
+  removeSnapshot(tag: string, options?: Abortable): Promise<void>;
 }
 
 /** Where a sandbox begins. */
@@ -55,36 +57,41 @@ export const Sandbox: SandboxConstructor = Object.freeze({
     return name === undefined ? fresh : fresh.name(name);
   },
 
-  async get(name: string): Promise<NamedSandbox> {
-    return await NamedSandbox.find(name);
+  async get(name: string, options: Abortable = {}): Promise<NamedSandbox> {
+    const { signal } = optionsOf("get(…)", options, { signal: true });
+    return await NamedSandbox.find(name, signal);
   },
 
-  async list(): Promise<readonly SandboxInfo[]> {
-    const { keptSandboxes } = await import("../supervise/registry.ts");
-    return (await keptSandboxes()).map(infoOf);
+  async list(options: Abortable = {}): Promise<readonly SandboxInfo[]> {
+    const { signal } = optionsOf("list(…)", options, { signal: true });
+    return (await untilAborted(registry().all(), signal)).map(infoOf);
   },
 
-  async kill(name: string): Promise<void> {
-    const { killSandbox } = await import("../supervise/kill.ts");
-    await killSandbox(name);
+  async kill(name: string, options: Abortable = {}): Promise<void> {
+    const { signal } = optionsOf("kill(…)", options, { signal: true });
+    await untilAborted(registry().kill(name), signal);
   },
 
   async remove(name: string, options: RemoveNamedOptions = {}): Promise<void> {
-    const { force = false } = optionsOf("remove(…)", options, { force: true });
-    const { removeSandbox } = await import("../supervise/remove.ts");
-    await removeSandbox(name, { force: flag("remove(…)", force) });
+    const { force = false, signal } = optionsOf("remove(…)", options, {
+      force: true,
+      signal: true,
+    });
+    await untilAborted(registry().remove(name, flag("remove(…)", force)), signal);
   },
 
-  async snapshots(): Promise<readonly SnapshotInfo[]> {
+  async snapshots(options: Abortable = {}): Promise<readonly SnapshotInfo[]> {
+    const { signal } = optionsOf("snapshots(…)", options, { signal: true });
     const [{ keptSnapshots }, { snapshotInfo }] = await Promise.all([
       import("../supervise/snapshots.ts"),
       import("./snapshots.ts"),
     ]);
-    return (await keptSnapshots()).map(snapshotInfo);
+    return (await untilAborted(keptSnapshots(), signal)).map(snapshotInfo);
   },
 
-  async removeSnapshot(tag: string): Promise<void> {
+  async removeSnapshot(tag: string, options: Abortable = {}): Promise<void> {
+    const { signal } = optionsOf("removeSnapshot(…)", options, { signal: true });
     const { removeSnapshot } = await import("../supervise/snapshots.ts");
-    await removeSnapshot(tag);
+    await untilAborted(removeSnapshot(tag), signal);
   },
 });

@@ -10,7 +10,6 @@ import { parseSize } from "../base/size.ts";
 import { callable, flag, misuse, optionsOf, text } from "../base/misuse.ts";
 import { diskBytes } from "../guest/disk.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
-import { requireRuntime } from "../host/surroundings.ts";
 import type { Denial } from "../journal/denials.ts";
 import { requireTimeLimit, requireVariable } from "../sandbox/exec_options.ts";
 import {
@@ -20,15 +19,15 @@ import {
   type Mount,
   type SandboxOptions,
 } from "../sandbox/options.ts";
-import type { Sandbox } from "../sandbox/sandbox.ts";
-import type { StartOptions } from "../sandbox/start.ts";
 import { requireUser } from "../sandbox/user.ts";
 import type { Secret } from "../policy/model/secret.ts";
 import { sourceVariablesOf, variablesOf } from "../policy/model/aws_pair.ts";
 import { hostnameOf, isSandboxName, NAME_HINT, requireTag } from "../supervise/sandbox_name.ts";
 import type { DetachedOptions } from "./detached.ts";
+import type { Abortable } from "./named_options.ts";
 import type { NamedSandbox } from "./named_sandbox.ts";
 import { NetworkBuilder } from "./network_builder.ts";
+import type { RunningSandbox } from "./running_sandbox.ts";
 import type { SecretBuilder } from "./secret_builder.ts";
 
 /** How a mount is shown. */
@@ -54,6 +53,9 @@ type Calls = Omit<SandboxOptions, "network"> & {
   /** Whether `name` was called. */
   readonly isNamed?: true;
 };
+
+/** What a builder has for sbx itself, which starts its own sandboxes where it stands. */
+export const BEGUN: unique symbol = Symbol("begun");
 
 /** Describes a sandbox; each call gives a new builder. */
 export class SandboxBuilder {
@@ -282,18 +284,25 @@ export class SandboxBuilder {
 
   /**
    * Starts the sandbox and resolves when commands can run in it. Aborting `signal` before that
-   * rejects with the signal's reason and leaves nothing behind.
+   * rejects with the signal's reason and leaves nothing behind. The sandbox ends with this program, whatever
+   * ends that.
    *
    * @throws SbxError `REQUIREMENT_MISSING`, `FILE_UNREADABLE`, `PORT_BUSY`, `DISK_BUSY`, `GUEST_START`,
    * `NETSTACK_LOST`, `SNAPSHOT_MISSING`, `FILE_NO_SPACE`
    */
-  async create(options: StartOptions = {}): Promise<Sandbox> {
+  async create(options: Abortable = {}): Promise<RunningSandbox> {
     this.build(); // what is wrong of it is told before anything is looked at
-    optionsOf("create(…)", options, { signal: true, endsProcess: true });
-    requireRuntime();
+    const { signal } = optionsOf("create(…)", options, { signal: true });
     const values = (await this.#begun()).build();
-    const { start } = await import("../sandbox/start.ts");
-    return await start(values, options);
+    const { createForProgram } = await import("../supervise/program_client.ts");
+    const { RunningSandbox } = await import("./running_sandbox.ts");
+    return new RunningSandbox(await createForProgram(values, signal), values);
+  }
+
+  /** @internal What `create` starts, with what its snapshot brings. */
+  async [BEGUN](): Promise<SandboxOptions> {
+    this.build();
+    return (await this.#begun()).build();
   }
 
   /**
@@ -304,7 +313,6 @@ export class SandboxBuilder {
    * this program's
    */
   async createDetached(options: DetachedOptions = {}): Promise<NamedSandbox> {
-    requireRuntime();
     const { createDetached } = await import("./detached.ts");
     const { isNamed, name } = this.#calls;
     this.build();

@@ -7,6 +7,8 @@
 import { misuse, optionsOf } from "../base/misuse.ts";
 import type { Manifest, TemplateSize } from "../guest/template/manifest.ts";
 import type { KeptTemplate } from "../guest/template/store.ts";
+import { askBinary } from "../host/ask_binary.ts";
+import { isSbxItself } from "../host/own_program.ts";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../sandbox/options.ts";
 import { SandboxBuilder } from "./sandbox_builder.ts";
 
@@ -64,6 +66,10 @@ export const Templates: Templates = Object.freeze({
   ): Promise<Manifest | null> {
     const { cpus, memoryMiB, network } = sizeOf("build(…)", size);
     const { unlessFailed = false } = optionsOf("build(…)", options, { unlessFailed: true });
+    if (!isSbxItself()) {
+      const whole = { cpus, memoryMiB, network };
+      return await askBinary("build-template", [whole, { unlessFailed }]) as Manifest | null;
+    }
     const [{ guestProvider }, { hostRoot }, { guestLink }, { evict, MOST_BYTES }, { lockFile }] =
       await Promise.all([
         import("../host/guest_provider.ts"),
@@ -98,6 +104,7 @@ export const Templates: Templates = Object.freeze({
 
   async prune(bytes = 0): Promise<readonly string[]> {
     if (!(bytes >= 0)) throw misuse(`prune(${bytes})`, "not a number of bytes");
+    if (!isSbxItself()) return await askBinary("prune-templates", [bytes]) as string[];
     const [{ evict }, { lockFile }] = await Promise.all([store(), lock()]);
     return await evict(await directory(), bytes, lockFile);
   },

@@ -59,6 +59,7 @@ export type ErrorCode =
   | "LIMA_INSTANCE" // an instance of Lima's that sbx does not run
   | "JOB_MISSING" // there is no job of that number
   | "UPDATE_UNKNOWN" // nobody says which version of sbx is the newest
+  | "INTERNAL" // a fault of sbx itself, in another process
   | "STOPPED"; // the sandbox is not running
 
 /** One thing that is wrong, and what to do about it. */

@@ -329,9 +329,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./sandbox/ssh_proxy.ts"),
   },
   {
-    name: "__unpack",
-    summary: "print the path of a file that sbx carries; asked by the library",
+    name: "__task",
+    summary: "do what the library cannot in the runtime of its program",
     isHidden: true,
-    load: () => import("./unpack.ts"),
+    load: () => import("./task.ts"),
   },
 ];

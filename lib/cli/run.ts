@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import { availableParallelism } from "node:os";
 import process from "node:process";
 import { plural } from "../base/plural.ts";
+import { startHere } from "../api/start_here.ts";
 import { type NetworkSummary, SbxError, Templates } from "../mod.ts";
 import { type CommandHost, examples } from "./command.ts";
 import { converse } from "./converse.ts";
@@ -64,7 +65,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   }
   const signals = new Signals();
   try {
-    await using sandbox = await builder.create({ signal: signals.early, endsProcess: true });
+    await using sandbox = await startHere(builder, signals.early);
     for (const line of publishedLines(sandbox.published)) ui.notice(line);
     const attempt = attemptOf([program, ...args], flags);
     const status = await converse(sandbox, attempt.argv, flags, signals, host)

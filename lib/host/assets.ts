@@ -17,16 +17,19 @@ import { SbxError } from "../base/errors.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import { type Content, digestOf, isContent, isMarked, mark } from "./asset_file.ts";
 import { requirePrivate } from "./private_place.ts";
-import {
-  askBinary,
-  ASSET_NAMES,
-  type AssetName,
-  installedBinary,
-  unpackedBy,
-} from "./installed_binary.ts";
 import { cacheDir } from "./paths.ts";
 
-export { ASSET_NAMES, type AssetName };
+const ASSET_NAMES = [
+  "netstack",
+  "lima-driver",
+  "sshd",
+  "vmlinux",
+  "initramfs",
+  "disk",
+  "disk_modules",
+] as const;
+
+export type AssetName = typeof ASSET_NAMES[number];
 
 /** Those that run on the host. */
 export const PROGRAMS: ReadonlySet<AssetName> = new Set(["netstack", "lima-driver"]);
@@ -115,8 +118,6 @@ export async function notices(): Promise<string> {
 async function builtNotices(): Promise<string> {
   const path = await inCheckout("notices");
   if (path !== null) return await readFile(path, "utf8");
-  const binary = installedBinary();
-  if (binary !== null) return await askBinary(binary, ["version", "--licences"]);
   throw unbuilt("notices");
 }
 
@@ -152,12 +153,10 @@ function unpackedName({ name }: EmbeddedFile): string {
   return name.replace(/\.zst$/, "");
 }
 
-/** What carries no files itself is a checkout, or the library, beside which the binary is installed. */
+/** What carries no files itself is a checkout. */
 async function built(name: AssetName): Promise<string> {
   const path = await inCheckout(name);
   if (path !== null) return path;
-  const binary = installedBinary();
-  if (binary !== null) return await unpackedBy(binary, name);
   throw unbuilt(name);
 }
 

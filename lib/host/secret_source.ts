@@ -9,7 +9,12 @@ import { AWS_PARTS, AWS_SUFFIX } from "../policy/model/aws_pair.ts";
 import type { Secret } from "../policy/model/secret.ts";
 import { readPrintedPair, readSharedCredentials } from "../secret/aws/credentials.ts";
 import { readPrinted } from "../secret/printed_value.ts";
-import type { ProgramValue, SecretReading, SourceReading } from "../secret/program_values.ts";
+import {
+  type ProgramValue,
+  readingOf,
+  type SecretReading,
+  type SourceReading,
+} from "../secret/program_values.ts";
 import { ownEnvironment, ownVariable } from "./own_strings.ts";
 import { type CommandContext, readCommand } from "./secret_command.ts";
 import { expandHome } from "./paths.ts";
@@ -136,8 +141,8 @@ async function bounded(
   signal.addEventListener("abort", stop, { once: true });
   try {
     const answer = await Promise.race([Promise.resolve().then(ask), over.promise]);
-    const reading = typeof answer === "string" ? { value: answer } : answer;
-    if (isReading(reading)) return reading;
+    const reading = readingOf(answer);
+    if (reading !== null) return reading;
   } catch (cause) {
     if (cause instanceof SbxError) throw cause;
     // What a program throws can have the value in it, so it is only its cause.
@@ -150,14 +155,6 @@ async function bounded(
     name,
     "the program's function gave neither a text nor { value, expires: new Date(…) }",
   );
-}
-
-/** What is misspelt here would be a value that is good for ever, or none. */
-function isReading(answer: SecretReading): boolean {
-  if (typeof answer !== "object" || answer === null) return false;
-  const { value, expires, ...others } = answer;
-  return typeof value === "string" && Object.keys(others).length === 0 &&
-    (expires === undefined || (expires instanceof Date && !Number.isNaN(expires.getTime())));
 }
 
 function unavailable(name: string, state: string, cause?: unknown): SbxError {

@@ -7,7 +7,8 @@
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { mkdir, rename, rmdir, unlink } from "node:fs/promises";
+import { mkdirSync } from "node:fs"; // Deno's promise of it takes no bytes for a path
+import { rename, rmdir, unlink } from "node:fs/promises";
 import { OpenDirectory } from "./open_directory.ts";
 
 /** The name of the tree in its stage. */
@@ -51,7 +52,7 @@ export async function throughStage<T>(
   fill: (stage: OpenDirectory) => Promise<T>,
 ): Promise<T> {
   const name = Buffer.concat([PREFIX, Buffer.from(randomBytes(6).toString("hex"))]);
-  await mkdir(beside.at(name), 0o700);
+  mkdirSync(beside.at(name), 0o700);
   try {
     const stage = await beside.enter(name);
     try {

@@ -5,26 +5,8 @@
  * @module
  */
 import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
-import process from "node:process";
 import { SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
-
-/**
- * Whoever builds policies and reads journals needs no more than JavaScript; processes and sockets of a sandbox
- * are those of one runtime.
- *
- * @throws SbxError REQUIREMENT_MISSING
- */
-export function requireRuntime(): void {
-  const { bun, deno, node } = process.versions;
-  if (bun !== undefined) return;
-  const found = deno === undefined ? `Node ${node}` : `Deno ${deno}`;
-  throw new SbxError(
-    "REQUIREMENT_MISSING",
-    `Cannot start a sandbox: this program runs in ${found}, which is not Bun`,
-    { hint: "run it with bun" },
-  );
-}
 
 /** Files that a sandbox with a network opens at its start, and some for what comes then. */
 const FILES = 32;

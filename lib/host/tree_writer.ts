@@ -11,7 +11,8 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { type FileHandle, link, mkdir, open, symlink } from "node:fs/promises";
+import { mkdirSync } from "node:fs"; // Deno's promise of it takes no bytes for a path
+import { type FileHandle, link, open, symlink } from "node:fs/promises";
 import { SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
 import { decodeOsString } from "../base/os_string.ts";
@@ -123,7 +124,7 @@ export class TreeWriter {
       switch (entry.type) {
         case "directory":
           if (path.length >= MAX_DEPTH) throw impossible(`more than ${MAX_DEPTH} directories deep`);
-          await mkdir(at, 0o700);
+          mkdirSync(at, 0o700);
           this.#levels.push({ name, directory: await directory.enter(name), entry });
           break;
         case "file":

@@ -20,6 +20,7 @@ import { ruleDifference } from "../policy/text/rule_difference.ts";
 import { readInterception } from "../tls/interception.ts";
 import { readBlockedNames } from "./blocked_names.ts";
 import {
+  type ApplyOptions,
   changedSettings,
   type NetworkSettings,
   nextOptions,
@@ -28,12 +29,6 @@ import {
 import type { Network, NetworkChange } from "./network_spec.ts";
 import type { NetworkOptions } from "./options.ts";
 import { policyNotices } from "./policy_notices.ts";
-
-/** How a policy is applied. */
-export interface ApplyOptions {
-  /** Only tells what would change; false when absent. */
-  readonly dryRun?: boolean;
-}
 
 export interface LivePolicySpec {
   /** What the network was opened with. */

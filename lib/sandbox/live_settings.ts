@@ -12,6 +12,17 @@ import type { TlsSettings } from "../policy/model/tls_settings.ts";
 import { readInterception } from "../tls/interception.ts";
 import type { NetworkOptions } from "./options.ts";
 
+/** How a policy is applied. */
+export interface ApplyOptions {
+  /** Only tells what would change; false when absent. */
+  readonly dryRun?: boolean;
+  /**
+   * Aborting it gives up the wait, which rejects with the signal's reason; `settings` says whether the policy is
+   * in force.
+   */
+  readonly signal?: AbortSignal;
+}
+
 /**
  * What a network is judged by from now on; a policy file is one. Absent parts stay as they are, and so do
  * absent limits.

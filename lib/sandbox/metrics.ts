@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { GuestUsage } from "../guest/agent/result.ts";
 import type { Guest, HostProcess } from "../guest/guest.ts";
 import { descendantsOf, type ProcessUsage, processUsage } from "../host/process_usage.ts";
-import type { NetworkCounts } from "./network_spec.ts";
+import type { NetworkCounts } from "./network_counts.ts";
 
 /** A process of this machine that a sandbox consists of. */
 export interface ProcessMetrics extends HostProcess, ProcessUsage {}

@@ -26,13 +26,8 @@ import { isSamePlace, placeOf, rulesOf, type Snapshot, snapshotOf } from "../jud
 import type { SecretViolation } from "../secret/report.ts";
 import { DnsFlows } from "./dns_flows.ts";
 import { HandedFlows } from "./handed_flows.ts";
-import type {
-  Network,
-  NetworkChange,
-  NetworkCounts,
-  NetworkSpec,
-  Reconsidered,
-} from "./network_spec.ts";
+import type { NetworkCounts } from "./network_counts.ts";
+import type { Network, NetworkChange, NetworkSpec, Reconsidered } from "./network_spec.ts";
 import type { Publication, PublishedPort } from "./options.ts";
 import { Publisher } from "./publisher.ts";
 import type { SecretGates, SecretSink } from "./secret_gates.ts";

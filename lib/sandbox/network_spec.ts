@@ -20,6 +20,7 @@ import type { Vault } from "../secret/vault.ts";
 import type { TrustSpec } from "../tls/session/dial.ts";
 import type { ByteChannel } from "../wire/channel.ts";
 import type { Interceptor } from "./interceptor.ts";
+import type { NetworkCounts } from "./network_counts.ts";
 import type { Publication, PublishedPort } from "./options.ts";
 import type { AskGuest } from "./unheard.ts";
 
@@ -77,20 +78,6 @@ export interface Reconsidered {
   readonly flows: readonly JudgedFlow[];
   /** Pins that would not have been made. */
   readonly forgotten: readonly Pin[];
-}
-
-/** Counts since the start, but for those that are open. */
-export interface NetworkCounts {
-  /** Bytes of frames on the guest's cable, as netstack told them within the last second or two. */
-  readonly fromGuestBytes: number;
-  /** The same the other way. */
-  readonly toGuestBytes: number;
-  /** Flows that have reached their other side and not ended. */
-  readonly openFlows: number;
-  /** Flows that have ever reached it. */
-  readonly openedFlows: number;
-  /** Flows, names and requests, attempt by attempt. */
-  readonly denied: number;
 }
 
 export interface Network {

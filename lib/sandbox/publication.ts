@@ -1,12 +1,30 @@
 /**
- * Publications as programs write them, checked before anybody listens.
+ * Publications as programs write them, checked before anybody listens; and which are to end.
  *
  * @module
  */
 import { parseAddress } from "../base/address.ts";
 import { quote } from "../base/escape.ts";
 import { misuse, optionsOf } from "../base/misuse.ts";
-import type { Publication } from "./options.ts";
+import type { Publication, PublishedPort } from "./options.ts";
+
+/** Which published port; an absent part may be any. */
+export interface PortSelection {
+  /** Of this machine. */
+  readonly port: number;
+  /** The address of this machine that it listens on. */
+  readonly address?: string;
+  /** What it leads to the guest. */
+  readonly protocol?: "tcp" | "udp";
+}
+
+/** What was closed. */
+export interface Unpublished {
+  /** They listen no more. */
+  readonly ports: readonly PublishedPort[];
+  /** How many connections of theirs were cut. */
+  readonly connections: number;
+}
 
 /** @throws SbxError USAGE */
 export function requirePublication(

@@ -21,35 +21,17 @@ import type { SandboxFiles } from "./files.ts";
 import { GuestFiles } from "./guest_files.ts";
 import { forward, type Forwarding } from "./forwarding.ts";
 import type { Lifetime } from "./lifetime.ts";
-import type { ApplyOptions, LivePolicy } from "./live_policy.ts";
-import type { NetworkSettings } from "./live_settings.ts";
+import type { LivePolicy } from "./live_policy.ts";
+import type { ApplyOptions, NetworkSettings } from "./live_settings.ts";
 import type { Proven } from "../guest/lima/proof.ts";
 import { readMetrics, type SandboxMetrics } from "./metrics.ts";
 import type { Network } from "./network_spec.ts";
 import { promptOf } from "./prompt.ts";
 import type { NetworkOptions, Publication, PublishedPort, SandboxOptions } from "./options.ts";
 import { SandboxProcess } from "./process.ts";
-import { requirePublication } from "./publication.ts";
+import { type PortSelection, requirePublication, type Unpublished } from "./publication.ts";
 import { requireNoValue } from "./revealed.ts";
 import { waitForPort, type WaitOptions } from "./wait_for_port.ts";
-
-/** Which published port; an absent part may be any. */
-export interface PortSelection {
-  /** Of this machine. */
-  readonly port: number;
-  /** The address of this machine that it listens on. */
-  readonly address?: string;
-  /** What it leads to the guest. */
-  readonly protocol?: "tcp" | "udp";
-}
-
-/** What was closed. */
-export interface Unpublished {
-  /** They listen no more. */
-  readonly ports: readonly PublishedPort[];
-  /** How many connections of theirs were cut. */
-  readonly connections: number;
-}
 
 /** The parts that a start put together. */
 export interface SandboxParts {
@@ -187,7 +169,7 @@ export class Sandbox implements AsyncDisposable {
    */
   async applyPolicy(
     next: Policy | NetworkSettings,
-    options: ApplyOptions = {},
+    options: Pick<ApplyOptions, "dryRun"> = {},
   ): Promise<PolicyChange> {
     optionsOf("applyPolicy(…)", options, { dryRun: true });
     const { policy } = this.#network("apply the policy");

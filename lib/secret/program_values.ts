@@ -27,6 +27,20 @@ export type ProgramValue =
   | string
   | (() => string | SecretReading | Promise<string | SecretReading>);
 
+/**
+ * What a program's function answered, as a reading; null for what is none. What is misspelt there would be a value
+ * that is good for ever, or none.
+ */
+export function readingOf(answer: unknown): SecretReading | null {
+  const reading = typeof answer === "string" ? { value: answer } : answer;
+  if (typeof reading !== "object" || reading === null) return null;
+  const { value, expires, ...others } = reading as Partial<SecretReading>;
+  const isDate = expires instanceof Date && !Number.isNaN(expires.getTime());
+  if (typeof value !== "string" || Object.keys(others).length > 0) return null;
+  if (expires === undefined) return { value };
+  return isDate ? { value, expires } : null;
+}
+
 /** By the secret's name. Not in JSON, not in what `console.log` or a debugger's inspect prints. */
 export class ProgramValues {
   readonly #values: ReadonlyMap<string, ProgramValue>;

@@ -6,6 +6,7 @@
 import type { Duplex } from "node:stream";
 import { SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
+import { untilAborted } from "../base/until.ts";
 import { Command, commandRequest, type CommandServer } from "../guest/agent/command.ts";
 import { fileRequest } from "../guest/agent/file_call.ts";
 import { commandStatus } from "../guest/agent/result.ts";
@@ -17,21 +18,23 @@ import { buildInfo } from "../host/build_info.ts";
 import { connectTo } from "../host/unix_socket.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
 import { GuestFiles } from "../sandbox/guest_files.ts";
-import { LineCutter } from "../journal/line_cutter.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
+import type { NetworkSummary } from "../journal/summary.ts";
 import type { EventsOptions, SandboxEvent } from "../sandbox/events.ts";
 import { Lifetime } from "../sandbox/lifetime.ts";
 import type { SandboxMetrics } from "../sandbox/metrics.ts";
 import type { Publication, PublishedPort } from "../sandbox/options.ts";
-import type { PortSelection, Unpublished } from "../sandbox/sandbox.ts";
+import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
 import { SandboxProcess } from "../sandbox/process.ts";
 import { type ExecOptions, requireExec } from "../sandbox/exec_options.ts";
 import type { WaitOptions } from "../sandbox/wait_for_port.ts";
-import { CallClient } from "../wire/call_client.ts";
+import { CallClient, type PlainCall } from "../wire/call_client.ts";
 import { GIVE_UP, type Peer, serverBounds } from "../wire/call_frame.ts";
 import type { Fields } from "../wire/call_result.ts";
 import { type OpenCall, openCall } from "../wire/open_call.ts";
 import type { JobInfo } from "./jobs.ts";
+import { readEvents } from "./event_lines.ts";
+import type { CreateRequest } from "./program_protocol.ts";
 import { errorOf, MAX_RESULT, PROTOCOL } from "./protocol.ts";
 import type { KeptSandbox } from "./registry.ts";
 import type { SandboxState } from "./state.ts";
@@ -48,20 +51,23 @@ export interface AttachRequest {
   readonly signal?: AbortSignal;
 }
 
+/** Whose sandbox it is: what its end is called, and what ends with it. */
+interface Owner {
+  readonly gone: () => SbxError;
+  readonly lifetime: Lifetime;
+}
+
 export class SupervisorClient implements Disposable {
   readonly #name: string;
   readonly #peer: Peer;
   readonly #calls: CallClient;
-  readonly #lifetime = new Lifetime();
+  readonly #lifetime: Lifetime;
 
-  private constructor(name: string, port: Duplex) {
+  private constructor(name: string, port: Duplex, { gone, lifetime }: Owner) {
     this.#name = name;
     this.#peer = { name: `the supervisor of ${name}`, sends: serverBounds(MAX_RESULT) };
-    const gone = () =>
-      new SbxError("SUPERVISOR_LOST", `Cannot go on with sandbox ${name}: its supervisor is gone`, {
-        hint: `see what became of it with 'sbx inspect ${name}'`,
-      });
     this.#calls = new CallClient(port, { peer: this.#peer, traced: "agent", gone });
+    this.#lifetime = lifetime;
     this.#lifetime.add({
       name: this.#peer.name,
       gone: this.#calls.lost,
@@ -78,23 +84,49 @@ export class SupervisorClient implements Disposable {
       if (!["ENOENT", "ECONNREFUSED"].includes(systemCode(cause) ?? "")) throw cause;
       throw notRunning(name, status);
     }
-    const client = new SupervisorClient(name, port);
-    const late = AbortSignal.timeout(HELLO_MS);
-    try {
-      const hello = { method: "hello", protocol: PROTOCOL, sbx: buildInfo()["sbx"] ?? "" };
-      const { protocol, sbx } = await client.#ask(hello, late).catch((error) => {
-        throw late.aborted ? unanswered(name) : error;
+    const gone = () =>
+      new SbxError("SUPERVISOR_LOST", `Cannot go on with sandbox ${name}: its supervisor is gone`, {
+        hint: `see what became of it with 'sbx inspect ${name}'`,
       });
-      if (protocol === PROTOCOL) return client;
-      throw new SbxError(
-        "PROTOCOL",
-        `Cannot use sandbox ${name}: its supervisor is sbx ${String(sbx)}, which speaks otherwise`,
-        { hint: "stop it with that version, or end its process, and start it again" },
-      );
+    const client = new SupervisorClient(name, port, { gone, lifetime: new Lifetime() });
+    try {
+      await client.greet();
+      return client;
     } catch (error) {
       client.close();
       throw error;
     }
+  }
+
+  /** Over the socket of a process that has a program's sandbox, or will; not greeted yet. */
+  static ofProgram(name: string, port: Duplex, lifetime: Lifetime): SupervisorClient {
+    const gone = () =>
+      new SbxError("SUPERVISOR_LOST", `Cannot go on with sandbox ${name}: its process is gone`, {
+        hint: "what it said last is in the errors of this program",
+      });
+    return new SupervisorClient(name, port, { gone, lifetime });
+  }
+
+  /** @throws SbxError PROTOCOL for a supervisor that speaks otherwise, SUPERVISOR_LOST for one that is silent */
+  async greet(): Promise<void> {
+    const late = AbortSignal.timeout(HELLO_MS);
+    const hello = { method: "hello", protocol: PROTOCOL, sbx: buildInfo()["sbx"] ?? "" };
+    const { protocol, sbx } = await this.#ask(hello, late).catch((error) => {
+      throw late.aborted ? unanswered(this.#name) : error;
+    });
+    if (protocol === PROTOCOL) return;
+    throw new SbxError(
+      "PROTOCOL",
+      `Cannot use sandbox ${this.#name}: its supervisor is sbx ${
+        String(sbx)
+      }, which speaks otherwise`,
+      { hint: "stop it with that version, or end its process, and start it again" },
+    );
+  }
+
+  /** Has the process start a program's sandbox; the call ends with it. */
+  create(request: CreateRequest): PlainCall {
+    return this.#calls.plain({ method: "create", ...request }, errorOf);
   }
 
   /** As of a sandbox of this process's own. The command does not outlive this connection. @throws SbxError USAGE */
@@ -133,19 +165,24 @@ export class SupervisorClient implements Disposable {
   async applyPolicy(
     policy: Readonly<Record<string, unknown>>,
     dryRun: boolean,
+    signal?: AbortSignal,
   ): Promise<PolicyChange> {
-    return (await this.#ask({ method: "apply-policy", policy, dryRun })).change as PolicyChange;
+    const { change } = await this.#ask({ method: "apply-policy", policy, dryRun }, signal);
+    return change as PolicyChange;
   }
 
   /** @throws SbxError as `Sandbox.publish` */
-  async publish(publication: Publication): Promise<readonly PublishedPort[]> {
-    const { published } = await this.#ask({ method: "publish", ...publication });
+  async publish(
+    publication: Publication,
+    signal?: AbortSignal,
+  ): Promise<readonly PublishedPort[]> {
+    const { published } = await this.#ask({ method: "publish", ...publication }, signal);
     return published as PublishedPort[];
   }
 
   /** @throws SbxError as `Sandbox.unpublish` */
-  async unpublish(selection: PortSelection): Promise<Unpublished> {
-    const { ports, connections } = await this.#ask({ method: "unpublish", ...selection });
+  async unpublish(selection: PortSelection, signal?: AbortSignal): Promise<Unpublished> {
+    const { ports, connections } = await this.#ask({ method: "unpublish", ...selection }, signal);
     return { ports, connections } as Unpublished;
   }
 
@@ -186,26 +223,21 @@ export class SupervisorClient implements Disposable {
     return (await this.#ask({ method: "prove" })).proof as Proven[];
   }
 
-  /** What happens from now on, until the sandbox's end or the reader's. */
-  async *events({ kinds, signal }: EventsOptions): AsyncGenerator<SandboxEvent, void> {
-    if (signal?.aborted) return;
+  /** Counts of its network so far; undefined without one. */
+  async summary(signal?: AbortSignal): Promise<NetworkSummary | undefined> {
+    return (await this.#ask({ method: "summary" }, signal)).summary as NetworkSummary | undefined;
+  }
+
+  /** What happens from now on, until the sandbox's end or the reader's; what waits for him is bounded. */
+  events({ kinds, signal }: EventsOptions): AsyncGenerator<SandboxEvent, void> {
     const request = { method: "events", ...(kinds === undefined ? {} : { kinds }) };
     const { output, giveUp } = this.#calls.plain(request, errorOf);
-    signal?.addEventListener("abort", giveUp);
-    const lines = new LineCutter();
-    try {
-      for await (const bytes of output.stream) {
-        for (const line of lines.push(bytes)) if (line !== null) yield JSON.parse(line);
-      }
-    } finally {
-      signal?.removeEventListener("abort", giveUp);
-      giveUp();
-    }
+    return readEvents(output.stream, { giveUp, ...(signal === undefined ? {} : { signal }) });
   }
 
   /** Those that run, and those that ended lately. */
-  async jobs(): Promise<readonly JobInfo[]> {
-    return (await this.#ask({ method: "jobs" })).jobs as JobInfo[];
+  async jobs(signal?: AbortSignal): Promise<readonly JobInfo[]> {
+    return (await this.#ask({ method: "jobs" }, signal)).jobs as JobInfo[];
   }
 
   /** Resolves at the job's end. @throws SbxError JOB_MISSING */
@@ -247,11 +279,11 @@ export class SupervisorClient implements Disposable {
    * Ends the sandbox, or its start; resolves when nothing of it is left. Its main command is asked first, and
    * has so many milliseconds.
    */
-  async stop(graceMs: number): Promise<void> {
-    await this.#ask({ method: "stop", graceMs }).catch((error) => {
+  async stop(graceMs: number, signal?: AbortSignal): Promise<void> {
+    await this.#ask({ method: "stop", graceMs }, signal).catch((error) => {
       if (!(error instanceof SbxError && error.code === "SUPERVISOR_LOST")) throw error;
     }); // which is the end as well
-    await this.#calls.lost;
+    await untilAborted(this.#calls.lost, signal);
   }
 
   close(): void {
@@ -280,15 +312,9 @@ export class SupervisorClient implements Disposable {
   async #ask(request: Fields, signal?: AbortSignal): Promise<Fields> {
     signal?.throwIfAborted();
     const { ok, giveUp } = this.#calls.plain(request, errorOf);
-    if (signal === undefined) return await ok;
-    const { promise, resolve, reject } = Promise.withResolvers<Fields>();
-    const abort = () => {
-      giveUp();
-      reject(signal.reason);
-    };
-    signal.addEventListener("abort", abort, { once: true });
-    ok.then(resolve, reject);
-    return await promise.finally(() => signal.removeEventListener("abort", abort));
+    signal?.addEventListener("abort", giveUp, { once: true });
+    return await untilAborted(ok, signal)
+      .finally(() => signal?.removeEventListener("abort", giveUp));
   }
 }
 

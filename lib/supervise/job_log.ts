@@ -31,7 +31,7 @@ const HEADER = 16;
 const RECORD = 10;
 
 /** Of a segment; a log has two at most. */
-export const SEGMENT_BYTES = 32 << 20;
+const SEGMENT_BYTES = 32 << 20;
 /** Of a record. */
 const LARGEST = 64 << 10;
 

@@ -10,6 +10,7 @@ import { type ErrorCode, SbxError } from "../base/errors.ts";
 import { decodeOsString } from "../base/os_string.ts";
 import type { Fields } from "../wire/call_result.ts";
 import { fileRequestSchema } from "./file_request.ts";
+import { createRequest } from "./program_protocol.ts";
 
 /** Raised when what an older peer says means something else. New methods and fields do not raise it. */
 export const PROTOCOL = 1;
@@ -53,6 +54,7 @@ const request = z.discriminatedUnion("method", [
   z.object({ method: z.literal("hello"), protocol: z.number().int(), sbx: z.string() }),
   z.object({ method: z.literal("ping") }),
   z.object({ method: z.literal("status") }),
+  z.object({ method: z.literal("create"), ...createRequest }),
   z.object({ method: z.literal("exec"), ...command }),
   z.object({ method: z.literal("start-job"), ...command }),
   z.object({ method: z.literal("jobs") }),
@@ -88,6 +90,7 @@ const request = z.discriminatedUnion("method", [
   z.object({ method: z.literal("metrics") }),
   z.object({ method: z.literal("freeze") }),
   z.object({ method: z.literal("prove") }),
+  z.object({ method: z.literal("summary") }),
   z.object({ method: z.literal("events"), kinds: z.array(kind).optional() }),
   z.object({ method: z.literal("stop"), graceMs: z.number().nonnegative().optional() }),
 ]);

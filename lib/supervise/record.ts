@@ -19,6 +19,7 @@ const FORMAT = 1;
 
 const count = z.number().int().nonnegative();
 
+/** The command that a sandbox is there for: it begins and ends with it. */
 const command = z.strictObject({
   /** Arguments as lib/base/os_string.ts has them. */
   argv: z.array(z.string()).min(1),
@@ -26,9 +27,6 @@ const command = z.strictObject({
   /** Whether its input stays open for who attaches. */
   stdin: z.boolean(),
 });
-
-/** The command that a sandbox is there for: it begins and ends with it. */
-export type MainCommand = Readonly<z.output<typeof command>>;
 
 const life = z.strictObject({
   /** Absent: the sandbox runs until it is stopped. */
@@ -46,7 +44,8 @@ export type Life = Readonly<z.output<typeof life>>;
 
 export const FOREVER: Life = { restart: "no", remove: false };
 
-const spec = z.strictObject({
+/** All that a start needs, but for what is a program's own. */
+export const sandboxSpec = z.strictObject({
   hostname: z.string(),
   user: z.string().optional(),
   cpus: count,
@@ -76,15 +75,15 @@ const spec = z.strictObject({
   inputs: z.array(z.string()),
 });
 
-export type SandboxSpec = Readonly<z.output<typeof spec>>;
+export type SandboxSpec = Readonly<z.output<typeof sandboxSpec>>;
 
 const lima = z.strictObject({
   /** Of the instance: it is the guest's, with its disk. */
   directory: z.string(),
   /** What was changed of its network while it ran; its next starts have it in the place of what they are given. */
   changed: z.strictObject({
-    policy: spec.shape.policy.optional(),
-    publish: spec.shape.publish.optional(),
+    policy: sandboxSpec.shape.policy.optional(),
+    publish: sandboxSpec.shape.publish.optional(),
   }),
 });
 
@@ -100,7 +99,7 @@ const record = z.strictObject({
   /** What relative paths are relative to. */
   directory: z.string(),
   life,
-  spec,
+  spec: sandboxSpec,
   /** Absent: a sandbox of sbx's own. */
   lima: lima.optional(),
 });
@@ -130,11 +129,26 @@ export function formatRecord(value: Omit<SandboxRecord, "format">): string {
   return `${JSON.stringify({ format: FORMAT, ...value }, null, 1)}\n`;
 }
 
-/** @throws SbxError USAGE for what only the program that made them could start again */
-export function specOf(options: SandboxOptions): SandboxSpec {
+/** Files that are streams of the process that opens them. */
+const STREAM = /^\/(?:dev\/(?:std|fd\/)|proc\/self\/fd\/)/;
+
+/** Those that the process of a program's sandbox shares with it. */
+const SHARED = /^\/(?:dev\/std(?:out|err)|(?:dev|proc\/self)\/fd\/[12])$/;
+
+/** `of`: whose sandbox it is. @throws SbxError USAGE for what only the program that made them could start again */
+export function specOf(options: SandboxOptions, of: "itself" | "program" = "itself"): SandboxSpec {
   const { network, name, hostname, disk, from: _, onDenial: __, onNotice: ___, ...rest } = options;
   const { journal } = options;
-  if (journal !== undefined && /^\/(?:dev\/(?:std|fd\/)|proc\/self\/fd\/)/.test(journal)) {
+  if (of === "program" && journal !== undefined && STREAM.test(journal) && !SHARED.test(journal)) {
+    throw new SbxError(
+      "USAGE",
+      `Cannot write the journal to ${journal}: it is this program's alone`,
+      {
+        hint: "name a file, /dev/stdout or /dev/stderr",
+      },
+    );
+  }
+  if (of === "itself" && journal !== undefined && STREAM.test(journal)) {
     throw new SbxError("USAGE", `Cannot write the journal of a named sandbox to ${journal}`, {
       hint: "it outlives this program and its streams: name a file",
     });
@@ -162,11 +176,15 @@ export function specOf(options: SandboxOptions): SandboxSpec {
 }
 
 /**
- * The options that a start takes. `ownDisk`: the file of its disk, unless it has one elsewhere.
+ * The options that a start takes. `ownDisk`: the file of its disk, unless it has one elsewhere; undefined for a
+ * disk that goes with the sandbox.
  *
  * @throws SbxError POLICY_INVALID for a policy that a newer sbx wrote
  */
-export function optionsOf(record: SandboxRecord, ownDisk: string): SandboxOptions {
+export function optionsOf(
+  record: Pick<SandboxRecord, "name" | "spec" | "createdMs">,
+  ownDisk: string,
+): SandboxOptions {
   const { name, spec } = record;
   const { policy, publish, disk, ...rest } = spec as Defined<SandboxSpec>;
   const { maxConnections, newFlowsPerSecond, ...network } = networkOf(name, policy);
@@ -188,7 +206,7 @@ export function optionsOf(record: SandboxRecord, ownDisk: string): SandboxOption
 }
 
 /** Whose its disk is: no other sandbox, of this name or another, has been the same. */
-function ownerOf({ name, createdMs }: SandboxRecord): string {
+function ownerOf({ name, createdMs }: Pick<SandboxRecord, "name" | "createdMs">): string {
   return createHash("sha256").update(`${name}\0${createdMs}`).digest("hex").slice(0, 32);
 }
 

@@ -10,12 +10,14 @@ import type { EventKind } from "../sandbox/events.ts";
 import type { Publication, PublishedPort } from "../sandbox/options.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
-import type { PortSelection, Sandbox, Unpublished } from "../sandbox/sandbox.ts";
+import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
+import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
 import { relayConnection } from "./connection_relay.ts";
 import { relayFiles } from "./file_relay.ts";
 import type { Jobs } from "./jobs.ts";
+import type { CreateRequest } from "./program_protocol.ts";
 import {
   type CommandRequest,
   parseRequest,
@@ -32,8 +34,11 @@ export interface Supervised {
   readonly sbx: string;
   /** Undefined while the machine is started again. */
   readonly sandbox: Sandbox | undefined;
-  readonly jobs: Jobs;
+  /** Undefined where the sandbox is a program's, and no command outlives that. */
+  readonly jobs: Jobs | undefined;
   readonly state: SandboxState;
+  /** Starts the sandbox of a program; answers at its end. Absent where it was started before anybody asked. */
+  create?(request: CreateRequest, call: ServedCall): Promise<Fields>;
   /** Has another policy judge from now on, at later starts as well. @throws SbxError as `Sandbox.applyPolicy` */
   applyPolicy(policy: Readonly<Record<string, unknown>>, dryRun: boolean): Promise<PolicyChange>;
   /** Publishes a port, at later starts as well. @throws SbxError as `Sandbox.publish` */
@@ -55,7 +60,6 @@ const SIGKILL = 9;
 /** @throws SbxError */
 export async function answer(supervised: Supervised, call: ServedCall): Promise<Fields> {
   const request = parseRequest(call.request);
-  const { jobs } = supervised;
   switch (request.method) {
     case "hello":
       return { protocol: PROTOCOL, sbx: supervised.sbx, name: supervised.name };
@@ -63,20 +67,23 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
       return {};
     case "status":
       return { state: supervised.state };
+    case "create":
+      if (supervised.create !== undefined) return await supervised.create(request, call);
+      throw new SbxError("PROTOCOL", `Cannot create sandbox ${supervised.name}: it is there`);
     case "exec":
       return await converse(start(supervised, request), call);
     case "files":
       return await relayFiles(running(supervised), request.request, call);
     case "start-job":
-      return { job: jobs.start(request.argv, optionsOf(request)) };
+      return { job: jobsOf(supervised).start(request.argv, optionsOf(request)) };
     case "jobs":
-      return { jobs: jobs.list() };
+      return { jobs: jobsOf(supervised).list() };
     case "wait":
-      return { job: await until(wanted(call), jobs.wait(request.job)) };
+      return { job: await until(wanted(call), jobsOf(supervised).wait(request.job)) };
     case "attach":
-      return { job: await jobs.attach(request.job, request.from, call) };
+      return { job: await jobsOf(supervised).attach(request.job, request.from, call) };
     case "signal":
-      jobs.signal(request.job, request.signal);
+      jobsOf(supervised).signal(request.job, request.signal);
       return {};
     case "apply-policy":
       return { change: await supervised.applyPolicy(request.policy, request.dryRun) };
@@ -94,6 +101,8 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
       return await holdStill(running(supervised), call);
     case "prove":
       return { proof: await proofOf(running(supervised), supervised.name) };
+    case "summary":
+      return { summary: running(supervised).summary() };
     case "events":
       return await tellEvents(running(supervised), request.kinds, call);
     case "stop":
@@ -108,6 +117,11 @@ async function proofOf(sandbox: Sandbox, name: string): Promise<readonly Proven[
   throw new SbxError("USAGE", `Cannot prove anything of ${name}: sbx made all of its machine`, {
     hint: "the proof is for guests of Lima's; 'sbx doctor' alone looks at this machine",
   });
+}
+
+function jobsOf({ jobs }: Supervised): Jobs {
+  if (jobs !== undefined) return jobs;
+  throw new SbxError("PROTOCOL", "Cannot use jobs: they are of sandboxes with a name");
 }
 
 function publicationOf({ bind, hostPort, guestPort, protocol }: PublishRequest): Publication {

@@ -65,7 +65,7 @@ export function writeLibraryPackage(release: Release, { work, out }: Places): vo
     type: "module",
     exports: { ".": { types: "./lib/mod.d.ts", default: "./lib/mod.js" } },
     bin: { sbx: "bin/sbx.js" },
-    engines: { bun: ">=1.4" },
+    engines: { bun: ">=1.4", node: ">=22", deno: ">=2.9" },
     dependencies: dependencies(root, `${directory}/lib`),
     optionalDependencies: Object.fromEntries(platforms),
   });

@@ -60,7 +60,7 @@ test("an option that there is not is refused by name, with the one that is meant
     [
       () => builder.create(untyped({ timeout: 5 })),
       '"timeout"',
-      "its options are signal, endsProcess",
+      "its options are signal",
     ],
     [
       () => network.publish({ ...publication, ...untyped({ port: 80 }) }),

@@ -9,26 +9,23 @@ const ROOT = resolve(import.meta.dirname, "../..");
 const directory = mkdtempSync(join(tmpdir(), "sbx-runtime-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
+/** `Sandbox` is named so that all that it stands on is loaded. */
 const PROGRAM = `
-import { doctor, NetworkPolicy, Sandbox } from ${
+import { Destination, NetworkPolicy, Rule, Sandbox } from ${
   JSON.stringify(pathToFileURL(join(ROOT, "lib/mod.ts")).href)
 };
-const none = NetworkPolicy.none();
-console.log(none.network);
-console.log((await doctor({ boot: false })).find(({ name }) => name === "platform")?.state);
-await Sandbox.builder().network((network) => network.policy(none)).create()
-  .catch(({ code, message, hint }) => console.log(code, message, hint));
+const policy = NetworkPolicy.custom({ rules: [Rule.allowOutbound(Destination.domain("a.example"))] });
+const builder = Sandbox.builder("own").network((network) => network.policy(policy));
+console.log(builder.build().network.policy.rules.length);
 `;
 
-test("in another runtime than Bun policies are made, and a sandbox says what it needs", async () => {
+test("importing does no input or output: under Deno it needs no permission, and neither do policies", async () => {
   const program = join(directory, "program.ts");
   writeFileSync(program, PROGRAM);
-  const argv = ["deno", "run", "-A", "--no-check", "--config", join(ROOT, "deno.json"), program];
-  const { status, stdout, stderr } = await run(argv, {
-    env: { XDG_CACHE_HOME: directory, XDG_DATA_HOME: directory, NO_COLOR: "1" },
+  const argv = ["deno", "run", "--no-prompt", "--no-check", "--config", join(ROOT, "deno.json")];
+  const { status, stdout, stderr } = await run([...argv, program], {
+    env: { NO_COLOR: "1" },
+    limit: 300,
   });
-  expect([status, stderr]).toEqual([0, ""]);
-  expect(stdout).toMatch(
-    /^false\nmissing\nREQUIREMENT_MISSING Cannot start a sandbox: .* Deno \S+, .* run it with bun\n$/,
-  );
+  expect([status, stderr, stdout]).toEqual([0, "", "1\n"]);
 });

@@ -180,43 +180,42 @@ test("a terminal that takes nothing holds a run up and does not end it, and is n
   expect((await limited.ended).stdout).toStartWith("124 ");
 });
 
-/** A program that uses the library, and whose thread then spins. */
-function program(options: string): string {
-  const path = join(world.scratch, `program-${options.length}.ts`);
-  writeFileSync(
-    path,
-    `import { NetworkPolicy, Sandbox } from "${ROOT}/lib/mod.ts";
-const sandbox = await Sandbox.builder().network((n) => n.policy(NetworkPolicy.none())).create(${options});
+/** A program that uses the library, and whose thread then spins for a while. */
+const SPINNING = `
+import { NetworkPolicy, Sandbox } from "${ROOT}/lib/mod.ts";
+const sandbox = await Sandbox.builder().network((n) => n.policy(NetworkPolicy.none())).create();
 const child = sandbox.exec("sh", ["-c", "echo up; sleep 1000"]);
 await child.stdout.getReader().read();
 console.log("ready");
-setTimeout(() => { for (;;); }, 100);
-`,
-  );
-  return path;
+const until = Date.now() + 20_000;
+setTimeout(() => {
+  while (Date.now() < until);
+  void sandbox.exec("echo", ["still here"]).output().then(({ stdout }) => console.log(stdout));
+}, 100);
+`;
+
+function runProgram(): Running {
+  const path = join(world.scratch, "spinning.ts");
+  writeFileSync(path, SPINNING);
+  return world.startOnHost([process.execPath, path], { stdin: "" });
 }
 
-function runProgram(options = ""): Running {
-  return world.startOnHost([process.execPath, program(options)], { stdin: "" });
-}
-
-test("a program whose thread spins loses its guest, and lives on", async () => {
+test("a program whose thread spins keeps its guest, which others decide for", async () => {
   const running = runProgram();
-  await until("the guest", () => running.stdout().includes("ready"), 60);
-  const qemu = childOf(running);
-  await until("the end of the guest", () => /^[ZX]/.test(statOf(qemu)?.state ?? "X"), 30);
-  await sleep(7000);
-  expect(statOf(running.pid)?.state).toBe("R");
+  await until("the guest", () => running.stdout().includes("still here"), 100);
   running.kill("SIGKILL");
+  await running.ended;
+  await until("the end of all", () => processesOf(world).length === 0);
 });
 
-test("one that exists for its guest alone, as sbx does, is ended as well and says why", async () => {
-  const running = runProgram("{ endsProcess: true }");
-  const { status, stderr } = await running.ended;
-  expect([status, stderr]).toEqual(
-    [137, "sbx: cannot go on: sbx itself hangs; it and its guest were ended\n"],
-  );
-  await until("the end of all", () => processesOf(world).length === 0);
+test("whatever ends a program ends its guest", async () => {
+  for (const signal of ["SIGKILL", "SIGTERM"] as const) {
+    const running = runProgram();
+    await until("the guest", () => running.stdout().includes("ready"), 60);
+    running.kill(signal);
+    await running.ended;
+    await until("the end of all", () => processesOf(world).length === 0);
+  }
 });
 
 test("a stopped sbx keeps its guest, but not beyond the time limit, and says what happened", async () => {

@@ -61,11 +61,11 @@ const held = connect(port, "127.0.0.1");
 const closed = new Promise((resolve) => held.on("error", resolve).on("close", resolve));
 await new Promise((resolve) => held.once("connect", resolve));
 while ((await sandbox.metrics()).network.openFlows < 1) await new Promise((wake) => setTimeout(wake, 50));
-const { ports: gone, connections } = sandbox.unpublish({ port });
+const { ports: gone, connections } = await sandbox.unpublish({ port });
 await closed;
 say("unpublished", [gone.length, connections >= 1, sandbox.published.length]);
 say("again", await refused(fetch(url)) === "done");
-say("missing", await refused((async () => sandbox.unpublish({ port }))()));
+say("missing", await refused(sandbox.unpublish({ port })));
 
 const over = new AbortController();
 const sleeping = sandbox.exec("sleep", ["1000"], { signal: over.signal });

@@ -15,7 +15,7 @@ import type { ViolationAction } from "../../lib/policy/model/secret.ts";
 import type { TlsSettings } from "../../lib/policy/model/tls_settings.ts";
 import type { PolicyChange } from "../../lib/journal/policy_change.ts";
 import type { DnsSettings } from "../../lib/policy/model/settings.ts";
-import type { NetworkCounts } from "../../lib/sandbox/network_spec.ts";
+import type { NetworkCounts } from "../../lib/sandbox/network_counts.ts";
 import type { NetworkOptions, Publication, PublishedPort } from "../../lib/sandbox/options.ts";
 import { buildGo } from "./build.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";

@@ -1,0 +1,43 @@
+/**
+ * Copies of a named sandbox's disk, made by sbx itself: here, or by the binary for a program.
+ *
+ * @module
+ */
+import { askBinary } from "../host/ask_binary.ts";
+import { isSbxItself } from "../host/own_program.ts";
+import type { SupervisorClient } from "../supervise/client.ts";
+import type { CopyOptions } from "../supervise/copies.ts";
+import type { SnapshotInfo } from "./snapshots.ts";
+
+/** A sandbox, who has its disk stand still where it runs, and who may give the copy up. */
+export interface Original {
+  readonly name: string;
+  readonly client: SupervisorClient | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** See `NamedSandbox.snapshot`. */
+export async function snapshotOf(original: Original, tag: string): Promise<SnapshotInfo> {
+  const { name, signal } = original;
+  if (!isSbxItself()) return await askBinary("snapshot", [name, tag], signal) as SnapshotInfo;
+  const [{ takeSnapshot }, { snapshotInfo }] = await Promise.all([
+    import("../supervise/copies.ts"),
+    import("./snapshots.ts"),
+  ]);
+  return snapshotInfo(await takeSnapshot(name, tag, copying(original)));
+}
+
+/** Name of the fork that was made, which is not started. See `NamedSandbox.fork`. */
+export async function forkOf(original: Original, wanted: string | undefined): Promise<string> {
+  const { name, signal } = original;
+  if (!isSbxItself()) return String(await askBinary("fork", [name, wanted ?? null], signal));
+  const { makeFork } = await import("../supervise/copies.ts");
+  return await makeFork(name, wanted, copying(original));
+}
+
+function copying({ client, signal }: Original): CopyOptions {
+  return {
+    ...(signal === undefined ? {} : { signal }),
+    ...(client === undefined ? {} : { freeze: async () => await client.freeze(signal) }),
+  };
+}

@@ -1,0 +1,30 @@
+/**
+ * `sbx __task NAME`: does something for a program that uses the library in a runtime which cannot; its arguments are
+ * JSON on standard input, and so is the answer on standard output.
+ *
+ * @module
+ */
+import type { Command } from "commander";
+import process from "node:process";
+import { text } from "node:stream/consumers";
+import { runTask } from "../api/tasks.ts";
+import { SbxError } from "../mod.ts";
+import { OK } from "./exit.ts";
+import { ui } from "./ui.ts";
+
+export function declare(command: Command): void {
+  command.argument("<name>");
+}
+
+export async function run(command: Command): Promise<number> {
+  const args = JSON.parse(await text(process.stdin));
+  const answer = await runTask(command.args[0] ?? "", args).then((ok) => ({ ok }), told);
+  ui.out(`${JSON.stringify(answer)}\n`);
+  return OK;
+}
+
+function told(error: unknown) {
+  if (!(error instanceof SbxError)) throw error;
+  const { code, message, hint } = error;
+  return { error: { code, message, ...(hint === undefined ? {} : { hint }) } };
+}

@@ -1,0 +1,76 @@
+/**
+ * Events as a supervisor tells them, a line each: read as they come, so that whoever takes his time with them loses
+ * what he would have lost beside the sandbox, and holds nobody up.
+ *
+ * @module
+ */
+import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { LineCutter } from "../journal/line_cutter.ts";
+import { Events, type Failure, type SandboxEvent } from "../sandbox/events.ts";
+
+export interface EventReading {
+  /** Tells the supervisor that nobody reads any more. */
+  readonly giveUp: () => void;
+  /** Aborting it ends the reading. */
+  readonly signal?: AbortSignal;
+}
+
+/** The reading begins now, whenever the first event is asked for. Rejects when the connection is lost. */
+export function readEvents(
+  output: ReadableStream<Uint8Array>,
+  { giveUp, signal }: EventReading,
+): AsyncGenerator<SandboxEvent, void> {
+  const held = new Events();
+  const reader = held.read(signal === undefined ? {} : { signal });
+  let isTold = false;
+  const over = (async () => {
+    const lines = new LineCutter();
+    for await (const bytes of output) {
+      for (const line of lines.push(bytes)) {
+        if (line === null) continue;
+        const event: SandboxEvent = JSON.parse(line);
+        isTold ||= event.kind === "exit";
+        held.tell(event);
+      }
+    }
+  })();
+  void over.catch(() => {}).then(() => held.end(undefined));
+  signal?.addEventListener("abort", giveUp, { once: true });
+  if (signal?.aborted) giveUp();
+  return (async function* () {
+    try {
+      for await (const event of reader) {
+        if (event.kind !== "exit") yield event;
+        else if (isTold) {
+          yield event;
+          return; // what `held` ends with is its own
+        }
+      }
+      if (signal?.aborted !== true) await over;
+    } finally {
+      signal?.removeEventListener("abort", giveUp);
+      giveUp();
+    }
+  })();
+}
+
+/** The failure that the last event tells, if there was one; or why there is no last event. */
+export async function exitOf(events: AsyncIterable<SandboxEvent>): Promise<SbxError | undefined> {
+  try {
+    for await (const event of events) {
+      if (event.kind !== "exit") continue;
+      const { error } = event;
+      return error === undefined
+        ? undefined
+        : new SbxError(error.code as ErrorCode, error.message, hintOf(error));
+    }
+  } catch (error) {
+    if (error instanceof SbxError) return error;
+    throw error;
+  }
+  return undefined;
+}
+
+function hintOf({ hint }: Failure): { readonly hint?: string } {
+  return hint === undefined ? {} : { hint };
+}
