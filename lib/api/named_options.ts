@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { misuse, optionsOf } from "../base/misuse.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 
 /** How a named sandbox is started. */
@@ -58,4 +59,23 @@ export interface SshOptions {
 export interface Abortable {
   /** Aborting it ends the wait, which rejects with the signal's reason; what was asked for may still be done. */
   readonly signal?: AbortSignal;
+}
+
+const GRACE_MS = 10_000;
+
+/** @throws SbxError USAGE */
+export function graceOf(
+  options: StopOptions,
+): { graceMs: number; signal: AbortSignal | undefined } {
+  const known = { graceMs: true, signal: true } as const;
+  const { graceMs = GRACE_MS, signal } = optionsOf("stop(…)", options, known);
+  if (typeof graceMs !== "number" || !(graceMs >= 0)) {
+    throw misuse("stop(…)", "graceMs is no number of milliseconds");
+  }
+  return { graceMs: Math.min(graceMs, Number.MAX_SAFE_INTEGER), signal };
+}
+
+/** Of a call with no other option. @throws SbxError USAGE */
+export function signalOf(call: string, options: Abortable): AbortSignal | undefined {
+  return optionsOf(call, options, { signal: true }).signal;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
-import { callable, flag, misuse, optionsOf } from "../base/misuse.ts";
+import { callable, flag, optionsOf } from "../base/misuse.ts";
 import { untilAborted } from "../base/until.ts";
 import type { Proven } from "../guest/lima/proof.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
@@ -23,27 +23,28 @@ import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
 import type { SupervisorClient } from "../supervise/client.ts";
-import { exitOf } from "../supervise/event_lines.ts";
+import { callAtExit } from "../supervise/event_lines.ts";
 import type { JobInfo } from "../supervise/jobs.ts";
 import type { LogPiece } from "../supervise/job_log.ts";
 import { registry } from "../supervise/kept.ts";
 import type { KeptSandbox } from "../supervise/registry.ts";
 import type { SandboxStatus } from "../supervise/state.ts";
-import type {
-  Abortable,
-  AttachOptions,
-  ForkOptions,
-  LogOptions,
-  RemoveNamedOptions,
-  StartNamedOptions,
-  StopOptions,
+import {
+  type Abortable,
+  type AttachOptions,
+  type ForkOptions,
+  graceOf,
+  type LogOptions,
+  type RemoveNamedOptions,
+  signalOf,
+  type StartNamedOptions,
+  type StopOptions,
 } from "./named_options.ts";
 import type { SnapshotInfo } from "./snapshots.ts";
 import { startOrForget } from "./start_or_forget.ts";
 import { SandboxSsh } from "./sandbox_ssh.ts";
+import { alreadyRuns } from "./sandbox_end.ts";
 import { infoOf, type SandboxDescription, type SandboxInfo } from "./sandbox_info.ts";
-
-const GRACE_MS = 10_000;
 
 /** A named sandbox. `Sandbox.get` finds one. */
 export class NamedSandbox implements AsyncDisposable {
@@ -73,8 +74,7 @@ export class NamedSandbox implements AsyncDisposable {
 
   /** How it stands now. @throws SbxError `SANDBOX_MISSING` once it was removed, and the signal's reason */
   async info(options: Abortable = {}): Promise<SandboxInfo> {
-    const { signal } = optionsOf("info(…)", options, { signal: true });
-    await untilAborted(this.#look(), signal);
+    await untilAborted(this.#look(), signalOf("info(…)", options));
     return infoOf(this.#kept);
   }
 
@@ -98,9 +98,7 @@ export class NamedSandbox implements AsyncDisposable {
   async start(options: StartNamedOptions = {}): Promise<void> {
     await this.#look();
     if (["running", "starting"].includes(this.#kept.status)) {
-      throw new SbxError("SANDBOX_RUNNING", `Cannot start sandbox ${this.name}: it is running`, {
-        hint: `run a command in it with 'sbx exec ${this.name} -- …'`,
-      });
+      throw alreadyRuns(this.name);
     }
     const { launch } = await import("../supervise/launch.ts");
     await launch(this.#kept, options);
@@ -150,10 +148,8 @@ export class NamedSandbox implements AsyncDisposable {
     next: Policy | PolicyFile,
     options: ApplyOptions = {},
   ): Promise<PolicyChange> {
-    const { dryRun = false, signal } = optionsOf("applyPolicy(…)", options, {
-      dryRun: true,
-      signal: true,
-    });
+    const known = { dryRun: true, signal: true } as const;
+    const { dryRun = false, signal } = optionsOf("applyPolicy(…)", options, known);
     const { policyFileValue } = await import("../supervise/record.ts");
     const file = "policy" in next ? next : plainPolicyFile(next);
     const client = this.#running("apply a policy to");
@@ -169,14 +165,18 @@ export class NamedSandbox implements AsyncDisposable {
     publication: Publication,
     options: Abortable = {},
   ): Promise<readonly PublishedPort[]> {
-    const { signal } = optionsOf("publish(…)", options, { signal: true });
-    return await this.#running("publish a port of").publish(publication, signal);
+    return await this.#running("publish a port of").publish(
+      publication,
+      signalOf("publish(…)", options),
+    );
   }
 
   /** Closes a published port, and its connections. @throws SbxError `STOPPED`, `PORT_MISSING`, and the signal's reason */
   async unpublish(port: PortSelection, options: Abortable = {}): Promise<Unpublished> {
-    const { signal } = optionsOf("unpublish(…)", options, { signal: true });
-    return await this.#running("unpublish a port of").unpublish(port, signal);
+    return await this.#running("unpublish a port of").unpublish(
+      port,
+      signalOf("unpublish(…)", options),
+    );
   }
 
   /**
@@ -213,8 +213,7 @@ export class NamedSandbox implements AsyncDisposable {
 
   /** What it uses now. @throws SbxError `STOPPED`, and the signal's reason */
   async metrics(options: Abortable = {}): Promise<SandboxMetrics> {
-    const { signal } = optionsOf("metrics(…)", options, { signal: true });
-    return await this.#running("measure").metrics(signal);
+    return await this.#running("measure").metrics(signalOf("metrics(…)", options));
   }
 
   /** Proves anew that a guest of Lima's has no network but sbx, or it ends. @throws SbxError `STOPPED`, `GUEST_FAILED`, `USAGE` */
@@ -224,8 +223,7 @@ export class NamedSandbox implements AsyncDisposable {
 
   /** Counts of its network so far; undefined without one. @throws SbxError `STOPPED`, and the signal's reason */
   async summary(options: Abortable = {}): Promise<NetworkSummary | undefined> {
-    const { signal } = optionsOf("summary(…)", options, { signal: true });
-    return await this.#running("measure").summary(signal);
+    return await this.#running("measure").summary(signalOf("summary(…)", options));
   }
 
   /**
@@ -237,11 +235,7 @@ export class NamedSandbox implements AsyncDisposable {
    */
   onExit(listener: (error: SbxError | undefined) => void): () => void {
     callable("onExit(…)", listener);
-    const enough = new AbortController();
-    void exitOf(this.events({ kinds: ["exit"], signal: enough.signal })).then((error) => {
-      if (!enough.signal.aborted) listener(error);
-    });
-    return () => enough.abort();
+    return callAtExit((signal) => this.events({ kinds: ["exit"], signal }), listener);
   }
 
   /**
@@ -265,14 +259,12 @@ export class NamedSandbox implements AsyncDisposable {
 
   /** The jobs that run, and those that ended lately. @throws SbxError `STOPPED`, and the signal's reason */
   async jobs(options: Abortable = {}): Promise<readonly JobInfo[]> {
-    const { signal } = optionsOf("jobs(…)", options, { signal: true });
-    return await this.#running("list the jobs of").jobs(signal);
+    return await this.#running("list the jobs of").jobs(signalOf("jobs(…)", options));
   }
 
   /** Resolves at the job's end. @throws SbxError `STOPPED`, `JOB_MISSING`, and the signal's reason */
   async wait(job = "main", options: Abortable = {}): Promise<JobInfo> {
-    const { signal } = optionsOf("wait(…)", options, { signal: true });
-    return await this.#running("wait for a job of").wait(job, signal);
+    return await this.#running("wait for a job of").wait(job, signalOf("wait(…)", options));
   }
 
   /** Sends a signal, by number, to a job. @throws SbxError `STOPPED`, `JOB_MISSING` */
@@ -309,7 +301,7 @@ export class NamedSandbox implements AsyncDisposable {
    * is being started or ended, and the signal's reason
    */
   async snapshot(tag: string, options: Abortable = {}): Promise<SnapshotInfo> {
-    const { signal } = optionsOf("snapshot(…)", options, { signal: true });
+    const signal = signalOf("snapshot(…)", options);
     await this.#look();
     const { snapshotOf } = await import("./named_copies.ts");
     return await snapshotOf({ name: this.name, client: this.#client, signal }, tag);
@@ -322,11 +314,8 @@ export class NamedSandbox implements AsyncDisposable {
    * @throws SbxError `SANDBOX_EXISTS`, and as `snapshot` and `start`
    */
   async fork(name?: string, options: ForkOptions = {}): Promise<NamedSandbox> {
-    const { start = true, ...starting } = optionsOf("fork(…)", options, {
-      start: true,
-      onNotice: true,
-      signal: true,
-    });
+    const known = { start: true, onNotice: true, signal: true } as const;
+    const { start = true, ...starting } = optionsOf("fork(…)", options, known);
     flag("fork(…)", start);
     await this.#look();
     const { forkOf } = await import("./named_copies.ts");
@@ -344,17 +333,11 @@ export class NamedSandbox implements AsyncDisposable {
    * the signal's reason
    */
   async stop(options: StopOptions = {}): Promise<void> {
-    const { graceMs = GRACE_MS, signal } = optionsOf("stop(…)", options, {
-      graceMs: true,
-      signal: true,
-    });
-    if (typeof graceMs !== "number" || !(graceMs >= 0)) {
-      throw misuse("stop(…)", "graceMs is no number of milliseconds");
-    }
+    const { graceMs, signal } = graceOf(options);
     await untilAborted(this.#look(), signal);
     const client = this.#client;
     if (client === undefined) return;
-    await client.stop(Math.min(graceMs, Number.MAX_SAFE_INTEGER), signal);
+    await client.stop(graceMs, signal);
     this.#client = undefined;
   }
 
@@ -365,9 +348,8 @@ export class NamedSandbox implements AsyncDisposable {
    * @throws SbxError `SUPERVISOR_LOST` when no process of this sandbox can be found; the signal's reason
    */
   async kill(options: Abortable = {}): Promise<void> {
-    const { signal } = optionsOf("kill(…)", options, { signal: true });
     this.close();
-    await untilAborted(registry().kill(this.name), signal);
+    await untilAborted(registry().kill(this.name), signalOf("kill(…)", options));
   }
 
   /**
@@ -376,10 +358,8 @@ export class NamedSandbox implements AsyncDisposable {
    * @throws SbxError `SANDBOX_RUNNING` unless `force` kills it before
    */
   async remove(options: RemoveNamedOptions = {}): Promise<void> {
-    const { force = false, signal } = optionsOf("remove(…)", options, {
-      force: true,
-      signal: true,
-    });
+    const known = { force: true, signal: true } as const;
+    const { force = false, signal } = optionsOf("remove(…)", options, known);
     if (flag("remove(…)", force)) this.close();
     await untilAborted(registry().remove(this.name, force), signal);
   }
@@ -391,9 +371,8 @@ export class NamedSandbox implements AsyncDisposable {
   }
 
   /** As {@link NamedSandbox.close}. */
-  // deno-lint-ignore require-await -- the interface wants a promise
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.close());
   }
 
   async #look(): Promise<void> {

@@ -54,8 +54,20 @@ export function readEvents(
   })();
 }
 
+/** Calls back once the last event is told, unless the function that is returned was called before. */
+export function callAtExit(
+  read: (signal: AbortSignal) => AsyncIterable<SandboxEvent>,
+  listener: (error: SbxError | undefined) => void,
+): () => void {
+  const enough = new AbortController();
+  void exitOf(read(enough.signal)).then((error) => {
+    if (!enough.signal.aborted) listener(error);
+  });
+  return () => enough.abort();
+}
+
 /** The failure that the last event tells, if there was one; or why there is no last event. */
-export async function exitOf(events: AsyncIterable<SandboxEvent>): Promise<SbxError | undefined> {
+async function exitOf(events: AsyncIterable<SandboxEvent>): Promise<SbxError | undefined> {
   try {
     for await (const event of events) {
       if (event.kind !== "exit") continue;
