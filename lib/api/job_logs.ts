@@ -7,16 +7,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import { optionsOf } from "../base/misuse.ts";
 import type { Home } from "../supervise/home.ts";
 import { JobLogReader, type LogPiece } from "../supervise/job_log.ts";
-import { jobLogPath } from "../supervise/jobs.ts";
+import { type JobInfo, jobLogPath } from "../supervise/jobs.ts";
+import type { SandboxStatus } from "../supervise/state.ts";
 import type { LogOptions } from "./named_options.ts";
-import type { NamedSandbox } from "./named_sandbox.ts";
 import { isEnd } from "./sandbox_end.ts";
 
 /** How often somebody who follows a log looks whether there is more. */
 const LOOK_MS = 200;
 
 /** Who knows of a job whether it goes on. */
-type LoggedSandbox = Pick<NamedSandbox, "status" | "jobs">;
+interface LoggedSandbox {
+  status(): Promise<SandboxStatus>;
+  jobs(): Promise<readonly JobInfo[]>;
+}
 
 /** See `NamedSandbox.logs`. @throws SbxError USAGE, and the signal's reason */
 export async function* readLogs(
