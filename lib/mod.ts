@@ -114,6 +114,7 @@ export type { Warning as PolicyWarning, WarningCode } from "./policy/decide/warn
 export type {
   Disk,
   Mount,
+  MountAs,
   NetworkOptions,
   Publication,
   PublishedPort,

@@ -17,6 +17,7 @@ import {
   DEFAULT_MEMORY_MIB,
   MIN_MEMORY_MIB,
   type Mount,
+  type MountAs,
   type SandboxOptions,
 } from "../sandbox/options.ts";
 import { requireUser } from "../sandbox/user.ts";
@@ -34,6 +35,8 @@ import type { SecretBuilder } from "./secret_builder.ts";
 export interface MountOptions {
   /** The guest cannot write there; false when absent. */
   readonly readOnly?: boolean;
+  /** Absent: both sides use the directory, and each sees what the other changes. */
+  readonly as?: MountAs;
 }
 
 /** Where a disk is. */
@@ -167,7 +170,8 @@ export class SandboxBuilder {
 
   /**
    * Shows a directory of the host to the guest, writable unless `readOnly`. A single file has to be
-   * `readOnly`: the guest gets a copy.
+   * `readOnly`: the guest gets a copy. What `as` can say is about directories alone; a `copy` is the guest's
+   * to write to, and cannot be `readOnly`.
    */
   mount(
     host: string,
@@ -176,11 +180,15 @@ export class SandboxBuilder {
   ): SandboxBuilder {
     for (const path of [host, guest]) text("mount(…)", path);
     const call = `mount(${quote(host)}, ${quote(guest)})`;
-    const { readOnly = false } = optionsOf(call, options, { readOnly: true });
+    const { readOnly = false, as } = optionsOf(call, options, { readOnly: true, as: true });
     flag(call, readOnly);
+    if (as !== undefined && as !== "cached" && as !== "copy") {
+      throw misuse(call, `as is neither "cached" nor "copy"`);
+    }
+    if (readOnly && as === "copy") throw misuse(call, "it is both readOnly and a copy");
     if (host === "") throw misuse(call, "the directory of the host is empty");
     if (!guest.startsWith("/")) throw misuse(call, "the path in the guest is not absolute");
-    const mount: Mount = { host, guest, readOnly };
+    const mount: Mount = { host, guest, readOnly, ...(as === undefined ? {} : { as }) };
     return this.#with({ mounts: [...this.#calls.mounts, mount] });
   }
 

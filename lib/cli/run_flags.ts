@@ -163,8 +163,8 @@ export function declareRunFlags(
   ];
   const guest: Row[] = [
     [
-      "-v, --volume <host:guest[:ro]>",
-      "show a directory of this machine to the guest; a file with :ro",
+      "-v, --volume <host:guest[:mode]>",
+      "show a directory of this machine to the guest, or a file with :ro; other modes are :cached and :copy",
       (text) => add(lists.volume, parseMount(text)),
     ],
     [

@@ -57,8 +57,8 @@ export async function sandboxOf(
     flags.log === "-" ? "/dev/stdout" : flags.log,
     (path) => builder.journal(path, command === undefined ? {} : { command }),
   );
-  for (const { host, guest, readOnly } of flags.volume) {
-    builder = builder.mount(host, guest, { readOnly });
+  for (const { host, guest, ...options } of flags.volume) {
+    builder = builder.mount(host, guest, options);
   }
   if (flags.net && flags.policy !== undefined && presetNamed(flags.policy) === null) {
     builder = builder.inputs(flags.policy);

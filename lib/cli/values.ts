@@ -82,11 +82,11 @@ export function formatKey(key: number): string {
   return key < 0x20 ? `^${String.fromCharCode(key | 0x40)}` : String.fromCharCode(key);
 }
 
-/** What container tools take about labels and caches, which a guest with files by 9p has none of. */
-const WITHOUT_EFFECT = ["z", "Z", "cached", "consistent", "delegated"];
+/** What container tools take about labels and caches, which nothing here depends on. */
+const WITHOUT_EFFECT = ["z", "Z", "consistent", "delegated"];
 
 /**
- * `HOST:GUEST[:MODE[,MODE…]]`, of which `ro` and `rw` say something. The guest's part starts at the last
+ * `HOST:GUEST[:MODE[,MODE…]]`, of which `ro`, `rw`, `cached` and `copy` say something. The guest's part starts at the last
  * `:/`, so colons in HOST survive.
  */
 export function parseMount(text: string): Mount {
@@ -94,17 +94,24 @@ export function parseMount(text: string): Mount {
   const match = /^(.+):(\/[^:]*)(?::([A-Za-z,]+))?$/s.exec(text);
   const [, host, guest, listed] = match ?? [];
   if (host === undefined || guest === undefined) {
-    throw usage("--volume", text, "not HOST:GUEST[:ro] with an absolute GUEST", hint);
+    throw usage("--volume", text, "not HOST:GUEST[:MODE] with an absolute GUEST", hint);
   }
   const modes = listed?.split(",") ?? [];
-  const unknown = modes.find((mode) => !["ro", "rw", ...WITHOUT_EFFECT].includes(mode));
+  const unknown = modes.find((mode) =>
+    !["ro", "rw", "cached", "copy", ...WITHOUT_EFFECT].includes(mode)
+  );
   if (unknown !== undefined) {
     throw usage("--volume", text, `${JSON.stringify(unknown)} is no way to mount`, hint);
   }
   if (modes.includes("ro") && modes.includes("rw")) {
     throw usage("--volume", text, "it is both ro and rw", hint);
   }
-  return { host, guest, readOnly: modes.includes("ro") };
+  const readOnly = modes.includes("ro");
+  if (modes.includes("copy")) {
+    if (readOnly) throw usage("--volume", text, "it is both ro and a copy", hint);
+    return { host, guest, readOnly, as: "copy" };
+  }
+  return { host, guest, readOnly, ...(modes.includes("cached") ? { as: "cached" } : {}) };
 }
 
 export type Assignment = readonly [key: string, value: string];

@@ -15,6 +15,7 @@ import {
   mountShares,
   rootShares,
   type Transport,
+  transportOf,
 } from "./plan.ts";
 import { type MakeDatabase, nssEntries } from "./root/nss_database.ts";
 import { fitsLayer } from "./root/layer.ts";
@@ -80,19 +81,27 @@ export async function rootEntries(root: Root): Promise<RootEntries> {
   return { early: all.filter((entry) => !late.includes(entry)), late };
 }
 
-/** The second request, for mounts that come by the transport. `entropy` is at least 32 random bytes that no other guest gets. Pure. */
+/**
+ * The second request, for mounts that come by the transport. `entropy` is at least 32 random bytes that no
+ * other guest gets. `unseen`: the devices of the mounts came after the kernel had looked for devices. Pure.
+ */
 export function configuration(
   plan: GuestPlan,
   { authority }: GuestTrust,
   entropy: Uint8Array,
   by: Transport,
+  unseen = false,
 ): AgentConfig {
-  const { hostname, root, files } = plan;
+  const { hostname, root, files, mounts } = plan;
   return {
     hostname,
+    ...(unseen && mounts.length > 0 ? { newDevices: true as const } : {}),
     entropy: Buffer.from(entropy).toString("base64"),
     mounts: [
-      ...mountShares(plan).map(({ tag, at, readOnly }) => ({ tag, at, readOnly, ...by })),
+      ...mountShares(plan).map(({ path: _, isPrivate: __, ...share }) => ({
+        ...share,
+        ...transportOf(share, by),
+      })),
       ...files.map(({ entry, at }) => ({ file: entry.path, at, readOnly: true })),
     ],
     env: root.env,

@@ -13,7 +13,10 @@ export interface GuestMount {
   /** Absolute, without links. */
   readonly host: string;
   readonly guest: string;
+  /** Nothing is written to the directory of this machine. */
   readonly readOnly: boolean;
+  /** Absent: both sides use it. Else nobody else writes to it, and of a `copy` the guest has a layer of its own. */
+  readonly as?: "cached" | "copy";
 }
 
 /** The guest's end of its cable, the same for every guest. */
@@ -66,6 +69,7 @@ export interface Share {
   readonly readOnly: boolean;
   /** Of a root: one that holds files which are not everybody's to read. */
   readonly isPrivate: boolean;
+  readonly as?: "cached" | "copy";
 }
 
 /** How the directories that the user named get into the guest. */
@@ -73,6 +77,17 @@ export type Transport =
   | { readonly transport: "9p" }
   /** `files`: how many files a mount's daemon can have open, those that the guest only knows among them. */
   | { readonly transport: "virtiofs"; readonly files: number };
+
+/**
+ * How one of them does, where `by` is for those that both sides use. The layer over a copy opens files without
+ * a change of their access times, which a file daemon refuses for those of others, and 9p does without.
+ */
+export function transportOf<T extends { readonly transport: Transport["transport"] }>(
+  { as }: Pick<GuestMount, "as">,
+  by: T,
+): T | { readonly transport: "9p" } {
+  return as === "copy" ? { transport: "9p" } : by;
+}
 
 /** The shares of the root, in its order. They are never written: the guest has a layer of its own over them. */
 export function rootShares({ root }: { readonly root: Pick<Root, "shares"> }): Share[] {
@@ -99,11 +114,11 @@ export function hasTree({ root }: { readonly root: Pick<Root, "shares"> }): bool
 
 /** The mounts, in the plan's order. */
 export function mountShares({ mounts }: Pick<GuestPlan, "mounts">): Share[] {
-  return mounts.map(({ host, guest, readOnly }, index) => ({
+  return mounts.map(({ host, guest, ...mount }, index) => ({
     tag: `mount${index}`,
     path: host,
     at: guest,
-    readOnly,
     isPrivate: false,
+    ...mount,
   }));
 }

@@ -55,6 +55,7 @@ export function spawnQemu(launch: QemuLaunch): QemuProcess {
   ];
   const received = connections.map((_, index) => FRAMES_FD + opened.length + 1 + index);
   if (received.length > 0) options.push("--receive", received.join(","));
+  if (launch.ownMemoryFd !== undefined) options.push("--own-memory", String(launch.ownMemoryFd));
   const child: ChildProcess = spawn(
     launcher,
     ["launch", ...identityArgv(identity), ...options, "--", ...argv],

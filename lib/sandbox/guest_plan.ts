@@ -31,6 +31,6 @@ export function guestPlan(
     cpus,
     memoryMiB,
     template,
-    mounts: directories.map(({ host, guest, readOnly }) => ({ host, guest, readOnly })),
+    mounts: directories.map(({ file: _, ...mount }) => mount),
   };
 }

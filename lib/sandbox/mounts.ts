@@ -21,7 +21,7 @@ const RESERVED = ["/proc", "/sys", "/dev"];
 /** Where the guest's own programs and settings lie: a mount there hides them, and nothing starts. */
 const SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/run"];
 
-/** A mount whose source was looked at. */
+/** A mount whose source was looked at, and is not written to when it is `readOnly`. */
 export interface FoundMount extends Mount {
   /** The source is a single file. */
   readonly file?: true;
@@ -45,7 +45,7 @@ export async function resolveMounts(mounts: readonly Mount[]): Promise<FoundMoun
   return resolved;
 }
 
-async function resolveMount({ host, guest, readOnly }: Mount): Promise<FoundMount> {
+async function resolveMount({ host, guest, readOnly, as }: Mount): Promise<FoundMount> {
   const target = posix.normalize(guest).replace(/(.)\/$/, "$1");
   if (target === "/" || RESERVED.some((path) => target === path || target.startsWith(`${path}/`))) {
     throw new SbxError(
@@ -71,7 +71,15 @@ async function resolveMount({ host, guest, readOnly }: Mount): Promise<FoundMoun
     );
   });
   const found = await stat(source);
-  if (found.isDirectory()) return { host: source, guest: target, readOnly };
+  if (found.isDirectory()) {
+    // Of a copy, what is on this machine is only read.
+    return {
+      host: source,
+      guest: target,
+      readOnly: readOnly || as === "copy",
+      ...(as === undefined ? {} : { as }),
+    };
+  }
   const refuse = (code: ErrorCode, state: string, hint: string) =>
     new SbxError(code, `Cannot mount ${escapeText(host)}: ${state}`, { hint });
   if (!found.isFile()) {

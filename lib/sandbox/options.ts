@@ -12,6 +12,13 @@ import type { DnsSettings } from "../policy/model/settings.ts";
 import type { TlsSettings } from "../policy/model/tls_settings.ts";
 import type { ProgramValues } from "../secret/program_values.ts";
 
+/**
+ * What a mounted directory is beyond one that this machine and the guest both use, each of which sees what the
+ * other changes. `cached`: nobody else writes to it while the sandbox lives, so that the guest asks only once.
+ * `copy`: the same, and the guest has a copy of its own; nothing that it writes there gets to this machine.
+ */
+export type MountAs = "cached" | "copy";
+
 /** A directory of the host that the guest sees; or a file, read-only and as it is at the start. */
 export interface Mount {
   /** Relative to the working directory; `~` is the home directory. */
@@ -20,6 +27,8 @@ export interface Mount {
   readonly guest: string;
   /** The guest cannot write there. */
   readonly readOnly: boolean;
+  /** Absent: both sides use it. A `copy` is not `readOnly`. */
+  readonly as?: MountAs;
 }
 
 /** A disk for all that the guest writes outside of mounts. */

@@ -55,7 +55,12 @@ export const sandboxSpec = z.strictObject({
   /** Absent in what an older sbx wrote. */
   template: z.boolean().default(true),
   mounts: z.array(
-    z.strictObject({ host: z.string(), guest: z.string(), readOnly: z.boolean() }),
+    z.strictObject({
+      host: z.string(),
+      guest: z.string(),
+      readOnly: z.boolean(),
+      as: z.enum(["cached", "copy"]).optional(),
+    }),
   ),
   env: z.record(z.string(), z.string()),
   workdir: z.string().optional(),
@@ -191,6 +196,7 @@ export function optionsOf(
   return {
     ...rest,
     name: rest.hostname,
+    mounts: rest.mounts as SandboxOptions["mounts"],
     ...(disk === undefined ? {} : {
       disk: disk.path === undefined
         ? { bytes: disk.bytes, path: ownDisk, owner: ownerOf(record) }

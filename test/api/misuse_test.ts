@@ -129,6 +129,8 @@ test("what is neither true nor false is no switch", async () => {
     [() => new SecretBuilder().exclusive(untyped(undefined)), "exclusive"],
     [() => new SecretBuilder().mask(untyped(0)), "mask(…): a number stands"],
     [() => builder.mount(".", "/w", { readOnly: untyped("no") }), "true or false"],
+    [() => builder.mount(".", "/w", { as: untyped("ro") }), 'neither "cached" nor "copy"'],
+    [() => builder.mount(".", "/w", { readOnly: true, as: "copy" }), "both readOnly and a copy"],
     [() => CertificateAuthority.init({ force: untyped("no") }), "true or false"],
   ]);
 });

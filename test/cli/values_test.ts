@@ -44,9 +44,13 @@ test("mounts split at the last colon before a slash", () => {
   expect(parseMount("./src:/src")).toEqual({ host: "./src", guest: "/src", readOnly: false });
   expect(parseMount("/a:b/c:/x:ro")).toEqual({ host: "/a:b/c", guest: "/x", readOnly: true });
   expect(parseMount("/tmp/ü x:/data:rw").readOnly).toBe(false);
-  for (const mode of ["z", "Z", "cached", "delegated", "consistent", "rw,z"]) {
+  for (const mode of ["z", "Z", "delegated", "consistent", "rw,z"]) {
     expect(parseMount(`a:/b:${mode}`)).toEqual({ host: "a", guest: "/b", readOnly: false });
   }
+  const given = { host: "a", guest: "/b" };
+  expect(parseMount("a:/b:cached")).toEqual({ ...given, readOnly: false, as: "cached" });
+  expect(parseMount("a:/b:ro,cached")).toEqual({ ...given, readOnly: true, as: "cached" });
+  expect(parseMount("a:/b:copy,cached")).toEqual({ ...given, readOnly: false, as: "copy" });
   for (const mode of ["z,ro", "ro,Z", "cached,ro"]) {
     expect(parseMount(`a:/b:${mode}`).readOnly).toBe(true);
   }
@@ -116,7 +120,17 @@ test("what is not a value is wrong usage that shows the text", () => {
     [parseMemory, ["", "many", "-1", "1X", "1e3"]],
     [duration, ["", "0", "0s", "5 minutes", "1d", "s"]],
     [count, ["", "0", "-1", "1.5", "1e9", "x"]],
-    [parseMount, ["", "/data", "src:dst", ":/x", "/a:/b:rx", "/a:/b:ro,rw", "/a:/b:ro,", "/a:/b:"]],
+    [parseMount, [
+      "",
+      "/data",
+      "src:dst",
+      ":/x",
+      "/a:/b:rx",
+      "/a:/b:ro,rw",
+      "/a:/b:ro,copy",
+      "/a:/b:ro,",
+      "/a:/b:",
+    ]],
   ];
   for (const [parse, texts] of refused) {
     for (const text of texts) {

@@ -1,6 +1,7 @@
 /**
- * Mounts by either transport, as root and as an ordinary user: what programs expect of a directory, what
- * the daemon of virtiofs may do, and what dies with what.
+ * Mounts by either transport, as root and as an ordinary user, of guests that boot and of some that go on
+ * from a template: what programs expect of a directory, what the daemon of virtiofs may do, and what dies
+ * with what.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
@@ -29,8 +30,20 @@ beforeAll(async () => {
 });
 afterAll(() => world?.[Symbol.asyncDispose]());
 
+/** What a file system in the guest's memory has not, and what nobody has to keep it from. */
+const IN_MEMORY = ["attributes", "no setuid file and no device"];
+
+type Start = "boots" | "goes on";
+
 /** Runs in a mount namespace of its own, with a small file system in the mount. */
-function inside(work: string, transport: "9p" | "virtiofs", user: number, ...args: string[]) {
+function inside(
+  work: string,
+  transport: "9p" | "virtiofs",
+  user: number,
+  how: Start,
+  as: string,
+  ...args: string[]
+) {
   mkdirSync(join(work, "small"), { recursive: true });
   mkdirSync(join(work, "crowd"));
   for (let name = 0; name < 10_000; name++) writeFileSync(join(work, "crowd", String(name)), "");
@@ -40,14 +53,27 @@ function inside(work: string, transport: "9p" | "virtiofs", user: number, ...arg
   const hidden = transport === "9p" && "path" in daemon
     ? `mount --bind /dev/null '${daemon.path}'`
     : ":";
-  const line = `mount -t tmpfs -o size=1m,mode=777 none '${work}/small' && ${hidden} && exec "$@"`;
   const become = isRoot && user !== 0
     ? ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
     : [];
+  const sbx = [...become, "env", `XDG_CACHE_HOME=${cache}`, "SBX_TRACE=agent", SBX];
+  const line = [
+    `mount -t tmpfs -o size=1m,mode=777 none '${work}/small'`,
+    hidden,
+    how === "boots" ? ":" : [...sbx, "template build --no-net 2>'/dev/null'"].join(" "),
+    'exec "$@"',
+  ].join(" && ");
   return world.run([
-    ...["unshare", isRoot ? "-m" : "-Urm", "sh", "-c", line, "sh", ...become],
-    ...["env", `XDG_CACHE_HOME=${cache}`, SBX, "run", "-q", "--no-net"],
-    ...["-v", `${work}:/work`, "-v", `${join(ROOT, "test/support")}:/support:ro`, "-w", "/work"],
+    ...["unshare", isRoot ? "-m" : "-Urm", "sh", "-c", line, "sh", ...sbx],
+    ...["run", "-q", "--no-net", ...(how === "boots" ? ["--no-template"] : [])],
+    ...[
+      "-v",
+      `${work}:/work${as}`,
+      "-v",
+      `${join(ROOT, "test/support")}:/support:ro`,
+      "-w",
+      "/work",
+    ],
     ...args,
   ], { limit: 280 });
 }
@@ -59,31 +85,51 @@ const BY_NAME = [
   "an unlinked file is not the one that took its name",
 ];
 
-describe.each([["virtiofs", 0], ["virtiofs", 4321], ["9p", 0]] as const)("%s as %d", (by, user) => {
+describe.each(
+  [
+    ["virtiofs", 0, "boots", ""],
+    ["virtiofs", 0, "goes on", ":cached"],
+    ["virtiofs", 4321, "goes on", ""],
+    ["9p", 0, "goes on", ""],
+    ["virtiofs", 4321, "goes on", ":copy"],
+  ] as const,
+)("%s as %d in a guest that %s %s", (by, user, how, as) => {
   test.skipIf(by === "virtiofs" && "missing" in daemon)("a mount is a directory", async () => {
-    const work = join(world.scratch, `${by}-${user}`);
+    const work = join(
+      world.scratch,
+      `${by}-${user}-${how.replace(" ", "-")}${as}`.replace(":", "-"),
+    );
     const script =
-      "grep -o ' /work [a-z0-9]*' /proc/mounts; exec /usr/bin/python3 /support/files.py";
+      "grep -o ' /work [a-z0-9]*' /proc/mounts | tail -n 1; exec /usr/bin/python3 /support/files.py";
     const { status, stdout, stderr } = await inside(
       work,
       by,
       user,
+      how,
+      as,
       "--",
       "sh",
       "-c",
       script,
     );
     expect({ status, stderr }).toMatchObject({ status: 0 });
+    expect(stderr.includes("(prepare)")).toBe(how === "boots");
     const [kind, answers = "{}"] = stdout.split("\n");
-    expect(kind).toBe(` /work ${by}`);
     const found: Record<string, string> = JSON.parse(answers);
-    // Neither has O_TMPFILE, which programs expect of file systems.
+    // Another file system lies over a copy.
+    expect(kind).toBe(` /work ${as === ":copy" ? "overlay" : by}`);
+    // None has O_TMPFILE, which programs expect of file systems.
     expect(found["unnamed files"]).toMatch(/^(?:ENOTSUP|EOPNOTSUPP)$/);
     delete found["unnamed files"];
+    if (as === ":copy") { for (const name of IN_MEMORY) delete found[name]; }
     if (by === "9p") { for (const name of [...BY_NAME, "pipes and sockets"]) delete found[name]; }
     expect(Object.keys(found).length).toBeGreaterThan(18);
     for (const [name, answer] of Object.entries(found)) {
       expect([name, answer]).toEqual([name, "ok"]);
+    }
+    if (as === ":copy") {
+      expect(readdirSync(work).sort()).toEqual(["crowd", "small"]);
+      return;
     }
     expect(readdirSync(join(work, "many")).length).toBe(300);
     expect(statSync(join(work, "made")).mode & 0o7777).toBe(0o667);

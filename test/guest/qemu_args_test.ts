@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { SbxError } from "../../lib/base/errors.ts";
-import { type MachineSpec, qemuArgv } from "../../lib/guest/qemu/args.ts";
+import { addedDevices, type MachineSpec, qemuArgv } from "../../lib/guest/qemu/args.ts";
 import { assetPath } from "../../lib/host/assets.ts";
 
 const SPEC: MachineSpec = {
@@ -39,6 +39,33 @@ test("the machine follows architecture, accelerator and what is known of the clo
     for (const word of words) expect(line).toContain(word);
     for (const word of without) expect(line).not.toContain(word);
   }
+});
+
+test("what is added to a machine that goes on is behind its port, in the order that QEMU takes", () => {
+  const added = [
+    { tag: "mount0", daemonFd: 9 },
+    { tag: "mount1", path: "/proc/self/fd/10", readOnly: true },
+  ];
+  const shares = [{ tag: "tree0", path: "/usr", readOnly: true }];
+  const saved = { path: "/m", use: "share", monitorFd: 8 } as const;
+  const spec = { ...SPEC, shares, added, saved };
+  const line = qemuArgv(spec).join(" ");
+  // What has a place on the bus is what the saved machine has.
+  const devices = (argv: readonly string[]) => argv.filter((_, at) => argv[at - 1] === "-device");
+  const { added: _, ...alone } = spec;
+  expect(devices(qemuArgv(spec))).toEqual(devices(qemuArgv(alone)));
+  expect(line).toContain("-chardev socket,id=share1,fd=9");
+  expect(line).toContain("-fsdev local,id=share2,path=/proc/self/fd/10,");
+  expect(line).toContain("mem-path=/m,share=on");
+  expect(line).toContain("-incoming defer");
+  const place = { bus: "later", multifunction: true };
+  expect(addedDevices(spec)).toEqual([
+    { driver: "virtio-9p-pci", fsdev: "share2", mount_tag: "mount1", addr: "0.1", ...place },
+    { driver: "vhost-user-fs-pci", chardev: "share1", tag: "mount0", addr: "0.0", ...place },
+  ]);
+  expect(addedDevices({ ...spec, added: added.slice(0, 1) })).toEqual([
+    { driver: "vhost-user-fs-pci", chardev: "share1", tag: "mount0", bus: "later", addr: "0.0" },
+  ]);
 });
 
 test("QEMU confines itself, adds nothing of its own, and has a network only when told", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Machine } from "../../lib/guest/qemu/machine.ts";
-import { launchOf, savedLaunchOf } from "../../lib/guest/qemu/launch_of.ts";
+import { launchOf, restoredLaunchOf, savedLaunchOf } from "../../lib/guest/qemu/launch_of.ts";
 import type { TransportFinding } from "../../lib/guest/qemu/transport.ts";
 import { NETWORK, PLAN } from "./plan.ts";
 
@@ -84,7 +84,7 @@ test("QEMU may open by path what it was handed, and writes to what the guest may
 test("what goes on from a template writes to no file, and what makes one says where its state goes", () => {
   const saved = (use: "copy" | "write") => {
     const memory = { path: "/cache/memory", use };
-    return savedLaunchOf(PLAN, undefined, MACHINE, CALLER, memory).launch;
+    return savedLaunchOf(PLAN, MACHINE, CALLER, memory).launch;
   };
   expect([saved("copy"), saved("write")].map(({ readOnly, connects }) => [readOnly, connects]))
     .toEqual([[true, false], [false, true]]);
@@ -162,4 +162,43 @@ test("where daemons serve, one serves the tree, and the machine itself may read 
   }]);
   expect(argv.join(" ")).toContain("vhost-user-fs-pci,chardev=share0,tag=tree0");
   expect(identity).toEqual({ user: "own", capabilities: [] });
+});
+
+test("where a file daemon serves, or QEMU itself writes, the memory is no template's any more", () => {
+  const daemon = { path: "/usr/libexec/virtiofsd", dialect: "rust", version: "" } as const;
+  const byDaemon: TransportFinding = { transport: "virtiofs", daemon, files: 9 };
+  const goesOn = (by: TransportFinding, mounts = PLAN.mounts) =>
+    restoredLaunchOf(
+      { ...PLAN, mounts },
+      undefined,
+      MACHINE,
+      by,
+      CALLER,
+      () => "public",
+      "/t/memory",
+    );
+  const reading = [{ host: "/data/in", guest: "/in", readOnly: true }];
+  const copied = [{ host: "/data/in", guest: "/in", readOnly: true, as: "copy" as const }];
+  const saved = savedLaunchOf(PLAN, MACHINE, CALLER, {
+    path: "/t/memory",
+    use: "write",
+    directory: "/t",
+  });
+  expect(saved.devices).toEqual([]);
+  for (
+    const [{ launch, devices }, share, drivers] of [
+      [goesOn(byDaemon), "on", ["vhost-user-fs-pci", "vhost-user-fs-pci"]],
+      [goesOn(BY_9P), "on", ["virtio-9p-pci", "virtio-9p-pci"]],
+      [goesOn(BY_9P, reading), "off", ["virtio-9p-pci"]],
+      [goesOn(byDaemon, copied), "off", ["virtio-9p-pci"]],
+      [goesOn(byDaemon, []), "off", []],
+    ] as const
+  ) {
+    expect(launch.files.indexOf("/t/memory")).toBe(2);
+    expect(launch.ownMemoryFd).toBe(share === "on" ? 7 : undefined);
+    expect(launch.argv.join(" ")).toContain(`mem-path=/proc/self/fd/7,share=${share}`);
+    expect(launch.readOnly).toBe(share === "off");
+    expect(launch.writes.includes("/proc/self/fd/7")).toBe(share === "off");
+    expect(devices.map(({ driver }) => driver)).toEqual([...drivers]);
+  }
 });

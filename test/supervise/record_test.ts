@@ -74,7 +74,8 @@ test.each(Object.keys(NETWORKS))("a network with %s comes back as it was", (name
 
 test("a guest comes back as it was", () => {
   const options = Sandbox.builder("dev").hostname("dev.example").user("nobody:www-data").cpus(3)
-    .memory(777).template(false).mount("./src", "/src", { readOnly: true }).env("A", "1 \n2")
+    .memory(777).template(false).mount("./src", "/src", { readOnly: true })
+    .mount("./own", "/own", { as: "copy" }).env("A", "1 \n2")
     .workdir("/src").timeout(1_500).journal("log.jsonl", { command: "make" }).inputs("a", "b")
     .build();
   const { network: _, ...guest } = options;

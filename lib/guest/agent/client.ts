@@ -70,10 +70,13 @@ export interface AgentConfig {
     readonly authority: string;
     readonly variables: Readonly<Record<string, string>>;
   };
+  /** Absent: the kernel has seen all devices. */
+  readonly newDevices?: true;
   /** Exports, or files of the archive. */
   readonly mounts: readonly ({
     readonly at: string;
     readonly readOnly: boolean;
+    readonly as?: "cached" | "copy";
   } & (({ readonly tag: string } & Transport) | { readonly file: string }))[];
 }
 

@@ -21,15 +21,19 @@ export type Accelerator = "kvm" | "hvf" | "tcg";
 
 export type Architecture = "x64" | "arm64";
 
+/**
+ * `write`: a machine boots, and the file is its memory. In the others it goes on from there: with `copy`
+ * what it changes is its own, page by page; with `share` the whole file is, so that file daemons can
+ * have it, too.
+ */
+export type MemoryUse = "write" | "copy" | "share";
+
 /** A machine whose memory is a file, so that it can be saved, or that goes on from one that was. */
 export interface SavedMemory {
   /** Of exactly the memory's size. */
   readonly path: string;
-  /**
-   * `write`: the machine boots, and the file is its memory. `copy`: the machine waits to be told its
-   * state, and what it changes of the memory is its own.
-   */
-  readonly use: "write" | "copy";
+  /** The machine boots, and the file is its memory; or it waits to be told its state. */
+  readonly use: MemoryUse;
   /** Descriptor of QEMU's monitor (QMP). */
   readonly monitorFd: number;
 }
@@ -54,7 +58,10 @@ export interface MachineSpec {
   readonly agentFd: number;
   /** Absent: the guest has no network device. */
   readonly network?: { readonly cable: Cable; readonly mac: string };
+  /** Those that the machine has from the beginning. */
   readonly shares: readonly ExportedShare[];
+  /** Those whose devices come once it goes on ({@link addedDevices}). Absent: none. */
+  readonly added?: readonly ExportedShare[];
   /** An open file. Absent: no disk. */
   readonly disk?: { readonly fd: number; readonly kept: boolean };
   /** Absent: the machine boots, and cannot be saved. */
@@ -84,6 +91,12 @@ const COMMAND_LINE = [
  * boot. Commands are root in the guest anyway.
  */
 const EMULATED = ["rodata=off"];
+
+/**
+ * Nobody in the guest looks after the port: its agent says when there is something new. What would, waits
+ * for a tenth of a second and more for a link to settle that is none.
+ */
+const WITH_PORT = ["pcie_ports=compat"];
 
 /** The program for an architecture. */
 export function qemuProgram(architecture: Architecture): string {
@@ -137,8 +150,13 @@ export function qemuArgv(spec: MachineSpec): string[] {
     argv.push("-device", `virtio-net-pci,netdev=net,mac=${mac},romfile=`);
   }
   if (spec.disk !== undefined) argv.push(...diskArgv(spec.disk));
-  for (const [index, share] of spec.shares.entries()) argv.push(...shareArgv(share, index));
-  if (spec.saved !== undefined) argv.push(...savedArgv(spec.saved));
+  for (const [index, share] of spec.shares.entries()) {
+    argv.push(...backendArgv(share, index), "-device", optionOf(deviceOf(share, index)));
+  }
+  if (spec.saved !== undefined) argv.push("-device", PORT, ...savedArgv(spec.saved));
+  for (const [index, share] of (spec.added ?? []).entries()) {
+    argv.push(...backendArgv(share, spec.shares.length + index));
+  }
   return argv;
 }
 
@@ -146,7 +164,7 @@ function memoryArgv(spec: MachineSpec): string[] {
   const size = `size=${spec.memoryMiB}M`;
   if (spec.saved !== undefined) {
     const { path, use } = spec.saved;
-    const share = use === "write" ? "on" : "off";
+    const share = use === "copy" ? "off" : "on";
     const file = `mem-path=${escaped(path)},share=${share}`;
     return ["-object", `memory-backend-file,id=${MEMORY},${size},${file}`];
   }
@@ -158,7 +176,7 @@ function memoryArgv(spec: MachineSpec): string[] {
 function savedArgv({ use, monitorFd }: SavedMemory): string[] {
   return [
     ...["-chardev", `socket,id=monitor,fd=${monitorFd}`, "-mon", "chardev=monitor,mode=control"],
-    ...(use === "copy" ? ["-incoming", "defer"] : []),
+    ...(use === "write" ? [] : ["-incoming", "defer"]),
   ];
 }
 
@@ -180,9 +198,36 @@ function machine(spec: MachineSpec): string {
 /** The guest's memory as an object of QEMU's. */
 const MEMORY = "memory";
 
+/**
+ * Where devices get into a machine that runs, since QEMU loads no state while it has a file daemon's. What
+ * is behind the port has its power from the beginning.
+ */
+const PORT = "pcie-root-port,id=later,power_controller_present=off";
+
+/** As many functions as a device has on a bus, and there is one device behind a port. */
+export const MOST_ADDED = 8;
+
+/** A device as QEMU's monitor takes it: its driver and its properties. */
+export type Device = Readonly<Record<string, string | boolean>> & { readonly driver: string };
+
+/** Those of {@link MachineSpec.added}, in the order in which QEMU takes them: whoever is first shows the others. */
+export function addedDevices({ shares, added = [] }: MachineSpec): Device[] {
+  const several = added.length > 1 ? { multifunction: true } : {};
+  return added.map((share, index) => ({
+    ...deviceOf(share, shares.length + index),
+    bus: "later",
+    addr: `0.${index}`,
+    ...several,
+  })).reverse();
+}
+
+function optionOf({ driver, ...properties }: Device): string {
+  return [driver, ...Object.entries(properties).map(([name, value]) => `${name}=${value}`)].join();
+}
+
 /** File daemons read requests where the guest wrote them, so its memory has to be theirs, too. */
-function memoryIsShared({ shares }: MachineSpec): boolean {
-  return shares.some((share) => "daemonFd" in share);
+function memoryIsShared({ shares, added = [] }: MachineSpec): boolean {
+  return [...shares, ...added].some((share) => "daemonFd" in share);
 }
 
 /**
@@ -204,7 +249,8 @@ function commandLine(spec: MachineSpec): string {
   const tsc = spec.accelerator === "tcg" && isMicrovm(spec)
     ? [`tsc_early_khz=${spec.tscKHz}`, "tsc=reliable"]
     : [];
-  return [console, ...COMMAND_LINE, ...emulated, ...tsc].join(" ");
+  const port = spec.saved === undefined ? [] : WITH_PORT;
+  return [console, ...COMMAND_LINE, ...emulated, ...tsc, ...port].join(" ");
 }
 
 function addressOf(cable: Cable): string {
@@ -225,16 +271,9 @@ function escaped(path: string): string {
  * `mapped-xattr` would need extended attributes on the user's files and `passthrough` root; with
  * `none` the guest's files belong to the user that runs QEMU.
  */
-function shareArgv(share: ExportedShare, index: number): string[] {
-  if ("daemonFd" in share) {
-    return [
-      "-chardev",
-      `socket,id=share${index},fd=${share.daemonFd}`,
-      "-device",
-      `vhost-user-fs-pci,chardev=share${index},tag=${share.tag}`,
-    ];
-  }
-  const { tag, path, readOnly } = share;
+function backendArgv(share: ExportedShare, index: number): string[] {
+  if ("daemonFd" in share) return ["-chardev", `socket,id=share${index},fd=${share.daemonFd}`];
+  const { path, readOnly } = share;
   const options = [
     "local",
     `id=share${index}`,
@@ -243,12 +282,14 @@ function shareArgv(share: ExportedShare, index: number): string[] {
     "multidevs=remap",
     ...(readOnly ? ["readonly=on"] : []),
   ];
-  return [
-    "-fsdev",
-    options.join(","),
-    "-device",
-    `virtio-9p-pci,fsdev=share${index},mount_tag=${tag}`,
-  ];
+  return ["-fsdev", options.join(",")];
+}
+
+function deviceOf(share: ExportedShare, index: number): Device {
+  const backend = `share${index}`;
+  return "daemonFd" in share
+    ? { driver: "vhost-user-fs-pci", chardev: backend, tag: share.tag }
+    : { driver: "virtio-9p-pci", fsdev: backend, mount_tag: share.tag };
 }
 
 /**

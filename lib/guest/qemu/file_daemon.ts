@@ -63,12 +63,14 @@ const WOULD_KEEP = [
 
 /**
  * The argument vector. Names and attributes are asked for again after a second, and files when they
- * are opened, so that what others change here is seen there.
+ * are opened, so that what others change here is seen there; `alone`: nobody does, so once is enough.
  */
 export function fileDaemonArgv(
   { path, dialect }: FileDaemon,
   capabilities: readonly string[],
+  alone = false,
 ): string[] {
+  const cache = alone ? "always" : "auto";
   const changes = [
     ...WOULD_KEEP.filter((name) => !capabilities.includes(name)).map((name) => `-${name}`),
     ...capabilities.filter((name) => !WOULD_KEEP.includes(name)).map((name) => `+${name}`),
@@ -80,7 +82,7 @@ export function fileDaemonArgv(
       ...[
         `source=${SHARED}`,
         "sandbox=namespace",
-        "cache=auto",
+        `cache=${cache}`,
         "xattr",
         "announce_submounts",
         "log_level=warn",
@@ -92,7 +94,7 @@ export function fileDaemonArgv(
       "--rlimit-nofile=0",
       `--shared-dir=${SHARED}`,
       "--sandbox=namespace",
-      "--cache=auto",
+      `--cache=${cache}`,
       "--xattr",
       "--announce-submounts",
       "--log-level=warn",

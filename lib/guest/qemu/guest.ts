@@ -161,6 +161,11 @@ export class QemuGuest implements Guest {
     return this.#agent.freeze();
   }
 
+  /** Which file daemon ended, if the guest was ended for it. */
+  get unserved(): string | undefined {
+    return this.#unserved;
+  }
+
   get processes(): readonly HostProcess[] {
     const { pid, daemonPids } = this.#qemu;
     return [{ name: "qemu", pid }, ...daemonPids.map((pid) => ({ name: "virtiofsd", pid }))];

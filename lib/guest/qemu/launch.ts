@@ -51,6 +51,8 @@ export interface QemuLaunch {
   readonly daemons: readonly FileDaemonLaunch[];
   /** How many sockets to this process are inherited behind everything else. */
   readonly channels: number;
+  /** The number that one of the files has for QEMU which a copy of it in memory takes the place of. */
+  readonly ownMemoryFd?: number;
   /** Absent: no network device. `unplugged`: one whose cable leads nowhere. */
   readonly framesFd?: number | "unplugged";
   /** As whom it runs. */

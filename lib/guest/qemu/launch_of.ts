@@ -4,9 +4,25 @@
  * @module
  */
 import process from "node:process";
-import { type GuestMount, type GuestPlan, namedShares, rootShares, type Share } from "../plan.ts";
+import {
+  type GuestMount,
+  type GuestPlan,
+  namedShares,
+  rootShares,
+  type Share,
+  transportOf,
+} from "../plan.ts";
 import type { Cable } from "../provider.ts";
-import { AGENT_FD, FIRST_FILE_FD, FRAMES_FD, qemuArgv } from "./args.ts";
+import {
+  addedDevices,
+  AGENT_FD,
+  type Device,
+  FIRST_FILE_FD,
+  FRAMES_FD,
+  type MachineSpec,
+  type MemoryUse,
+  qemuArgv,
+} from "./args.ts";
 import { fileDaemonArgv } from "./file_daemon.ts";
 import { type Caller, type FilesNeeded, identityOf } from "./identity.ts";
 import type { QemuLaunch } from "./launch.ts";
@@ -31,19 +47,24 @@ export type MachinePlan =
 /** The memory of a machine that is saved, or that goes on from one that was. */
 export interface MemoryFile {
   readonly path: string;
-  readonly use: "write" | "copy";
+  readonly use: MemoryUse;
   /** Where the machine's state goes to; absent: it comes from a channel. */
   readonly directory?: string;
 }
 
 /** The channels of such a machine, in their order: its monitor, and where its state comes from. */
-const CHANNELS = { write: 1, copy: 2 } as const;
+const CHANNELS = { write: 1, copy: 2, share: 2 } as const;
+
+/** Behind what the machine boots from. */
+const MEMORY_FD = FIRST_FILE_FD + 2;
 
 /** What goes into one, by the numbers that QEMU has for it. */
 export interface MachineLaunch {
   readonly launch: QemuLaunch;
   /** Of a machine that goes on: the descriptor with its state. Of one that is saved: the directory's. */
   readonly stateFd: number;
+  /** To be added, in this order, to a machine that goes on, once it does. */
+  readonly devices: readonly Device[];
 }
 
 export function launchOf(
@@ -57,16 +78,37 @@ export function launchOf(
   return machineLaunch(plan, cable, machine, by, caller, needed).launch;
 }
 
-/** The same for a machine whose memory is a file. It has no mounts and no disk. */
+/** The same for a machine that is saved. It has no mounts and no disk. */
 export function savedLaunchOf(
-  plan: Omit<MachinePlan, "mounts" | "disk">,
-  cable: Cable | "unplugged" | undefined,
+  { cpus, memoryMiB, root, network }: Omit<MachinePlan, "mounts" | "disk">,
   machine: Machine,
   caller: Caller,
   memory: MemoryFile,
 ): MachineLaunch {
-  const whole = { ...plan, mounts: [] };
-  return machineLaunch(whole, cable, machine, NO_MOUNTS, caller, () => "public", memory);
+  const plan = { cpus, memoryMiB, root, mounts: [], ...(network === undefined ? {} : { network }) };
+  const cable = network === undefined ? undefined : "unplugged";
+  return machineLaunch(plan, cable, machine, NO_MOUNTS, caller, () => "public", memory);
+}
+
+/** The same for a machine that goes on from the memory at a path. */
+export function restoredLaunchOf(
+  plan: MachinePlan,
+  cable: Cable | undefined,
+  machine: Machine,
+  by: TransportFinding,
+  caller: Caller,
+  needed: (mounts: readonly GuestMount[]) => FilesNeeded,
+  path: string,
+): MachineLaunch {
+  // A QEMU that changes files of this machine could change what others map of the template.
+  const changes = plan.mounts.some(({ readOnly }) => !readOnly);
+  const use = changes || plan.mounts.some((mount) => isServed(mount, by)) ? "share" : "copy";
+  return machineLaunch(plan, cable, machine, by, caller, needed, { path, use });
+}
+
+/** Whether a file daemon serves it; else QEMU does. */
+function isServed(mount: Pick<GuestMount, "as">, by: TransportFinding): boolean {
+  return transportOf(mount, by).transport === "virtiofs";
 }
 
 function machineLaunch(
@@ -89,26 +131,34 @@ function machineLaunch(
   const named = namedShares(plan);
   const system = rootShares(plan).filter(({ isPrivate }) => !isPrivate);
   // What is everybody's to read has a path; the user that QEMU becomes may not see what somebody named.
-  const exported = by.transport === "virtiofs" ? [] : named
-    .map(({ tag, readOnly }, index) => ({ tag, readOnly, path: opened(firstMount + index) }));
-  const shown = by.transport === "9p" ? exported : named
-    .map(({ tag }, index) => ({ tag, daemonFd: firstMount + index }));
-  const daemons = by.transport === "9p" ? [] : named.map((share) => {
+  const served = named.filter((share) => isServed(share, by));
+  const exported = named.filter((share) => !served.includes(share))
+    .map((share, index) => ({ share, path: opened(firstMount + index) }));
+  const firstDaemon = firstMount + exported.length;
+  const shown = named.map((share) => {
+    const { tag, readOnly } = share;
+    const path = exported.find((each) => each.share === share)?.path;
+    return path === undefined
+      ? { tag, daemonFd: firstDaemon + served.indexOf(share) }
+      : { tag, readOnly, path };
+  });
+  const daemons = by.transport === "9p" ? [] : served.map((share) => {
     const identity = identityOf(caller, filesOf([share], needed));
     return {
-      argv: fileDaemonArgv(by.daemon, identity.capabilities),
+      argv: fileDaemonArgv(by.daemon, identity.capabilities, share.as !== undefined),
       directory: share.path,
       readOnly: share.readOnly,
       identity,
     };
   });
   const directories = [
-    ...(by.transport === "9p" ? named.map(({ path }) => path) : []),
+    ...exported.map(({ share }) => share.path),
     ...(memory?.directory === undefined ? [] : [memory.directory]),
   ];
   const firstChannel = firstMount + directories.length + daemons.length;
   const inherited = inheritedOf(cable);
-  const argv = qemuArgv({
+  const goesOn = memory !== undefined && memory.use !== "write";
+  const spec: MachineSpec = {
     program: machine.program,
     architecture: machine.architecture,
     accelerator: machine.found.accelerator,
@@ -118,7 +168,7 @@ function machineLaunch(
     initramfs: opened(FIRST_FILE_FD + 1),
     tscKHz: machine.tscKHz,
     agentFd: AGENT_FD,
-    shares: [...system, ...shown],
+    ...(goesOn ? { shares: system, added: shown } : { shares: [...system, ...shown] }),
     ...(plan.disk === undefined
       ? {}
       : { disk: { fd: diskFd, kept: plan.disk.path !== undefined } }),
@@ -130,37 +180,43 @@ function machineLaunch(
     }),
     ...(memory === undefined ? {} : {
       saved: {
-        path: opened(FIRST_FILE_FD + 2),
+        path: opened(MEMORY_FD),
         use: memory.use,
         monitorFd: firstChannel,
       },
     }),
-  });
+  };
   return {
     launch: {
       launcher: machine.launcher,
-      argv,
+      argv: qemuArgv(spec),
       files,
       directories,
       daemons,
       channels: memory === undefined ? 0 : CHANNELS[memory.use],
+      ...(memory?.use === "share" ? { ownMemoryFd: MEMORY_FD } : {}),
       ...(inherited === undefined ? {} : { framesFd: inherited }),
       // What the user named is no business of QEMU's where daemons serve it.
-      identity: identityOf(caller, by.transport === "9p" ? filesOf(named, needed) : "public"),
+      identity: identityOf(
+        caller,
+        exported.length === 0 ? "public" : filesOf(exported.map(({ share }) => share), needed),
+      ),
       reads: [
         opened(FIRST_FILE_FD),
         opened(FIRST_FILE_FD + 1),
         ...system.map(({ path }) => path),
-        ...exported.filter(({ readOnly }) => readOnly).map(({ path }) => path),
+        ...exported.filter(({ share }) => share.readOnly).map(({ path }) => path),
       ],
       writes: [
-        ...(memory === undefined ? [] : [opened(FIRST_FILE_FD + 2)]),
-        ...exported.filter(({ readOnly }) => !readOnly).map(({ path }) => path),
+        // What the copy that takes its place is, is on no file system.
+        ...(memory === undefined || memory.use === "share" ? [] : [opened(MEMORY_FD)]),
+        ...exported.filter(({ share }) => !share.readOnly).map(({ path }) => path),
       ],
       readOnly: memory?.use === "copy",
       kvm: machine.found.accelerator === "kvm",
       connects: memory?.use === "write" || (cable !== undefined && socketOf(cable) !== undefined),
     },
+    devices: addedDevices(spec),
     stateFd: memory?.use === "write" ? firstMount : firstChannel + 1,
   };
 }

@@ -6,6 +6,7 @@
  */
 import { SbxError } from "../../base/errors.ts";
 import { escapeText } from "../../base/escape.ts";
+import type { Device } from "./args.ts";
 import type { Monitor, Order } from "./monitor.ts";
 
 /** Without them the whole memory would be sent along, and nobody would hear of the end. */
@@ -31,6 +32,11 @@ export async function loadState(monitor: Monitor, fd: number): Promise<void> {
   const over = ending(monitor);
   await monitor.execute(CAPABILITIES, NO_ANNOUNCEMENT, ["migrate-incoming", { uri: `fd:${fd}` }]);
   await over;
+}
+
+/** Adds devices to a machine that runs, which has to look for them. */
+export async function addDevices(monitor: Monitor, devices: readonly Device[]): Promise<void> {
+  await monitor.execute(...devices.map((device): Order => ["device_add", device]));
 }
 
 /** Begun before the orders are given. Where one is refused, that is heard of first, and this by nobody. */

@@ -27,15 +27,10 @@ import { restore } from "./restore.ts";
 import { saveTemplate } from "./save_template.ts";
 import { isServed, keyOf } from "./template_machine.ts";
 import { findTransport, type TransportFinding } from "./transport.ts";
+import { writeBackMs } from "./write_back.ts";
 
 const BOOT: readonly GuestAsset[] = ["vmlinux", "initramfs"];
 const DISK: readonly GuestAsset[] = ["disk", "disk_modules"];
-
-/** Of a mount only what is mapped into memory is left. */
-const MOUNT_WRITE_BACK_MS = 1_000;
-
-/** A disk may lack a fifth of the guest's memory, and is sound without it. */
-const DISK_WRITE_BACK_MS = 10_000;
 
 /** The guest cannot be made to forget files of its root, so there must be room for all that it ever knows. */
 const FILES_OF_ROOT = 1 << 18;
@@ -72,15 +67,21 @@ export class QemuProvider implements GuestProvider {
     if (accelerator === "tcg") {
       watcher.notice(`the guest is emulated, which is slower: ${reason}`, "emulation");
     }
-    if (!isServed(plan, cable)) return await this.#boot(plan, cable, watcher, machine);
+    const transport = this.#transport(plan, machine);
+    if (!isServed(plan, cable)) {
+      return await this.#boot(plan, cable, watcher, machine, await transport);
+    }
     const entries = await rootEntries(plan.root);
-    const guest = await restore(plan, entries, cable, machine, this.#host, watcher);
-    if (guest === null) return await this.#boot(plan, cable, watcher, machine, entries);
-    return await this.#finish(
-      guest,
-      watcher,
-      () => this.#configure(guest, plan, entries, NO_MOUNTS),
-    );
+    const by = await transport;
+    const restored = await restore(plan, entries, cable, machine, by, this.#host, watcher);
+    if (!(restored instanceof QemuGuest)) {
+      const booted = await this.#boot(plan, cable, watcher, machine, by, entries);
+      // What fails either way is not the template's fault.
+      await restored.blame();
+      return booted;
+    }
+    const guest = restored;
+    return await this.#finish(guest, watcher, () => this.#configure(guest, plan, entries, by));
   }
 
   async saveTemplate(plan: CommonPlan, options: SaveOptions = {}): Promise<Manifest | null> {
@@ -96,9 +97,9 @@ export class QemuProvider implements GuestProvider {
     cable: Cable | undefined,
     watcher: BootWatcher,
     machine: Machine,
+    by: TransportFinding,
     known?: RootEntries,
   ): Promise<Guest> {
-    const by = await this.#transport(plan, machine);
     const launch = launchOf(plan, cable, machine, by, this.#host.caller(), filesNeeded);
     const qemu = this.#host.spawn(
       plan.disk === undefined
@@ -134,7 +135,7 @@ export class QemuProvider implements GuestProvider {
   ): Promise<void> {
     const trust = await plan.trust();
     await guest.configure(
-      configuration(plan, trust, randomBytes(64), transportOf(by)),
+      configuration(plan, trust, randomBytes(64), transportOf(by), guest.template === "used"),
       packTar(await guestEntries(plan, entries, trust, this.#host.makeDatabase)),
     );
   }
@@ -168,12 +169,6 @@ export class QemuProvider implements GuestProvider {
     this.#found ??= findMachine(this.#host, this.#distrusted);
     return this.#found;
   }
-}
-
-/** How long a guest that is stopped may take to write back what it still holds; 0: nobody would see it. */
-function writeBackMs({ mounts, disk }: GuestPlan): number {
-  if (disk?.path !== undefined) return DISK_WRITE_BACK_MS;
-  return mounts.some(({ readOnly }) => !readOnly) ? MOUNT_WRITE_BACK_MS : 0;
 }
 
 function transportOf(by: TransportFinding): Transport {

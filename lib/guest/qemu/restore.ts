@@ -3,7 +3,7 @@
  *
  * ```
  * found ── QEMU maps the memory ── state loaded ── agent answers ──► restored
- *    └──────────── refused, dead, silent ──► null: the template is discarded, the guest boots
+ *    └──────────── refused, dead, silent ──► the guest boots; if it can, the template is discarded
  * ```
  *
  * @module
@@ -16,53 +16,69 @@ import type { RootEntries } from "../configuration.ts";
 import type { GuestPlan } from "../plan.ts";
 import type { BootWatcher, Cable } from "../provider.ts";
 import { discard, findTemplate, noteFailure, type Template } from "../template/store.ts";
+import { filesNeeded } from "./files_needed.ts";
 import { QemuGuest } from "./guest.ts";
 import type { QemuHost, QemuProcess } from "./launch.ts";
+import { type MachineLaunch, restoredLaunchOf } from "./launch_of.ts";
 import type { Machine } from "./machine.ts";
-import { loadState } from "./migration.ts";
+import { addDevices, loadState } from "./migration.ts";
 import { Monitor } from "./monitor.ts";
-import { epoch, keyOf, ownersOf, templateDirectory, templateLaunch } from "./template_machine.ts";
+import { epoch, keyOf, ownersOf, templateDirectory } from "./template_machine.ts";
+import type { TransportFinding } from "./transport.ts";
+import { writeBackMs } from "./write_back.ts";
 
 /** What ends together is heard of within this. */
 const TOGETHER_MS = 500;
 
 /** Somebody ended QEMU, as he could have later. */
 class Killed extends SbxError {
-  constructor() {
-    super("GUEST_START", "Cannot start the guest: QEMU ended (SIGKILL)");
+  constructor(state = "QEMU ended (SIGKILL)") {
+    super("GUEST_START", `Cannot start the guest: ${state}`);
   }
 }
 
 /** A restore takes 50 ms; on a loaded machine, more. */
 const RESTORE_LIMIT_MS = 20_000;
 
-/** Null when the guest has to boot. `entries` are those of the plan's root. */
+/** A guest that has to boot; once it has, `blame` discards a template that it could not go on from. */
+export interface NotRestored {
+  blame(): Promise<void>;
+}
+
+/** What there is no template for is nobody's fault. */
+const NONE: NotRestored = { blame: () => Promise.resolve() };
+
+/** `entries` are those of the plan's root. */
 export async function restore(
   plan: GuestPlan,
   entries: RootEntries,
   cable: Cable | undefined,
   machine: Machine,
+  by: TransportFinding,
   host: QemuHost,
   watcher: BootWatcher,
-): Promise<QemuGuest | null> {
+): Promise<QemuGuest | NotRestored> {
   const template = await find(plan, entries, machine, host, watcher);
-  if (template === null) return null;
-  const { launch, stateFd } = templateLaunch(
+  if (template === null) return NONE;
+  const { launch, ...saved } = restoredLaunchOf(
     plan,
-    machine,
-    host.caller(),
-    { path: template.memory, use: "copy" },
     cable,
+    machine,
+    by,
+    host.caller(),
+    filesNeeded,
+    template.memory,
   );
   const qemu = host.spawn(launch);
   watcher.running(qemu.pid);
   const guest = new QemuGuest(qemu, machine.found.accelerator, {
+    writeBackMs: writeBackMs(plan),
     template: "used",
     calls: template.manifest.calls,
   });
   const givenUp = watcher.ended?.then(() => null) ?? new Promise<never>(() => {});
   try {
-    const outcome = await Promise.race([goOn(qemu, guest, template, stateFd), givenUp]);
+    const outcome = await Promise.race([goOn(qemu, guest, template, saved), givenUp]);
     if (outcome !== null) return guest;
   } catch (error) {
     await guest.stop();
@@ -70,9 +86,11 @@ export async function restore(
     const alone = await Promise.race([delay(TOGETHER_MS, true, { ref: false }), givenUp]);
     if (error instanceof Killed) throw error;
     if (alone !== null) {
-      await noteFailure(templateDirectory(host), template.key);
-      await dismiss(template.key, error, host, watcher);
-      return null;
+      const blame = async () => {
+        await noteFailure(templateDirectory(host), template.key);
+        await dismiss(template.key, error, host, watcher);
+      };
+      return { blame };
     }
   }
   await guest.stop();
@@ -111,7 +129,7 @@ async function goOn(
   qemu: QemuProcess,
   guest: QemuGuest,
   { state }: Template,
-  stateFd: number,
+  { stateFd, devices }: Omit<MachineLaunch, "launch">,
 ): Promise<QemuGuest> {
   const [socket, channel] = qemu.channels;
   if (socket === undefined || channel === undefined) {
@@ -120,7 +138,7 @@ async function goOn(
   channel.on("error", () => {}); // a QEMU that reads no more says why elsewhere
   channel.end(state);
   const dead = qemu.exited.then(({ signal }) => {
-    if (signal === "SIGKILL") throw new Killed();
+    if (signal === "SIGKILL") throw new Killed(guest.unserved);
     const said = escapeText(qemu.consoleTail().trim());
     throw new SbxError("GUEST_START", `Cannot go on: QEMU ended and said ${said}`);
   });
@@ -130,7 +148,8 @@ async function goOn(
   });
   limit.catch(() => {});
   const monitor = new Monitor(socket);
-  const restored = Promise.all([loadState(monitor, stateFd), guest.answers()])
+  const whole = loadState(monitor, stateFd).then(() => addDevices(monitor, devices));
+  const restored = Promise.all([whole, guest.answers()])
     .catch(async (error) => {
       // Its channels end before its own end is known, which says more.
       await Promise.race([dead, delay(TOGETHER_MS, undefined, { ref: false })]);

@@ -33,7 +33,7 @@ import {
 } from "../template/store.ts";
 import { QemuGuest } from "./guest.ts";
 import type { QemuHost } from "./launch.ts";
-import { OPEN_FILES } from "./launch_of.ts";
+import { OPEN_FILES, savedLaunchOf } from "./launch_of.ts";
 import type { Machine } from "./machine.ts";
 import { saveState } from "./migration.ts";
 import { Monitor } from "./monitor.ts";
@@ -43,7 +43,6 @@ import {
   sizeOf,
   TEMPLATE_MODULES,
   templateDirectory,
-  templateLaunch,
 } from "./template_machine.ts";
 
 /** The agent was called once, to prepare. */
@@ -108,14 +107,8 @@ async function bootAndSave(
   await using state = await listen(join(part, "state.sock"), owners);
   // QEMU may be a user who cannot walk here, but has the directory open.
   await chmod(part, 0o711);
-  const cable = plan.network === undefined ? undefined : "unplugged";
-  const { launch, stateFd } = templateLaunch(
-    plan,
-    machine,
-    caller,
-    { path, use: "write", directory: part },
-    cable,
-  );
+  const memory = { path, use: "write", directory: part } as const;
+  const { launch, stateFd } = savedLaunchOf(plan, machine, caller, memory);
   const qemu = host.spawn(launch);
   const guest = new QemuGuest(qemu, machine.found.accelerator);
   try {

@@ -8,19 +8,20 @@ import { release } from "node:os";
 import { preparation, type RootEntries } from "../configuration.ts";
 import { type CommonPlan, type GuestPlan, hasTree } from "../plan.ts";
 import type { Cable } from "../provider.ts";
+import { MOST_ADDED } from "./args.ts";
 import { templateKey } from "../template/key.ts";
 import type { TemplateSize } from "../template/manifest.ts";
 import { type Owners, templatesBelow } from "../template/store.ts";
 import { type Caller, identityOf } from "./identity.ts";
-import { type MachineLaunch, type MemoryFile, savedLaunchOf } from "./launch_of.ts";
+import { savedLaunchOf } from "./launch_of.ts";
 import type { QemuHost } from "./launch.ts";
 import type { Machine } from "./machine.ts";
 
 /** Of a larger one, what its kernel keeps of its own memory alone takes much room. */
 const MOST_MEMORY_MIB = 16 * 1024;
 
-/** Modules that a guest from a template can use beyond those of the boot. */
-export const TEMPLATE_MODULES: readonly string[] = [];
+/** Modules that a guest from a template can use beyond those of the boot: for mounts, whatever serves them. */
+export const TEMPLATE_MODULES: readonly string[] = ["virtiofs"];
 
 export function templateDirectory(host: Pick<QemuHost, "cacheDir">): string {
   return templatesBelow(host.cacheDir());
@@ -31,27 +32,16 @@ export function sizeOf({ cpus, memoryMiB, network }: CommonPlan): TemplateSize {
 }
 
 /**
- * A machine that waits for its state cannot be given file daemons, nor another cable than ours; and its root is
- * in its memory already. Nor is one made for a tree, of which there can be many.
+ * A machine that waits for its state cannot be given another cable than ours; and its root is in its memory
+ * already. Nor is one made for a tree, of which there can be many.
  */
 export function isServed(
-  { root, template, mounts, memoryMiB, disk }: GuestPlan,
+  { root, template, memoryMiB, disk, mounts }: GuestPlan,
   cable: Cable | undefined,
 ): boolean {
-  return template && !hasTree({ root }) && mounts.length === 0 && disk === undefined &&
-    memoryMiB <= MOST_MEMORY_MIB &&
+  return template && !hasTree({ root }) && disk === undefined && memoryMiB <= MOST_MEMORY_MIB &&
+    mounts.length <= MOST_ADDED &&
     (cable === undefined || "fd" in cable);
-}
-
-/** A machine as it is saved, or goes on. Pure. */
-export function templateLaunch(
-  plan: CommonPlan,
-  machine: Machine,
-  caller: Caller,
-  memory: MemoryFile,
-  cable: Cable | "unplugged" | undefined,
-): MachineLaunch {
-  return savedLaunchOf(plan, cable, machine, caller, memory);
 }
 
 export async function keyOf(
@@ -60,11 +50,9 @@ export async function keyOf(
   machine: Machine,
   { build, caller }: Pick<QemuHost, "build" | "caller">,
 ): Promise<string> {
-  const memory: MemoryFile = { path: "", use: "copy" };
   // Whether the counter's frequency is told matters, and not how it was measured this time.
   const counted = { ...machine, tscKHz: Math.sign(machine.tscKHz) };
-  const cable = plan.network === undefined ? undefined : "unplugged";
-  const { launch } = templateLaunch(plan, counted, caller(), memory, cable);
+  const { launch } = savedLaunchOf(plan, counted, caller(), { path: "", use: "copy" });
   return await templateKey({
     build,
     argv: launch.argv,

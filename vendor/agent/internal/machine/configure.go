@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+	"sbx.dev/agent/internal/archive"
 	"sbx.dev/agent/internal/process"
 	"sbx.dev/agent/internal/session"
 	"sbx.dev/agent/internal/trust"
@@ -30,6 +31,8 @@ type Config struct {
 	Entropy []byte `json:"entropy"`
 	// Env is what the environment of every command begins with.
 	Env map[string]string `json:"env"`
+	// NewDevices says that some came to the machine while it was saved: those of the mounts.
+	NewDevices bool `json:"newDevices"`
 	// Mounts are the directories and files that the user named.
 	Mounts []Share `json:"mounts"`
 	// Trust nil means that nothing is intercepted.
@@ -48,6 +51,8 @@ type Share struct {
 	File     string `json:"file"`
 	At       string `json:"at"`
 	ReadOnly bool   `json:"readOnly"`
+	// As is asCached, asCopy, or empty for what both sides use.
+	As string `json:"as"`
 }
 
 // Machine remembers whether the guest is ready for commands.
@@ -107,20 +112,36 @@ func (m *Machine) WhenReady(method session.Method) session.Method {
 	}
 }
 
-func (m *Machine) apply(config Config, archive io.Reader) error {
+func (m *Machine) apply(config Config, packed io.Reader) error {
 	if err := Reseed(config.Entropy); err != nil {
 		return fmt.Errorf("random generator: %w", err)
+	}
+	if config.NewDevices {
+		if err := findDevices(); err != nil {
+			return fmt.Errorf("devices: %w", err)
+		}
 	}
 	if err := unix.Sethostname([]byte(config.Hostname)); err != nil {
 		return fmt.Errorf("host name: %w", err)
 	}
-	if err := m.completeRoot(*m.preparation.Load(), archive); err != nil {
+	if err := m.completeRoot(*m.preparation.Load(), packed); err != nil {
 		return err
 	}
+	own, err := archive.OpenTree(scratch)
+	if err != nil {
+		return err
+	}
+	defer own.Close()
 	if err := enterRoot(); err != nil {
 		return err
 	}
-	for _, share := range inOrder(config.Mounts) {
+	return m.mountAll(config.Mounts, own)
+}
+
+// mountAll mounts what the user named. What is written to copies is kept in own.
+func (m *Machine) mountAll(mounts []Share, own archive.Tree) error {
+	var served []servedShare
+	for _, share := range inOrder(mounts) {
 		if share.File != "" {
 			if err := mountFile(share); err != nil {
 				return err
@@ -130,11 +151,33 @@ func (m *Machine) apply(config Config, archive io.Reader) error {
 		if err := makeDirectory(share.At); err != nil {
 			return err
 		}
-		// The host goes on using these, so only what is mapped into memory is cached.
-		if err := m.attach(share, share.At, "mmap"); err != nil {
+		if err := m.attach(share, share.At, cacheOf(share)); err != nil {
 			return err
 		}
+		places := []string{share.At}
+		if share.As == asCopy {
+			hidden, err := layCopy(own, share, m.isKept())
+			if err != nil {
+				return fmt.Errorf("copy at %s: %w", share.At, err)
+			}
+			places = append(places, hidden)
+		}
+		served = append(served, servedShare{share, places})
 	}
-	go forgetInTime(config.Mounts)
+	go forgetInTime(served)
 	return nil
+}
+
+// cacheOf is what 9p may keep. Where the host goes on using a share, that is only what is mapped into memory;
+// and where the guest writes, too: Linux 6.1 with more has programs wait for ever.
+func cacheOf(share Share) string {
+	if share.As != "" && share.ReadOnly {
+		return "loose"
+	}
+	return "mmap"
+}
+
+func (m *Machine) isKept() bool {
+	preparation := m.preparation.Load()
+	return preparation != nil && preparation.Disk != nil && preparation.Disk.Kept
 }

@@ -15,16 +15,23 @@ const (
 	lookEvery = 100 * time.Millisecond
 )
 
+// servedShare is a share, and the places where it is mounted: the layer over it comes first, which has to
+// forget what it holds of the share.
+type servedShare struct {
+	Share
+	places []string
+}
+
 // forgetInTime keeps the kernel from knowing more files of a mount than the host can have open for it:
 // a walk through a large tree would fail in its middle. Where the host's limit is high, as on most, it
 // does nothing.
-func forgetInTime(shares []Share) {
+func forgetInTime(shares []servedShare) {
 	limit := manyFiles
 	var limited []string
 	for _, share := range shares {
 		if share.Transport == virtiofs && share.Files > 0 && share.Files < manyFiles {
 			limit = min(limit, share.Files)
-			limited = append(limited, share.At)
+			limited = append(limited, share.places...)
 		}
 	}
 	if len(limited) == 0 {
@@ -84,7 +91,7 @@ func firstNumber(path, prefix string) int {
 // has, does so.
 func forget(at string) {
 	var stat unix.Statfs_t
-	if unix.Statfs(at, &stat) != nil || stat.Type != unix.FUSE_SUPER_MAGIC {
+	if unix.Statfs(at, &stat) != nil || stat.Type != unix.FUSE_SUPER_MAGIC && stat.Type != unix.OVERLAYFS_SUPER_MAGIC {
 		return // something else was mounted there
 	}
 	const kept = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_NOATIME | unix.MS_NODIRATIME

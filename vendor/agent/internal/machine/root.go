@@ -175,7 +175,12 @@ func unpackIntoLayers(root archive.Tree, trees []Share, packed io.Reader, existi
 // layer is where the files of a tree are kept, in the scratch file system. The next guest with a kept disk may
 // have other trees beside it.
 func layer(tree Share) string {
-	return "layers/" + strings.NewReplacer("%", "%25", "/", "%2F").Replace(path.Clean(tree.At))
+	return "layers/" + flat(tree.At)
+}
+
+// flat is a path as a single name.
+func flat(name string) string {
+	return strings.NewReplacer("%", "%25", "/", "%2F").Replace(path.Clean(name))
 }
 
 // completeRoot adds the trees, and the guest's own files.

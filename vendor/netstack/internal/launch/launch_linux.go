@@ -25,6 +25,7 @@ func Run(args []string) error {
 	names := flags.String("capabilities", "", "what the program keeps of its capabilities, by name")
 	keep := flags.Int("keep", 2, "highest descriptor that the program inherits")
 	handed := flags.String("receive", "", "descriptors through which others are handed over, that take their places")
+	memory := flags.Int("own-memory", -1, "descriptor of a file that a copy of it in memory takes the place of")
 	parent := flags.Int("parent", 0, "process whose death ends the program; default the caller")
 	own := flags.Bool("own-user", false, "run as a user and group that no other process here has")
 	connects := flags.Bool("connects", false, "it may use unix sockets that it does not inherit")
@@ -53,6 +54,11 @@ func Run(args []string) error {
 	closeAbove(*keep)
 	if err := receive(*handed); err != nil {
 		return err
+	}
+	if *memory >= 0 {
+		if err := ownMemory(*memory); err != nil {
+			return err
+		}
 	}
 	// With the caller's rights.
 	needed := files{reads: reads, writes: writes, tree: hasDirectory(writes), readOnly: *readOnly, kvm: *kvm}
