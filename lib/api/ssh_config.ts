@@ -18,7 +18,7 @@ export interface SshConfig {
 }
 
 /** The hidden command that carries one connection on its standard streams. */
-export const SSH_PROXY = "__ssh";
+const SSH_PROXY = "__ssh";
 
 /** `user`: whom commands of the sandbox run as. */
 export function sshConfigOf(name: string, user: string, keys: SshKeys): SshConfig {
