@@ -41,6 +41,8 @@ export interface GuestProcess {
   readonly stderr: ReadableStream<Uint8Array>;
   /** Rejects with EXEC_NOT_FOUND, EXEC_NOT_EXECUTABLE, or what ended the guest. */
   readonly exit: Promise<CommandExit>;
+  /** True once the guest has started it; false when it said nothing of that before `exit` settled. */
+  readonly started: Promise<boolean>;
   signal(number: number): void;
   /** Resolves when the agent, which answers in any order, has answered; rejects when it is lost. */
   answers(): Promise<unknown>;

@@ -67,6 +67,8 @@ export class SandboxProcess {
    * `EXEC_NOT_EXECUTABLE` when there was no command to start.
    */
   readonly exit: Promise<ExitStatus>;
+  /** True once the guest has started the command; false when it said nothing of that before `exit` settled. */
+  readonly started: Promise<boolean>;
   readonly #guest: GuestProcess;
   readonly #ending: Ending;
 
@@ -81,6 +83,7 @@ export class SandboxProcess {
     this.stdin = guest.stdin;
     this.stdout = guest.stdout;
     this.stderr = guest.stderr;
+    this.started = guest.started;
     const status = this.#settle(lifetime, limit);
     this.exit = signal === undefined ? status : this.#untilAborted(status, signal);
     // Whoever only reads the streams need not look at the status.

@@ -50,7 +50,7 @@ export interface JobInfo {
 /** What there is of a command while it runs. */
 type JobProcess = Pick<
   SandboxProcess,
-  "stdin" | "stdout" | "stderr" | "exit" | "kill" | "resize"
+  "stdin" | "stdout" | "stderr" | "exit" | "started" | "kill" | "resize"
 >;
 
 /** Starts a command in the sandbox. */
@@ -215,6 +215,7 @@ export class Jobs {
       stdout: console,
       stderr: none,
       exit: ended.then(() => ({ code: 0, timedOut: false })),
+      started: Promise.resolve(true),
       kill() {},
       resize() {},
     };
@@ -230,6 +231,11 @@ export class Jobs {
     const job = this.#find(id);
     await job.ended;
     return job.info;
+  }
+
+  /** Whether its command was started; false once it has ended without that. @throws SbxError JOB_MISSING */
+  async started(id: string): Promise<boolean> {
+    return await this.#find(id).process.started;
   }
 
   /** @throws SbxError JOB_MISSING */

@@ -47,9 +47,6 @@ const RESTART_MS = 100;
 const LONGEST_RESTART_MS = 60_000;
 const LASTED_MS = 10_000;
 
-/** A program that is not there is told by the guest within this. */
-const FAILED_MS = 200;
-
 /** What is being answered at the end may take so long. */
 const FAREWELL_MS = 1_000;
 
@@ -303,8 +300,8 @@ class Supervisor implements Supervised {
 
   /** A command that cannot be started is an error of the start. */
   async #refuseFailed(main: Promise<JobInfo> | undefined): Promise<void> {
-    const soon = await Promise.race([main, delay(FAILED_MS, undefined, { ref: false })]);
-    const failure = failureOf(soon);
+    if (main === undefined || await this.jobs.started(MAIN_JOB)) return;
+    const failure = failureOf(await main);
     if (failure !== undefined) throw failure;
   }
 

@@ -159,6 +159,8 @@ export class CallClient {
         return sink.input.give(readUint32(payload));
       case Kind.Stop:
         return sink.input.stop();
+      case Kind.Begun:
+        return sink.begun?.();
       case Kind.Result: {
         const result = parseResult(payload, () => this.#violation("it sent a malformed result"));
         sink.result(result); // on an error the call is still open, to be lost

@@ -23,6 +23,7 @@ export const Kind = {
   Stop: 6,
   Signal: 7,
   Resize: 8,
+  Begun: 9,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -61,6 +62,7 @@ export function serverBounds(maxResult: number): FrameBounds {
     [Kind.Eof, { low: 0, high: 0, streams: [Stream.Output, Stream.Errors] }],
     [Kind.Credit, { low: 4, high: 4, streams: [Stream.Input] }],
     [Kind.Stop, { low: 0, high: 0, streams: [Stream.Input] }],
+    [Kind.Begun, { low: 0, high: 0, streams: [0] }],
   ]);
 }
 

@@ -13,6 +13,8 @@ import { WritableEnd } from "./writable_end.ts";
 export interface CallSink {
   readonly input: WritableEnd;
   readonly outputs: CallOutputs;
+  /** The command that was asked for was started. */
+  begun?(): void;
   /** Called once, and nothing after it. */
   result(result: CallResult): void;
   /** In place of `result`. */

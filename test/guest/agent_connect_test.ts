@@ -170,15 +170,18 @@ test("a socket whose server is not there, or breaks off, is reset", async () => 
 
 test("a client that is gone is gone for the server; one that reads nothing holds up no other", async () => {
   const broken = Promise.withResolvers<unknown>();
+  const greeted = Promise.withResolvers<void>();
   const port = await forwarded(
     await serve((socket) => {
       socket.on("error", broken.resolve);
       socket.write(new Uint8Array(64 << 20));
+      greeted.resolve();
     }),
   );
   const deaf = connect(port, "127.0.0.1");
   await once(deaf, "connect");
   deaf.pause();
+  await greeted.promise;
   const other = await forwarded(await serve(echoAtEnd));
   expect(Buffer.from(await asked(other, words("through"))).toString()).toBe("through");
   deaf.resetAndDestroy();

@@ -24,6 +24,7 @@ function command(script: Script = {}) {
     stdout: ReadableStream.from(script.stdout ?? []),
     stderr: ReadableStream.from(script.stderr ?? []),
     exit: exit.promise,
+    started: Promise.resolve(true),
     signal(number) {
       signals.push(number);
       const end = script.onSignal?.(number);

@@ -29,6 +29,7 @@ export class Command implements GuestProcess {
   readonly stdout: ReadableStream<Uint8Array>;
   readonly stderr: ReadableStream<Uint8Array>;
   readonly exit: Promise<CommandExit>;
+  readonly started: Promise<boolean>;
   readonly answers: () => Promise<unknown>;
   readonly discard: () => void;
   readonly #send: SendFrame;
@@ -39,6 +40,10 @@ export class Command implements GuestProcess {
     const exit = Promise.withResolvers<CommandExit>();
     this.exit = exit.promise;
     this.exit.catch(() => {}); // whoever reads only the streams need not look at the status
+    const started = Promise.withResolvers<boolean>();
+    this.started = started.promise;
+    const never = () => started.resolve(false);
+    this.exit.then(never, never);
     const { input, outputs } = callStreams(peer, (...frame) => this.#send(...frame));
     this.stdin = input.stream;
     this.stdout = outputs[Stream.Output].stream;
@@ -50,6 +55,7 @@ export class Command implements GuestProcess {
     this.#send = calls.open(request, {
       input,
       outputs,
+      begun: () => started.resolve(true),
       lost: exit.reject,
       result: (result) => {
         if ("ok" in result) exit.resolve(words.exit(result.ok));

@@ -72,6 +72,7 @@ class RemoteProcess implements GuestProcess {
   readonly stdout: ReadableStream<Uint8Array>;
   readonly stderr: ReadableStream<Uint8Array>;
   readonly exit: Promise<CommandExit>;
+  readonly started: Promise<boolean>;
   readonly #command: GuestProcess;
   readonly #unseen = Promise.withResolvers<never>();
 
@@ -80,6 +81,7 @@ class RemoteProcess implements GuestProcess {
     this.stdin = command.stdin;
     this.stdout = command.stdout;
     this.stderr = command.stderr;
+    this.started = command.started;
     this.exit = Promise.race([command.exit, this.#unseen.promise]);
     this.exit.catch(() => {}); // whoever reads only the streams need not look at the status
   }

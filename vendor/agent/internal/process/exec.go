@@ -91,6 +91,7 @@ func (r *Reaper) run(call *session.Call, spec Spec, around Surroundings) (*Statu
 		stdio.close()
 		return nil, err
 	}
+	call.Begun() // when the port fails, reading from it does too, and that ends the session
 	call.OnEvent(func(e session.Event) {
 		if e.Signal != 0 {
 			r.signal(pid, e.Signal)

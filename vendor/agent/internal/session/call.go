@@ -58,6 +58,11 @@ func (c *Call) OnEvent(receive func(Event)) {
 	c.early, c.onEvent = nil, receive
 }
 
+// Begun tells the host that the command that it asked for was started.
+func (c *Call) Begun() error {
+	return c.send(wire.Begun, 0, make([]byte, wire.HeaderSize))
+}
+
 func (c *Call) event(e Event) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()

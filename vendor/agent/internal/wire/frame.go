@@ -27,6 +27,7 @@ const (
 	Stop   Kind = 6 // the stream's receiver wants no more of it
 	Signal Kind = 7 // host: u8 signal number for the call's process
 	Resize Kind = 8 // host: u16 columns, u16 rows of the call's terminal
+	Begun  Kind = 9 // agent: the call's command was started
 )
 
 const (
