@@ -51,12 +51,17 @@ export async function* readLogs(
   }
 }
 
-/** Whether it runs, and the job in it. */
+/** Whether it runs, and the job in it. Outside of sbx itself, to look it up anew is to start a program. */
 async function goesOn(sandbox: LoggedSandbox, job: string): Promise<boolean> {
-  if (await sandbox.status() !== "running") return false;
-  const jobs = await sandbox.jobs().catch((error) => {
-    if (isEnd(error)) return [];
+  const jobs = await jobsOf(sandbox) ??
+    (await sandbox.status() === "running" ? await jobsOf(sandbox) : undefined);
+  return jobs?.some(({ id, endedMs }) => id === job && endedMs === undefined) ?? false;
+}
+
+/** Undefined when nobody answers for it. */
+async function jobsOf(sandbox: LoggedSandbox): Promise<readonly JobInfo[] | undefined> {
+  return await sandbox.jobs().catch((error) => {
+    if (isEnd(error)) return undefined;
     throw error;
   });
-  return jobs.some(({ id, endedMs }) => id === job && endedMs === undefined);
 }
