@@ -74,23 +74,27 @@ print(good, flush=True)
 sys.stdin.readline()
 `;
 
-test("a tree larger than the guest's memory goes to a file without a name, and is given back", async () => {
-  const running = start(
-    [SBX, "run", "-q", "--no-net", "-m", "192M", "--disk", "2G", "--", "python3", "-c", FILL],
-    { env: { XDG_STATE_HOME: state } },
-  );
-  await until("a full disk", () => running.stdout().includes("full\n"), 300);
-  const disk = heldByQemu(new RegExp(`^${state}/sbx/.* \\(deleted\\)$`))?.file ?? "";
-  expect(taken(disk)).toBeGreaterThan(3000 * 128 * 1024);
-  expect(readdirSync(join(state, "sbx"))).toEqual([]);
-  running.child.stdin?.write("\n");
-  await until("what was read", () => running.stdout().includes("30\n"), 300);
-  await until("the room", () => taken(disk) < 100 * MIB, 120);
-  running.child.stdin?.end("\n");
-  expect(await running.ended).toMatchObject({ status: 0, stderr: "" });
-  expect(readdirSync(state, { recursive: true })).toEqual(["sbx"]);
-  expect(statSync(join(state, "sbx")).mode & 0o777).toBe(0o700);
-});
+test(
+  "a tree larger than the guest's memory goes to a file without a name, and is given back",
+  async () => {
+    const running = start(
+      [SBX, "run", "-q", "--no-net", "-m", "192M", "--disk", "2G", "--", "python3", "-c", FILL],
+      { env: { XDG_STATE_HOME: state }, limit: 600 },
+    );
+    await until("a full disk", () => running.stdout().includes("full\n"), 300);
+    const disk = heldByQemu(new RegExp(`^${state}/sbx/.* \\(deleted\\)$`))?.file ?? "";
+    expect(taken(disk)).toBeGreaterThan(3000 * 128 * 1024);
+    expect(readdirSync(join(state, "sbx"))).toEqual([]);
+    running.child.stdin?.write("\n");
+    await until("what was read", () => running.stdout().includes("30\n"), 300);
+    await until("the room", () => taken(disk) < 100 * MIB, 120);
+    running.child.stdin?.end("\n");
+    expect(await running.ended).toMatchObject({ status: 0, stderr: "" });
+    expect(readdirSync(state, { recursive: true })).toEqual(["sbx"]);
+    expect(statSync(join(state, "sbx")).mode & 0o777).toBe(0o700);
+  },
+  900_000,
+);
 
 test("when this machine has no room left, the guest sees an error and goes on", async () => {
   const line = "dd if=/dev/urandom of=/root/much bs=1M count=100 conv=fsync 2>&1; echo then";
