@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
+import { untilAborted } from "../../base/until.ts";
 import { type Forwarding, Sandbox, SbxError } from "../../mod.ts";
 import { examples } from "../command.ts";
 import { OK, statusOfSignal } from "../exit.ts";
@@ -39,7 +40,9 @@ export async function run(command: Command): Promise<number> {
   try {
     for (const publication of publications) open.push(await sandbox.forward(publication));
     for (const line of publishedLines(open)) ui.line(line.replace(/^published/, "forwarding"));
-    await Promise.race([aborted(signals.early), ended]);
+    await untilAborted(ended, signals.early).catch((error) => {
+      if (!signals.early.aborted) throw error;
+    });
     if (signals.earlySignal === undefined) throw gone(name);
     return signals.earlySignal === SIGINT ? OK : statusOfSignal(signals.earlySignal);
   } finally {
@@ -58,11 +61,6 @@ async function atEnd(sandbox: Awaited<ReturnType<typeof Sandbox.get>>): Promise<
   } catch (error) {
     if (!(error instanceof SbxError && error.code === "SUPERVISOR_LOST")) throw error;
   }
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
 }
 
 function gone(name: string): SbxError {
