@@ -243,12 +243,19 @@ describe("forward", () => {
       stderr: `sbx: cannot listen on 127.0.0.1:${port}: the port is taken\n` +
         "hint: take another port, or 0 for one that is free\n",
     });
-    expect(await sbx(["forward", "dev", "53/udp"])).toMatchObject({ status: 2 });
+    const datagrams = await sbx(["forward", "dev", "53/udp"]);
+    expect(datagrams.status).toBe(2);
+    expect(datagrams.stderr).toContain("hint: publish it: sbx port add dev 53/udp\n");
     await sbx(["stop", "-t", "0", "dev"]);
     expect(await taken.ended).toMatchObject({
       status: 125,
       stderr: "sbx: cannot go on forwarding: sandbox dev has ended\n" +
         "hint: start it again with 'sbx start dev'\n",
+    });
+    expect(await sbx(["forward", "dev", "1"])).toMatchObject({
+      status: 125,
+      stderr: "sbx: cannot forward ports to sandbox dev: it is not running\n" +
+        "hint: start it with 'sbx start dev'\n",
     });
   });
 });

@@ -12,6 +12,7 @@ import { parsePublications, publishedLines } from "../publications.ts";
 import { Signals } from "../signals.ts";
 import { ui } from "../ui.ts";
 import { usage } from "../values.ts";
+import { requireRunning } from "./running.ts";
 
 export function declare(command: Command): void {
   command
@@ -31,10 +32,17 @@ export async function run(command: Command): Promise<number> {
   const publications = texts.flatMap((text) => {
     const found = parsePublications(text);
     if (found.every(({ protocol }) => protocol === "tcp")) return found;
-    throw usage("<ports>", text, "datagrams are not forwarded", `publish it: sbx port add ${name}`);
+    throw usage(
+      "<ports>",
+      text,
+      "datagrams are not forwarded",
+      `publish it: sbx port add ${name} ${text}`,
+    );
   });
   await using sandbox = await Sandbox.get(name);
+  await requireRunning(sandbox, "forward ports to");
   const ended = atEnd(sandbox);
+  ended.catch(() => {}); // heard of below, once all listens
   const signals = new Signals();
   const open: Forwarding[] = [];
   try {

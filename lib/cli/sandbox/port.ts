@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import { type PublishedPort, Sandbox, SbxError } from "../../mod.ts";
+import { type PublishedPort, Sandbox } from "../../mod.ts";
 import { type CommandModule, examples } from "../command.ts";
 import { OK } from "../exit.ts";
 import { jsonText } from "../json.ts";
@@ -12,6 +12,7 @@ import { parsePublications } from "../publications.ts";
 import { ui } from "../ui.ts";
 import { usage } from "../values.ts";
 import { portsText } from "./info_text.ts";
+import { requireRunning } from "./running.ts";
 
 export const add: CommandModule = {
   declare(command: Command): void {
@@ -63,12 +64,8 @@ export const ls: CommandModule = {
   async run(command: Command): Promise<number> {
     const { json } = command.opts<{ json?: true }>();
     await using sandbox = await Sandbox.get(command.args[0] ?? "");
-    const { status, published } = await sandbox.info();
-    if (status !== "running") {
-      throw new SbxError("STOPPED", `Cannot list the ports of ${sandbox.name}: it is not running`, {
-        hint: `start it with 'sbx start ${sandbox.name}'`,
-      });
-    }
+    await requireRunning(sandbox, "list the ports of");
+    const { published } = await sandbox.info();
     if (json) ui.out(jsonText(published));
     else tell(published);
     return OK;

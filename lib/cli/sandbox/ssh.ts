@@ -5,8 +5,9 @@
  */
 import type { Command } from "commander";
 import { runSsh } from "../../api/ssh.ts";
-import { Sandbox, SbxError } from "../../mod.ts";
+import { Sandbox } from "../../mod.ts";
 import { examples } from "../command.ts";
+import { requireRunning } from "./running.ts";
 
 /** Options of ssh that are passed on as they are; those with a value may be given more than once. */
 const SWITCHES = {
@@ -54,12 +55,7 @@ export async function run(command: Command): Promise<number> {
   const words = given[0] === "--" ? given.slice(1) : given;
   const at = place.lastIndexOf("@");
   await using sandbox = await Sandbox.get(place.slice(at + 1));
-  const { name } = sandbox;
-  if (await sandbox.status() !== "running") {
-    throw new SbxError("STOPPED", `Cannot log in to sandbox ${name}: it is not running`, {
-      hint: `start it with 'sbx start ${name}'`,
-    });
-  }
+  await requireRunning(sandbox, "log in to");
   const config = await sandbox.ssh.config();
   const user = flags.user ?? flags.l ?? (at > 0 ? place.slice(0, at) : config.user);
   return await runSsh({ ...config, user }, passedOn(flags), words);
