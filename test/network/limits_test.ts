@@ -44,7 +44,8 @@ first.sendall(b"still here"); print(len(rest), refused, first.recv(99).decode())
     expect(said).toBe("99 201 still here\n");
     expect((await world.internet.report()).accepts).toEqual({ [ECHO]: 100 });
     await until("the journal", () => small.journal.some(({ event }) => event === "limit"));
-    expect(small.notices.join("\n")).toContain("a higher --max-connections would allow more");
+    const hint = "a higher --max-connections would allow more";
+    await until("the notice", () => small.notices.some((line) => line.includes(hint)));
   });
 
   test("and questions do not take each other's places", async () => {
