@@ -55,8 +55,10 @@ export async function relaySession(spec: SessionRelaySpec): Promise<void> {
       return spec.onEnd("eof");
     }
   }
+  // Requests are read, so their gate is asked in the place of `admit`.
+  const { admit: _, ...read } = spec;
   const limits = { idleMs, silenceMs: idleMs };
-  await relay({ ...spec, protocol: alpn === "h2" ? "h2" : "http/1.1", limits });
+  await relay({ ...read, protocol: alpn === "h2" ? "h2" : "http/1.1", limits });
 }
 
 async function kindOf(
