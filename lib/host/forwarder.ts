@@ -6,7 +6,7 @@
 import { createServer, type Socket } from "node:net";
 import { formatEndpoint } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
-import { systemCode } from "../base/file_error.ts";
+import { systemCode, systemWords } from "../base/file_error.ts";
 import { type Conduit, joinSocket } from "./joined_socket.ts";
 
 export interface ForwarderSpec {
@@ -28,9 +28,11 @@ export interface Forwarder {
 export async function listenAndForward(spec: ForwarderSpec): Promise<Forwarder> {
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const conduit = conduitOf(spec);
+    if (conduit === null) return void socket.resetAndDestroy();
     open.add(socket);
     socket.once("close", () => open.delete(socket));
-    void joinSocket(socket, conduitOf(spec));
+    void joinSocket(socket, conduit);
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", (cause) => reject(refusal(spec, cause)));
@@ -47,28 +49,35 @@ export async function listenAndForward(spec: ForwarderSpec): Promise<Forwarder> 
   };
 }
 
-function conduitOf({ connect }: ForwarderSpec): Conduit {
+/** Null when there is nothing to connect to any more. */
+function conduitOf({ connect }: ForwarderSpec): Conduit | null {
   try {
     return connect();
   } catch (error) {
     if (!(error instanceof SbxError)) throw error;
-    const closed = Promise.reject(error);
-    return { readable: new ReadableStream(), writable: new WritableStream(), closed };
+    return null;
   }
 }
 
 function refusal({ address, port }: ForwarderSpec, cause: unknown): SbxError {
-  const endpoint = formatEndpoint(address, port);
-  if (systemCode(cause) === "EADDRNOTAVAIL") {
-    return new SbxError(
-      "PORT_UNAVAILABLE",
-      `Cannot listen on ${endpoint}: the address is not one of this machine`,
-      { cause },
-    );
+  const cannot = `Cannot listen on ${formatEndpoint(address, port)}`;
+  switch (systemCode(cause)) {
+    case "EADDRINUSE":
+      return new SbxError("PORT_BUSY", `${cannot}: the port is taken`, {
+        hint: "take another port, or 0 for one that is free",
+        cause,
+      });
+    case "EACCES":
+      return new SbxError("PORT_UNAVAILABLE", `${cannot}: permission denied`, {
+        hint: "take a port from 1024 up",
+        cause,
+      });
+    case "EADDRNOTAVAIL":
+      return new SbxError("PORT_UNAVAILABLE", `${cannot}: it is no address of this machine`, {
+        hint: "take 127.0.0.1, or 0.0.0.0 for all addresses that there are",
+        cause,
+      });
+    default:
+      return new SbxError("PORT_UNAVAILABLE", `${cannot}: ${systemWords(cause)}`, { cause });
   }
-  const state = systemCode(cause) === "EADDRINUSE" ? "the port is taken" : String(cause);
-  return new SbxError("PORT_BUSY", `Cannot listen on ${endpoint}: ${state}`, {
-    hint: "take another port, or 0 for one that is free",
-    cause,
-  });
 }

@@ -19,18 +19,19 @@ export interface Conduit {
 export async function joinSocket(socket: Socket, conduit: Conduit): Promise<void> {
   socket.on("error", () => {}); // its close says it
   const broken = conduit.closed.then(() => {}, () => socket.resetAndDestroy());
-  await Promise.all([send(socket, conduit.writable), receive(conduit.readable, socket), broken]);
+  await Promise.all([send(socket, conduit), receive(conduit.readable, socket), broken]);
 }
 
 /** What the socket says, until its end. */
-async function send(socket: Socket, to: WritableStream<Uint8Array>): Promise<void> {
-  const writer = to.getWriter();
+async function send(socket: Socket, { writable, closed }: Conduit): Promise<void> {
+  const writer = writable.getWriter();
   writer.closed.catch(() => {});
   let hasEnded = false;
   socket.on("data", (bytes: Uint8Array) => {
     socket.pause();
-    // A server that takes no more may still say something, so the socket stays, unread.
-    writer.write(bytes).then(() => socket.resume(), () => {});
+    // A server that takes no more may still say something, so the socket stays, unread; once it has said all, only
+    // the socket's end is waited for, which stands behind what nobody reads.
+    writer.write(bytes).catch(() => closed).then(() => socket.resume(), () => {});
   });
   socket.once("end", () => {
     hasEnded = true;
