@@ -81,13 +81,20 @@ class AgentPort extends Duplex {
   async #open(): Promise<void> {
     const { program, patienceMs } = this.#spec;
     const name = `agent-${createHash("sha256").update(program).digest("hex")}`;
-    const end = performance.now() + patienceMs;
-    while (!this.destroyed) {
-      const knock = await this.#knock(name);
-      if (knock === "open" || this.destroyed) return;
-      if (knock === "missing" && await this.#bring(name)) continue;
-      if (performance.now() > end) throw this.#nobody();
-      await delay(KNOCK_MS, undefined, { ref: false });
+    // A guest may also let somebody in and say nothing, or have lost each time what it was brought.
+    const late = setTimeout(() => this.destroy(this.#nobody()), patienceMs);
+    try {
+      for (let isBrought = false; !this.destroyed;) {
+        const knock = await this.#knock(name);
+        if (knock === "open" || this.destroyed) return;
+        if (knock === "missing" && !isBrought) {
+          isBrought = await this.#bring(name);
+          if (isBrought) continue;
+        }
+        await delay(KNOCK_MS, undefined, { ref: false });
+      }
+    } finally {
+      clearTimeout(late);
     }
   }
 
