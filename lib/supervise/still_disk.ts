@@ -73,7 +73,12 @@ function holdStopped({ home, name }: KeptSandbox, doing: string): FrozenDisk {
   return { thaw: async () => lock.release() };
 }
 
-function requireDisk({ name, spec }: SandboxRecord, doing: string): void {
+function requireDisk({ name, spec, lima }: SandboxRecord, doing: string): void {
+  if (lima !== undefined) {
+    throw new SbxError("DISK_MISSING", `Cannot ${doing} ${name}: its disk is Lima's`, {
+      hint: "'sbx cp' takes files out of it",
+    });
+  }
   if (spec.disk !== undefined) return;
   throw new SbxError(
     "DISK_MISSING",

@@ -24,6 +24,7 @@ import {
   usableRecord,
 } from "../../lib/supervise/registry.ts";
 import { removeSandbox } from "../../lib/supervise/remove.ts";
+import { makeFork, takeSnapshot } from "../../lib/supervise/copies.ts";
 
 const before = process.env["XDG_STATE_HOME"];
 const scratch = mkdtempSync(join(tmpdir(), "sbx-lima-names-"));
@@ -108,3 +109,14 @@ test("it is forgotten by the instance's directory, and not while it runs", async
   expect(await sandboxNames()).toEqual([]);
   await forgetLima(place("one"));
 }, 20_000);
+
+test("the disk of a guest of Lima's is not said to be in its memory", async () => {
+  await keepLima(place("one"), options);
+  const refusal = { code: "DISK_MISSING", hint: "'sbx cp' takes files out of it" };
+  await expect(takeSnapshot("dev", "built", {})).rejects.toMatchObject({
+    ...refusal,
+    message: "Cannot take a snapshot of sandbox dev: its disk is Lima's",
+  });
+  await expect(makeFork("dev", "try", {})).rejects.toMatchObject(refusal);
+  expect(await sandboxNames()).toEqual(["dev"]);
+});

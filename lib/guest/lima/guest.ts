@@ -115,8 +115,7 @@ export class LimaGuest implements Guest {
   }
 
   freeze(): Promise<FrozenDisk> {
-    const state = "it is Lima's, as are its snapshots";
-    return Promise.reject(new SbxError("DISK_MISSING", `Cannot keep the disk still: ${state}`));
+    return Promise.reject(new SbxError("DISK_MISSING", "Cannot keep the disk still: it is Lima's"));
   }
 
   async usage(): Promise<GuestUsage> {
