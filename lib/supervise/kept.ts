@@ -65,8 +65,8 @@ export type Registry = typeof here;
 const elsewhere: Registry = {
   all: async () => (await askBinary("sandboxes", []) as Told[]).map(keptOf),
   one: async (name) => keptOf(await askBinary("sandbox", [requireName(name)]) as Told),
-  keep: async (name, record, disk) =>
-    String(await askBinary("keep", [name ?? null, record, disk ?? null])),
+  keep: async (name, record, disk, signal) =>
+    String(await askBinary("keep", [name ?? null, record, disk ?? null], signal)),
   async kill(name) {
     await askBinary("kill", [requireName(name)]);
   },
