@@ -75,7 +75,7 @@ export async function keepLima(place: LimaPlace, options: SandboxOptions): Promi
     lima,
   };
   if (kept === null) await keepSandbox(record);
-  else await rewriteRecord(kept.home, { format: 1, ...record });
+  else await rewriteRecord(kept.home, record);
 }
 
 /** Forgets it, where it is there and does not run. @throws SbxError STATE_UNUSABLE, FILE_UNREADABLE */

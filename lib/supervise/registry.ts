@@ -111,7 +111,10 @@ export async function keepSandbox(
 }
 
 /** Changes what its next start goes by. @throws SbxError FILE_UNREADABLE */
-export async function rewriteRecord(home: Home, record: SandboxRecord): Promise<void> {
+export async function rewriteRecord(
+  home: Home,
+  record: Omit<SandboxRecord, "format">,
+): Promise<void> {
   await writePrivate(home.record, formatRecord(record), true);
 }
 
