@@ -8,6 +8,7 @@ import type { Command } from "commander";
 import process from "node:process";
 import { text } from "node:stream/consumers";
 import { runTask } from "../api/tasks.ts";
+import { failureOf } from "../base/failure.ts";
 import { SbxError } from "../mod.ts";
 import { OK } from "./exit.ts";
 import { ui } from "./ui.ts";
@@ -25,6 +26,5 @@ export async function run(command: Command): Promise<number> {
 
 function told(error: unknown) {
   if (!(error instanceof SbxError)) throw error;
-  const { code, message, hint } = error;
-  return { error: { code, message, ...(hint === undefined ? {} : { hint }) } };
+  return { error: failureOf(error) };
 }

@@ -5,7 +5,8 @@
  */
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
-import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { SbxError } from "../base/errors.ts";
+import { errorOf, type Failure } from "../base/failure.ts";
 import { ownProgram } from "./own_program.ts";
 
 /** lib/cli/task.ts, which answers. */
@@ -49,15 +50,9 @@ export async function askBinary(
   }
 }
 
-interface TaskError {
-  readonly code: string;
-  readonly message: string;
-  readonly hint?: string;
-}
-
 /** Undefined where it is none. @throws SbxError the error that it tells */
 function answerOf(said: string): { readonly ok?: unknown } | undefined {
-  let answer: { readonly ok?: unknown; readonly error?: TaskError };
+  let answer: { readonly ok?: unknown; readonly error?: Failure };
   try {
     answer = JSON.parse(said);
   } catch {
@@ -65,8 +60,7 @@ function answerOf(said: string): { readonly ok?: unknown } | undefined {
   }
   const { error } = answer;
   if (error === undefined) return answer;
-  const { code, message, hint } = error;
-  throw new SbxError(code as ErrorCode, message, hint === undefined ? {} : { hint });
+  throw errorOf(error);
 }
 
 function fail(program: string, state: string, cause?: unknown): never {

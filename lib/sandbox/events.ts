@@ -5,21 +5,12 @@
  * @module
  */
 import type { SbxError } from "../base/errors.ts";
+import { type Failure, failureOf } from "../base/failure.ts";
 import { quote } from "../base/escape.ts";
 import { misuse, optionsOf } from "../base/misuse.ts";
 import type { Denial } from "../journal/denials.ts";
 import type { JournalEvent, JournalRecord } from "../journal/format.ts";
 import type { Journal } from "../journal/journal.ts";
-
-/** The failure that ended a sandbox, as plain data. */
-export interface Failure {
-  /** One of the stable codes. */
-  readonly code: string;
-  /** "Cannot go on: …" */
-  readonly message: string;
-  /** What to do about it. Absent: there is no advice. */
-  readonly hint?: string;
-}
 
 /** One thing that happened, as plain data. */
 export type SandboxEvent =
@@ -208,8 +199,4 @@ function setOf(kinds: readonly EventKind[]): (kind: string) => boolean {
 
 function recordOf({ event, ...fields }: JournalEvent): JournalRecord {
   return { time: new Date().toISOString(), event, fields };
-}
-
-function failureOf({ code, message, hint }: SbxError): Failure {
-  return { code, message, ...(hint === undefined ? {} : { hint }) };
 }

@@ -5,6 +5,7 @@
  */
 import type { Duplex } from "node:stream";
 import { SbxError } from "../base/errors.ts";
+import { errorOf } from "../base/failure.ts";
 import { systemCode } from "../base/file_error.ts";
 import { untilAborted } from "../base/until.ts";
 import { Command, commandRequest, type CommandServer } from "../guest/agent/command.ts";
@@ -35,7 +36,7 @@ import { type OpenCall, openCall } from "../wire/open_call.ts";
 import type { JobInfo } from "./jobs.ts";
 import { readEvents } from "./event_lines.ts";
 import type { CreateRequest } from "./program_protocol.ts";
-import { errorOf, MAX_RESULT, PROTOCOL } from "./protocol.ts";
+import { MAX_RESULT, PROTOCOL } from "./protocol.ts";
 import type { KeptSandbox } from "./registry.ts";
 import type { SandboxState } from "./state.ts";
 
@@ -208,14 +209,7 @@ export class SupervisorClient implements Disposable {
   async freeze(signal?: AbortSignal): Promise<FrozenDisk> {
     signal?.throwIfAborted();
     const call = this.#calls.plain({ method: "freeze" }, errorOf);
-    const { promise: givenUp, reject } = Promise.withResolvers<never>();
-    const abort = () => {
-      call.giveUp();
-      reject(signal?.reason);
-    };
-    signal?.addEventListener("abort", abort, { once: true });
-    const frozen = Promise.race([frozenBy(call), givenUp]);
-    return await frozen.finally(() => signal?.removeEventListener("abort", abort));
+    return await answered(frozenBy(call), call, signal);
   }
 
   /** As of `Sandbox.prove`. @throws SbxError USAGE for one that needs no proof */
@@ -311,11 +305,20 @@ export class SupervisorClient implements Disposable {
 
   async #ask(request: Fields, signal?: AbortSignal): Promise<Fields> {
     signal?.throwIfAborted();
-    const { ok, giveUp } = this.#calls.plain(request, errorOf);
-    signal?.addEventListener("abort", giveUp, { once: true });
-    return await untilAborted(ok, signal)
-      .finally(() => signal?.removeEventListener("abort", giveUp));
+    const call = this.#calls.plain(request, errorOf);
+    return await answered(call.ok, call, signal);
   }
+}
+
+/** What is waited for of a call, which is given up with the wait. */
+async function answered<T>(
+  answer: Promise<T>,
+  { giveUp }: Pick<PlainCall, "giveUp">,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  signal?.addEventListener("abort", giveUp, { once: true });
+  return await untilAborted(answer, signal)
+    .finally(() => signal?.removeEventListener("abort", giveUp));
 }
 
 function unanswered(name: string): SbxError {

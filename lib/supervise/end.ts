@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { SbxError } from "../base/errors.ts";
+import { errorOf, failureOf } from "../base/failure.ts";
 import type { ExitStatus } from "../sandbox/process.ts";
 import type { JobInfo } from "./jobs.ts";
 import type { SandboxRecord } from "./record.ts";
@@ -17,12 +18,11 @@ export interface End {
 }
 
 /** Why a command, or its sandbox, failed; undefined when it did not, or has not ended. */
-export function failureOf(ended: JobInfo | SbxError | undefined | void): SbxError | undefined {
+export function whyFailed(ended: JobInfo | SbxError | undefined | void): SbxError | undefined {
   if (ended === undefined || ended instanceof SbxError || ended.error === undefined) {
     return undefined;
   }
-  const { code, message } = ended.error;
-  return new SbxError(code as ErrorCode, message);
+  return errorOf(ended.error);
 }
 
 /** Whether the machine is started again by itself. */
@@ -41,12 +41,7 @@ export function isRestarted({ life }: Pick<SandboxRecord, "life">, { error, exit
 export function endState(end: End | undefined): SandboxState {
   const at = Date.now();
   if (end?.error !== undefined) {
-    const { code, message, hint } = end.error;
-    return {
-      kind: "failed",
-      at,
-      error: { code, message, ...(hint === undefined ? {} : { hint }) },
-    };
+    return { kind: "failed", at, error: failureOf(end.error) };
   }
   const { exit } = end ?? {};
   if (exit === undefined) return { kind: "stopped", at };

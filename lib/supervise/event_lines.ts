@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { SbxError } from "../base/errors.ts";
+import { errorOf } from "../base/failure.ts";
 import { LineCutter } from "../journal/line_cutter.ts";
-import { Events, type Failure, type SandboxEvent } from "../sandbox/events.ts";
+import { Events, type SandboxEvent } from "../sandbox/events.ts";
 
 export interface EventReading {
   /** Tells the supervisor that nobody reads any more. */
@@ -71,18 +72,11 @@ async function exitOf(events: AsyncIterable<SandboxEvent>): Promise<SbxError | u
   try {
     for await (const event of events) {
       if (event.kind !== "exit") continue;
-      const { error } = event;
-      return error === undefined
-        ? undefined
-        : new SbxError(error.code as ErrorCode, error.message, hintOf(error));
+      return event.error === undefined ? undefined : errorOf(event.error);
     }
   } catch (error) {
     if (error instanceof SbxError) return error;
     throw error;
   }
   return undefined;
-}
-
-function hintOf({ hint }: Failure): { readonly hint?: string } {
-  return hint === undefined ? {} : { hint };
 }

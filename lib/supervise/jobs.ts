@@ -11,6 +11,7 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { SbxError } from "../base/errors.ts";
+import { type Failure, failureOf } from "../base/failure.ts";
 import { fileError } from "../base/file_error.ts";
 import type { ExitStatus, SandboxProcess } from "../sandbox/process.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
@@ -40,7 +41,7 @@ export interface JobInfo {
   /** How it ended. Absent while it runs, and with an `error`. */
   readonly exit?: ExitStatus;
   /** Why there is no status: it could not be started, or the sandbox ended first. */
-  readonly error?: { readonly code: string; readonly message: string };
+  readonly error?: Failure;
   /** Bytes of both streams so far. */
   readonly printed: number;
   /** Bytes that could not be kept, because the disk was full. */
@@ -132,7 +133,7 @@ class Job {
       this.#exit = await exit;
     } catch (error) {
       if (!(error instanceof SbxError)) throw error;
-      this.#error = { code: error.code, message: error.message };
+      this.#error = failureOf(error);
     }
     this.#endedMs = Date.now();
     this.#log.close();

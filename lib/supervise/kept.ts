@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { SbxError } from "../base/errors.ts";
+import { errorOf, type Failure, failureOf } from "../base/failure.ts";
 import { askBinary } from "../host/ask_binary.ts";
 import { isSbxItself } from "../host/own_program.ts";
 import type { Disk } from "../sandbox/options.ts";
@@ -19,7 +20,7 @@ export type NewRecord = Omit<SandboxRecord, "format" | "name">;
 /** A sandbox as JSON has it. */
 interface Told extends Omit<KeptSandbox, "home" | "record"> {
   readonly record?: SandboxRecord;
-  readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
+  readonly error?: Failure;
 }
 
 const here = {
@@ -81,19 +82,12 @@ export function registry(): Registry {
 }
 
 export function toldOf({ home: _, record, ...kept }: KeptSandbox): Told {
-  if (!(record instanceof SbxError)) return { ...kept, record };
-  const { code, message, hint } = record;
-  return { ...kept, error: { code, message, ...(hint === undefined ? {} : { hint }) } };
+  return record instanceof SbxError ? { ...kept, error: failureOf(record) } : { ...kept, record };
 }
 
 function keptOf({ record, error, ...kept }: Told): KeptSandbox {
   const home = homeOf(kept.name);
   if (record !== undefined) return { ...kept, home, record };
-  const { code = "STATE_UNUSABLE", message = "Cannot use it: its record is damaged", hint } =
-    error ?? {};
-  return {
-    ...kept,
-    home,
-    record: new SbxError(code as ErrorCode, message, hint === undefined ? {} : { hint }),
-  };
+  const message = `Cannot use sandbox ${kept.name}: its record is damaged`;
+  return { ...kept, home, record: errorOf(error ?? { code: "STATE_UNUSABLE", message }) };
 }

@@ -9,11 +9,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
+import { errorOf } from "../base/failure.ts";
 import { systemWords } from "../base/file_error.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 import { type SpawnedSupervisor, spawnSupervisor } from "../host/spawn_supervisor.ts";
 import { sourceVariablesOf } from "../policy/model/aws_pair.ts";
-import { errorOf } from "./protocol.ts";
 import { jsonOf, networkOf } from "./record.ts";
 import { type KeptSandbox, usableRecord } from "./registry.ts";
 

@@ -7,6 +7,7 @@
 import { closeSync, writeSync } from "node:fs";
 import process from "node:process";
 import { SbxError } from "../base/errors.ts";
+import { failureOf } from "../base/failure.ts";
 import { REPORT_FD } from "../host/spawn_supervisor.ts";
 import type { Report } from "./launch.ts";
 import { supervise } from "./supervisor.ts";
@@ -37,8 +38,7 @@ export async function superviseHere(name: string): Promise<number> {
     return 0;
   } catch (error) {
     if (!isOpen || !(error instanceof SbxError)) throw error;
-    const { code, message, hint } = error;
-    report({ error: { code, message, ...(hint === undefined ? {} : { hint }) } });
+    report({ error: failureOf(error) });
     return 1;
   }
 }

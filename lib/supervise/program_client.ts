@@ -6,6 +6,7 @@
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
+import { errorOf, failureOf } from "../base/failure.ts";
 import { spawnSandbox } from "../host/spawn_sandbox.ts";
 import { LineCutter } from "../journal/line_cutter.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
@@ -15,7 +16,6 @@ import { readingOf } from "../secret/program_values.ts";
 import type { PlainCall } from "../wire/call_client.ts";
 import { SupervisorClient } from "./client.ts";
 import { type Answer, type Ended, type Ready, requestOf, type Told } from "./program_protocol.ts";
-import { errorOf } from "./protocol.ts";
 
 /** A process whose program is done with it may take so long to be gone. */
 const LEAVE_MS = 5_000;
@@ -114,7 +114,6 @@ async function valueOf(ask: number, secret: string, options: SandboxOptions): Pr
     return { ask, value, ...(expires === undefined ? {} : { expiresMs: expires.getTime() }) };
   } catch (error) {
     if (!(error instanceof SbxError)) return { ask, failed: "threw" };
-    const { code, message, hint } = error;
-    return { ask, error: { code, message, ...(hint === undefined ? {} : { hint }) } };
+    return { ask, error: failureOf(error) };
   }
 }

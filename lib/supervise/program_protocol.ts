@@ -6,13 +6,13 @@
  */
 import { z } from "zod";
 import { SbxError } from "../base/errors.ts";
+import type { Failure } from "../base/failure.ts";
 import type { TemplateUse } from "../guest/guest.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 import type { Denial } from "../journal/denials.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Secret, SecretSettings } from "../policy/model/secret.ts";
 import type { Disk, PublishedPort, SandboxOptions } from "../sandbox/options.ts";
-import type { Failure } from "../sandbox/events.ts";
 import { type ProgramValue, ProgramValues } from "../secret/program_values.ts";
 import { optionsOf, type SandboxSpec, sandboxSpec, specOf } from "./record.ts";
 

@@ -12,6 +12,7 @@
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
+import { failureOf } from "../base/failure.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { channelStream } from "../host/channel_stream.ts";
 import { PORT_FD } from "../host/spawn_sandbox.ts";
@@ -210,8 +211,4 @@ async function hear(input: ReadableStream<Uint8Array>, values: AskedValues): Pro
   } catch (error) {
     if (!(error instanceof SbxError || error instanceof SyntaxError)) throw error;
   }
-}
-
-function failureOf({ code, message, hint }: SbxError) {
-  return { code, message, ...(hint === undefined ? {} : { hint }) };
 }

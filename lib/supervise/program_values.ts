@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { errorOf } from "../base/failure.ts";
 import type { ProgramValue, SecretReading } from "../secret/program_values.ts";
 import { type Answer, parseAnswer } from "./program_protocol.ts";
-import { errorOf } from "./protocol.ts";
 
 interface Question {
   resolve(reading: SecretReading): void;

@@ -6,7 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { z } from "zod";
-import { type ErrorCode, SbxError } from "../base/errors.ts";
+import { SbxError } from "../base/errors.ts";
 import { decodeOsString } from "../base/os_string.ts";
 import type { Fields } from "../wire/call_result.ts";
 import { fileRequestSchema } from "./file_request.ts";
@@ -114,17 +114,6 @@ export function parseRequest(fields: Fields): Request {
   throw new SbxError("PROTOCOL", "Cannot do what was asked: this sandbox's supervisor is older", {
     hint: "stop the sandbox and start it again, and it runs with this version of sbx",
   });
-}
-
-/** What a supervisor says went wrong. Its errors are ours: it is the same program. */
-export function errorOf(
-  { code, message, hint }: {
-    readonly code: string;
-    readonly message: string;
-    readonly hint?: string | undefined;
-  },
-): SbxError {
-  return new SbxError(code as ErrorCode, message, hint === undefined ? {} : { hint });
 }
 
 function decodeBlock(text: string): string[] | null {

@@ -37,7 +37,7 @@ import {
 } from "./registry.ts";
 import { answer, type Supervised } from "./service.ts";
 import { aborted, askToEnd } from "./ask_to_end.ts";
-import { type End, endState, failureOf, isRestarted } from "./end.ts";
+import { type End, endState, isRestarted, whyFailed } from "./end.ts";
 import type { SandboxState } from "./state.ts";
 import type { Home } from "./home.ts";
 import type { FileLock } from "../host/file_lock.ts";
@@ -259,7 +259,7 @@ class Supervisor implements Supervised {
       launcher?.ready();
       const ended = await Promise.race([sandbox.ended, main ?? new Promise<never>(() => {})]);
       await sandbox.stop();
-      const error = await sandbox.ended ?? failureOf(ended);
+      const error = await sandbox.ended ?? whyFailed(ended);
       const exit = ended instanceof SbxError ? undefined : ended?.exit;
       return {
         lastedMs: performance.now() - began,
@@ -301,7 +301,7 @@ class Supervisor implements Supervised {
   /** A command that cannot be started is an error of the start. */
   async #refuseFailed(main: Promise<JobInfo> | undefined): Promise<void> {
     if (main === undefined || await this.jobs.started(MAIN_JOB)) return;
-    const failure = failureOf(await main);
+    const failure = whyFailed(await main);
     if (failure !== undefined) throw failure;
   }
 

@@ -11,6 +11,7 @@
  */
 import type { Duplex } from "node:stream";
 import { SbxError } from "../base/errors.ts";
+import { type Failure, failureOf } from "../base/failure.ts";
 import {
   type CallFrame,
   CallFrameReader,
@@ -206,10 +207,9 @@ class CallServer {
 }
 
 /** A fault of ours is told as one: the client cannot know what to do about it. */
-function told(error: unknown): { code: string; message: string; hint?: string } {
+function told(error: unknown): Failure {
   if (!(error instanceof SbxError)) {
     return { code: "INTERNAL", message: error instanceof Error ? error.message : String(error) };
   }
-  const { code, message, hint } = error;
-  return { code, message, ...(hint === undefined ? {} : { hint }) };
+  return failureOf(error);
 }
