@@ -48,6 +48,25 @@ test("links between the pages lead somewhere", () => {
   expect(dead).toEqual([]);
 });
 
+/** What a page's headings are reached by, as forges make it of their words. */
+function anchorsOf(name: string): Set<string> {
+  const words = [...page(name).matchAll(/^#+ (.+)$/gm)].map(([, text = ""]) => text);
+  return new Set(
+    words.map((text) => text.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replaceAll(" ", "-")),
+  );
+}
+
+test("links to a part of a page lead to one of its headings", () => {
+  const links = PAGES.flatMap((name) =>
+    [...page(name).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)].map((
+      [, target = "", anchor = ""],
+    ) => ({ name, to: target === "" ? name : join(dirname(name), target), anchor }))
+  );
+  expect(links.length).toBeGreaterThan(20);
+  const dead = links.filter(({ to, anchor }) => !anchorsOf(to).has(anchor));
+  expect(dead).toEqual([]);
+});
+
 test("docs/journal.md has a row for every event, which names all of its fields and no others", () => {
   // The table of reasons behind it has a row called `dns`, too.
   const [text = ""] = page("docs/journal.md").split(/^\| reason +\|/m);
