@@ -19,9 +19,11 @@ const SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt";
 
 /** What the pages take for granted: the reader's own programs say that they ran, and projects are small. */
 const PROGRAM = '#!/bin/sh\necho "$0 ran"\n';
+const AGENT =
+  '#!/bin/sh\ncurl -sSf -H "Authorization: Bearer $GITHUB_TOKEN" https://api.github.com/user\n';
 const FILES: Readonly<Record<string, string>> = {
-  "agent":
-    '#!/bin/sh\ncurl -sSf -H "Authorization: Bearer $GITHUB_TOKEN" https://api.github.com/user\n',
+  "agent": AGENT,
+  "tools/agent": AGENT,
   "migrate": PROGRAM,
   "server": PROGRAM,
   "Makefile": "all test:\n\techo $@ ran\n",
@@ -39,12 +41,16 @@ const FILES: Readonly<Record<string, string>> = {
 const PRINTED: readonly (readonly [part: string, printed: RegExp])[] = [
   ["uname -a", /^Linux sandbox /],
   [" curl ", /^hello from /],
+  ["echo $GITHUB_TOKEN; ./agent", /^sbx-placeholder-\S+\nhello from \S+ as api\.github\.com /],
   ["./agent", /^hello from \S+ as api\.github\.com /],
+  ["/tools/agent", /^hello from \S+ as api\.github\.com /],
   ["./migrate", /^\.\/migrate ran\n$/],
   ["./server", /^\.\/server ran\n$/],
   [" make", /^echo \w+ ran\n\w+ ran\n$/],
   ["npm ci", /up to date/],
   ["sbx log --denied", /^$/],
+  ["sbx log agent.jsonl", /api\.github\.com/],
+  ["sbx init", /^$/],
   ["secret set", /^$/],
   ["sbx ssh dev id", /^uid=0\(root\) /],
   ["sbx ssh-config", /^Host dev\.sbx\n/],
@@ -102,7 +108,7 @@ function typed(command: string): Promise<Run> {
 beforeAll(async () => {
   world = await openWorld({ members: membersOf(accounts), names: ["example.com"] });
   reader = join(world.scratch, "reader");
-  for (const directory of ["bin", "src", "app"]) {
+  for (const directory of ["bin", "src", "app", "tools"]) {
     mkdirSync(join(reader, directory), { recursive: true });
   }
   for (const [name, text] of Object.entries(FILES)) {
@@ -151,10 +157,13 @@ describe("as it is shown", () => {
   );
 });
 
-test("the refusal that README shows is told in these words", async () => {
-  const shown = FENCES.find(({ code }) => code.startsWith("sbx: denied"))?.code.trim() ?? "none";
+test("the refusal that the pages show is told in these words", async () => {
+  const shown = FENCES.filter(({ code }) => code.startsWith("sbx: denied"))
+    .map(({ page, code }) => [page, code.trim()]);
+  expect(shown.map(([page]) => page)).toEqual(["README.md", "docs/tutorial.md"]);
   const { stderr } = await typed("sbx run -- curl -s -m 1 10.0.0.5:5432");
-  expect(stderr.split("\n")).toContain(shown);
+  const told = stderr.split("\n");
+  expect(shown.filter(([, line = ""]) => !told.includes(line))).toEqual([]);
 }, 300_000);
 
 test("the programs of docs/library.md run", async () => {
