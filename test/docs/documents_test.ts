@@ -9,6 +9,7 @@ import { TlsBuilder } from "../../lib/api/tls_builder.ts";
 import { EVENTS } from "../../lib/journal/format.ts";
 import { type ReasonId, reasonOf, REASONS } from "../../lib/policy/model/reasons.ts";
 import { EXEC_OPTIONS } from "../../lib/sandbox/exec_options.ts";
+import { copyPages } from "../../scripts/packages/documents.ts";
 import { examplesIn, moduleOf, page } from "../support/documents.ts";
 import { run } from "../support/process.ts";
 
@@ -38,14 +39,27 @@ test("the TypeScript examples are correct", async () => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
 });
 
-test("links between the pages lead somewhere", () => {
-  const dead = PAGES.flatMap((name) =>
+/** Links of pages to files that are not below a directory. */
+function deadLinks(names: readonly string[], below: string): string[] {
+  return names.flatMap((name) =>
     [...page(name).matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)]
       .map(([, target = ""]) => join(dirname(name), target))
-      .filter((path) => !existsSync(path))
+      .filter((path) => !existsSync(join(below, path)))
       .map((path) => `${name}: ${path}`)
   );
-  expect(dead).toEqual([]);
+}
+
+test("links between the pages lead somewhere", () => {
+  expect(deadLinks(PAGES, process.cwd())).toEqual([]);
+});
+
+test("in a package, too", () => {
+  const packed = join(directory, "packed");
+  copyPages(process.cwd(), packed);
+  writeFileSync(join(packed, "LICENSE"), ""); // stands beside them
+  const names = globSync("**/*.md", { cwd: packed });
+  expect(names).toContain("docs/tutorial.md");
+  expect(deadLinks(names, packed)).toEqual([]);
 });
 
 /** What a page's headings are reached by, as forges make it of their words. */
