@@ -18,7 +18,7 @@ import { buildInfo } from "../host/build_info.ts";
 import { listenAt } from "../host/unix_socket.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { Publication, PublishedPort, SandboxOptions } from "../sandbox/options.ts";
-import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
+import { leftOf, type PortSelection, type Unpublished } from "../sandbox/publication.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { start } from "../sandbox/start.ts";
 import { serveCalls, type ServedCall } from "../wire/call_server.ts";
@@ -173,9 +173,10 @@ class Supervisor implements Supervised {
   }
 
   async unpublish(selection: PortSelection): Promise<Unpublished> {
-    const closed = this.#running().unpublish(selection);
-    const left = this.#record.spec.publish.filter((each) => !isOf(each, closed.ports));
-    await this.#remember({ publish: left });
+    const sandbox = this.#running();
+    const closed = sandbox.unpublish(selection);
+    const { publish } = this.#record.spec;
+    await this.#remember({ publish: leftOf(publish, closed.ports, sandbox.published) });
     return closed;
   }
 
@@ -370,15 +371,4 @@ class Supervisor implements Supervised {
       hint: `start it with 'sbx start ${this.name}'`,
     });
   }
-}
-
-/** Whether all that listens for a publication was closed. */
-function isOf(
-  { hostPort, guestPort, protocol }: { hostPort: number; guestPort: number; protocol: string },
-  closed: readonly PublishedPort[],
-): boolean {
-  return closed.some((port) =>
-    port.guestPort === guestPort && port.protocol === protocol &&
-    (hostPort === 0 || port.port === hostPort)
-  );
 }
