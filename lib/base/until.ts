@@ -18,3 +18,9 @@ export async function untilAborted<T>(
   return await Promise.race([value, promise])
     .finally(() => signal.removeEventListener("abort", abort));
 }
+
+/** Resolves once the signal is aborted, at once where it is. */
+export async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+}

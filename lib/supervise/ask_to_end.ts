@@ -31,10 +31,3 @@ export async function askToEnd(
   jobs.signal(MAIN_JOB, SIGTERM);
   await Promise.race([jobs.wait(MAIN_JOB), over, delay(graceMs, undefined, { ref: false })]);
 }
-
-export function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) =>
-    signal.addEventListener("abort", () => resolve(), { once: true })
-  );
-}

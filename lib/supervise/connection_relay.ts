@@ -6,6 +6,7 @@
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
+import { wanted } from "./wanted.ts";
 
 /** @throws SbxError as `Sandbox.connect` */
 export async function relayConnection(
@@ -13,10 +14,7 @@ export async function relayConnection(
   port: number,
   call: ServedCall,
 ): Promise<Fields> {
-  const givenUp = new AbortController();
-  call.onSignal = () => givenUp.abort();
-  const signal = AbortSignal.any([call.gone, givenUp.signal]);
-  const { readable, writable, closed } = sandbox.connect(port, { signal });
+  const { readable, writable, closed } = sandbox.connect(port, { signal: wanted(call) });
   // Of either direction's failure `closed` says more. The answer ends what is open, so it waits for the output.
   void call.input.pipeTo(writable).catch(() => {});
   await readable.pipeTo(call.output, { preventAbort: true }).catch(() => {});

@@ -8,6 +8,7 @@ import type { FileOperation } from "../sandbox/file_operation.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
+import { wanted } from "./wanted.ts";
 
 /** @throws SbxError as the calls of `SandboxFiles` */
 export async function relayFiles(
@@ -15,10 +16,7 @@ export async function relayFiles(
   request: FileRequest,
   call: ServedCall,
 ): Promise<Fields> {
-  const givenUp = new AbortController();
-  call.onSignal = () => givenUp.abort();
-  // A client that is gone did not send all it wanted to.
-  const signal = AbortSignal.any([call.gone, givenUp.signal]);
+  const signal = wanted(call); // a client that is gone did not send all it wanted to
   const operation = sandbox.openFiles(request, signal);
   switch (request.method) {
     case "write":

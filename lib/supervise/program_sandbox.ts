@@ -10,7 +10,6 @@
  * @module
  */
 import process from "node:process";
-import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { failureOf } from "../base/failure.ts";
 import { buildInfo } from "../host/build_info.ts";
@@ -31,6 +30,7 @@ import {
   fromProgram,
   type Told,
 } from "./program_protocol.ts";
+import { OpenCalls } from "./open_calls.ts";
 import { AskedValues } from "./program_values.ts";
 import { settingsOf } from "./record.ts";
 import { answer, type Supervised } from "./service.ts";
@@ -47,9 +47,6 @@ export async function serveProgram(): Promise<number> {
   return 0;
 }
 
-/** What is being answered at the end may take so long. */
-const FAREWELL_MS = 1_000;
-
 class ProgramSandbox implements Supervised {
   readonly sbx: string = buildInfo()["sbx"] ?? "";
   readonly jobs = undefined;
@@ -60,7 +57,7 @@ class ProgramSandbox implements Supervised {
   #sandbox: Sandbox | undefined;
   #over: Promise<unknown> = Promise.resolve();
   /** Calls that are being answered, but for those that last as long as the sandbox. */
-  readonly #calls = new Set<Promise<void>>();
+  readonly #calls = new OpenCalls();
 
   get name(): string {
     return this.#name;
@@ -77,9 +74,7 @@ class ProgramSandbox implements Supervised {
   serve(call: ServedCall): Promise<Fields> {
     const answered = answer(this, call);
     if (["create", "stop"].includes(String(call.request.method))) return answered;
-    const settled = answered.then(() => {}, () => {}).then(() => void this.#calls.delete(settled));
-    this.#calls.add(settled);
-    return answered;
+    return this.#calls.add(answered);
   }
 
   /** Answers at the sandbox's end. @throws SbxError what the start failed of */
@@ -129,8 +124,7 @@ class ProgramSandbox implements Supervised {
     const error = await sandbox.ended;
     await sandbox.stop();
     // The program closes the socket when it has the answer; until then it hears what else there is to say.
-    const said = Promise.all([told.settled(), ...this.#calls]);
-    await Promise.race([said, delay(FAREWELL_MS, undefined, { ref: false })]);
+    await this.#calls.farewell(told.settled());
     const summary = sandbox.summary();
     return {
       ...(error === undefined ? {} : { failure: failureOf(error) }),

@@ -26,6 +26,7 @@ import {
   type UnpublishRequest,
 } from "./protocol.ts";
 import type { SandboxState } from "./state.ts";
+import { wanted } from "./wanted.ts";
 
 /** What there is to ask about. */
 export interface Supervised {
@@ -183,13 +184,6 @@ async function tellEvents(
     if (!(error instanceof SbxError && error.code === "PIPE_CLOSED")) throw error;
   }
   return {};
-}
-
-/** Aborted when the caller is gone, or waits no more. */
-function wanted(call: ServedCall): AbortSignal {
-  const enough = new AbortController();
-  call.onSignal = () => enough.abort();
-  return AbortSignal.any([call.gone, enough.signal]);
 }
 
 async function until<T>(signal: AbortSignal, value: Promise<T>): Promise<T> {

@@ -13,6 +13,7 @@
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
+import { aborted } from "../base/until.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { listenAt } from "../host/unix_socket.ts";
@@ -25,6 +26,7 @@ import { serveCalls, type ServedCall } from "../wire/call_server.ts";
 import { IdleClock } from "./idle_clock.ts";
 import { type JobInfo, Jobs, MAIN_JOB } from "./jobs.ts";
 import { NoticeLog } from "./notice_log.ts";
+import { OpenCalls } from "./open_calls.ts";
 import { optionsOf, policyOf, type SandboxRecord, type SandboxSpec, settingsOf } from "./record.ts";
 import {
   busy,
@@ -36,7 +38,7 @@ import {
   writeState,
 } from "./registry.ts";
 import { answer, type Supervised } from "./service.ts";
-import { aborted, askToEnd } from "./ask_to_end.ts";
+import { askToEnd } from "./ask_to_end.ts";
 import { type End, endState, isRestarted, whyFailed } from "./end.ts";
 import type { SandboxState } from "./state.ts";
 import type { Home } from "./home.ts";
@@ -46,9 +48,6 @@ import type { FileLock } from "../host/file_lock.ts";
 const RESTART_MS = 100;
 const LONGEST_RESTART_MS = 60_000;
 const LASTED_MS = 10_000;
-
-/** What is being answered at the end may take so long. */
-const FAREWELL_MS = 1_000;
 
 /** Asked to end by the system, the sandbox's command may take so long to do so. */
 const GRACE_MS = 10_000;
@@ -111,7 +110,7 @@ class Supervisor implements Supervised {
   readonly #notices: NoticeLog;
   readonly #idle: IdleClock;
   readonly #over = Promise.withResolvers<void>();
-  readonly #calls = new Set<Promise<void>>();
+  readonly #calls = new OpenCalls();
   /** Aborted once the sandbox is to end for good, whatever it is doing. */
   readonly #halt = new AbortController();
   /** The files of its home are written one after the other, so that the last word is the last. */
@@ -198,10 +197,8 @@ class Supervisor implements Supervised {
         wait = last.lastedMs > LASTED_MS ? RESTART_MS : Math.min(2 * wait, LONGEST_RESTART_MS);
         this.#restarts++;
         this.#notices.write(`started again in ${wait} ms`);
-        await Promise.race([
-          aborted(this.#halt.signal),
-          delay(wait, undefined, { ref: false }),
-        ]);
+        const { signal } = this.#halt;
+        await delay(wait, undefined, { ref: false, signal }).catch(() => {}); // it is to end
         if (this.#stopping) break;
       }
       return last.error;
@@ -220,8 +217,7 @@ class Supervisor implements Supervised {
       });
       server.close();
       this.#over.resolve();
-      // Whoever asked for the end hears of it.
-      await Promise.race([Promise.all(this.#calls), delay(FAREWELL_MS, undefined, { ref: false })]);
+      await this.#calls.farewell();
     }
   }
 
@@ -307,10 +303,7 @@ class Supervisor implements Supervised {
   }
 
   #serve(call: ServedCall): Promise<Record<string, unknown>> {
-    const answered = this.#answer(call);
-    const settled = answered.then(() => {}, () => {}).then(() => void this.#calls.delete(settled));
-    this.#calls.add(settled);
-    return answered;
+    return this.#calls.add(this.#answer(call));
   }
 
   async #answer(call: ServedCall): Promise<Record<string, unknown>> {
