@@ -8,7 +8,8 @@ import (
 )
 
 // Calls by which a process gets at the memory, the files, the keys or the shared memory of another one of
-// the same user, or at this machine's network. QEMU needs none: all its sockets are inherited.
+// the same user, at how it is scheduled, or at this machine's network. QEMU needs none: all its sockets are
+// inherited.
 var reachingCalls = []uint32{
 	unix.SYS_PTRACE,
 	unix.SYS_PROCESS_VM_READV,
@@ -38,6 +39,13 @@ var reachingCalls = []uint32{
 	unix.SYS_MSGCTL,
 	unix.SYS_MQ_OPEN,
 	unix.SYS_MQ_UNLINK,
+	// What QEMU's own filter (spawn, resourcecontrol) has only the older siblings of.
+	unix.SYS_EXECVEAT,
+	unix.SYS_SCHED_SETATTR,
+	unix.SYS_IOPRIO_SET,
+	// In a user namespace anybody has all capabilities, and with them much more of the kernel to ask.
+	unix.SYS_UNSHARE,
+	unix.SYS_SETNS,
 }
 
 // Calls whose first argument is a process, which may be this one, and which ones take 0 for it.
