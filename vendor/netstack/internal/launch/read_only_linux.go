@@ -20,7 +20,13 @@ var metadataCalls = []uint32{
 	unix.SYS_REMOVEXATTR,
 	unix.SYS_LREMOVEXATTR,
 	unix.SYS_FREMOVEXATTR,
+	unix.SYS_SETXATTRAT,
+	unix.SYS_REMOVEXATTRAT,
+	sysFileSetattr,
 }
+
+// sysFileSetattr is file_setattr(2) of Linux 6.17.
+const sysFileSetattr = 469
 
 // Calls that write to a file, or move what is mapped of one, and heed no limit on its size.
 var writingCalls = []uint32{
@@ -31,6 +37,11 @@ var writingCalls = []uint32{
 	unix.SYS_MREMAP,
 	unix.SYS_REMAP_FILE_PAGES,
 }
+
+// Kinds of ioctl that mean nothing to a file: those of terminals, which any descriptor may be asked, and of
+// KVM. File systems have many others: by FS_IOC_UNRESVSP a hole is made in any file that is open for
+// writing, and some can exchange the contents of two.
+var harmlessRequests = []uint32{'T', 0xae}
 
 // refuseMetadata installs a filter under which no mode, time or attribute of a file changes: Landlock does
 // not know of these, and a program that serves no tree of a guest's has nothing to change there.
@@ -75,7 +86,7 @@ func keepFilesFilter(shared uint32) []unix.SockFilter {
 		eperm = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
 	)
 	filter := []unix.SockFilter{load(offsetNumber)}
-	for _, number := range writingCalls {
+	for _, number := range append(writingCalls, olderWritingCalls...) {
 		filter = append(filter, jump(unix.BPF_JEQ, number, 0, 1), answer(eperm))
 	}
 	for _, call := range modeCalls {
@@ -89,6 +100,7 @@ func keepFilesFilter(shared uint32) []unix.SockFilter {
 			answer(allow),
 		})...)
 	}
+	filter = append(filter, only(unix.SYS_IOCTL, harmlessOnly())...)
 	const length, flags, offset = offsetArgs + 8*1, offsetArgs + 8*3, offsetArgs + 8*5
 	filter = append(filter, only(unix.SYS_MMAP, []unix.SockFilter{
 		load(flags),
@@ -109,4 +121,17 @@ func keepFilesFilter(shared uint32) []unix.SockFilter {
 		answer(eperm),
 	})...)
 	return append(filter, answer(allow))
+}
+
+// harmlessOnly has the rules for ioctl.
+func harmlessOnly() []unix.SockFilter {
+	rules := []unix.SockFilter{
+		load(offsetArgs + 8*1),
+		{Code: unix.BPF_ALU | unix.BPF_RSH | unix.BPF_K, K: 8},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: 0xff},
+	}
+	for _, kind := range harmlessRequests {
+		rules = append(rules, jump(unix.BPF_JEQ, kind, 0, 1), answer(unix.SECCOMP_RET_ALLOW))
+	}
+	return append(rules, answer(unix.SECCOMP_RET_ERRNO|uint32(unix.EPERM)))
 }

@@ -12,7 +12,7 @@ import (
 // A stand-in for a QEMU that has a template's memory open for writing. The answer of each is "can", or why
 // not; what changed is seen in the file.
 const writer = `
-import ctypes, errno, json, mmap, os, platform, struct, sys
+import ctypes, errno, fcntl, json, mmap, os, platform, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
@@ -44,6 +44,16 @@ tell("ftruncate", os.ftruncate, file, 0)
 tell("truncate", os.truncate, path, 0)
 tell("fallocate", os.posix_fallocate, file, 0, 64 * page)
 tell("open, emptied", os.open, path, os.O_RDWR | os.O_TRUNC)
+def call(number, *args):
+    ctypes.set_errno(0)
+    if libc.syscall(ctypes.c_long(number), *args) < 0: raise OSError(ctypes.get_errno(), "refused")
+if platform.machine() == "x86_64": tell("creat", call, 85, path.encode(), 0o600)
+part = struct.pack("hhqqiI16x", os.SEEK_SET, 0, 8 * page, 8 * page, 0, 0)
+for name, request in dict(reserve=40, punch=41, reserve64=42, punch64=43, zero=57).items():
+    tell(f"ioctl {name}", fcntl.ioctl, file, 0x40305800 | request, part)
+tell("ioctl clone", fcntl.ioctl, file, 0x40049409, other)
+tell("ioctl flags", fcntl.ioctl, file, 0x40086602, struct.pack("l", 0x40))
+tell("setxattrat", call, 463, -100, path.encode(), 0, b"user.a", struct.pack("QII", ctypes.addressof(ctypes.create_string_buffer(b"b")), 1, 0), 16)
 tell("open, made", os.open, path + ".new", os.O_RDWR | os.O_CREAT)
 tell("nameless", os.open, os.path.dirname(path), os.O_RDWR | os.O_TMPFILE)
 tell("mode", os.fchmod, file, 0o777)

@@ -24,3 +24,6 @@ var ownerCalls = []uint32{unix.SYS_CHOWN, unix.SYS_FCHOWN, unix.SYS_LCHOWN, unix
 
 // olderMetadataCalls are those that newer architectures do not have.
 var olderMetadataCalls = []uint32{unix.SYS_CHMOD, unix.SYS_UTIME, unix.SYS_UTIMES, unix.SYS_FUTIMESAT}
+
+// olderWritingCalls are those that newer architectures do not have: creat empties what is there.
+var olderWritingCalls = []uint32{unix.SYS_CREAT}

@@ -19,3 +19,6 @@ var ownerCalls = []uint32{unix.SYS_FCHOWN, unix.SYS_FCHOWNAT}
 
 // olderMetadataCalls are those that this architecture does not have.
 var olderMetadataCalls []uint32
+
+// olderWritingCalls are those that this architecture does not have.
+var olderWritingCalls []uint32
