@@ -24,15 +24,19 @@ func Run(args []string) error {
 	flags.Int("keep", 2, "ignored here")
 	flags.String("receive", "", "ignored here: nothing is handed over without Share")
 	flags.Int("parent", 0, "ignored here")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
+	memory := flags.Int("own-memory", -1, "refused here")
 	flags.Bool("own-user", false, "ignored here")
 	flags.Bool("read-only", false, "ignored here")
 	flags.Bool("kvm", false, "ignored here")
 	flags.Bool("connects", false, "ignored here")
 	flags.Func("reads", "ignored here", func(string) error { return nil })
 	flags.Func("writes", "ignored here", func(string) error { return nil })
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *memory >= 0 { // the program would write to the memory that others go on from
+		return errors.New("launch: a copy of a memory is made on Linux only")
+	}
 	argv := flags.Args()
 	if len(argv) == 0 {
 		return errors.New("launch: no program")
