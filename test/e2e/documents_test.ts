@@ -130,7 +130,7 @@ exec ${quoted([SBX])} run --trust-host-cas "$@"
 }, 900_000);
 afterAll(() => world?.[Symbol.asyncDispose]());
 
-/** Those of one page in their order, as one may need what another made; two pages at a time. */
+/** Those of one page in their order, as one may need what another made; all pages at once. */
 async function runAll(): Promise<void> {
   const pages = [...new Set(commands.map(({ page }) => page))];
   await Promise.all(pages.map(async (page) => {
