@@ -11,12 +11,23 @@ import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 
-/** Descriptors of this process, which the user's shell opened. They are links by nature. */
-const DESCRIPTOR = /^\/(?:dev\/(?:stdout|stderr|fd\/[0-9]+)|proc\/self\/fd\/[0-9]+)$/;
+const STANDARD = ["/dev/stdin", "/dev/stdout", "/dev/stderr"];
+const DESCRIPTOR = /^\/(?:dev|proc\/self)\/fd\/([0-9]+)$/;
+
+/**
+ * The number of the descriptor that a path names instead of a file: one of the process that opens it, which the
+ * user's shell opened. They are links by nature.
+ */
+export function descriptorOf(path: string): number | undefined {
+  const standard = STANDARD.indexOf(path);
+  if (standard >= 0) return standard;
+  const [, number] = DESCRIPTOR.exec(path) ?? [];
+  return number === undefined ? undefined : Number(number);
+}
 
 /** Whether a path names a descriptor instead of a file. */
 export function isDescriptor(path: string): boolean {
-  return DESCRIPTOR.test(path);
+  return descriptorOf(path) !== undefined;
 }
 
 /** Whether the path is, or would be, that of a file, in which lines stay. */

@@ -9,6 +9,7 @@ import { SbxError } from "../base/errors.ts";
 import { errorOf, failureOf } from "../base/failure.ts";
 import { spawnSandbox } from "../host/spawn_sandbox.ts";
 import { LineCutter } from "../journal/line_cutter.ts";
+import { descriptorOf } from "../journal/target.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import { Lifetime } from "../sandbox/lifetime.ts";
 import type { SandboxOptions } from "../sandbox/options.ts";
@@ -19,6 +20,8 @@ import { type Answer, type Ended, type Ready, requestOf, type Told } from "./pro
 
 /** A process whose program is done with it may take so long to be gone. */
 const LEAVE_MS = 5_000;
+
+const STDOUT = 1;
 
 /** The sandbox of this program, once commands can run in it. */
 export interface ProgramSandbox {
@@ -39,7 +42,7 @@ export async function createForProgram(
   signal?.throwIfAborted();
   const request = requestOf({ ...options, inputs: [...options.inputs, process.execPath] });
   const { port, exited } = spawnSandbox({
-    writesOut: options.journal !== undefined && /stdout|fd\/1/.test(options.journal),
+    writesOut: options.journal !== undefined && descriptorOf(options.journal) === STDOUT,
   });
   const lifetime = new Lifetime({
     notice: (line) => options.onNotice?.(line),

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { SbxError } from "../base/errors.ts";
+import { descriptorOf } from "../journal/target.ts";
 import { parsePolicyFile } from "../policy/file/load.ts";
 import type { PolicyFile } from "../policy/model/settings.ts";
 import { policyValue } from "../policy/file/spell_file.ts";
@@ -134,17 +135,15 @@ export function formatRecord(value: Omit<SandboxRecord, "format">): string {
   return `${JSON.stringify({ format: FORMAT, ...value }, null, 1)}\n`;
 }
 
-/** Files that are streams of the process that opens them. */
-const STREAM = /^\/(?:dev\/(?:std|fd\/)|proc\/self\/fd\/)/;
-
-/** Those that the process of a program's sandbox shares with it. */
-const SHARED = /^\/(?:dev\/std(?:out|err)|(?:dev|proc\/self)\/fd\/[12])$/;
+/** Descriptors that the process of a program's sandbox shares with it: its output and its errors. */
+const SHARED = [1, 2];
 
 /** `of`: whose sandbox it is. @throws SbxError USAGE for what only the program that made them could start again */
 export function specOf(options: SandboxOptions, of: "itself" | "program" = "itself"): SandboxSpec {
   const { network, name, hostname, disk, from: _, onDenial: __, onNotice: ___, ...rest } = options;
   const { journal } = options;
-  if (of === "program" && journal !== undefined && STREAM.test(journal) && !SHARED.test(journal)) {
+  const stream = journal === undefined ? undefined : descriptorOf(journal);
+  if (of === "program" && stream !== undefined && !SHARED.includes(stream)) {
     throw new SbxError(
       "USAGE",
       `Cannot write the journal to ${journal}: it is this program's alone`,
@@ -153,7 +152,7 @@ export function specOf(options: SandboxOptions, of: "itself" | "program" = "itse
       },
     );
   }
-  if (of === "itself" && journal !== undefined && STREAM.test(journal)) {
+  if (of === "itself" && stream !== undefined) {
     throw new SbxError("USAGE", `Cannot write the journal of a named sandbox to ${journal}`, {
       hint: "it outlives this program and its streams: name a file",
     });
@@ -181,8 +180,7 @@ export function specOf(options: SandboxOptions, of: "itself" | "program" = "itse
 }
 
 /**
- * The options that a start takes. `ownDisk`: the file of its disk, unless it has one elsewhere; undefined for a
- * disk that goes with the sandbox.
+ * The options that a start takes. `ownDisk`: the file of its disk, where it has one and not elsewhere.
  *
  * @throws SbxError POLICY_INVALID for a policy that a newer sbx wrote
  */
