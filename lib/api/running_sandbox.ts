@@ -30,7 +30,7 @@ import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
 import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import type { ProgramSandbox } from "../supervise/program_client.ts";
 import { standingIn } from "../supervise/program_protocol.ts";
-import { policyFileValue } from "../supervise/record.ts";
+import { policyOf } from "../supervise/record.ts";
 import type { Abortable } from "./named_options.ts";
 
 /** A guest that runs, with its network. */
@@ -39,6 +39,8 @@ export class RunningSandbox implements AsyncDisposable {
   readonly fs: SandboxFiles;
   readonly #sandbox: ProgramSandbox;
   #settings: NetworkOptions;
+  /** Settles with the last change of policy that was asked for. */
+  #applied: Promise<void> = Promise.resolve();
   #published: readonly PublishedPort[];
 
   /** @internal Sandboxes come from a builder's `create`. */
@@ -106,21 +108,21 @@ export class RunningSandbox implements AsyncDisposable {
       dryRun: true,
       signal: true,
     });
+    signal?.throwIfAborted();
     this.#requireOpen("apply the policy");
-    const settings = nextOptions(this.#settings, next);
-    const { maxConnections, newFlowsPerSecond, ...file } = settings;
-    const limits = {
-      ...(maxConnections === undefined ? {} : { maxConnections }),
-      ...(newFlowsPerSecond === undefined ? {} : { newFlowsPerSecond }),
-    };
-    const spelled = { ...file, limits, secrets: standingIn(file.secrets) };
-    const change = this.#sandbox.client.applyPolicy(policyFileValue(spelled), dryRun);
     // It comes into force, whether anybody waits for that or not.
-    const applied = change.then((change) => {
-      if (!dryRun) this.#settings = settings;
-      return change;
-    });
+    const applied = this.#applied.then(() => this.#apply(next, dryRun));
+    this.#applied = applied.then(() => {}, () => {});
     return await this.#until(untilAborted(applied, signal), "apply the policy");
+  }
+
+  /** What `next` leaves out is as the one before it has left it. */
+  async #apply(next: Policy | NetworkSettings, dryRun: boolean): Promise<PolicyChange> {
+    const settings = nextOptions(this.#settings, next);
+    const policy = policyOf({ ...settings, secrets: standingIn(settings.secrets) });
+    const change = await this.#sandbox.client.applyPolicy(policy, dryRun);
+    if (!dryRun) this.#settings = settings;
+    return change;
   }
 
   /**
@@ -135,6 +137,7 @@ export class RunningSandbox implements AsyncDisposable {
   ): Promise<readonly PublishedPort[]> {
     const wanted = requirePublication(publication);
     const { signal } = optionsOf("publish(…)", options, { signal: true });
+    signal?.throwIfAborted();
     this.#requireOpen("publish a port");
     const opened = this.#sandbox.client.publish(wanted).then((ports) => {
       this.#published = [...this.#published, ...ports];
@@ -152,6 +155,7 @@ export class RunningSandbox implements AsyncDisposable {
   async unpublish(port: PortSelection, options: Abortable = {}): Promise<Unpublished> {
     optionsOf("unpublish(…)", port, { address: true, port: true, protocol: true });
     const { signal } = optionsOf("unpublish(…)", options, { signal: true });
+    signal?.throwIfAborted();
     this.#requireOpen("unpublish a port");
     const closed = this.#sandbox.client.unpublish(port).then((closed) => {
       this.#published = this.#published.filter((open) => !closed.ports.some(isPort(open)));

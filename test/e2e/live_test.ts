@@ -72,6 +72,18 @@ const sleeping = sandbox.exec("sleep", ["1000"], { signal: over.signal });
 over.abort(new RangeError("enough"));
 say("aborted", await refused(sleeping.exit));
 
+const { policy, dns } = sandbox.settings;
+await Promise.all([
+  sandbox.applyPolicy({ policy, dns: { ...dns, blockDoh: !dns.blockDoh } }),
+  sandbox.applyPolicy(policy),
+]);
+say("inTurn", sandbox.settings.dns.blockDoh !== dns.blockDoh);
+const early = { signal: AbortSignal.abort(new RangeError("enough")) };
+say("early", [
+  await refused(sandbox.publish({ hostPort: 0, guestPort: 8000, protocol: "tcp" }, early)),
+  sandbox.published.length,
+]);
+
 await new Promise((wake) => setTimeout(wake, 1_100));
 const { guest, network, processes, cpuMs, rssBytes, pssBytes, uptimeMs } = await sandbox.metrics();
 say("metrics", {
@@ -109,6 +121,8 @@ test("a program replaces the policy, opens and closes ports, watches and measure
     again: false,
     missing: "PORT_MISSING",
     aborted: "RangeError",
+    inTurn: true,
+    early: ["RangeError", 0],
     metrics: {
       processes: ["netstack", "qemu", "watchdog"],
       cpu: true,
