@@ -96,6 +96,7 @@ export class NamedSandbox implements AsyncDisposable {
    * @throws SbxError `SANDBOX_RUNNING`, and whatever a start can fail of
    */
   async start(options: StartNamedOptions = {}): Promise<void> {
+    optionsOf("start(…)", options, { onNotice: true, signal: true });
     await this.#look();
     if (["running", "starting"].includes(this.#kept.status)) {
       throw alreadyRuns(this.name);

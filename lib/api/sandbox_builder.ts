@@ -165,7 +165,7 @@ export class SandboxBuilder {
    * one); it may when not called. The guest is the same either way, save for how soon it is there.
    */
   template(wanted: boolean): SandboxBuilder {
-    return this.#with({ template: wanted });
+    return this.#with({ template: flag("template(…)", wanted) });
   }
 
   /**

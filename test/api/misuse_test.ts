@@ -132,6 +132,7 @@ test("what is neither true nor false is no switch", async () => {
     [() => builder.mount(".", "/w", { as: untyped("ro") }), 'neither "cached" nor "copy"'],
     [() => builder.mount(".", "/w", { readOnly: true, as: "copy" }), "both readOnly and a copy"],
     [() => CertificateAuthority.init({ force: untyped("no") }), "true or false"],
+    [() => builder.template(no), "template(…): a text stands where true or false is expected"],
   ]);
 });
 
