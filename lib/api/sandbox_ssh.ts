@@ -4,6 +4,8 @@
  * @module
  */
 import { optionsOf } from "../base/misuse.ts";
+import { askBinary } from "../host/ask_binary.ts";
+import { isSbxItself } from "../host/own_program.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
 import type { SupervisorClient } from "../supervise/client.ts";
 import type { Home } from "../supervise/home.ts";
@@ -50,10 +52,9 @@ export class SandboxSsh {
   async connect(options: SshOptions = {}): Promise<SandboxProcess> {
     const { user } = optionsOf("ssh.connect(…)", options, { user: true });
     const client = this.#target.client();
-    const [{ sshKeys }, { startSshServer }, { usableAsset }] = await Promise.all([
+    const [{ sshKeys }, { startSshServer }] = await Promise.all([
       import("../supervise/ssh_keys.ts"),
       import("../sandbox/ssh_server.ts"),
-      import("../host/usable_asset.ts"),
     ]);
     const { hostKey, clientKey } = await sshKeys(this.#target.home);
     const isUsual = user === undefined || user === (this.#target.user ?? "root");
@@ -61,11 +62,18 @@ export class SandboxSsh {
       // What others of the guest could write to must not run as whoever logs in.
       { fs: client.files(undefined), exec: client.exec.bind(client) },
       {
-        program: await usableAsset("sshd", () => {}),
+        program: await serverProgram(),
         hostKey,
         clientKey,
         ...(isUsual ? {} : { user }),
       },
     );
   }
+}
+
+/** The SSH server for guests, a file of this machine: the library carries none, and the binary does. */
+async function serverProgram(): Promise<string> {
+  if (!isSbxItself()) return String(await askBinary("ssh-server", []));
+  const { usableAsset } = await import("../host/usable_asset.ts");
+  return await usableAsset("sshd", () => {});
 }

@@ -1,5 +1,5 @@
 /**
- * Runs this machine's ssh. No part of the library's public face: programs have `startSsh` and `sshConfig`.
+ * Runs this machine's ssh. No part of the library's public face: programs have `NamedSandbox.ssh`.
  *
  * @module
  */

@@ -5,6 +5,7 @@
  */
 import { SbxError } from "../base/errors.ts";
 import { quote } from "../base/escape.ts";
+import { usableAsset } from "../host/usable_asset.ts";
 import { type NewRecord, registry, toldOf } from "../supervise/kept.ts";
 import type { Disk } from "../sandbox/options.ts";
 import { doctor, type DoctorOptions } from "./doctor.ts";
@@ -29,6 +30,7 @@ const TASKS: Readonly<Record<string, Task>> = {
   remove: async (name: string, force: boolean) => void await registry().remove(name, force),
   doctor: (options: DoctorOptions) => doctor(options),
   licences: () => licences(),
+  "ssh-server": () => usableAsset("sshd", () => {}),
   "build-template": (size: Partial<TemplateSize>, options: BuildTemplateOptions) =>
     Templates.build(size, options),
   "prune-templates": (bytes: number) => Templates.prune(bytes),

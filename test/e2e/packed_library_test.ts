@@ -85,6 +85,10 @@ await named.wait(id);
 let log = "";
 for await (const { bytes } of named.logs(id)) log += new TextDecoder().decode(bytes);
 said.log = log;
+const login = await named.ssh.connect();
+const { value } = await login.stdout.getReader().read();
+said.ssh = new TextDecoder().decode(value).slice(0, 8);
+login.kill("SIGKILL");
 await named.stop({ graceMs: 0 });
 said.stopped = [await named.status(), await codeOf((async () => named.exec("true").exit)())];
 await Sandbox.remove("kept");
@@ -119,6 +123,7 @@ const WANTED = {
   taken: "SANDBOX_EXISTS",
   list: [["kept", "running"]],
   log: "of a job\n",
+  ssh: "SSH-2.0-",
   stopped: ["stopped", "STOPPED"],
   gone: ["SANDBOX_MISSING", 0],
   doctor: true,
