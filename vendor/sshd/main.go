@@ -31,10 +31,6 @@ func run() error {
 	}
 	hungUp := make(chan os.Signal, 1)
 	signal.Notify(hungUp, syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		<-hungUp
-		conn.Close() // which ends the sessions, and tells their commands
-	}()
-	newServer(keys).HandleConn(conn)
+	serve(keys, conn, hungUp)
 	return nil
 }

@@ -10,7 +10,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pkg/sftp"
@@ -69,7 +71,7 @@ func dial(t *testing.T, allowed gossh.Signer, auth ...gossh.AuthMethod) (*gossh.
 		t.Fatal(err)
 	}
 	ours, theirs := connected(t)
-	go newServer(k).HandleConn(theirs)
+	go serve(k, theirs, nil)
 	conn, channels, requests, err := gossh.NewClientConn(ours, "sandbox", &gossh.ClientConfig{
 		User:            "anybody",
 		Auth:            auth,
@@ -120,7 +122,7 @@ func TestACommandHasItsStreamsAndItsEnd(t *testing.T) {
 		"cat; exit 7":         {"typed", 7, ""},
 		"cat >/dev/null; :":   {"", 0, ""},
 		"kill -TERM $$":       {"", 0, "TERM"},
-		"cat; sleep 100 & :":  {"typed", 0, ""},
+		"cat; sleep 10 & :":   {"typed", 0, ""},
 		"printf '%s' \"$W\"":  {"word", 0, ""},
 		"no-such-program-sbx": {"", 127, ""},
 	} {
@@ -147,6 +149,66 @@ func TestACommandHasItsStreamsAndItsEnd(t *testing.T) {
 	}
 }
 
+func TestCommandsAreToldThatTheClientIsGoneBeforeTheServerIs(t *testing.T) {
+	for what, end := range map[string]func(*gossh.Client, chan os.Signal){
+		"the client goes": func(client *gossh.Client, _ chan os.Signal) { client.Close() },
+		"sbx hangs up":    func(_ *gossh.Client, hungUp chan os.Signal) { hungUp <- syscall.SIGHUP },
+	} {
+		hostKey, host := pair(t)
+		_, own := pair(t)
+		k, err := readKeys(strings.NewReader(firstLineOf(hostKey, own)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, theirs := connected(t)
+		hungUp, over := make(chan os.Signal), make(chan struct{})
+		go func() {
+			defer close(over)
+			serve(k, theirs, hungUp)
+		}()
+		conn, channels, requests, err := gossh.NewClientConn(ours, "sandbox", &gossh.ClientConfig{
+			User:            "anybody",
+			Auth:            []gossh.AuthMethod{gossh.PublicKeys(own)},
+			HostKeyCallback: gossh.FixedHostKey(host.PublicKey()),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := gossh.NewClient(conn, channels, requests)
+		defer client.Close()
+		session, err := client.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := session.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What the command is told, it writes to a pipe, whose end comes when it has ended.
+		fifo := filepath.Join(t.TempDir(), "told")
+		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		told, err := os.OpenFile(fifo, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer told.Close()
+		if err := session.Start("trap 'echo hung up >" + fifo + "; exit' HUP; echo ready; while :; do sleep 0.1; done"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
+			t.Fatal(err)
+		}
+		end(client, hungUp)
+		<-over
+		line := make([]byte, len("hung up\n"))
+		if _, err := io.ReadFull(told, line); err != nil || string(line) != "hung up\n" {
+			t.Errorf("%s: %q, %v", what, line, err)
+		}
+	}
+}
+
 func TestATerminalHasItsSize(t *testing.T) {
 	session, err := logIn(t).NewSession()
 	if err != nil {
@@ -158,6 +220,29 @@ func TestATerminalHasItsSize(t *testing.T) {
 	out, err := session.Output("stty size; echo $TERM; tty >/dev/null")
 	if err != nil || strings.ReplaceAll(string(out), "\r", "") != "33 101\nxterm\n" {
 		t.Errorf("%q, %v", out, err)
+	}
+}
+
+func TestATerminalThatABackgroundProcessKeepsDoesNotKeepTheSession(t *testing.T) {
+	session, err := logIn(t).NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := session.RequestPty("xterm", 24, 80, nil); err != nil {
+		t.Fatal(err)
+	}
+	late := filepath.Join(t.TempDir(), "late")
+	out, err := session.Output("trap '' HUP; (sleep 15; echo >" + late + ") & echo $!")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(pid, syscall.SIGKILL)
+	if _, err := os.Lstat(late); err == nil {
+		t.Error("the session lasted as long as what was left behind")
 	}
 }
 

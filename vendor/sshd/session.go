@@ -19,15 +19,15 @@ import (
 const drainTime = 200 * time.Millisecond
 
 // serveSession runs a command, or the user's shell as at a login.
-func serveSession(session ssh.Session) {
+func (r *running) serveSession(session ssh.Session) {
 	command := commandOf(session)
 	pty, sizes, wanted := session.Pty()
 	var err error
 	if wanted {
 		command.Env = append(command.Env, "TERM="+pty.Term)
-		err = runOnTerminal(session, command, pty.Window, sizes)
+		err = r.runOnTerminal(session, command, pty.Window, sizes)
 	} else {
-		err = runOnPipes(session, command)
+		err = r.runOnPipes(session, command)
 	}
 	finish(session, err)
 }
@@ -47,16 +47,17 @@ func commandOf(session ssh.Session) *exec.Cmd {
 }
 
 // runOnPipes gives the command a process group of its own, which a signal of the client's reaches whole.
-func runOnPipes(session ssh.Session, command *exec.Cmd) error {
+func (r *running) runOnPipes(session ssh.Session, command *exec.Cmd) error {
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	command.Stdout, command.Stderr = session, session.Stderr()
 	input, err := command.StdinPipe()
 	if err != nil {
 		return err
 	}
-	if err := command.Start(); err != nil {
+	if err := r.begin(command, command.Start); err != nil {
 		return err
 	}
+	defer r.ended(command)
 	// Not by the command's own goroutine: its end must not wait for a client that types nothing.
 	go func() {
 		io.Copy(input, session)
@@ -70,22 +71,17 @@ func runOnPipes(session ssh.Session, command *exec.Cmd) error {
 	return err
 }
 
-// passSignals has the command told what the client says, and SIGHUP when he is gone, until the returned
-// function is called.
+// passSignals has the command told what the client says, until the returned function is called.
 func passSignals(session ssh.Session, command *exec.Cmd) func() {
 	signals, over := make(chan ssh.Signal, 8), make(chan struct{})
 	session.Signals(signals)
-	tell := func(signal syscall.Signal) { syscall.Kill(-command.Process.Pid, signal) }
 	go func() {
 		for {
 			select {
 			case name := <-signals:
 				if signal, known := signalNumbers[name]; known {
-					tell(signal)
+					syscall.Kill(-command.Process.Pid, signal)
 				}
-			case <-session.Context().Done():
-				tell(syscall.SIGHUP)
-				return
 			case <-over:
 				return
 			}
