@@ -31,6 +31,11 @@ func layCopy(own archive.Tree, share Share, kept bool) (hidden string, err error
 	if err != nil {
 		return "", err
 	}
+	defer func() {
+		if err != nil {
+			unix.Close(lower)
+		}
+	}()
 	name := path.Join(copies, flat(share.At))
 	upper, made, err := own.Directory(name+"/upper", 0o755)
 	if err != nil {
@@ -55,7 +60,8 @@ func layCopy(own archive.Tree, share Share, kept bool) (hidden string, err error
 	options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,index=off,metacopy=off,redirect_dir=%s",
 		opened(lower), opened(upper), opened(work), redirect)
 	// lower stays open: by it the share is found.
-	return opened(lower), mount("overlay", share.At, "overlay", unix.MS_NODEV, options)
+	err = mount("overlay", share.At, "overlay", unix.MS_NODEV, options)
+	return opened(lower), err
 }
 
 func opened(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
