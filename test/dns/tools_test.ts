@@ -3,12 +3,12 @@
  * upstream is a real server (dnsmasq), so that three implementations have to agree.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Pins } from "../../lib/dns/pins.ts";
 import { createDns } from "../../lib/dns/service.ts";
 import { createUpstream } from "../../lib/dns/upstream.ts";
 import { type DnsFront, serveDns } from "../support/dns_front.ts";
+import { freePort } from "../support/free_port.ts";
 import { run, until } from "../support/process.ts";
 import { nameSnapshot, policyOf } from "./fixture.ts";
 
@@ -111,15 +111,6 @@ afterAll(() => {
   front?.close();
   server?.kill();
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await new Promise((listening) => probe.once("listening", listening));
-  const address = probe.address();
-  await new Promise((closed) => probe.close(closed));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 async function dig(port: number, ...args: readonly string[]): Promise<string> {
   const { stdout } = await run([

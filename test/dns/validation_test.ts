@@ -4,7 +4,6 @@
  * the guest sets.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { Buffer } from "node:buffer";
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import dnsPacket, { type Answer, type DecodedPacket } from "dns-packet";
@@ -12,6 +11,7 @@ import { Pins } from "../../lib/dns/pins.ts";
 import { createDns, type DnsService } from "../../lib/dns/service.ts";
 import { createUpstream } from "../../lib/dns/upstream.ts";
 import { DnsServer } from "../support/dns_server.ts";
+import { freePort } from "../support/free_port.ts";
 import { run, until } from "../support/process.ts";
 import { SignedZone } from "../support/signed_zone.ts";
 import { dataOf, edns, nameSnapshot, policyOf, queryFor, rcode } from "./fixture.ts";
@@ -72,15 +72,6 @@ beforeEach(() => {
     upstream: createUpstream({ resolvers: [{ address: "127.0.0.1", port }] }),
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await new Promise((listening) => probe.once("listening", listening));
-  const address = probe.address();
-  await new Promise((closed) => probe.close(closed));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
 
 async function dig(...args: readonly string[]): Promise<string> {
   const tool = ["dig", "@127.0.0.1", "-p", `${port}`, "+time=10", "+tries=1"];

@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../support/free_port.ts";
 import { run, type RunOptions, start, until } from "../support/process.ts";
 import { ROOT, SBX } from "../support/world.ts";
 
@@ -160,7 +161,7 @@ describe("what builds on ssh", () => {
 
   test("-L leads to a server of the guest's loopback", async () => {
     await serve(8301);
-    const port = 20_000 + Math.floor(Math.random() * 20_000);
+    const port = await freePort();
     const tunnel = start([SBX, "ssh", "-N", "-L", `${port}:localhost:8301`, "dev"], { env });
     try {
       await until("an answer", () => answers(port));

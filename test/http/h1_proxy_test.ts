@@ -14,6 +14,7 @@ import { snapshotOf } from "../../lib/judge/snapshot.ts";
 import { tunnelReader } from "../../lib/judge/tunnel.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { converse, head } from "./conversation.ts";
+import { settle } from "./h2_peer.ts";
 
 /** A policy that allows by default. */
 function compiled(...rules: readonly string[]) {
@@ -317,7 +318,7 @@ describe("in a tunnel", () => {
       server.say(head("HTTP/1.1 200 OK"));
       await guest.hears("200 OK");
       guest.say("GET / HT");
-      await new Promise((resolve) => setTimeout(resolve, 20)); // until it was read
+      await settle(); // until it was read
       if (late) await clock.pass(HTTP_LIMITS.headMs);
       else guest.stream.end();
       await closed;
