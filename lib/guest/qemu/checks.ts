@@ -96,22 +96,26 @@ async function templates(host: Host): Promise<CheckResult> {
 async function privileges(host: Host): Promise<CheckResult> {
   const who = host.caller();
   const landlock = await landlockVersion(await host.assetPath("netstack"));
-  const apart = landlock > 0 ? "Landlock keeps it from files and processes of others" : NO_LANDLOCK;
+  const holds = landlock >= LEAST_LANDLOCK;
+  const apart = holds ? "Landlock keeps it from files and processes of others" : NO_LANDLOCK;
   const never = `makes no setuid files and no devices; ${apart}`;
   if (who.uid === 0 && !mayBecomeNobody(who)) return cannotBecomeAnother(never);
   return {
-    ...(landlock > 0 ? { state: "ok" } : {
+    ...(holds ? { state: "ok" } : {
       state: "note",
       fix:
-        "guests work; a kernel with Landlock (5.13 or newer, 'lsm=landlock,…' at its start) keeps a " +
+        "guests work; a kernel with Landlock (5.19 or newer, 'lsm=landlock,…' at its start) keeps a " +
         "QEMU that a guest took over from them",
     }),
     found: who.uid === 0 ? `called by root: ${asRoot(who)}, and ${never}` : CALLED_BY_USER + never,
   };
 }
 
+/** With the first version nobody renames from one directory to another, so a QEMU with a writable mount goes without. */
+const LEAST_LANDLOCK = 2;
+
 const NO_LANDLOCK =
-  "this kernel has no Landlock to keep it from files and the memory of processes of its user";
+  "this kernel has no Landlock that is new enough to keep it from files and the memory of processes of its user";
 
 const CALLED_BY_USER = "called by a user: QEMU runs as the same user, without new privileges, and ";
 
