@@ -100,8 +100,9 @@ export function restoredLaunchOf(
   needed: (mounts: readonly GuestMount[]) => FilesNeeded,
   path: string,
 ): MachineLaunch {
-  // A QEMU that changes files of this machine could change what others map of the template.
-  const changes = plan.mounts.some(({ readOnly }) => !readOnly);
+  // A QEMU that changes files of this machine could change what others map of the template. Only on Linux can a
+  // copy be made for it; elsewhere nothing that is launched is held to its files anyway.
+  const changes = process.platform === "linux" && plan.mounts.some(({ readOnly }) => !readOnly);
   const use = changes || plan.mounts.some((mount) => isServed(mount, by)) ? "share" : "copy";
   return machineLaunch(plan, cable, machine, by, caller, needed, { path, use });
 }
