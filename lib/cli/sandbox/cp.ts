@@ -7,8 +7,8 @@ import type { Command } from "commander";
 import { plural } from "../../base/plural.ts";
 import { type CopyReport, Sandbox } from "../../mod.ts";
 import { examples } from "../command.ts";
-import { OK, statusOfSignal } from "../exit.ts";
-import { Signals } from "../signals.ts";
+import { OK } from "../exit.ts";
+import { unlessSignalled } from "../given_up.ts";
 import { ui } from "../ui.ts";
 import { parseCopyOperands } from "./copy_operands.ts";
 
@@ -29,21 +29,15 @@ export async function run(command: Command): Promise<number> {
   const [source = "", target = ""] = command.args;
   const { direction, sandbox: name, guestPath, hostPath } = parseCopyOperands(source, target);
   await using sandbox = await Sandbox.get(name);
-  const signals = new Signals();
-  try {
+  return await unlessSignalled(async (signal) => {
     const { fs } = sandbox;
-    const options = { signal: signals.early, ...(user === undefined ? {} : { user }) };
+    const options = { signal, ...(user === undefined ? {} : { user }) };
     const report = direction === "from-host"
       ? await fs.copyFromHost(hostPath, guestPath, options)
-      : await fs.copyToHost(guestPath, hostPath, { signal: signals.early });
+      : await fs.copyToHost(guestPath, hostPath, { signal });
     tell(report);
     return OK;
-  } catch (error) {
-    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
-    throw error;
-  } finally {
-    signals.release();
-  }
+  });
 }
 
 function tell({ leftOut, leftOutPaths: [first = ""] }: CopyReport): void {

@@ -5,10 +5,10 @@
  */
 import type { Command } from "commander";
 import { type CommandHost, examples } from "../command.ts";
-import { OK, statusOfSignal } from "../exit.ts";
+import { OK } from "../exit.ts";
 import { declareRunFlags, runFlags } from "../run_flags.ts";
 import { sandboxOf } from "../run_setup.ts";
-import { Signals } from "../signals.ts";
+import { unlessSignalled } from "../given_up.ts";
 import { ui } from "../ui.ts";
 import { lifeOf } from "./detached_run.ts";
 
@@ -30,22 +30,17 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   if (flags.quiet) ui.quiet();
   const argv = command.args;
   const builder = await sandboxOf(flags, host, argv[0]);
-  const signals = new Signals(); // the copy of a snapshot's disk may take its time
-  try {
+  // The copy of a snapshot's disk may take its time.
+  return await unlessSignalled(async (signal) => {
     await using sandbox = await builder.createDetached({
       ...lifeOf(flags),
       start: false,
-      signal: signals.early,
+      signal,
       ...(argv.length === 0
         ? {}
         : { main: { argv, tty: flags.tty === true, stdin: flags.interactive === true } }),
     });
     ui.line(sandbox.name);
     return OK;
-  } catch (error) {
-    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
-    throw error;
-  } finally {
-    signals.release();
-  }
+  });
 }

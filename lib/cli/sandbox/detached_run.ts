@@ -5,10 +5,10 @@
  */
 import { SbxError } from "../../mod.ts";
 import type { CommandHost } from "../command.ts";
-import { OK, statusOfSignal } from "../exit.ts";
+import { OK } from "../exit.ts";
 import type { RunFlags } from "../run_flags.ts";
 import { sandboxOf } from "../run_setup.ts";
-import { Signals } from "../signals.ts";
+import { unlessSignalled } from "../given_up.ts";
 import { startNotice } from "../start_notice.ts";
 import { ui } from "../ui.ts";
 
@@ -19,22 +19,16 @@ export async function runDetached(
   host: CommandHost,
 ): Promise<number> {
   const builder = await sandboxOf(flags, host, argv[0]);
-  const signals = new Signals();
-  try {
+  return await unlessSignalled(async (signal) => {
     await using sandbox = await builder.createDetached({
       ...lifeOf(flags),
       main: { argv, tty: flags.tty === true, stdin: flags.interactive === true },
-      signal: signals.early,
+      signal,
       onNotice: startNotice(flags.notices),
     });
     ui.line(sandbox.name);
     return OK;
-  } catch (error) {
-    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
-    throw error;
-  } finally {
-    signals.release();
-  }
+  });
 }
 
 /** How the sandbox lives, as the options say. */

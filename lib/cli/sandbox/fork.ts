@@ -6,8 +6,8 @@
 import type { Command } from "commander";
 import { Sandbox } from "../../mod.ts";
 import { examples } from "../command.ts";
-import { OK, statusOfSignal } from "../exit.ts";
-import { Signals } from "../signals.ts";
+import { OK } from "../exit.ts";
+import { unlessSignalled } from "../given_up.ts";
 import { startNotice } from "../start_notice.ts";
 import { ui } from "../ui.ts";
 
@@ -25,20 +25,14 @@ export function declare(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [name = "", fork] = command.args;
   const { start } = command.opts<{ start: boolean }>();
-  const signals = new Signals();
-  try {
+  return await unlessSignalled(async (signal) => {
     await using sandbox = await Sandbox.get(name);
     await using made = await sandbox.fork(fork, {
       start,
-      signal: signals.early,
+      signal,
       onNotice: startNotice(true),
     });
     ui.line(made.name);
     return OK;
-  } catch (error) {
-    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
-    throw error;
-  } finally {
-    signals.release();
-  }
+  });
 }

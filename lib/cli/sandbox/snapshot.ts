@@ -8,9 +8,9 @@ import { escapeText } from "../../base/escape.ts";
 import { formatSize } from "../../base/size.ts";
 import { Sandbox, type SnapshotInfo } from "../../mod.ts";
 import { type CommandModule, examples } from "../command.ts";
-import { OK, statusOfSignal } from "../exit.ts";
+import { OK } from "../exit.ts";
+import { unlessSignalled } from "../given_up.ts";
 import { jsonText } from "../json.ts";
-import { Signals } from "../signals.ts";
 import { table } from "../table.ts";
 import { ui } from "../ui.ts";
 import { forEach } from "./for_each.ts";
@@ -29,18 +29,12 @@ export const create: CommandModule = {
 
   async run(command: Command): Promise<number> {
     const [name = "", tag = ""] = command.args;
-    const signals = new Signals();
-    try {
+    return await unlessSignalled(async (signal) => {
       await using sandbox = await Sandbox.get(name);
-      await sandbox.snapshot(tag, { signal: signals.early });
+      await sandbox.snapshot(tag, { signal });
       ui.line(tag);
       return OK;
-    } catch (error) {
-      if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
-      throw error;
-    } finally {
-      signals.release();
-    }
+    });
   },
 };
 

@@ -7,8 +7,7 @@ import type { Command } from "commander";
 import { limaDoes } from "../lima/instances.ts";
 import { Sandbox } from "../../mod.ts";
 import { type CommandHost, examples } from "../command.ts";
-import { statusOfSignal } from "../exit.ts";
-import { Signals } from "../signals.ts";
+import { unlessSignalled } from "../given_up.ts";
 import { startNotice } from "../start_notice.ts";
 import { ui } from "../ui.ts";
 import { forEach } from "./for_each.ts";
@@ -19,19 +18,13 @@ export function declare(command: Command): void {
 }
 
 export async function run(command: Command, _: CommandHost): Promise<number> {
-  const signals = new Signals();
-  try {
+  return await unlessSignalled(async (signal) => {
     return await forEach(command.args, async (name) => {
       await using sandbox = await Sandbox.get(name);
       const { lima } = await sandbox.info();
       if (lima !== undefined) return await limaDoes(name, lima, ["start", "--tty=false"]);
-      await sandbox.start({ signal: signals.early, onNotice: startNotice(true) });
+      await sandbox.start({ signal, onNotice: startNotice(true) });
       ui.line(name);
     });
-  } catch (error) {
-    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
-    throw error;
-  } finally {
-    signals.release();
-  }
+  });
 }

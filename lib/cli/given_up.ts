@@ -1,0 +1,22 @@
+/**
+ * Work that takes its time, and that a signal to sbx gives up.
+ *
+ * @module
+ */
+import { statusOfSignal } from "./exit.ts";
+import { Signals } from "./signals.ts";
+
+/** Resolves to what `work` does; once it fails after a signal, to the status of that. */
+export async function unlessSignalled(
+  work: (signal: AbortSignal) => Promise<number>,
+): Promise<number> {
+  const signals = new Signals();
+  try {
+    return await work(signals.early);
+  } catch (error) {
+    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
+    throw error;
+  } finally {
+    signals.release();
+  }
+}
