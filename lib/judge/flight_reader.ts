@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { HelloEnd, isRecord } from "../tls/hello_end.ts";
+import { HelloEnd } from "../tls/hello_end.ts";
+import { isRecord } from "../tls/hello_framing.ts";
 import { RequestReader, type RequestState } from "./request_reader.ts";
 
 export class FlightReader {

@@ -11,6 +11,15 @@
  */
 import { Cursor, Truncated } from "../base/cursor.ts";
 import { nameFromWire } from "../base/name.ts";
+import {
+  CLIENT_HELLO,
+  HANDSHAKE,
+  isRecord,
+  MAX_HELLO,
+  MAX_RECORD,
+  MESSAGE_HEADER,
+  RECORD_HEADER,
+} from "./hello_framing.ts";
 
 export interface ClientHello {
   /** Canonical server name; null when the guest stated none. */
@@ -29,18 +38,6 @@ export type HelloParse =
   | { readonly kind: "partial" }
   | { readonly kind: "not-tls" };
 
-/** Content types of records: change_cipher_spec, alert, handshake, application_data, heartbeat. */
-const FIRST_RECORD = 20;
-const LAST_RECORD = 24;
-const HANDSHAKE = 22;
-const RECORD_HEADER = 5;
-const MAX_RECORD = 16_384;
-
-const CLIENT_HELLO = 1;
-const MESSAGE_HEADER = 4;
-/** As much as netstack waits for. Larger than any client's; post-quantum key shares make about 2 KiB. */
-const MAX_HELLO = 32 * 1024;
-
 const Extension = {
   ServerName: 0,
   Alpn: 16,
@@ -52,7 +49,7 @@ export function parseClientHello(bytes: Uint8Array): HelloParse {
   const [type] = bytes;
   if (type === undefined) return { kind: "partial" };
   if (isVersion2(bytes)) return invalid("a ClientHello as of SSLv2");
-  if (type < FIRST_RECORD || type > LAST_RECORD) return { kind: "not-tls" };
+  if (!isRecord(type)) return { kind: "not-tls" };
   // Some servers skip a warning alert or a change_cipher_spec that comes before the hello.
   if (type !== HANDSHAKE) return invalid("a record before the hello");
   const message = reassemble(bytes);

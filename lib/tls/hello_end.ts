@@ -6,21 +6,14 @@
  * @module
  */
 
-/** Content types of records: change_cipher_spec, alert, handshake, application_data, heartbeat. */
-const FIRST_RECORD = 20;
-const LAST_RECORD = 24;
-const HANDSHAKE = 22;
-const RECORD_HEADER = 5;
-const MAX_RECORD = 16_384;
-const CLIENT_HELLO = 1;
-const MESSAGE_HEADER = 4;
-/** As much as is waited for. */
-const MAX_HELLO = 32 * 1024;
-
-/** Whether what begins with this byte is a record of TLS. */
-export function isRecord(byte: number): boolean {
-  return byte >= FIRST_RECORD && byte <= LAST_RECORD;
-}
+import {
+  CLIENT_HELLO,
+  HANDSHAKE,
+  MAX_HELLO,
+  MAX_RECORD,
+  MESSAGE_HEADER,
+  RECORD_HEADER,
+} from "./hello_framing.ts";
 
 export class HelloEnd {
   readonly #record: number[] = [];
