@@ -178,19 +178,15 @@ test("what cannot be done is said, with what can, and nothing is left of it", as
   expect(existsSync(state("snapshots")) ? readdirSync(state("snapshots")) : []).toEqual([]);
 }, 120_000);
 
+/** So much that to copy it takes a while. */
+async function writeMuch(): Promise<void> {
+  const into = ["if=/dev/urandom", "of=/root/much", "bs=1M", "count=300", "status=none"];
+  await done("exec", "dev", "--", "dd", ...into);
+}
+
 test("whoever gives up, or is killed, leaves no snapshot, and the guest goes on", async () => {
   await started("dev", "--disk", "2G");
-  await done(
-    "exec",
-    "dev",
-    "--",
-    "dd",
-    "if=/dev/urandom",
-    "of=/root/much",
-    "bs=1M",
-    "count=300",
-    "status=none",
-  );
+  await writeMuch();
   const parts = () => existsSync(state("snapshots")) ? readdirSync(state("snapshots")) : [];
   for (const signal of ["SIGINT", "SIGKILL"] as const) {
     const taking = start([SBX, "snapshot", "dev", "never"], { env });
@@ -237,17 +233,7 @@ test("a guest that is ended meanwhile has no snapshot, and keeps what it had wri
 
 test("a guest whose root ends its stillness has no snapshot", async () => {
   await started("dev", "--disk", "2G");
-  await done(
-    "exec",
-    "dev",
-    "--",
-    "dd",
-    "if=/dev/urandom",
-    "of=/root/much",
-    "bs=1M",
-    "count=300",
-    "status=none",
-  );
+  await writeMuch();
   // FITHAW, as often as it can.
   const script =
     "import fcntl, os\nroot = os.open('/', 0)\nprint('ready', flush=True)\nwhile True:\n try: fcntl.ioctl(root, 0xc0045878, 0); print('moved', flush=True)\n except OSError: pass";
