@@ -14,6 +14,7 @@ import { converse } from "./converse.ts";
 import { refuseUndetached, runDetached } from "./sandbox/detached_run.ts";
 import { OK, RUN_STATUSES, statusOfSignal, TIMED_OUT } from "./exit.ts";
 import { publishedLines } from "./publications.ts";
+import { refuseMisplaced } from "./misplaced.ts";
 import { declareRunFlags, type DenialLevel, type RunFlags, runFlags } from "./run_flags.ts";
 import { sandboxOf } from "./run_setup.ts";
 import { Signals } from "./signals.ts";
@@ -49,6 +50,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
       hint: "put it after the options: sbx run -- uname -a",
     });
   }
+  refuseMisplaced(command);
   const { denials = "all" } = flags;
   if (flags.quiet) ui.quiet();
   if (flags.detach) return await runDetached(command.args, flags, host);

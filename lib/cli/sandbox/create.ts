@@ -4,11 +4,14 @@
  * @module
  */
 import type { Command } from "commander";
+import { SbxError } from "../../base/errors.ts";
+import { quote } from "../../base/escape.ts";
 import { type CommandHost, examples } from "../command.ts";
 import { OK } from "../exit.ts";
 import { declareRunFlags, runFlags } from "../run_flags.ts";
 import { sandboxOf } from "../run_setup.ts";
 import { unlessSignalled } from "../given_up.ts";
+import { isSeparated } from "../misplaced.ts";
 import { ui } from "../ui.ts";
 import { lifeOf } from "./detached_run.ts";
 
@@ -29,6 +32,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   const flags = runFlags(command);
   if (flags.quiet) ui.quiet();
   const argv = command.args;
+  requireSeparated(command);
   const builder = await sandboxOf(flags, host, argv[0]);
   // The copy of a snapshot's disk may take its time.
   return await unlessSignalled(async (signal) => {
@@ -43,4 +47,15 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
     ui.line(sandbox.name);
     return OK;
   });
+}
+
+/** `create` of other tools takes a name there, and what stands behind a command is not read. */
+function requireSeparated(command: Command): void {
+  const [word] = command.args;
+  if (word === undefined || isSeparated(command)) return;
+  throw new SbxError(
+    "USAGE",
+    `Cannot create a sandbox: ${quote(word)} can be its name or its command`,
+    { hint: "write sbx create -n NAME for the one, sbx create -- COMMAND for the other" },
+  );
 }
