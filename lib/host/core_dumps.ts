@@ -3,17 +3,9 @@
  *
  * @module
  */
-import { writeFileSync } from "node:fs";
+import { ownSystem } from "./own_system.ts";
 
-/**
- * From here on core dumps of this process, and of all that it starts, have no memory in them, whoever
- * collects them; see core(5). Where the kernel has no such switch (macOS) the limit on their size is
- * nothing unless somebody raised it.
- */
+/** From here on core dumps of this process, and of all that it starts, have no memory in them. */
 export function withoutCoreDumps(): void {
-  try {
-    writeFileSync("/proc/self/coredump_filter", "0");
-  } catch {
-    // a kernel built without core dumps, or another system
-  }
+  ownSystem().processes.withoutCoreDumps();
 }

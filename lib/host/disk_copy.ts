@@ -8,7 +8,7 @@ import { Buffer } from "node:buffer";
 import { fstatSync, fsync, ftruncateSync, read, write } from "node:fs";
 import { promisify } from "node:util";
 import { extentAt } from "./file_extents.ts";
-import { cloneFile } from "./libc.ts";
+import { ownSystem } from "./own_system.ts";
 
 const CHUNK = 4 << 20;
 
@@ -34,7 +34,7 @@ export async function copySparse(
 ): Promise<void> {
   signal?.throwIfAborted();
   const { size } = fstatSync(from);
-  if (!cloneFile(to, from)) {
+  if (!ownSystem().files.cloneFile(to, from)) {
     ftruncateSync(to, size); // a clone has the size
     await copyExtents(from, to, size, signal);
   }

@@ -29,16 +29,13 @@ import { formatSize, MIB } from "../base/size.ts";
 import { DISK_RANDOM, type GuestDisk, newFileSystem } from "../guest/disk.ts";
 import { readFile } from "node:fs/promises";
 import { type CopyOptions, copySparse } from "./disk_copy.ts";
-import { cloneFile } from "./libc.ts";
+import { ownSystem } from "./own_system.ts";
 import { stateDir } from "./paths.ts";
 import { requireOwn as requireOwnPlace, STATE } from "./private_place.ts";
 
-const { O_RDONLY, O_RDWR, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
+const { O_RDONLY, O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
 
 const SOME_ROOM = "free some space there, or use a directory on another file system";
-
-/** Linux's; Node has no name for it. */
-const O_TMPFILE = 0o20000000 | O_DIRECTORY;
 
 /**
  * Opens the disk, which is made when there is none yet, from the file of an empty one. The descriptor is the
@@ -94,7 +91,7 @@ export async function copyDisk(
 
 /** A copy that takes the last room would be the end of every guest that writes to the same file system. */
 function requireRoom(original: number, copy: number, directory: string): void {
-  if (cloneFile(copy, original)) return;
+  if (ownSystem().files.cloneFile(copy, original)) return;
   const { bavail, bsize } = statfsSync(directory);
   const [free, needed] = [bavail * bsize, fstatSync(original).blocks * 512];
   if (needed <= free) return;
@@ -120,16 +117,14 @@ export function openStill(path: string): number {
 
 /** Where the file system has no files without a name, it has one for a moment, while it is empty. */
 function openNameless(directory: string): number {
-  try {
-    return openSync(directory, O_RDWR | O_TMPFILE, 0o600);
-  } catch {
-    const path = besides(join(directory, "disk"));
-    return attempt("make a disk in", directory, () => {
-      const fd = openSync(path, "wx+", 0o600);
-      unlinkSync(path);
-      return fd;
-    });
-  }
+  const nameless = ownSystem().files.openNameless(directory);
+  if (nameless !== null) return nameless;
+  const path = besides(join(directory, "disk"));
+  return attempt("make a disk in", directory, () => {
+    const fd = openSync(path, "wx+", 0o600);
+    unlinkSync(path);
+    return fd;
+  });
 }
 
 /** Undefined when there is none. */

@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { systemCode } from "../base/file_error.ts";
-import { isUnlocked, tryLock, tryShare } from "./libc.ts";
+import { ownSystem } from "./own_system.ts";
 
 export interface FileLock {
   release(): void;
@@ -18,7 +18,7 @@ export interface FileLock {
 export function lockFile(path: string): FileLock | null {
   const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
   const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
-  if (tryLock(fd) && isAt(path, fd)) return { release: () => closeSync(fd) };
+  if (ownSystem().files.tryLock(fd) && isAt(path, fd)) return { release: () => closeSync(fd) };
   closeSync(fd);
   return null;
 }
@@ -30,7 +30,7 @@ export function lockFile(path: string): FileLock | null {
 export function shareLock(path: string): FileLock | null {
   const { O_RDWR, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
   const fd = openSync(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o600);
-  if (tryShare(fd) && isAt(path, fd)) return { release: () => closeSync(fd) };
+  if (ownSystem().files.tryShare(fd) && isAt(path, fd)) return { release: () => closeSync(fd) };
   closeSync(fd);
   return null;
 }
@@ -49,7 +49,7 @@ export function isLocked(path: string): boolean {
     throw cause;
   }
   try {
-    return !isUnlocked(fd);
+    return !ownSystem().files.tryShare(fd);
   } finally {
     closeSync(fd);
   }

@@ -12,8 +12,8 @@
 import { Buffer } from "node:buffer";
 import { constants } from "node:fs";
 import { type FileHandle, lstat, open, readdir } from "node:fs/promises";
-import process from "node:process";
 import { systemCode } from "../base/file_error.ts";
+import { ownSystem } from "./own_system.ts";
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = constants;
 
@@ -23,9 +23,7 @@ export class OpenDirectory {
 
   private constructor(handle: FileHandle, path: Buffer) {
     this.#handle = handle;
-    this.#prefix = process.platform === "linux"
-      ? Buffer.from(`/proc/self/fd/${handle.fd}/`)
-      : Buffer.concat([path, Buffer.from("/")]);
+    this.#prefix = ownSystem().files.inside(handle.fd, path);
   }
 
   /** By its path, in which links are followed, as whoever gave it means it. */

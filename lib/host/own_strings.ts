@@ -4,22 +4,22 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
 import process from "node:process";
 import { decodeOsString } from "../base/os_string.ts";
+import { ownSystem } from "./own_system.ts";
 
 /** The arguments after the program, which `decoded` are as the runtime has them. */
 export function ownArguments(decoded: readonly string[]): readonly string[] {
   // Nothing to find out, which is nearly always.
   if (!decoded.some((text) => text.includes("\ufffd"))) return decoded;
-  const raw = strings("/proc/self/cmdline").slice(-decoded.length);
+  const raw = strings("arguments").slice(-decoded.length);
   return raw.length === decoded.length ? raw : decoded;
 }
 
 /** The environment that this process was started with. */
 export function ownEnvironment(): Readonly<Record<string, string | undefined>> {
   if (!Object.values(process.env).some((text) => text?.includes("\ufffd"))) return process.env;
-  const raw = strings("/proc/self/environ").map((line): [string, string] => {
+  const raw = strings("environment").map((line): [string, string] => {
     const equals = line.indexOf("=", 1);
     return [line.slice(0, equals), line.slice(equals + 1)];
   });
@@ -32,20 +32,7 @@ export function ownVariable(name: string): string | undefined {
   return text?.includes("\ufffd") ? ownEnvironment()[name] : text;
 }
 
-/** Those of a file of proc(5), each of which ends with NUL; none where there is no such file. */
-function strings(path: string): string[] {
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(path);
-  } catch {
-    return [];
-  }
-  const found: string[] = [];
-  for (let at = 0; at < bytes.length;) {
-    const end = bytes.indexOf(0, at);
-    const stop = end < 0 ? bytes.length : end;
-    found.push(decodeOsString(bytes.subarray(at, stop)));
-    at = stop + 1;
-  }
-  return found;
+/** None where the system does not tell. */
+function strings(which: "arguments" | "environment"): string[] {
+  return (ownSystem().processes.ownStrings()?.[which] ?? []).map(decodeOsString);
 }

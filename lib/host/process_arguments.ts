@@ -3,20 +3,10 @@
  *
  * @module
  */
-import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-import process from "node:process";
+import { decodeOsString } from "../base/os_string.ts";
+import { ownSystem } from "./own_system.ts";
 
 /** Its program and arguments; null where there is no such process, or no way to know. */
 export function argumentsOf(pid: number): readonly string[] | null {
-  if (process.platform === "darwin") {
-    // Arguments with blanks in them come apart.
-    const { stdout, status } = spawnSync("/bin/ps", ["-ww", "-o", "args=", "-p", String(pid)]);
-    return status === 0 ? stdout.toString().trim().split(" ") : null;
-  }
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
-  } catch {
-    return null;
-  }
+  return ownSystem().processes.argumentsOf(pid)?.map(decodeOsString) ?? null;
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, constants, openSync, readlinkSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import process from "node:process";
 import type { Duplex } from "node:stream";
 import { CHILD_ENV } from "../base/child_env.ts";
@@ -23,6 +23,7 @@ import {
   identityArgv,
   spawnFileDaemon,
 } from "./file_daemon.ts";
+import { ownSystem } from "./own_system.ts";
 import { Tail } from "./socket_channel.ts";
 import { noMoreProcesses } from "./spawn_failure.ts";
 
@@ -155,14 +156,13 @@ function openAll({ files, diskFd, directories }: QemuLaunch): number[] {
  * then, or a link, is not what was meant.
  */
 function openDirectory(path: string): number {
-  const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+  let fd: number | null;
   try {
-    const fd = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (readlinkSync(`/proc/self/fd/${fd}`) === path) return fd;
-    closeSync(fd);
+    fd = ownSystem().files.openExactly(path);
   } catch (cause) {
     throw fileError("mount", path, cause);
   }
+  if (fd !== null) return fd;
   throw new SbxError(
     "FILE_UNREADABLE",
     `Cannot mount ${escapeText(path)}: it was moved while sbx started`,

@@ -4,16 +4,17 @@
  *
  * @module
  */
-import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
+import { ownSystem } from "./own_system.ts";
 
 /** Files that a sandbox with a network opens at its start, and some for what comes then. */
 const FILES = 32;
 
 /**
  * Whether this process may open the files that one more sandbox takes. The runtime has raised the
- * soft limit to the hard one. Unknown, as elsewhere than on Linux, counts as enough.
+ * soft limit to the hard one. Unknown counts as enough.
  *
  * @throws SbxError REQUIREMENT_MISSING
  */
@@ -27,16 +28,10 @@ export function requireFiles(): void {
   );
 }
 
-/** A row of proc_pid_limits(5). */
-const LIMIT = "Max open files";
-
 function filesLeft(): number {
+  const { processes } = ownSystem();
   try {
-    const rows = readFileSync("/proc/self/limits", "utf8").split("\n");
-    const row = rows.find((line) => line.startsWith(LIMIT))?.slice(LIMIT.length) ?? "";
-    const limit = Number.parseInt(row); // "unlimited" is none
-    if (Number.isNaN(limit)) return Infinity;
-    return Math.max(limit - readdirSync("/proc/self/fd").length, 0);
+    return Math.max(processes.fileLimit().soft - processes.filesOpen(), 0);
   } catch (error) {
     return systemCode(error) === "EMFILE" ? 0 : Infinity;
   }

@@ -3,13 +3,12 @@
  *
  * @module
  */
-import { chmodSync, closeSync, constants, openSync, rmSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { Buffer } from "node:buffer";
-import { basename, dirname } from "node:path";
 import process from "node:process";
 import type { Duplex } from "node:stream";
-import { peerUser } from "./libc.ts";
+import { ownSystem } from "./own_system.ts";
 
 /** Connections at once; more are closed as they come. Each may cost its listener some memory. */
 const MOST_CONNECTIONS = 512;
@@ -64,15 +63,11 @@ export async function connectTo(path: string): Promise<Duplex> {
 
 function mayTalk(socket: Socket): boolean {
   const fd = (socket as unknown as { _handle?: { fd?: number } })._handle?.fd;
-  const user = fd === undefined || fd < 0 ? undefined : peerUser(fd);
+  const user = fd === undefined || fd < 0 ? undefined : ownSystem().sockets.peerUser(fd);
   return user !== undefined && (user === 0 || user === process.geteuid?.());
 }
 
-/** Addresses of sockets are short; where the path is not, its directory is reached by a descriptor. */
 function shortened(path: string): { readonly path: string; close(): void } {
-  if (Buffer.byteLength(path) <= LONGEST || process.platform !== "linux") {
-    return { path, close: () => {} };
-  }
-  const fd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
-  return { path: `/proc/self/fd/${fd}/${basename(path)}`, close: () => closeSync(fd) };
+  const isShort = Buffer.byteLength(path) <= LONGEST;
+  return isShort ? { path, close: () => {} } : ownSystem().sockets.shortened(path);
 }

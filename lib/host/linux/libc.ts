@@ -1,0 +1,55 @@
+/**
+ * The calls of Linux's libc that neither Bun nor Node has.
+ *
+ * @module
+ */
+
+/** They answer −1 for a failure, which one is not told. */
+export interface LinuxCalls {
+  lseek(fd: number, offset: number, whence: number): number;
+  futimens(fd: number, times: Uint8Array): number;
+  utimensat(at: number, path: Uint8Array, times: Uint8Array, flags: number): number;
+  flock(fd: number, operation: number): number;
+  /** With one argument that is a number. */
+  ioctl(fd: number, request: bigint, argument: number): number;
+  getsockopt(
+    fd: number,
+    level: number,
+    name: number,
+    value: Uint32Array,
+    size: Uint32Array,
+  ): number;
+}
+
+let loaded: LinuxCalls | null | undefined;
+
+/** Loaded at the first call. Null on a system that has no libc of this name, or in another runtime than Bun. */
+export function linuxCalls(): LinuxCalls | null {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): LinuxCalls | null {
+  try {
+    const { dlopen }: typeof import("bun:ffi") = import.meta.require("bun:ffi");
+    const { lseek, futimens, utimensat, flock, ioctl, getsockopt } = dlopen("libc.so.6", {
+      lseek: { args: ["i32", "i64", "i32"], returns: "i64" },
+      futimens: { args: ["i32", "ptr"], returns: "i32" },
+      utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
+      flock: { args: ["i32", "i32"], returns: "i32" },
+      // What a call with variable arguments takes is passed like any other on Linux.
+      ioctl: { args: ["i32", "u64", "i32"], returns: "i32" },
+      getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+    }).symbols;
+    return {
+      lseek: (...args) => Number(lseek(...args)),
+      futimens: (...args) => Number(futimens(...args)),
+      utimensat: (...args) => Number(utimensat(...args)),
+      flock: (...args) => Number(flock(...args)),
+      ioctl: (...args) => Number(ioctl(...args)),
+      getsockopt: (...args) => Number(getsockopt(...args)),
+    };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * macOS as sbx asks it.
+ *
+ * @module
+ */
+import type { HostSystem } from "../system.ts";
+import { macFiles } from "./files.ts";
+import { macCalls } from "./libsystem.ts";
+import { macProcesses } from "./processes.ts";
+import { macSockets } from "./sockets.ts";
+
+/** `calls` are the kernel's own, save in tests; so is `open`. */
+export function macSystem(
+  calls: typeof macCalls = macCalls,
+  open?: Parameters<typeof macFiles>[1],
+): HostSystem {
+  return {
+    name: "macOS",
+    files: macFiles(calls, open),
+    sockets: macSockets(calls),
+    processes: macProcesses(calls),
+  };
+}
