@@ -1,23 +1,15 @@
 /**
  * The library as it is published, in a fresh directory, under each runtime that it is for: one program, one answer.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { globSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { processesOf } from "../support/host_state.ts";
-import { installPacked } from "../support/packed.ts";
+import { forgetSandboxes, installPacked, RUNTIMES } from "../support/packed.ts";
 import { PUBLIC } from "../support/places.ts";
 import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
-
-const [NODE = "node"] = globSync(`.cache/tool/node-22.*-${process.arch}/node`, { cwd: ROOT });
-
-const RUNTIMES: Readonly<Record<string, readonly string[]>> = {
-  Bun: [process.execPath],
-  "Node 22": [join(ROOT, NODE)],
-  Deno: ["deno", "run", "--allow-all", "--no-config", "--node-modules-dir=manual"],
-};
 
 const PROGRAM = `
 import { readFileSync, writeFileSync } from "node:fs";
@@ -164,6 +156,8 @@ beforeAll(async () => {
   writeFileSync(join(fresh, "waiting.mjs"), WAITING);
   writeFileSync(join(fresh, "typed.ts"), TYPED);
 }, 600_000);
+// What a program that failed has left running is not the next one's to stumble over.
+afterEach(() => forgetSandboxes(env()), 60_000);
 afterAll(() => world?.[Symbol.asyncDispose]());
 
 const env = () => ({

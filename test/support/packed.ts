@@ -16,11 +16,22 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import process from "node:process";
 import { NPM_SCOPE } from "../../lib/host/installed_binary.ts";
 import { HERE, nameOf } from "../../scripts/binary/target.ts";
 import { npmName, writeLibraryPackage } from "../../scripts/packages/npm.ts";
 import type { Release } from "../../scripts/packages/release.ts";
+import { run } from "./process.ts";
 import { ROOT, SBX } from "./world.ts";
+
+const [NODE = "node"] = globSync(`.cache/tool/node-22.*-${process.arch}/node`, { cwd: ROOT });
+
+/** The runtimes that the library is for, and how each runs a program. */
+export const RUNTIMES: Readonly<Record<string, readonly string[]>> = {
+  Bun: [process.execPath],
+  "Node 22": [join(ROOT, NODE)],
+  Deno: ["deno", "run", "--allow-all", "--no-config", "--node-modules-dir=manual"],
+};
 
 const RELEASE: Release = {
   root: ROOT,
@@ -56,6 +67,14 @@ export function installPacked(directory: string): void {
     symlinkSync(path, join(modules, name));
   }
   writeFileSync(join(directory, "package.json"), '{ "private": true, "type": "module" }\n');
+}
+
+/** Ends and removes every named sandbox that the state of `env` has. */
+export async function forgetSandboxes(env: Readonly<Record<string, string>>): Promise<void> {
+  const { status, stdout, stderr } = await run([SBX, "ls", "-aq"], { env });
+  if (status !== 0) throw new Error(`no list of sandboxes: ${stderr}`);
+  const names = stdout.split("\n").filter(Boolean);
+  if (names.length > 0) await run([SBX, "rm", "--force", ...names], { env });
 }
 
 function unpack(archive: string, directory: string): void {
