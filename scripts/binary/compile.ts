@@ -5,13 +5,15 @@
  *
  * @module
  */
-import { renameSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import process from "node:process";
 import type { BuildInfo } from "./info.ts";
 import { type Effort, pack } from "./pack.ts";
 import { PARTS } from "./parts.ts";
 import { step, tell } from "./step.ts";
+import { addStub } from "./stub/add_stub.ts";
+import { stubOf } from "./stub/code.ts";
 import { partsOf, type Target } from "./target.ts";
 
 export interface Compilation {
@@ -53,6 +55,10 @@ export function compile(root: string, { target, info, effort, runtime, out }: Co
     "--no-compile-autoload-package-json",
     `--outfile=${part}`,
   ], { cwd: root });
+  // What its runtime cannot start without is missed in words of ours.
+  if (target.os === "linux") {
+    writeFileSync(part, addStub(readFileSync(part), stubOf(target.machine)));
+  }
   renameSync(part, `${root}/${out}`);
 }
 

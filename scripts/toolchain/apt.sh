@@ -15,6 +15,8 @@ package_for() {
     kdig) echo knot-dnsutils ;;
     dnsmasq) echo dnsmasq-base ;; # without the service
     musl-gcc) echo musl-tools ;;
+    x86_64-linux-gnu-as) echo binutils-x86-64-linux-gnu ;;
+    aarch64-linux-gnu-as) echo binutils-aarch64-linux-gnu ;;
     xz) echo xz-utils ;;
     busybox) echo busybox-static ;; # one file, that runs in a guest without libraries
     /usr/sbin/dhclient) echo isc-dhcp-client ;;

@@ -26,6 +26,35 @@ const inNamespaces = (script: string) => {
 };
 const inShell = (script: string) => ["sh", "-c", script];
 
+/**
+ * `sbx version` after `script`, as a user who has no other processes, where the caller may become one. sbx is
+ * found by its descriptor: it need not be in that user's reach.
+ */
+const asAnother = (script: string, limits = "") => {
+  const root = process.getuid?.() === 0;
+  const become = root ? "setpriv --reuid 64321 --regid 64321 --clear-groups --" : "";
+  return inShell(`exec 9<'${SBX}'; ${script}; exec ${become} ${limits} /proc/self/fd/9 version`);
+};
+const withThreads = (count: number) => asAnother(":", `prlimit --nproc=${count} --`);
+
+/** A directory below the world's scratch whose path is of that many bytes, in Python, as chdir(2) takes no such path at once. */
+const inDeepDirectory = (bytes: number) => [
+  "python3",
+  "-c",
+  `
+import os, sys
+left = ${bytes} - len(os.getcwd())
+while left > 1:
+    name = "d" * (min(left, 200) - 1 - (left == 201))
+    os.mkdir(name); os.chdir(name); left -= len(name) + 1
+os.execv(sys.argv[1], [sys.argv[1], "version"])
+`,
+  SBX,
+];
+
+/** What needs no guest, since these limits would not let one start. */
+const VERSION = `exec '${SBX}' version`;
+
 const cannot = (what: string) => new RegExp(`^sbx: cannot ${what}.*\\nhint: .*\\n$`);
 
 describe("sbx works", () => {
@@ -75,6 +104,86 @@ describe("sbx says what is missing", () => {
     expect(status).toBe(125);
     expect(stderr).toMatch(cannot("run .*netstack\\S*: no program may be run from"));
     expect(stderr).toContain("XDG_CACHE_HOME");
+  });
+});
+
+describe("where its runtime cannot start", () => {
+  const REMOVED = "mkdir gone && cd gone && rmdir ../gone";
+  const UNMOUNTED = "mkdir place && mount -t tmpfs none place && cd place && umount -l ../place";
+  const OF_OTHERS = "unshare --pid --fork mount -t proc none /proc";
+  const MISSING: Readonly<Record<string, readonly [readonly string[], string]>> = {
+    "no /proc": [inNamespaces(`mount -t tmpfs none /proc; ${HI}`), "/proc is not mounted"],
+    "a /proc of other processes": [
+      inNamespaces(`${OF_OTHERS}; ${HI}`),
+      "/proc is of another PID namespace",
+    ],
+    "a removed working directory": [
+      inShell(`${REMOVED}; ${HI}`),
+      "the working directory was removed",
+    ],
+    "a working directory that was unmounted": [
+      inNamespaces(`${UNMOUNTED}; ${HI}`),
+      "the working directory is outside of the root directory",
+    ],
+    "a working directory with too long a path": [
+      inDeepDirectory(4096),
+      "the path of the working directory is too long",
+    ],
+    "few threads": [withThreads(16), "it takes 16 threads, and fewer may be started"],
+    "a small stack": [
+      inShell(`ulimit -s 511; ${VERSION}`),
+      "it takes 512 KiB of stack, and the limit is lower",
+    ],
+    "little memory for data": [
+      inShell(`ulimit -d 524287; ${VERSION}`),
+      "it takes 512 MiB for data, and the limit is lower",
+    ],
+    "few addresses": [
+      inShell(`ulimit -v 1048575; ${VERSION}`),
+      "it takes 1 GiB of address space, and the limit is lower",
+    ],
+  };
+
+  test.each(Object.entries(MISSING))(
+    "sbx says what is missing: %s",
+    async (name, [argv, state]) => {
+      const cwd = join(world.scratch, name.replaceAll("/", ""));
+      mkdirSync(cwd);
+      const { status, stdout, stderr } = await run(argv, { cwd, env: { XDG_CACHE_HOME: CACHE } });
+      expect([status, stdout]).toEqual([125, ""]);
+      expect(stderr).toStartWith(`sbx: cannot start: ${state}\nhint: `);
+      expect(stderr.split("\n")).toHaveLength(3);
+    },
+  );
+
+  const ENOUGH: Readonly<Record<string, readonly string[]>> = {
+    "another /proc, as the hint says": inNamespaces(
+      `${OF_OTHERS}; mount -t tmpfs none /proc; mount -t proc proc /proc && ${VERSION}`,
+    ),
+    "a /proc that shows no processes of others": inNamespaces(
+      `mount -t proc -o hidepid=2,subset=pid none /proc && ${VERSION}`,
+    ),
+    "another working directory": inShell(`${REMOVED}; cd /; ${VERSION}`),
+    "a working directory with a path of that length": inDeepDirectory(4095),
+    "a working directory that cannot be read": asAnother("chmod 0 ."),
+    "that many threads": withThreads(17),
+    "such a stack": inShell(`ulimit -s 512; ${VERSION}`),
+    "such memory for data": inShell(`ulimit -d 524288; ${VERSION}`),
+    "such addresses": inShell(`ulimit -v 1048576; ${VERSION}`),
+  };
+
+  test.each(Object.entries(ENOUGH))("with %s it starts", async (name, argv) => {
+    const cwd = join(world.scratch, `with ${name.replaceAll("/", "")}`);
+    mkdirSync(cwd);
+    const { status, stdout, stderr } = await run(argv, { cwd });
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toStartWith("sbx ");
+  });
+
+  test("it says nothing at all where nobody listens, and fails all the same", async () => {
+    const argv = inShell(`${REMOVED.replaceAll("gone", "quiet")}; ${HI} 2>&-`);
+    const { status, stdout } = await run(argv, { cwd: world.scratch });
+    expect([status, stdout]).toEqual([125, ""]);
   });
 });
 
