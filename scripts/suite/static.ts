@@ -25,7 +25,7 @@ export async function checkTypeScript(root: string): Promise<Tally> {
   return add(...tallies);
 }
 
-/** What is released for platforms that no test runs on has to compile for them at the least. */
+/** What is released for platforms that no test runs on has to compile for them at the least, its tests as well. */
 const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   "vendor/netstack": ["darwin/amd64", "darwin/arm64", "linux/arm64"],
   "vendor/agent": ["linux/arm64"],
@@ -36,10 +36,17 @@ async function buildElsewhere(cwd: string, module: string): Promise<Tally[]> {
   for (const platform of ELSEWHERE[module] ?? []) {
     const [GOOS = "", GOARCH = ""] = platform.split("/");
     const env = { GOOS, GOARCH, CGO_ENABLED: "0" };
-    const built = await run(["go", "build", "-o", "/dev/null", "."], { cwd, env, limit: 600 });
-    const tally = verdict(built.status === 0);
-    report(`go build ${module} for ${platform}`, tally, built.seconds, built.output);
-    tallies.push(tally);
+    for (
+      const [name, argv] of [
+        ["go build", ["go", "build", "-o", "/dev/null", "."]],
+        ["go vet", ["go", "vet", "./..."]],
+      ] as const
+    ) {
+      const { status, seconds, output } = await run(argv, { cwd, env, limit: 600 });
+      const tally = verdict(status === 0);
+      report(`${name} ${module} for ${platform}`, tally, seconds, output);
+      tallies.push(tally);
+    }
   }
   return tallies;
 }

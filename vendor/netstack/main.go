@@ -25,6 +25,7 @@ const usage = `usage: netstack serve [--listen unix:///PATH | --listen-vfkit uni
        netstack share --path PATH [--read-only] [--uid N --gid N | --own-user] [--capabilities NAME,...] -- PROGRAM [ARG...]
        netstack greet FD
        netstack watch --parent PID [--end-parent]
+       netstack guard --parent PID --program PID
        netstack landlock  the version of the kernel's Landlock, 0 without one
        netstack tsc       the time stamp counter in kHz, 0 without one
        netstack version
@@ -47,6 +48,8 @@ func main() {
 		err = launch.Greet(os.Args[2:])
 	case "watch":
 		err = watch.Run(os.Args[2:])
+	case "guard":
+		err = watch.Guard(os.Args[2:])
 	case "landlock":
 		fmt.Println(launch.LandlockVersion())
 	case "tsc":

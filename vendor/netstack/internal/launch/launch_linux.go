@@ -8,10 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+	"sbx.dev/netstack/internal/process"
 )
 
 // Run becomes PROGRAM after giving up everything it does not need: it dies with its parent, gains
@@ -176,19 +176,6 @@ func followParent(parent int) error {
 // closeAbove closes descriptors, also on kernels without close_range(2).
 func closeAbove(last int) {
 	if err := unix.CloseRange(uint(last+1), ^uint(0)>>32, 0); err != nil {
-		closeFrom(last + 1)
-	}
-}
-
-// closeFrom closes descriptors on kernels without close_range(2).
-func closeFrom(first int) {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return
-	}
-	for _, entry := range entries {
-		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd >= first {
-			syscall.CloseOnExec(fd)
-		}
+		process.CloseOnExec(last + 1)
 	}
 }

@@ -11,12 +11,13 @@ import (
 
 func StreamPair(t testing.TB) (net.Conn, net.Conn) {
 	t.Helper()
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var ends [2]net.Conn
 	for i, fd := range pair {
+		syscall.CloseOnExec(fd)
 		file := os.NewFile(uintptr(fd), "")
 		if ends[i], err = net.FileConn(file); err != nil {
 			t.Fatal(err)
@@ -54,10 +55,11 @@ func Echoing(l net.Listener) {
 // SilentTCP is a server whose kernel drops every SYN, because its queue is full.
 func SilentTCP(t testing.TB) net.Addr {
 	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	syscall.CloseOnExec(fd)
 	t.Cleanup(func() { syscall.Close(fd) })
 	loopback := &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
 	if err := syscall.Bind(fd, loopback); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"sbx.dev/netstack/internal/control"
 )
@@ -22,6 +23,9 @@ var (
 	ErrGuard = errors.New("address is never dialled without an explicit dial address")
 	errRoute = errors.New("the kernel does not say where the address leads")
 )
+
+// routePause keeps a host whose routes flap from costing more than the looking.
+const routePause = 20 * time.Millisecond
 
 func parsePrefixes(texts ...string) []netip.Prefix {
 	prefixes := make([]netip.Prefix, len(texts))

@@ -186,9 +186,6 @@ func WatchRoutes(changed func(), fail func(why string)) error {
 	return nil
 }
 
-// routePause keeps a host whose routes flap from costing more than the looking.
-const routePause = 20 * time.Millisecond
-
 // concernsOwn tells whether any of the messages is about an address, or a route of other than the usual
 // type: a router that learns a hundred thousand routes is none of a guest's business.
 func concernsOwn(messages []byte) bool {

@@ -46,7 +46,7 @@ func Run(args []string) error {
 		return err
 	}
 	process.CloseSockets(3)
-	sbx, err := os.FindProcess(*parent) // which it stays, where the system has pidfds
+	sbx, err := process.Open(*parent)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func lines(r io.Reader) <-chan string {
 
 // watchdog is in one of three states: watching, the machine ended, sbx ended too, where it is done.
 type watchdog struct {
-	machine   *os.Process
+	machine   *process.Other
 	ended     bool // the machine was
 	silent    int  // steps since the last sign of life, or since the machine's end
 	limits    map[string]*time.Timer
@@ -128,7 +128,7 @@ func (w *watchdog) run(words <-chan string, steps <-chan time.Time) error {
 // end ends the machine.
 func (w *watchdog) end() {
 	if w.machine != nil {
-		w.machine.Kill() // one that is gone already is no error, and never another process: this is a pidfd
+		w.machine.Kill()
 	}
 	w.ended, w.silent = true, 0
 }
@@ -144,7 +144,7 @@ func (w *watchdog) obey(word string) error {
 		if err != nil || pid <= 1 {
 			return errWords
 		}
-		w.machine, err = os.FindProcess(pid)
+		w.machine, err = process.Open(pid)
 		return err
 	case len(fields) == 3 && fields[0] == "limit":
 		ms, err := strconv.ParseUint(fields[2], 10, 40)

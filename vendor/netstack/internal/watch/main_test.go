@@ -11,7 +11,8 @@ import (
 func TestMain(m *testing.M) {
 	nettest.Play(m, map[string]func(){
 		"netstack": func() {
-			if err := Run(os.Args[2:]); err != nil {
+			run := map[string]func([]string) error{"watch": Run, "guard": Guard}[os.Args[1]]
+			if err := run(os.Args[2:]); err != nil {
 				fmt.Fprintln(os.Stderr, "netstack:", err)
 				os.Exit(1)
 			}

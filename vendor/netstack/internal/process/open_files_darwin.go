@@ -1,0 +1,4 @@
+package process
+
+// openFiles lists this process's descriptors.
+const openFiles = "/dev/fd"
