@@ -172,7 +172,7 @@ export class NamedSandbox implements AsyncDisposable {
     );
   }
 
-  /** Closes a published port, and its connections. @throws SbxError `STOPPED`, `PORT_MISSING`, and the signal's reason */
+  /** Closes a published port, and its connections. @throws SbxError as `RunningSandbox.unpublish` */
   async unpublish(port: PortSelection, options: Abortable = {}): Promise<Unpublished> {
     return await this.#running("unpublish a port of").unpublish(
       port,

@@ -150,7 +150,8 @@ export class RunningSandbox implements AsyncDisposable {
    * Stops listening on a port of this machine, on all of its addresses unless one is named, and cuts the
    * connections that came in there.
    *
-   * @throws SbxError `PORT_MISSING`, `STOPPED`, `USAGE`, and the signal's reason
+   * @throws SbxError `PORT_MISSING`, `POLICY_FIXED` for the one that Lima reaches its guest by, `STOPPED`,
+   * `USAGE`, and the signal's reason
    */
   async unpublish(port: PortSelection, options: Abortable = {}): Promise<Unpublished> {
     optionsOf("unpublish(…)", port, { address: true, port: true, protocol: true });

@@ -130,7 +130,7 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
   const published: PublishedPort[] = [];
   const ways = wayIn === undefined
     ? []
-    : [{ ...wayIn, bind: "127.0.0.1", protocol: "tcp" } as const];
+    : [{ ...wayIn, bind: "127.0.0.1", protocol: "tcp", keptFor: "lima" } as const];
   for (const publication of [...ways, ...publish]) {
     published.push(...await network.publish(publication));
   }

@@ -28,8 +28,8 @@ import { DnsFlows } from "./dns_flows.ts";
 import { HandedFlows } from "./handed_flows.ts";
 import type { NetworkCounts } from "./network_counts.ts";
 import type { Network, NetworkChange, NetworkSpec, Reconsidered } from "./network_spec.ts";
-import type { Publication, PublishedPort } from "./options.ts";
-import { Publisher } from "./publisher.ts";
+import type { PublishedPort } from "./options.ts";
+import { Publisher, type PublisherRequest } from "./publisher.ts";
 import type { SecretGates, SecretSink } from "./secret_gates.ts";
 import { Unanswered } from "./unanswered.ts";
 import { Unheard } from "./unheard.ts";
@@ -161,9 +161,11 @@ class SandboxNetwork implements Network {
     return [...this.#publisher.listening.values()];
   }
 
-  publish(publication: Publication): Promise<PublishedPort[]> {
+  publish(publication: PublisherRequest): Promise<PublishedPort[]> {
     return this.#publisher.publish(publication).then((ports) => {
-      for (const port of ports) this.#spec.journal.write({ event: "published", ...port });
+      for (const { keptFor: _, ...port } of ports) {
+        this.#spec.journal.write({ event: "published", ...port });
+      }
       return ports;
     });
   }

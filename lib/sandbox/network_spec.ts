@@ -21,7 +21,8 @@ import type { TrustSpec } from "../tls/session/dial.ts";
 import type { ByteChannel } from "../wire/channel.ts";
 import type { Interceptor } from "./interceptor.ts";
 import type { NetworkCounts } from "./network_counts.ts";
-import type { Publication, PublishedPort } from "./options.ts";
+import type { PublishedPort } from "./options.ts";
+import type { PublisherRequest } from "./publisher.ts";
 import type { AskGuest } from "./unheard.ts";
 
 export interface NetworkSpec {
@@ -91,7 +92,7 @@ export interface Network {
    *
    * @throws SbxError PORT_BUSY, PORT_UNAVAILABLE
    */
-  publish(publication: Publication): Promise<PublishedPort[]>;
+  publish(publication: PublisherRequest): Promise<PublishedPort[]>;
   /** Stops listening, and cuts the connections that came in there; returns how many. */
   unpublish(port: PublishedPort): number;
   /** What would become of open flows and pins. Changes nothing. */

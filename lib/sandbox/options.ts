@@ -68,6 +68,8 @@ export interface PublishedPort {
   readonly guestPort: number;
   /** What is led there. */
   readonly protocol: "tcp" | "udp";
+  /** Who needs it, whatever the policy says, so that it cannot be closed. Absent: anybody may close it. */
+  readonly keptFor?: "lima";
 }
 
 /** The network of a sandbox. */

@@ -18,8 +18,11 @@ const LOOPBACK = ["127.0.0.1", "::1"] as const;
 /** How often port 0 is tried anew when IPv6 has no room on the number that IPv4 was given. */
 const TRIES = 8;
 
+/** Ports of this machine that are to lead to the guest, and whether for somebody in particular. */
+export type PublisherRequest = Publication & Pick<PublishedPort, "keptFor">;
+
 interface Request {
-  readonly publication: Publication;
+  readonly publication: PublisherRequest;
   readonly bind: string;
   readonly port: number;
 }
@@ -43,7 +46,7 @@ export class Publisher {
    *
    * @throws SbxError PORT_BUSY, PORT_UNAVAILABLE
    */
-  async publish(publication: Publication): Promise<PublishedPort[]> {
+  async publish(publication: PublisherRequest): Promise<PublishedPort[]> {
     for (let tries = 1;; tries++) {
       const listening: Listening[] = [];
       try {
@@ -73,8 +76,14 @@ export class Publisher {
     const waiting = this.#waiting.settle(message.ref);
     if (waiting === undefined) return;
     if (message.t === "publish-failed") return waiting.settled.reject(failure(waiting, message));
-    const { guestPort, protocol } = waiting.publication;
-    const port = { address: message.addr, port: message.port, guestPort, protocol };
+    const { guestPort, protocol, keptFor } = waiting.publication;
+    const port: PublishedPort = {
+      address: message.addr,
+      port: message.port,
+      guestPort,
+      protocol,
+      ...(keptFor === undefined ? {} : { keptFor }),
+    };
     this.#listening.set(message.ref, port);
     waiting.settled.resolve({ ref: message.ref, port });
   }
@@ -84,7 +93,7 @@ export class Publisher {
     for (const { settled } of this.#waiting.settleAll()) settled.reject(error);
   }
 
-  async #listenOnAll(publication: Publication, listening: Listening[]): Promise<void> {
+  async #listenOnAll(publication: PublisherRequest, listening: Listening[]): Promise<void> {
     let port = publication.hostPort;
     for (const bind of publication.bind === undefined ? LOOPBACK : [publication.bind]) {
       try {

@@ -191,7 +191,7 @@ export class Sandbox implements AsyncDisposable {
    * Stops listening on a port of this machine, on all of its addresses unless one is named, and cuts the
    * connections that came in there.
    *
-   * @throws SbxError PORT_MISSING, STOPPED, USAGE
+   * @throws SbxError PORT_MISSING, POLICY_FIXED for Lima's way into its guest, STOPPED, USAGE
    */
   unpublish(port: PortSelection): Unpublished {
     const { address, port: number, protocol } = optionsOf("unpublish(…)", port, {
@@ -204,8 +204,15 @@ export class Sandbox implements AsyncDisposable {
       open.port === number && (address ?? open.address) === open.address &&
       (protocol ?? open.protocol) === open.protocol
     );
+    const where = address === undefined ? `port ${number}` : formatEndpoint(address, number);
+    if (ports.some(({ keptFor }) => keptFor !== undefined)) {
+      throw new SbxError(
+        "POLICY_FIXED",
+        `Cannot unpublish ${where}: Lima reaches the guest's SSH there`,
+        { hint: "stop the guest, which closes it" },
+      );
+    }
     if (ports.length === 0) {
-      const where = address === undefined ? `port ${number}` : formatEndpoint(address, number);
       throw new SbxError("PORT_MISSING", `Cannot unpublish ${where}: nothing listens there`);
     }
     const cut = ports.reduce((count, open) => count + network.unpublish(open), 0);

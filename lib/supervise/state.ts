@@ -29,6 +29,7 @@ const port = z.strictObject({
   port: z.number().int(),
   guestPort: z.number().int(),
   protocol: z.enum(["tcp", "udp"]),
+  keptFor: z.literal("lima").exactOptional(),
 });
 
 const state = z.discriminatedUnion("kind", [

@@ -170,6 +170,24 @@ test("ports are published and closed", async () => {
   expect(await sbx("port", "ls", NAME)).not.toContain("8099");
 }, LIMIT_MS);
 
+test("Lima's way in is listed as Lima's, and is not closed", async () => {
+  const lima = `127.0.0.1:${instance.port}->22 (Lima's SSH)\n`;
+  expect(await sbx("port", "ls", NAME)).toContain(lima);
+  for (const ports of [[`${instance.port}`], [`${instance.port}/tcp`]]) {
+    const { status, stdout, stderr } = await host.sbx("port", "rm", NAME, ...ports);
+    expect([status, stdout, stderr]).toEqual([
+      125,
+      "",
+      `sbx: cannot unpublish port ${instance.port}: Lima reaches the guest's SSH there\n` +
+      "hint: stop the guest, which closes it\n",
+    ]);
+  }
+  expect(await sbx("port", "ls", NAME)).toContain(lima);
+  const [first] = JSON.parse(await sbx("port", "ls", "--json", NAME));
+  expect(first.keptFor).toBe("lima");
+  expect((await instance.ssh("echo in")).stdout).toBe("in\n");
+}, LIMIT_MS);
+
 /** The policy that it has, with something else about it. */
 async function policyOf(change: { readonly inbound?: string; readonly rules?: readonly string[] }) {
   const { spec: { policy } } = JSON.parse(await sbx("inspect", NAME));

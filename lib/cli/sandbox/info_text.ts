@@ -39,9 +39,10 @@ export function agoText(ms: number): string {
 }
 
 export function portsText(ports: readonly PublishedPort[]): string {
-  const texts = ports.map(({ address, port, guestPort, protocol }) => {
+  const texts = ports.map(({ address, port, guestPort, protocol, keptFor }) => {
     const host = address.includes(":") ? `[${address}]` : address;
-    return `${host}:${port}->${guestPort}${protocol === "udp" ? "/udp" : ""}`;
+    const whose = keptFor === "lima" ? " (Lima's SSH)" : "";
+    return `${host}:${port}->${guestPort}${protocol === "udp" ? "/udp" : ""}${whose}`;
   });
   return texts.join(", ");
 }
