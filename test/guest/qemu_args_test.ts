@@ -25,11 +25,19 @@ function valueOf(option: string, spec: Partial<MachineSpec>): string {
 test("the machine follows architecture, accelerator and what is known of the clock", () => {
   for (
     const [spec, machine, cpu, words, without] of [
-      [{}, "microvm,pcie=on", "max,-erms,-fsrm", ["tsc_early_khz=2000000", "rodata=off"], [
+      [{}, "microvm,pcie=on", "max,-erms,-fsrm", [
+        "tsc_early_khz=2000000",
+        "rodata=off",
+        "mitigations=off",
+      ], [
         "ttyAMA0",
       ]],
       [{ tscKHz: 0 }, "q35", "max,-erms,-fsrm", ["console=ttyS0"], ["tsc_early_khz"]],
-      [{ accelerator: "kvm" }, "microvm,pcie=on", "host", [], ["tsc_early_khz", "rodata"]],
+      [{ accelerator: "kvm" }, "microvm,pcie=on", "host", [], [
+        "tsc_early_khz",
+        "rodata",
+        "mitigations",
+      ]],
       [{ architecture: "arm64" }, "virt", "max,pauth-impdef=on", ["ttyAMA0"], ["rodata", "tsc"]],
     ] as const
   ) {

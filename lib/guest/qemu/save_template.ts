@@ -3,8 +3,8 @@
  * anybody's guest, so nothing of one can be in it.
  *
  * ```
- * claimed ── booted, prepared ──► saved ── on disk ──► kept
- *    └──────── any failure, the time limit ─────────► nothing
+ * claimed ── booted, prepared, settled ──► saved ── on disk ──► kept
+ *    └──────────── any failure, the time limit ──────────────► nothing
  * ```
  *
  * @module
@@ -47,6 +47,12 @@ import {
 
 /** The agent was called once, to prepare. */
 const CALLS = 1;
+
+/**
+ * What a kernel has begun at its boot it ends within a second or two: it measures its counter once more, and
+ * tells its link's neighbours of itself. Whoever went on from before that would do it each time.
+ */
+const SETTLED_MS = 2_000;
 
 /** Under emulation it takes seconds; on a loaded machine, many. */
 const LIMIT_MS = 60_000;
@@ -120,6 +126,7 @@ async function bootAndSave(
     });
     const saved = (async () => {
       await guest.prepare(preparation(plan, TEMPLATE_MODULES), packTar(entries.early));
+      await delay(SETTLED_MS);
       await saveState(monitor, `${OPEN_FILES}/${stateFd}/state.sock`);
       return await state.content;
     })();
