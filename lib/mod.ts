@@ -78,6 +78,7 @@ export {
   CertificateAuthority,
   type InitOptions,
   type KeptAuthority,
+  type RotateOptions,
 } from "./api/certificate_authority.ts";
 export {
   type KeptIn,
@@ -140,8 +141,8 @@ export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
 export type { SignalName } from "./sandbox/signal.ts";
 export { Sandbox, type SandboxConstructor } from "./api/sandbox.ts";
 export type { NamedSandbox } from "./api/named_sandbox.ts";
+export type { Abortable } from "./api/abortable.ts";
 export type {
-  Abortable,
   AttachOptions,
   ForkOptions,
   LogOptions,

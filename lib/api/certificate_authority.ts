@@ -7,6 +7,7 @@
 import { X509Certificate } from "node:crypto";
 import { SbxError } from "../base/errors.ts";
 import { flag, optionsOf } from "../base/misuse.ts";
+import { untilAborted } from "../base/until.ts";
 import { dataDir } from "../host/paths.ts";
 import { quote } from "../policy/text/fault.ts";
 import type { Authority } from "../tls/authority/authority.ts";
@@ -17,6 +18,7 @@ import {
   isOwnName,
   MAX_COMMON_NAME,
 } from "../tls/authority/spec.ts";
+import { type Abortable, signalOf } from "./abortable.ts";
 
 /** What may be known of a kept authority: everything but its key. */
 export interface KeptAuthority {
@@ -39,10 +41,13 @@ export interface KeptAuthority {
 export type { AuthorityOptions };
 
 /** What a new authority is to be, and whether it may take the place of one. */
-export interface InitOptions extends AuthorityOptions {
+export interface InitOptions extends AuthorityOptions, Abortable {
   /** Replaces the one that is kept; false when absent. */
   readonly force?: boolean;
 }
+
+/** What the next authority is to be, where it differs from the one that is kept. */
+export interface RotateOptions extends AuthorityOptions, Abortable {}
 
 /** Longer than any client minds in a root, and short enough to be a mistake's end. */
 const MAX_DAYS = 3650;
@@ -57,24 +62,24 @@ export interface CertificateAuthority {
   /**
    * The one that is kept, or null.
    *
-   * @throws SbxError TLS_INVALID when there is one that cannot be used, FILE_UNREADABLE
+   * @throws SbxError TLS_INVALID when there is one that cannot be used, FILE_UNREADABLE, and the signal's reason
    */
-  load(): Promise<KeptAuthority | null>;
+  load(options?: Abortable): Promise<KeptAuthority | null>;
   /**
    * Makes one and keeps it. `force` replaces the one that is there.
    *
-   * @throws SbxError CA_EXISTS, FILE_UNREADABLE, USAGE
+   * @throws SbxError CA_EXISTS, FILE_UNREADABLE, USAGE, and the signal's reason
    */
   init(options?: InitOptions): Promise<KeptAuthority>;
   /**
    * Replaces the one that is kept, under its name and for as long unless told otherwise. Guests that
    * run keep trusting the old one and being answered by it until they end.
    *
-   * @throws SbxError CA_MISSING, FILE_UNREADABLE, USAGE
+   * @throws SbxError CA_MISSING, FILE_UNREADABLE, USAGE, and the signal's reason
    */
-  rotate(options?: AuthorityOptions): Promise<KeptAuthority>;
-  /** False when there was none. @throws SbxError FILE_UNREADABLE */
-  remove(): Promise<boolean>;
+  rotate(options?: RotateOptions): Promise<KeptAuthority>;
+  /** False when there was none. @throws SbxError FILE_UNREADABLE, and the signal's reason */
+  remove(options?: Abortable): Promise<boolean>;
 }
 
 /** The authority kept for the user. */
@@ -83,30 +88,36 @@ export const CertificateAuthority: CertificateAuthority = Object.freeze({
     return authorityPath(dataDir());
   },
 
-  async load(): Promise<KeptAuthority | null> {
-    const authority = await (await store()).keptAuthority(CertificateAuthority.path());
+  async load(options: Abortable = {}): Promise<KeptAuthority | null> {
+    const signal = signalOf("load(…)", options);
+    const loading = (await store()).keptAuthority(CertificateAuthority.path());
+    const authority = await untilAborted(loading, signal);
     return authority === null ? null : described(CertificateAuthority.path(), authority);
   },
 
   async init(
     options: InitOptions = {},
   ): Promise<KeptAuthority> {
-    optionsOf("init(…)", options, { name: true, days: true, force: true });
+    const known = { name: true, days: true, force: true, signal: true } as const;
+    const { signal } = optionsOf("init(…)", options, known);
     const force = flag("init(…)", options.force ?? false);
+    signal?.throwIfAborted();
     const wanted = checked(options);
     const [{ makeAuthority }, { keepAuthority }] = await Promise.all([
       import("../tls/authority/authority.ts"),
       store(),
     ]);
-    const fresh = await makeAuthority(wanted);
+    const fresh = await untilAborted(makeAuthority(wanted), signal);
     await keepAuthority(CertificateAuthority.path(), fresh, force);
     return described(CertificateAuthority.path(), fresh.authority);
   },
 
-  async rotate(options: AuthorityOptions = {}): Promise<KeptAuthority> {
-    optionsOf("rotate(…)", options, { name: true, days: true });
-    const { keptAuthority } = await store();
-    const before = await keptAuthority(CertificateAuthority.path()).catch((error) => {
+  async rotate(options: RotateOptions = {}): Promise<KeptAuthority> {
+    const known = { name: true, days: true, signal: true } as const;
+    const { signal } = optionsOf("rotate(…)", options, known);
+    signal?.throwIfAborted();
+    const loading = (await store()).keptAuthority(CertificateAuthority.path());
+    const before = await untilAborted(loading, signal).catch((error) => {
       // One that cannot be used is what rotating is for.
       if (error instanceof SbxError && error.code === "TLS_INVALID") return undefined;
       throw error;
@@ -119,8 +130,12 @@ export const CertificateAuthority: CertificateAuthority = Object.freeze({
     return await CertificateAuthority.init({ ...asBefore(before), ...options, force: true });
   },
 
-  async remove(): Promise<boolean> {
-    return await (await store()).removeAuthority(CertificateAuthority.path());
+  async remove(options: Abortable = {}): Promise<boolean> {
+    const signal = signalOf("remove(…)", options);
+    return await untilAborted(
+      (await store()).removeAuthority(CertificateAuthority.path()),
+      signal,
+    );
   },
 });
 

@@ -57,6 +57,7 @@ export async function createDetached(
       onNotice: true,
       signal: true,
     });
+  starting.signal?.throwIfAborted();
   if (!RESTARTS.includes(restart)) {
     throw misuse(CALL, "an unknown word for restart", {
       hint: `use one of ${RESTARTS.join(", ")}`,

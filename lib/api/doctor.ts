@@ -5,15 +5,17 @@
  */
 import { inSentence, SbxError } from "../base/errors.ts";
 import { flag, optionsOf } from "../base/misuse.ts";
+import { untilAborted } from "../base/until.ts";
 import type { CheckResult } from "../guest/provider.ts";
 import { askBinary } from "../host/ask_binary.ts";
 import { isSbxItself } from "../host/own_program.ts";
+import type { Abortable } from "./abortable.ts";
 import type { Finding } from "./doctor_checks.ts";
 
 export type { CheckResult, Finding };
 
 /** How thoroughly to look. */
-export interface DoctorOptions {
+export interface DoctorOptions extends Abortable {
   /** Whether a guest is started and ended again, once nothing else is missing; true when absent. */
   readonly boot?: boolean;
 }
@@ -23,23 +25,31 @@ export interface DoctorOptions {
  * run from starting is found here. Each check answers on its own: one missing thing does not hide the
  * next. Unpacks what this program carries, as a start would.
  *
- * @throws SbxError `USAGE`, and nothing else
+ * @throws SbxError `USAGE`, and the signal's reason, and nothing else
  */
 export async function doctor(options: DoctorOptions = {}): Promise<readonly Finding[]> {
-  const { boot = true } = optionsOf("doctor(…)", options, { boot: true });
+  const { boot = true, signal } = optionsOf("doctor(…)", options, { boot: true, signal: true });
   flag("doctor(boot)", boot);
-  if (!isSbxItself()) return await ofBinary(boot);
+  signal?.throwIfAborted();
+  if (!isSbxItself()) return await ofBinary(boot, signal);
   const { bootCheck, runChecks } = await import("./doctor_checks.ts");
-  const findings = await runChecks();
+  const findings = await untilAborted(runChecks(), signal);
   const isSound = findings.every(({ state }) => state !== "missing");
-  return boot && isSound ? [...findings, await bootCheck()] : findings;
+  if (!boot || !isSound) return findings;
+  const guest = await bootCheck(signal);
+  signal?.throwIfAborted();
+  return [...findings, guest];
 }
 
 /** The binary knows what it needs; that there is none is what is found first. */
-async function ofBinary(boot: boolean): Promise<readonly Finding[]> {
+async function ofBinary(
+  boot: boolean,
+  signal: AbortSignal | undefined,
+): Promise<readonly Finding[]> {
   try {
-    return await askBinary("doctor", [{ boot }]) as Finding[];
+    return await askBinary("doctor", [{ boot }], signal) as Finding[];
   } catch (error) {
+    signal?.throwIfAborted();
     if (!(error instanceof SbxError)) throw error;
     const fix = error.hint ?? "install the library once more, with its optional dependencies";
     return [{ name: "binary", state: "missing", found: inSentence(error), fix }];

@@ -30,8 +30,8 @@ export async function runChecks(): Promise<Finding[]> {
 }
 
 /** Starts a guest as a run would, has it run a command, and ends it; never throws. */
-export async function bootCheck(): Promise<Finding> {
-  return await findingOf({ name: "guest", run: boot });
+export async function bootCheck(signal: AbortSignal | undefined): Promise<Finding> {
+  return await findingOf({ name: "guest", run: () => boot(signal) });
 }
 
 async function findingOf({ name, run }: Check): Promise<Finding> {
@@ -158,13 +158,15 @@ async function otherSbx(): Promise<CheckResult> {
   };
 }
 
-async function boot(): Promise<CheckResult> {
+async function boot(signal: AbortSignal | undefined): Promise<CheckResult> {
   const began = performance.now();
+  const abortable = signal === undefined ? {} : { signal };
   try {
-    await using sandbox = await new SandboxBuilder().create();
-    const { code, signal } = await sandbox.exec("true", [], { stdin: false }).output();
+    await using sandbox = await new SandboxBuilder().create(abortable);
+    const child = sandbox.exec("true", [], { stdin: false, ...abortable });
+    const { code, signal: by } = await child.output();
     if (code !== 0) {
-      const ended = code === undefined ? `signal ${signal}` : `status ${code}`;
+      const ended = code === undefined ? `signal ${by}` : `status ${code}`;
       return { state: "missing", found: `a guest starts, and 'true' ends in it with ${ended}` };
     }
   } catch (error) {

@@ -5,6 +5,7 @@
  */
 import { misuse, optionsOf } from "../base/misuse.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
+import type { Abortable } from "./abortable.ts";
 
 /** How a named sandbox is started. */
 export interface StartNamedOptions {
@@ -50,15 +51,9 @@ export interface ForkOptions extends StartNamedOptions {
 }
 
 /** Whom somebody logs in as. */
-export interface SshOptions {
+export interface SshOptions extends Abortable {
   /** A user of the guest, as `exec` takes it. Absent: whom commands run as. */
   readonly user?: string;
-}
-
-/** A wait that may be given up. */
-export interface Abortable {
-  /** Aborting it ends the wait, which rejects with the signal's reason; what was asked for may still be done. */
-  readonly signal?: AbortSignal;
 }
 
 const GRACE_MS = 10_000;
@@ -73,9 +68,4 @@ export function graceOf(
     throw misuse("stop(…)", "graceMs is no number of milliseconds");
   }
   return { graceMs: Math.min(graceMs, Number.MAX_SAFE_INTEGER), signal };
-}
-
-/** Of a call with no other option. @throws SbxError USAGE */
-export function signalOf(call: string, options: Abortable): AbortSignal | undefined {
-  return optionsOf(call, options, { signal: true }).signal;
 }

@@ -29,14 +29,13 @@ import type { LogPiece } from "../supervise/job_log.ts";
 import { registry } from "../supervise/kept.ts";
 import type { KeptSandbox } from "../supervise/registry.ts";
 import type { SandboxStatus } from "../supervise/state.ts";
+import { type Abortable, signalOf } from "./abortable.ts";
 import {
-  type Abortable,
   type AttachOptions,
   type ForkOptions,
   graceOf,
   type LogOptions,
   type RemoveNamedOptions,
-  signalOf,
   type StartNamedOptions,
   type StopOptions,
 } from "./named_options.ts";
@@ -166,18 +165,14 @@ export class NamedSandbox implements AsyncDisposable {
     publication: Publication,
     options: Abortable = {},
   ): Promise<readonly PublishedPort[]> {
-    return await this.#running("publish a port of").publish(
-      publication,
-      signalOf("publish(…)", options),
-    );
+    const signal = signalOf("publish(…)", options);
+    return await this.#running("publish a port of").publish(publication, signal);
   }
 
   /** Closes a published port, and its connections. @throws SbxError as `RunningSandbox.unpublish` */
   async unpublish(port: PortSelection, options: Abortable = {}): Promise<Unpublished> {
-    return await this.#running("unpublish a port of").unpublish(
-      port,
-      signalOf("unpublish(…)", options),
-    );
+    const signal = signalOf("unpublish(…)", options);
+    return await this.#running("unpublish a port of").unpublish(port, signal);
   }
 
   /**
@@ -205,11 +200,12 @@ export class NamedSandbox implements AsyncDisposable {
    * Leads a TCP port of this machine to one of the guest; see {@link RunningSandbox.forward}. It does until it
    * is closed, or this program ends.
    *
-   * @throws SbxError `PORT_BUSY`, `PORT_UNAVAILABLE`, `USAGE`
+   * @throws SbxError `PORT_BUSY`, `PORT_UNAVAILABLE`, `USAGE`, and the signal's reason
    */
-  async forward(publication: Publication): Promise<Forwarding> {
+  async forward(publication: Publication, options: Abortable = {}): Promise<Forwarding> {
     const { forward } = await import("../sandbox/forwarding.ts");
-    return await forward(publication, (port) => this.connect(port));
+    const signal = signalOf("forward(…)", options);
+    return await forward(publication, (port) => this.connect(port), signal);
   }
 
   /** What it uses now. @throws SbxError `STOPPED`, and the signal's reason */
@@ -217,9 +213,13 @@ export class NamedSandbox implements AsyncDisposable {
     return await this.#running("measure").metrics(signalOf("metrics(…)", options));
   }
 
-  /** Proves anew that a guest of Lima's has no network but sbx, or it ends. @throws SbxError `STOPPED`, `GUEST_FAILED`, `USAGE` */
-  async prove(): Promise<readonly Proven[]> {
-    return await this.#running("prove the network of").prove();
+  /**
+   * Proves anew that a guest of Lima's has no network but sbx, or it ends.
+   *
+   * @throws SbxError `STOPPED`, `GUEST_FAILED`, `USAGE`, and the signal's reason
+   */
+  async prove(options: Abortable = {}): Promise<readonly Proven[]> {
+    return await this.#running("prove the network of").prove(signalOf("prove(…)", options));
   }
 
   /** Counts of its network so far; undefined without one. @throws SbxError `STOPPED`, and the signal's reason */
@@ -250,11 +250,8 @@ export class NamedSandbox implements AsyncDisposable {
     return this.#running("follow").events(options);
   }
 
-  /** Starts a command that goes on without anybody. @throws SbxError `STOPPED`, `USAGE` */
-  async startJob(
-    argv: readonly string[],
-    options: Omit<ExecOptions, "signal"> = {},
-  ): Promise<JobInfo> {
+  /** Starts a command that goes on without anybody; a signal ends the wait alone. @throws SbxError `STOPPED`, `USAGE` */
+  async startJob(argv: readonly string[], options: ExecOptions = {}): Promise<JobInfo> {
     return await this.#running("run a command in").startJob(argv, options);
   }
 
@@ -268,9 +265,10 @@ export class NamedSandbox implements AsyncDisposable {
     return await this.#running("wait for a job of").wait(job, signalOf("wait(…)", options));
   }
 
-  /** Sends a signal, by number, to a job. @throws SbxError `STOPPED`, `JOB_MISSING` */
-  async signal(job: string, signal: number): Promise<void> {
-    await this.#running("signal a job of").signal(job, signal);
+  /** Sends a signal, by number, to a job. @throws SbxError `STOPPED`, `JOB_MISSING`, and the reason of `options.signal` */
+  async signal(job: string, signal: number, options: Abortable = {}): Promise<void> {
+    const client = this.#running("signal a job of");
+    await client.signal(job, signal, signalOf("signal(…)", options));
   }
 
   /**
@@ -349,8 +347,9 @@ export class NamedSandbox implements AsyncDisposable {
    * @throws SbxError `SUPERVISOR_LOST` when no process of this sandbox can be found; the signal's reason
    */
   async kill(options: Abortable = {}): Promise<void> {
+    const signal = signalOf("kill(…)", options);
     this.close();
-    await untilAborted(registry().kill(this.name), signalOf("kill(…)", options));
+    await untilAborted(registry().kill(this.name), signal);
   }
 
   /**
@@ -361,6 +360,7 @@ export class NamedSandbox implements AsyncDisposable {
   async remove(options: RemoveNamedOptions = {}): Promise<void> {
     const known = { force: true, signal: true } as const;
     const { force = false, signal } = optionsOf("remove(…)", options, known);
+    signal?.throwIfAborted();
     if (flag("remove(…)", force)) this.close();
     await untilAborted(registry().remove(this.name, force), signal);
   }

@@ -5,6 +5,7 @@
  */
 import { quote } from "../base/escape.ts";
 import { flag, kindOf, misuse, optionsOf } from "../base/misuse.ts";
+import { untilAborted } from "../base/until.ts";
 import type { TestRow } from "../judge/expectations.ts";
 import type { NameSet } from "../policy/model/name_set.ts";
 import type { Action, DenyWith, Policy, Rule } from "../policy/model/policy.ts";
@@ -18,6 +19,7 @@ import {
 } from "../policy/model/presets.ts";
 import { requirePolicy } from "../policy/model/require_rule.ts";
 import { plainPolicyFile, type PolicyFile } from "../policy/model/settings.ts";
+import { type Abortable, signalOf } from "./abortable.ts";
 import type { PolicyCheck } from "./policy_check.ts";
 
 /** A policy written in code. Absent defaults deny. */
@@ -55,30 +57,30 @@ export interface NetworkPolicyConstructor {
   /**
    * The policy in a YAML or JSON file, with its DNS settings and limits.
    *
-   * @throws SbxError FILE_UNREADABLE, or POLICY_INVALID with file, line and column
+   * @throws SbxError FILE_UNREADABLE, or POLICY_INVALID with file, line and column; the signal's reason
    */
-  fromFile(path: string): Promise<PolicyFile>;
+  fromFile(path: string, options?: Abortable): Promise<PolicyFile>;
   /** The same from text; `path` names it in errors. @throws SbxError POLICY_INVALID */
   parse(text: string, path: string): Promise<PolicyFile>;
   /**
    * The names that never resolve under a policy file, with the lists that it points to.
    *
-   * @throws SbxError FILE_UNREADABLE, or POLICY_INVALID with file and line
+   * @throws SbxError FILE_UNREADABLE, or POLICY_INVALID with file and line; the signal's reason
    */
-  blockedNames(file: PolicyFile): Promise<NameSet>;
+  blockedNames(file: PolicyFile, options?: Abortable): Promise<NameSet>;
   /**
    * What becomes of the expectations that are written in a policy file: `sbx policy test` as a value.
    * Nothing is started and nobody is asked.
    *
    * @throws SbxError as `blockedNames`
    */
-  test(file: PolicyFile): Promise<readonly TestRow[]>;
+  test(file: PolicyFile, options?: Abortable): Promise<readonly TestRow[]>;
   /**
    * What a policy has, and what in it does not do what it seems to: `sbx policy check` as a value.
    *
    * @throws SbxError as `blockedNames`
    */
-  check(policy: Policy | PolicyFile): Promise<PolicyCheck>;
+  check(policy: Policy | PolicyFile, options?: Abortable): Promise<PolicyCheck>;
   /**
    * A policy as the value that a policy file would hold, for JSON or YAML: `parse` of that gives the same
    * policy. Rules are lines, or objects with every field where `long` is true.
@@ -130,9 +132,11 @@ export const NetworkPolicy: NetworkPolicyConstructor = Object.freeze({
     return requirePolicy(call, policy);
   },
 
-  async fromFile(path: string): Promise<PolicyFile> {
+  async fromFile(path: string, options: Abortable = {}): Promise<PolicyFile> {
+    const signal = signalOf("NetworkPolicy.fromFile(…)", options);
     const { readTextFile } = await import("../base/text_file.ts");
-    return await NetworkPolicy.parse(await readTextFile("read policy", path), path);
+    const text = await untilAborted(readTextFile("read policy", path), signal);
+    return await NetworkPolicy.parse(text, path);
   },
 
   async parse(text: string, path: string): Promise<PolicyFile> {
@@ -140,19 +144,22 @@ export const NetworkPolicy: NetworkPolicyConstructor = Object.freeze({
     return parsePolicyFile(text, path);
   },
 
-  async blockedNames({ dns }: PolicyFile): Promise<NameSet> {
+  async blockedNames({ dns }: PolicyFile, options: Abortable = {}): Promise<NameSet> {
+    const signal = signalOf("NetworkPolicy.blockedNames(…)", options);
     const { readBlockedNames } = await import("../sandbox/blocked_names.ts");
-    return await readBlockedNames(dns);
+    return await untilAborted(readBlockedNames(dns), signal);
   },
 
-  async test(file: PolicyFile): Promise<readonly TestRow[]> {
+  async test(file: PolicyFile, options: Abortable = {}): Promise<readonly TestRow[]> {
     const { runExpectations } = await import("../judge/expectations.ts");
-    return runExpectations(file, await NetworkPolicy.blockedNames(file));
+    return runExpectations(file, await NetworkPolicy.blockedNames(file, options));
   },
 
-  async check(policy: Policy | PolicyFile): Promise<PolicyCheck> {
+  async check(policy: Policy | PolicyFile, options: Abortable = {}): Promise<PolicyCheck> {
+    const call = "NetworkPolicy.check(…)";
+    const signal = signalOf(call, options);
     const { checkPolicy } = await import("./policy_check.ts");
-    return await checkPolicy(fileOf("NetworkPolicy.check(…)", policy));
+    return await untilAborted(checkPolicy(fileOf(call, policy)), signal);
   },
 
   async spell(policy: Policy | PolicyFile, options: SpellOptions = {}): Promise<object> {

@@ -31,7 +31,7 @@ import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import type { ProgramSandbox } from "../supervise/program_client.ts";
 import { standingIn } from "../supervise/program_protocol.ts";
 import { policyOf } from "../supervise/record.ts";
-import type { Abortable } from "./named_options.ts";
+import { type Abortable, signalOf } from "./abortable.ts";
 
 /** A guest that runs, with its network. */
 export class RunningSandbox implements AsyncDisposable {
@@ -136,8 +136,7 @@ export class RunningSandbox implements AsyncDisposable {
     options: Abortable = {},
   ): Promise<readonly PublishedPort[]> {
     const wanted = requirePublication(publication);
-    const { signal } = optionsOf("publish(…)", options, { signal: true });
-    signal?.throwIfAborted();
+    const signal = signalOf("publish(…)", options);
     this.#requireOpen("publish a port");
     const opened = this.#sandbox.client.publish(wanted).then((ports) => {
       this.#published = [...this.#published, ...ports];
@@ -155,8 +154,7 @@ export class RunningSandbox implements AsyncDisposable {
    */
   async unpublish(port: PortSelection, options: Abortable = {}): Promise<Unpublished> {
     optionsOf("unpublish(…)", port, { address: true, port: true, protocol: true });
-    const { signal } = optionsOf("unpublish(…)", options, { signal: true });
-    signal?.throwIfAborted();
+    const signal = signalOf("unpublish(…)", options);
     this.#requireOpen("unpublish a port");
     const closed = this.#sandbox.client.unpublish(port).then((closed) => {
       this.#published = this.#published.filter((open) => !closed.ports.some(isPort(open)));
@@ -195,11 +193,12 @@ export class RunningSandbox implements AsyncDisposable {
    * is closed. It listens on 127.0.0.1 unless `bind` is another address. A connection that the guest refuses
    * is reset.
    *
-   * @throws SbxError `PORT_BUSY`, `PORT_UNAVAILABLE`, `USAGE`
+   * @throws SbxError `PORT_BUSY`, `PORT_UNAVAILABLE`, `USAGE`, and the signal's reason
    */
-  async forward(publication: Publication): Promise<Forwarding> {
+  async forward(publication: Publication, options: Abortable = {}): Promise<Forwarding> {
     const { forward } = await import("../sandbox/forwarding.ts");
-    return await forward(publication, (port) => this.connect(port));
+    const signal = signalOf("forward(…)", options);
+    return await forward(publication, (port) => this.connect(port), signal);
   }
 
   /**
@@ -235,7 +234,7 @@ export class RunningSandbox implements AsyncDisposable {
    * @throws SbxError `STOPPED`, and the signal's reason
    */
   async metrics(options: Abortable = {}): Promise<SandboxMetrics> {
-    const { signal } = optionsOf("metrics(…)", options, { signal: true });
+    const signal = signalOf("metrics(…)", options);
     this.#requireOpen("read the metrics");
     return await this.#until(this.#sandbox.client.metrics(signal), "read the metrics");
   }
@@ -246,7 +245,7 @@ export class RunningSandbox implements AsyncDisposable {
    * @throws SbxError the signal's reason
    */
   async summary(options: Abortable = {}): Promise<NetworkSummary | undefined> {
-    const { signal } = optionsOf("summary(…)", options, { signal: true });
+    const signal = signalOf("summary(…)", options);
     const { client, lifetime } = this.#sandbox;
     if (!lifetime.open) return this.#sandbox.lastSummary();
     return await client.summary(signal).catch((error) => {

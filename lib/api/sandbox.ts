@@ -6,7 +6,8 @@
 import { flag, optionsOf } from "../base/misuse.ts";
 import { untilAborted } from "../base/until.ts";
 import { registry } from "../supervise/kept.ts";
-import type { Abortable, RemoveNamedOptions } from "./named_options.ts";
+import { type Abortable, signalOf } from "./abortable.ts";
+import type { RemoveNamedOptions } from "./named_options.ts";
 import { NamedSandbox } from "./named_sandbox.ts";
 import type { RunningSandbox } from "./running_sandbox.ts";
 import { infoOf, type SandboxInfo } from "./sandbox_info.ts";
@@ -58,17 +59,17 @@ export const Sandbox: SandboxConstructor = Object.freeze({
   },
 
   async get(name: string, options: Abortable = {}): Promise<NamedSandbox> {
-    const { signal } = optionsOf("get(…)", options, { signal: true });
+    const signal = signalOf("get(…)", options);
     return await NamedSandbox.find(name, signal);
   },
 
   async list(options: Abortable = {}): Promise<readonly SandboxInfo[]> {
-    const { signal } = optionsOf("list(…)", options, { signal: true });
+    const signal = signalOf("list(…)", options);
     return (await untilAborted(registry().all(), signal)).map(infoOf);
   },
 
   async kill(name: string, options: Abortable = {}): Promise<void> {
-    const { signal } = optionsOf("kill(…)", options, { signal: true });
+    const signal = signalOf("kill(…)", options);
     await untilAborted(registry().kill(name), signal);
   },
 
@@ -77,11 +78,12 @@ export const Sandbox: SandboxConstructor = Object.freeze({
       force: true,
       signal: true,
     });
+    signal?.throwIfAborted();
     await untilAborted(registry().remove(name, flag("remove(…)", force)), signal);
   },
 
   async snapshots(options: Abortable = {}): Promise<readonly SnapshotInfo[]> {
-    const { signal } = optionsOf("snapshots(…)", options, { signal: true });
+    const signal = signalOf("snapshots(…)", options);
     const [{ keptSnapshots }, { snapshotInfo }] = await Promise.all([
       import("../supervise/snapshots.ts"),
       import("./snapshots.ts"),
@@ -90,7 +92,7 @@ export const Sandbox: SandboxConstructor = Object.freeze({
   },
 
   async removeSnapshot(tag: string, options: Abortable = {}): Promise<void> {
-    const { signal } = optionsOf("removeSnapshot(…)", options, { signal: true });
+    const signal = signalOf("removeSnapshot(…)", options);
     const { removeSnapshot } = await import("../supervise/snapshots.ts");
     await untilAborted(removeSnapshot(tag), signal);
   },

@@ -25,7 +25,7 @@ import type { Secret } from "../policy/model/secret.ts";
 import { sourceVariablesOf, variablesOf } from "../policy/model/aws_pair.ts";
 import { hostnameOf, isSandboxName, NAME_HINT, requireTag } from "../supervise/sandbox_name.ts";
 import type { DetachedOptions } from "./detached.ts";
-import type { Abortable } from "./named_options.ts";
+import { type Abortable, signalOf } from "./abortable.ts";
 import type { NamedSandbox } from "./named_sandbox.ts";
 import { NetworkBuilder } from "./network_builder.ts";
 import type { RunningSandbox } from "./running_sandbox.ts";
@@ -300,7 +300,7 @@ export class SandboxBuilder {
    */
   async create(options: Abortable = {}): Promise<RunningSandbox> {
     this.build(); // what is wrong of it is told before anything is looked at
-    const { signal } = optionsOf("create(…)", options, { signal: true });
+    const signal = signalOf("create(…)", options);
     const values = (await this.#begun()).build();
     const { createForProgram } = await import("../supervise/program_client.ts");
     const { RunningSandbox } = await import("./running_sandbox.ts");

@@ -5,13 +5,15 @@
  */
 import { SbxError } from "../base/errors.ts";
 import { misuse, optionsOf } from "../base/misuse.ts";
+import { untilAborted } from "../base/until.ts";
 import type { KeptIn, StoredSecret } from "../host/secret_store.ts";
 import { SecretValue } from "../secret/value.ts";
+import { type Abortable, signalOf } from "./abortable.ts";
 
 export type { KeptIn, StoredSecret };
 
 /** How a value is kept. */
-export interface SetSecretOptions {
+export interface SetSecretOptions extends Abortable {
   /** Where, with no choice left. Absent: in the keychain, or in a file where there is none. */
   readonly keptIn?: KeptIn;
 }
@@ -31,15 +33,20 @@ export interface KeptSecret extends StoredSecret {
 export interface SecretStore {
   /**
    * Keeps a value under a name, in the place of an earlier one: in the keychain, or in a private file
-   * where there is none, and `fallback` says why there is none. `keptIn` leaves no choice.
+   * where there is none, and `fallback` says why there is none. `keptIn` leaves no choice. A keychain may ask its
+   * owner before it answers.
    *
-   * @throws SbxError USAGE, SECRET_INVALID, SECRET_UNAVAILABLE, FILE_UNREADABLE
+   * @throws SbxError USAGE, SECRET_INVALID, SECRET_UNAVAILABLE, FILE_UNREADABLE, and the signal's reason
    */
   set(name: string, value: string, options?: SetSecretOptions): Promise<KeptSecret>;
-  /** What is kept, by name; never values. @throws SbxError SECRET_UNAVAILABLE, FILE_UNREADABLE */
-  list(): Promise<readonly StoredSecret[]>;
-  /** False when there was none of that name. @throws SbxError USAGE, SECRET_UNAVAILABLE, FILE_UNREADABLE */
-  remove(name: string): Promise<boolean>;
+  /** What is kept, by name; never values. @throws SbxError SECRET_UNAVAILABLE, FILE_UNREADABLE, and the signal's reason */
+  list(options?: Abortable): Promise<readonly StoredSecret[]>;
+  /**
+   * False when there was none of that name.
+   *
+   * @throws SbxError USAGE, SECRET_UNAVAILABLE, FILE_UNREADABLE, and the signal's reason
+   */
+  remove(name: string, options?: Abortable): Promise<boolean>;
   /**
    * Refuses what is no name, as `set` does; so that nobody types a value in vain.
    *
@@ -55,21 +62,25 @@ export const SecretStore: SecretStore = Object.freeze({
     value: string,
     options: SetSecretOptions = {},
   ): Promise<KeptSecret> {
-    const { keptIn } = optionsOf("set(…)", options, { keptIn: true });
+    const { keptIn, signal } = optionsOf("set(…)", options, { keptIn: true, signal: true });
+    signal?.throwIfAborted();
     if (keptIn !== undefined && !KEPT_IN.includes(keptIn)) {
       throw misuse("set(…)", "keptIn is neither keychain nor file");
     }
     const { storeSecret } = await named(name);
-    return await storeSecret(name, SecretValue.of(name, value).reveal(), keptIn);
+    const storing = storeSecret(name, SecretValue.of(name, value).reveal(), keptIn);
+    return await untilAborted(storing, signal);
   },
 
-  async list(): Promise<readonly StoredSecret[]> {
-    return await (await store()).storedSecrets();
+  async list(options: Abortable = {}): Promise<readonly StoredSecret[]> {
+    const signal = signalOf("list(…)", options);
+    return await untilAborted((await store()).storedSecrets(), signal);
   },
 
-  async remove(name: string): Promise<boolean> {
+  async remove(name: string, options: Abortable = {}): Promise<boolean> {
+    const signal = signalOf("remove(…)", options);
     const { removeStored } = await named(name);
-    return await removeStored(name);
+    return await untilAborted(removeStored(name), signal);
   },
 
   async requireName(name: string): Promise<void> {

@@ -13,36 +13,41 @@ import { NamedSandbox } from "./named_sandbox.ts";
 import { type BuildTemplateOptions, Templates, type TemplateSize } from "./templates.ts";
 import { licences } from "./versions.ts";
 
-type Task = (...args: never[]) => Promise<unknown>;
+/** Aborting the signal gives it up; tasks that take no time have no use for it. */
+type Task = (signal: AbortSignal, ...args: never[]) => Promise<unknown>;
 
 const TASKS: Readonly<Record<string, Task>> = {
   sandboxes: async () => (await registry().all()).map(toldOf),
-  sandbox: async (name: string) => toldOf(await registry().one(name)),
-  keep: (name: string | null, record: NewRecord, disk: Disk | null) =>
+  sandbox: async (_, name: string) => toldOf(await registry().one(name)),
+  keep: (_, name: string | null, record: NewRecord, disk: Disk | null) =>
     registry().keep(name ?? undefined, record, disk ?? undefined),
-  snapshot: async (name: string, tag: string) =>
-    await (await NamedSandbox.find(name)).snapshot(tag),
-  async fork(name: string, wanted: string | null) {
-    const sandbox = await NamedSandbox.find(name);
-    return (await sandbox.fork(wanted ?? undefined, { start: false })).name;
+  snapshot: async (signal, name: string, tag: string) =>
+    await (await NamedSandbox.find(name, signal)).snapshot(tag, { signal }),
+  async fork(signal, name: string, wanted: string | null) {
+    const sandbox = await NamedSandbox.find(name, signal);
+    return (await sandbox.fork(wanted ?? undefined, { start: false, signal })).name;
   },
-  kill: async (name: string) => void await registry().kill(name),
-  remove: async (name: string, force: boolean) => void await registry().remove(name, force),
-  doctor: (options: DoctorOptions) => doctor(options),
+  kill: async (_, name: string) => void await registry().kill(name),
+  remove: async (_, name: string, force: boolean) => void await registry().remove(name, force),
+  doctor: (signal, options: DoctorOptions) => doctor({ ...options, signal }),
   licences: () => licences(),
   "ssh-server": () => usableAsset("sshd", () => {}),
-  "build-template": (size: Partial<TemplateSize>, options: BuildTemplateOptions) =>
-    Templates.build(size, options),
-  "prune-templates": (bytes: number) => Templates.prune(bytes),
+  "build-template": (signal, size: Partial<TemplateSize>, options: BuildTemplateOptions) =>
+    Templates.build(size, { ...options, signal }),
+  "prune-templates": (signal, bytes: number) => Templates.prune(bytes, { signal }),
 };
 
-/** @throws SbxError what the task fails of, USAGE for one that there is not */
-export async function runTask(name: string, args: readonly unknown[]): Promise<unknown> {
+/** @throws SbxError what the task fails of, USAGE for one that there is not; the signal's reason */
+export async function runTask(
+  name: string,
+  args: readonly unknown[],
+  signal: AbortSignal,
+): Promise<unknown> {
   const task = Object.hasOwn(TASKS, name) ? TASKS[name] : undefined;
   if (task === undefined) {
     throw new SbxError("USAGE", `Cannot do ${quote(name)}: this sbx has no such task`, {
       hint: "use the library and the binary of one version",
     });
   }
-  return await task(...args as never[]) ?? null;
+  return await task(signal, ...args as never[]) ?? null;
 }

@@ -5,17 +5,19 @@
  * @module
  */
 import { misuse, optionsOf } from "../base/misuse.ts";
+import { untilAborted } from "../base/until.ts";
 import type { Manifest, TemplateSize } from "../guest/template/manifest.ts";
 import type { KeptTemplate } from "../guest/template/store.ts";
 import { askBinary } from "../host/ask_binary.ts";
 import { isSbxItself } from "../host/own_program.ts";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../sandbox/options.ts";
+import { type Abortable, signalOf } from "./abortable.ts";
 import { SandboxBuilder } from "./sandbox_builder.ts";
 
 export type { KeptTemplate, Manifest as TemplateManifest, TemplateSize };
 
 /** How a template is made. */
-export interface BuildTemplateOptions {
+export interface BuildTemplateOptions extends Abortable {
   /** Leaves it, with null, where it failed within a day. */
   readonly unlessFailed?: boolean;
 }
@@ -25,9 +27,9 @@ export interface Templates {
   /**
    * Makes the template of a size; of what is not said, as the builder's defaults have it, with a
    * network. Those that were used the longest ago make room for it. Null: it is kept already, or
-   * somebody else makes it.
+   * somebody else makes it. Aborting `signal` ends the making, of which nothing is left.
    *
-   * @throws SbxError USAGE, REQUIREMENT_MISSING, GUEST_START, FILE_UNREADABLE
+   * @throws SbxError USAGE, REQUIREMENT_MISSING, GUEST_START, FILE_UNREADABLE, and the signal's reason
    */
   build(size?: Partial<TemplateSize>, options?: BuildTemplateOptions): Promise<Manifest | null>;
   /**
@@ -36,17 +38,17 @@ export interface Templates {
    * is not tried again for a day.
    */
   buildBehind(size?: Partial<TemplateSize>): Promise<void>;
-  /** What is kept, the last used first. */
-  list(): Promise<readonly KeptTemplate[]>;
-  /** Sandboxes that run are not disturbed. False when there was none of that key. */
-  remove(key: string): Promise<boolean>;
+  /** What is kept, the last used first. @throws the signal's reason */
+  list(options?: Abortable): Promise<readonly KeptTemplate[]>;
+  /** Sandboxes that run are not disturbed. False when there was none of that key. @throws the signal's reason */
+  remove(key: string, options?: Abortable): Promise<boolean>;
   /**
    * Removes those that were used the longest ago, until the others take no more than `bytes` of disk,
    * and what was left half made; answers with the keys of what it removed. Without bytes all go.
    *
-   * @throws SbxError USAGE
+   * @throws SbxError USAGE, and the signal's reason
    */
-  prune(bytes?: number): Promise<readonly string[]>;
+  prune(bytes?: number, options?: Abortable): Promise<readonly string[]>;
 }
 
 /** Loaded when asked for: who only runs a sandbox has no use for it. */
@@ -65,10 +67,13 @@ export const Templates: Templates = Object.freeze({
     options: BuildTemplateOptions = {},
   ): Promise<Manifest | null> {
     const { cpus, memoryMiB, network } = sizeOf("build(…)", size);
-    const { unlessFailed = false } = optionsOf("build(…)", options, { unlessFailed: true });
+    const known = { unlessFailed: true, signal: true } as const;
+    const { unlessFailed = false, signal } = optionsOf("build(…)", options, known);
+    signal?.throwIfAborted();
     if (!isSbxItself()) {
       const whole = { cpus, memoryMiB, network };
-      return await askBinary("build-template", [whole, { unlessFailed }]) as Manifest | null;
+      const args = [whole, { unlessFailed }];
+      return await askBinary("build-template", args, signal) as Manifest | null;
     }
     const [{ guestProvider }, { hostRoot }, { guestLink }, { evict, MOST_BYTES }, { lockFile }] =
       await Promise.all([
@@ -83,7 +88,7 @@ export const Templates: Templates = Object.freeze({
       memoryMiB,
       root: hostRoot(),
       ...(network ? { network: guestLink() } : {}),
-    }, { unlessFailed });
+    }, { unlessFailed, ...(signal === undefined ? {} : { signal }) });
     if (made !== null) await evict(await directory(), MOST_BYTES, lockFile);
     return made;
   },
@@ -94,19 +99,22 @@ export const Templates: Templates = Object.freeze({
     spawnTemplateBuild(whole);
   },
 
-  async list(): Promise<readonly KeptTemplate[]> {
-    return await (await store()).listTemplates(await directory());
+  async list(options: Abortable = {}): Promise<readonly KeptTemplate[]> {
+    const signal = signalOf("list(…)", options);
+    return await untilAborted((await store()).listTemplates(await directory()), signal);
   },
 
-  async remove(key: string): Promise<boolean> {
-    return await (await store()).discard(await directory(), key);
+  async remove(key: string, options: Abortable = {}): Promise<boolean> {
+    const signal = signalOf("remove(…)", options);
+    return await untilAborted((await store()).discard(await directory(), key), signal);
   },
 
-  async prune(bytes = 0): Promise<readonly string[]> {
+  async prune(bytes = 0, options: Abortable = {}): Promise<readonly string[]> {
     if (!(bytes >= 0)) throw misuse(`prune(${bytes})`, "not a number of bytes");
-    if (!isSbxItself()) return await askBinary("prune-templates", [bytes]) as string[];
+    const signal = signalOf("prune(…)", options);
+    if (!isSbxItself()) return await askBinary("prune-templates", [bytes], signal) as string[];
     const [{ evict }, { lockFile }] = await Promise.all([store(), lock()]);
-    return await evict(await directory(), bytes, lockFile);
+    return await untilAborted(evict(await directory(), bytes, lockFile), signal);
   },
 });
 

@@ -11,6 +11,7 @@ import { runTask } from "../api/tasks.ts";
 import { failureOf } from "../base/failure.ts";
 import { SbxError } from "../mod.ts";
 import { OK } from "./exit.ts";
+import { unlessSignalled } from "./given_up.ts";
 import { ui } from "./ui.ts";
 
 export function declare(command: Command): void {
@@ -19,9 +20,11 @@ export function declare(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const args = JSON.parse(await text(process.stdin));
-  const answer = await runTask(command.args[0] ?? "", args).then((ok) => ({ ok }), told);
-  ui.out(`${JSON.stringify(answer)}\n`);
-  return OK;
+  return await unlessSignalled(async (signal) => {
+    const work = runTask(command.args[0] ?? "", args, signal);
+    ui.out(`${JSON.stringify(await work.then((ok) => ({ ok }), told))}\n`);
+    return OK;
+  });
 }
 
 function told(error: unknown) {

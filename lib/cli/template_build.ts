@@ -7,6 +7,7 @@ import type { Command } from "commander";
 import { Templates } from "../mod.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
+import { unlessSignalled } from "./given_up.ts";
 import { ui } from "./ui.ts";
 import { parseCount, parseMemory } from "./values.ts";
 
@@ -32,11 +33,16 @@ export async function run(command: Command): Promise<number> {
     readonly quiet?: true;
   }>();
   if (quiet) ui.quiet();
-  const made = await Templates.build({
+  const size = {
     network: net,
     ...(cpus === undefined ? {} : { cpus }),
     ...(memory === undefined ? {} : { memoryMiB: memory }),
-  }, { unlessFailed });
-  ui.notice(made === null ? "there is one, or somebody else is making it" : "the template is made");
-  return OK;
+  };
+  return await unlessSignalled(async (signal) => {
+    const made = await Templates.build(size, { unlessFailed, signal });
+    ui.notice(
+      made === null ? "there is one, or somebody else is making it" : "the template is made",
+    );
+    return OK;
+  });
 }

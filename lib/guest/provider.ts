@@ -54,6 +54,8 @@ export interface BootWatcher {
 export interface SaveOptions {
   /** Leaves out what failed not long ago. */
   readonly unlessFailed?: boolean;
+  /** Gives it up, and leaves nothing; it counts as no failure. */
+  readonly signal?: AbortSignal;
 }
 
 export interface GuestProvider {

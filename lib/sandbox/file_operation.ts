@@ -28,7 +28,7 @@ export class FileOperation {
   /** Rejects when the signal says so; never resolves. */
   readonly #aborted = Promise.withResolvers<never>();
 
-  /** @throws SbxError STOPPED */
+  /** @throws SbxError STOPPED, and the signal's reason */
   constructor(
     { guest, lifetime, loss = "GUEST_LOST" }: FileAccess,
     request: FileRequest,
@@ -37,14 +37,14 @@ export class FileOperation {
     this.#doing = doing(request);
     this.#lifetime = lifetime;
     this.#loss = loss;
-    if (!lifetime.open) throw this.#stopped("the sandbox was stopped");
-    if (signal?.aborted) throw this.#stopped("aborted", signal.reason);
+    if (!lifetime.open) throw this.#stopped();
+    signal?.throwIfAborted();
     this.#call = guest.files(request);
     this.#aborted.promise.catch(() => {});
     if (signal === undefined) return;
     this.#signal = signal;
     this.#abort = () => {
-      this.#aborted.reject(this.#stopped("aborted", signal.reason));
+      this.#aborted.reject(signal.reason);
       this.#call.giveUp();
       void this.#leave();
     };
@@ -117,7 +117,7 @@ export class FileOperation {
     } catch (error) {
       // The channel closes before the sandbox's end says why, and the end is sure to follow.
       if (!(error instanceof SbxError && error.code === this.#loss)) throw error;
-      throw await this.#lifetime.ending ?? this.#stopped("the sandbox was stopped");
+      throw await this.#lifetime.ending ?? this.#stopped();
     }
   }
 
@@ -125,7 +125,7 @@ export class FileOperation {
     if (this.#abort !== undefined) this.#signal?.removeEventListener("abort", this.#abort);
   }
 
-  #stopped(state: string, cause?: unknown): SbxError {
-    return new SbxError("STOPPED", `Cannot ${this.#doing}: ${state}`, { cause });
+  #stopped(): SbxError {
+    return new SbxError("STOPPED", `Cannot ${this.#doing}: the sandbox was stopped`);
   }
 }

@@ -15,8 +15,8 @@ export type { CopyReport } from "../host/tree_count.ts";
 /** What every call takes. */
 export interface FileOptions {
   /**
-   * Aborting it gives the call up, which then rejects with `STOPPED`. Nothing is there of what would have
-   * been written or copied; what `remove` and the like had done by then is done, or is being done still.
+   * Aborting it gives the call up, which then rejects with its reason. Nothing is there of what would have been
+   * written or copied; what `remove` and the like had done by then is done, or is being done still.
    */
   readonly signal?: AbortSignal;
 }
@@ -71,7 +71,7 @@ export const MAX_LIST_BYTES: number = 64 << 20;
  * The files of a sandbox. Whatever a call is about, it rejects with an {@link SbxError}: FILE_NOT_FOUND,
  * FILE_DENIED, FILE_EXISTS, FILE_NOT_EMPTY, FILE_NOT_DIRECTORY, FILE_IS_DIRECTORY, FILE_NO_SPACE,
  * FILE_UNREADABLE for what has no code of its own, USAGE for an argument that cannot be, STOPPED after the
- * sandbox's end, or whatever ended it.
+ * sandbox's end, or whatever ended it; and with the signal's reason.
  */
 export interface SandboxFiles {
   /** A file's content; links are followed. @throws SbxError FILE_TOO_LARGE above {@link MAX_READ_BYTES} */

@@ -18,10 +18,11 @@ export interface Forwarding extends PublishedPort, AsyncDisposable {
 /** Where it listens unless it is told: nobody but this machine is let in. */
 const LOOPBACK = "127.0.0.1";
 
-/** @throws SbxError USAGE, PORT_BUSY, PORT_UNAVAILABLE */
+/** @throws SbxError USAGE, PORT_BUSY, PORT_UNAVAILABLE, and the signal's reason */
 export async function forward(
   publication: Publication,
   connect: (port: number) => GuestConnection,
+  signal?: AbortSignal,
 ): Promise<Forwarding> {
   const { bind: address = LOOPBACK, hostPort, guestPort, protocol } = requirePublication(
     publication,
@@ -30,11 +31,14 @@ export async function forward(
   if (protocol !== "tcp") {
     throw misuse("forward(…)", "datagrams are not forwarded", { hint: "publish the port" });
   }
+  signal?.throwIfAborted();
   const forwarder: Forwarder = await listenAndForward({
     address,
     port: hostPort,
     connect: () => connect(guestPort),
   });
+  if (signal?.aborted) forwarder.close();
+  signal?.throwIfAborted();
   return {
     address,
     port: forwarder.port,

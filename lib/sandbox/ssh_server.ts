@@ -23,6 +23,8 @@ export interface SshServerSpec {
   readonly clientKey: string;
   /** Of the guest. Absent: whom commands run as. */
   readonly user?: string;
+  /** Ends it, or its start. */
+  readonly signal?: AbortSignal;
 }
 
 /** A guest, with files that are root's. */
@@ -34,15 +36,17 @@ export interface SshGuest {
 /** Its streams speak SSH from the first byte on. @throws SbxError as calls about files, and `exec` */
 export async function startSshServer(
   { fs, exec }: SshGuest,
-  { program, hostKey, clientKey, user }: SshServerSpec,
+  { program, hostKey, clientKey, ...options }: SshServerSpec,
 ): Promise<SandboxProcess> {
-  const file = await readFile(program);
+  const { signal } = options;
+  const abortable = signal === undefined ? {} : { signal };
+  const file = await readFile(program, abortable);
   const path = `${DIRECTORY}/sshd-${createHash("sha256").update(file).digest("hex").slice(0, 16)}`;
-  if (!await fs.exists(path)) {
-    await fs.mkdir(DIRECTORY, { recursive: true, mode: 0o755 });
-    await fs.write(path, file, { mode: 0o755 });
+  if (!await fs.exists(path, abortable)) {
+    await fs.mkdir(DIRECTORY, { recursive: true, mode: 0o755, ...abortable });
+    await fs.write(path, file, { mode: 0o755, ...abortable });
   }
-  const child = exec(path, [], user === undefined ? {} : { user });
+  const child = exec(path, [], options);
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(`${JSON.stringify({ hostKey, clientKey })}\n`))
     .catch(() => {}); // why it reads nothing, its exit says

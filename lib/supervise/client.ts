@@ -43,9 +43,6 @@ import type { SandboxState } from "./state.ts";
 /** How long a supervisor may take to say who it is. */
 const HELLO_MS = 10_000;
 
-/** Of a command that goes on without anybody: nobody's signal ends it. */
-export type JobOptions = Omit<ExecOptions, "signal">;
-
 /** What of a job's output is wanted, and for how long. */
 export interface AttachRequest {
   readonly from?: number;
@@ -154,11 +151,12 @@ export class SupervisorClient implements Disposable {
     });
   }
 
-  /** Starts a command that goes on without anybody. @throws SbxError as `exec` */
-  async startJob(argv: readonly string[], options: JobOptions = {}): Promise<JobInfo> {
+  /** Starts a command that goes on without anybody, whose signal ends the wait alone. @throws SbxError as `exec` */
+  async startJob(argv: readonly string[], options: ExecOptions = {}): Promise<JobInfo> {
     const [command = "", ...args] = argv;
     requireExec(command, args, options);
-    const { job } = await this.#ask(commandRequest("start-job", specOf(argv, options)));
+    const request = commandRequest("start-job", specOf(argv, options));
+    const { job } = await this.#ask(request, options.signal);
     return job as JobInfo;
   }
 
@@ -213,8 +211,8 @@ export class SupervisorClient implements Disposable {
   }
 
   /** As of `Sandbox.prove`. @throws SbxError USAGE for one that needs no proof */
-  async prove(): Promise<readonly Proven[]> {
-    return (await this.#ask({ method: "prove" })).proof as Proven[];
+  async prove(signal?: AbortSignal): Promise<readonly Proven[]> {
+    return (await this.#ask({ method: "prove" }, signal)).proof as Proven[];
   }
 
   /** Counts of its network so far; undefined without one. */
@@ -240,8 +238,8 @@ export class SupervisorClient implements Disposable {
   }
 
   /** @throws SbxError JOB_MISSING */
-  async signal(job: string, signal: number): Promise<void> {
-    await this.#ask({ method: "signal", job, signal });
+  async signal(job: string, signal: number, abort?: AbortSignal): Promise<void> {
+    await this.#ask({ method: "signal", job, signal }, abort);
   }
 
   /**

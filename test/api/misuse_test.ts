@@ -96,7 +96,7 @@ test("an option that there is not is refused by name, with the one that is meant
     [
       () => CertificateAuthority.rotate(untyped({ force: true })),
       '"force"',
-      "its options are name, days",
+      "its options are name, days, signal",
     ],
     [
       () => SecretStore.set("a", "b", untyped({ keptin: "file" })),

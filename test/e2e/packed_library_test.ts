@@ -13,7 +13,7 @@ import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
 
 const PROGRAM = `
 import { readFileSync, writeFileSync } from "node:fs";
-import { Destination, doctor, licences, NetworkPolicy, Rule, Sandbox, versions } from "@sbx-dev/sbx";
+import { Destination, doctor, licences, NetworkPolicy, Rule, Sandbox, Templates, versions } from "@sbx-dev/sbx";
 const said = {};
 const codeOf = (promise) => promise.then(() => "done", ({ code, name }) => name === "SbxError" ? code : name);
 const heard = { denials: [], exits: [], asked: 0 };
@@ -86,6 +86,10 @@ said.stopped = [await named.status(), await codeOf((async () => named.exec("true
 await Sandbox.remove("kept");
 said.gone = [await codeOf(Sandbox.get("kept")), (await Sandbox.list()).length];
 
+const given = (call) => codeOf(call({ signal: AbortSignal.timeout(300) }));
+said.givenUp = [await given((soon) => Templates.build({ memoryMiB: 301 }, soon)), await given(doctor)];
+said.unmade = (await Templates.list()).filter(({ manifest }) => manifest?.size.memoryMiB === 301).length;
+
 said.doctor = (await doctor({ boot: false })).map(({ name }) => name).includes("qemu");
 said.versions = versions().sbx;
 said.licences = (await licences()).length > 10_000;
@@ -118,6 +122,8 @@ const WANTED = {
   ssh: "SSH-2.0-",
   stopped: ["stopped", "STOPPED"],
   gone: ["SANDBOX_MISSING", 0],
+  givenUp: ["TimeoutError", "TimeoutError"],
+  unmade: 0,
   doctor: true,
   versions: "0.0.0-packed",
   licences: true,

@@ -269,23 +269,35 @@ test(
   400_000,
 );
 
-test("a making that is killed is in nobody's way, and two at once make one", async () => {
-  const own = { env: { XDG_CACHE_HOME: join(place, "killed") }, limit: 300 };
-  const build = () => start([SBX, "template", "build"], own);
-  const parts = join(place, "killed/sbx/templates");
-  const making = build();
-  await until(
-    "a part",
-    () => existsSync(parts) && readdirSync(parts).some((name) => name.endsWith(".part")),
-  );
-  expect((await build().ended).stderr).toContain("somebody else is making it");
-  making.kill("SIGKILL");
-  await making.ended;
-  expect(await run([SBX, "run", "--no-net", "--no-template", "--", "echo", "here"], own))
-    .toMatchObject({ status: 0, stdout: "here\n" });
-  expect((await build().ended).stderr).toContain("the template is made");
-  expect(readdirSync(parts)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
-}, 400_000);
+test(
+  "a making that is killed or given up is in nobody's way, and two at once make one",
+  async () => {
+    const own = { env: { XDG_CACHE_HOME: join(place, "killed") }, limit: 300 };
+    const build = () => start([SBX, "template", "build"], own);
+    const parts = join(place, "killed/sbx/templates");
+    const making = build();
+    await until(
+      "a part",
+      () => existsSync(parts) && readdirSync(parts).some((name) => name.endsWith(".part")),
+    );
+    expect((await build().ended).stderr).toContain("somebody else is making it");
+    making.kill("SIGKILL");
+    await making.ended;
+    const asked = build();
+    await until(
+      "a machine",
+      () => spawnSync("pgrep", ["-P", String(asked.pid), "qemu-system"]).status === 0,
+    );
+    asked.kill("SIGINT");
+    expect(await asked.ended).toMatchObject({ status: 130, stderr: "" });
+    expect(readdirSync(parts)).toEqual([]);
+    expect(await run([SBX, "run", "--no-net", "--no-template", "--", "echo", "here"], own))
+      .toMatchObject({ status: 0, stdout: "here\n" });
+    expect((await build().ended).stderr).toContain("the template is made");
+    expect(readdirSync(parts)).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/)]);
+  },
+  400_000,
+);
 
 test(
   "a guest that boots for want of a template leaves one behind, and nobody waits for it",

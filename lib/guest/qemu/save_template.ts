@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../../base/errors.ts";
 import { fileError } from "../../base/file_error.ts";
+import { untilAborted } from "../../base/until.ts";
 import { preparation, type RootEntries } from "../configuration.ts";
 import type { CommonPlan } from "../plan.ts";
 import type { SaveOptions } from "../provider.ts";
@@ -66,8 +67,9 @@ export async function saveTemplate(
   entries: RootEntries,
   machine: Machine,
   host: QemuHost,
-  { unlessFailed = false }: SaveOptions = {},
+  { unlessFailed = false, signal }: SaveOptions = {},
 ): Promise<Manifest | null> {
+  signal?.throwIfAborted();
   const directory = templateDirectory(host);
   await host.requireOwn(directory);
   if (unlessFailed && await failedLately(directory, key)) return null;
@@ -80,7 +82,7 @@ export async function saveTemplate(
     const kept = await findTemplate(directory, key, ownersOf(host.caller()), await epoch())
       .catch(async () => (await discard(directory, key), null));
     if (kept !== null) return null;
-    const state = await bootAndSave(part, plan, entries, machine, host);
+    const state = await bootAndSave(part, plan, entries, machine, host, signal);
     const { tscKHz } = machine;
     const facts = {
       size: sizeOf(plan),
@@ -91,6 +93,7 @@ export async function saveTemplate(
     };
     return await keep(part, facts, state, await epoch());
   } catch (cause) {
+    signal?.throwIfAborted();
     await noteFailure(directory, key);
     throw cause instanceof SbxError ? cause : fileError("make a template in", directory, cause);
   } finally {
@@ -104,6 +107,7 @@ async function bootAndSave(
   entries: RootEntries,
   machine: Machine,
   host: QemuHost,
+  signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   const caller = host.caller();
   const owners = ownersOf(caller);
@@ -130,7 +134,7 @@ async function bootAndSave(
       await saveState(monitor, `${OPEN_FILES}/${stateFd}/state.sock`);
       return await state.content;
     })();
-    return await Promise.race([saved, late]);
+    return await untilAborted(Promise.race([saved, late]), signal);
   } finally {
     await guest.stop();
     await chmod(part, 0o700);

@@ -230,22 +230,18 @@ test("a call that is aborted rejects, and holds up nothing", async () => {
   writeFileSync(at("endless"), "");
   truncateSync(at("endless"), 2 ** 40);
   const before = AbortSignal.abort(new Error("enough"));
-  await expect(fs.read(at("endless"), { signal: before })).rejects.toMatchObject({
-    code: "STOPPED",
-    message: `Cannot read ${at("endless")} in the guest: aborted`,
-    cause: before.reason,
-  });
+  await expect(fs.read(at("endless"), { signal: before })).rejects.toBe(before.reason);
   const reading = new AbortController();
   const reader = fs.readStream(at("endless"), { signal: reading.signal }).getReader();
   await reader.read();
   reading.abort();
-  await expect(reader.read()).rejects.toMatchObject({ code: "STOPPED" });
+  await expect(reader.read()).rejects.toBe(reading.signal.reason);
   const writing = new AbortController();
   const writer = fs.writeStream(at("unwritten"), { signal: writing.signal }).getWriter();
   writer.closed.catch(() => {});
   await writer.write(new Uint8Array(1000));
   writing.abort();
-  await expect(writer.close()).rejects.toMatchObject({ code: "STOPPED" });
+  await expect(writer.close()).rejects.toBe(writing.signal.reason);
   expect(await fs.exists(at("unwritten"))).toBeFalse();
   const left = fs.readStream(at("endless"));
   await left.cancel();
