@@ -13,6 +13,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"os/user"
@@ -21,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"sbx.dev/agent/internal/boot"
+	"sbx.dev/agent/internal/changes"
 	"sbx.dev/agent/internal/files"
 	"sbx.dev/agent/internal/loopback"
 	"sbx.dev/agent/internal/machine"
@@ -70,6 +72,7 @@ func serveMachine() error {
 	}
 	m := machine.New()
 	methods := commands(process.NewReaper(), m.Surroundings, m.Cable)
+	maps.Copy(methods, changes.Methods(m.Copy))
 	for name, method := range methods {
 		methods[name] = m.WhenReady(method)
 	}

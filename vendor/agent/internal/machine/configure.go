@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"sbx.dev/agent/internal/archive"
+	"sbx.dev/agent/internal/changes"
 	"sbx.dev/agent/internal/process"
 	"sbx.dev/agent/internal/session"
 	"sbx.dev/agent/internal/trust"
@@ -62,12 +63,16 @@ type Machine struct {
 	preparation atomic.Pointer[Preparation]
 	begun       atomic.Bool
 	config      atomic.Pointer[Config] // nil until the guest is ready
+	// copies are by where they are mounted; nobody writes here once the guest is ready.
+	copies map[string]changes.Copy
 	// attach mounts a share; a test without QEMU puts something else in its place.
 	attach func(share Share, target, cache string) error
 }
 
 // New returns the machine as the kernel left it.
-func New() *Machine { return &Machine{prepared: make(chan struct{}), attach: attach} }
+func New() *Machine {
+	return &Machine{prepared: make(chan struct{}), attach: attach}
+}
 
 // Configure is the method "configure". It waits for "prepare", which the host need not wait for.
 func (m *Machine) Configure(call *session.Call) (any, error) {
@@ -99,6 +104,12 @@ func (m *Machine) Cable() (guest, gateway netip.Addr, ok bool) {
 		return guest, gateway, false
 	}
 	return preparation.Network.Guest4, preparation.Network.Gateway4, true
+}
+
+// Copy is what is mounted as one at a path.
+func (m *Machine) Copy(at string) (changes.Copy, bool) {
+	found, known := m.copies[at]
+	return found, known
 }
 
 // WhenReady refuses a method's calls until the machine is configured: a command that ran earlier would
@@ -156,10 +167,14 @@ func (m *Machine) mountAll(mounts []Share, own archive.Tree) error {
 		}
 		places := []string{share.At}
 		if share.As == asCopy {
-			hidden, err := layCopy(own, share, m.isKept())
+			laid, hidden, err := layCopy(own, share, m.isKept())
 			if err != nil {
 				return fmt.Errorf("copy at %s: %w", share.At, err)
 			}
+			if m.copies == nil {
+				m.copies = map[string]changes.Copy{}
+			}
+			m.copies[share.At] = laid
 			places = append(places, hidden)
 		}
 		served = append(served, servedShare{share, places})

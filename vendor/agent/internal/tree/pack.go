@@ -28,7 +28,7 @@ func Pack(w *Writer, root string) error {
 
 // List writes an entry for each name in a directory.
 func List(w *Writer, directory string) error {
-	names, err := namesIn(directory)
+	names, err := NamesIn(directory)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func List(w *Writer, directory string) error {
 		if err != nil {
 			return err
 		}
-		entry := entryOf(name, info)
+		entry := EntryOf(name, info)
 		if entry.Type == Symlink {
 			entry.Target, _ = os.Readlink(at)
 		}
@@ -50,6 +50,29 @@ func List(w *Writer, directory string) error {
 		}
 	}
 	return w.End()
+}
+
+// PackFile writes a regular file under a name, with its content. What is none, or is gone, is written as Other.
+func PackFile(w *Writer, at, name string) error {
+	other := Entry{Type: Other, Name: name}
+	// Without O_NONBLOCK a named pipe would hold this up for ever.
+	file, err := os.OpenFile(at, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return w.Entry(other)
+	}
+	defer file.Close()
+	var info unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &info); err != nil {
+		return err
+	}
+	if info.Mode&unix.S_IFMT != unix.S_IFREG {
+		return w.Entry(other)
+	}
+	if err := w.Entry(EntryOf(name, &info)); err != nil {
+		return err
+	}
+	p := packer{w: w, buffer: make([]byte, MaxData-recordHead)}
+	return p.content(file)
 }
 
 type inode struct{ device, number uint64 }
@@ -63,7 +86,7 @@ type packer struct {
 }
 
 func (p *packer) pack(name string, info *unix.Stat_t) error {
-	entry := entryOf(name, info)
+	entry := EntryOf(name, info)
 	at := p.root // as it was given: a slash at its end follows a link to a directory
 	if name != "" {
 		at = filepath.Join(at, name)
@@ -87,7 +110,7 @@ func (p *packer) pack(name string, info *unix.Stat_t) error {
 }
 
 func (p *packer) directory(at string, entry Entry) error {
-	names, err := namesIn(at)
+	names, err := NamesIn(at)
 	if err != nil && entry.Name != "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR)) {
 		return nil
 	}
@@ -195,7 +218,8 @@ func (p *packer) data(file *os.File, from, to int64) (int64, error) {
 	return from, nil
 }
 
-func entryOf(name string, info *unix.Stat_t) Entry {
+// EntryOf is the entry of a file, without where it leads.
+func EntryOf(name string, info *unix.Stat_t) Entry {
 	kind := Other
 	switch info.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -225,8 +249,8 @@ func lstat(path string) (*unix.Stat_t, error) {
 	return &info, nil
 }
 
-// namesIn is sorted, so that a tree is always the same stream.
-func namesIn(directory string) ([]string, error) {
+// NamesIn is sorted, so that a tree is always the same stream.
+func NamesIn(directory string) ([]string, error) {
 	entries, err := os.ReadDir(directory)
 	if err != nil {
 		return nil, err

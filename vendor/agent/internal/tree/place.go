@@ -16,7 +16,7 @@ func placeable(from, to string) error {
 	if err != nil || !merges {
 		return err
 	}
-	names, err := namesIn(from)
+	names, err := NamesIn(from)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func place(from, to string) error {
 		}
 		return err
 	}
-	names, err := namesIn(from)
+	names, err := NamesIn(from)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,8 @@ const (
 	Link Type = 4
 	// Other is what has no content to carry, such as a device.
 	Other Type = 5
+	// Gone is what was there before, in a list of changes; no tree has it.
+	Gone Type = 6
 )
 
 // MaxData bounds the payload of a record.
@@ -192,7 +194,7 @@ func parseEntry(b []byte) (Entry, error) {
 	}
 	length := int(binary.BigEndian.Uint16(b[39:]))
 	texts := b[entryHead:]
-	if e.Type < File || e.Type > Other || length > len(texts) {
+	if e.Type < File || e.Type > Gone || length > len(texts) {
 		return Entry{}, errMalformed
 	}
 	e.Name, e.Target = string(texts[:length]), string(texts[length:])
