@@ -137,6 +137,22 @@ export type {
   SandboxFiles,
   WriteOptions,
 } from "./sandbox/files.ts";
+export type {
+  ApplyChangesOptions,
+  ApplyReport,
+  Change,
+  ChangedFile,
+  ChangeKind,
+  Changes,
+  ChangeSelection,
+  FailedChange,
+  HeldReason,
+} from "./sandbox/changes/change.ts";
+export type {
+  ApplyOptions as ApplyOptionsOfChanges,
+  DiffOptions,
+  SandboxChanges,
+} from "./api/sandbox_changes.ts";
 export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
 export type { SignalName } from "./sandbox/signal.ts";
 export { Sandbox, type SandboxConstructor } from "./api/sandbox.ts";

@@ -41,24 +41,25 @@ import {
 } from "./named_options.ts";
 import type { SnapshotInfo } from "./snapshots.ts";
 import { startOrForget } from "./start_or_forget.ts";
+import { SandboxChanges } from "./sandbox_changes.ts";
 import { SandboxSsh } from "./sandbox_ssh.ts";
 import { alreadyRuns } from "./sandbox_end.ts";
 import { infoOf, type SandboxDescription, type SandboxInfo } from "./sandbox_info.ts";
 
 /** A named sandbox. `Sandbox.get` finds one. */
-export class NamedSandbox implements AsyncDisposable {
+export class NamedSandbox extends SandboxChanges implements AsyncDisposable {
   #kept: KeptSandbox;
   #client: SupervisorClient | undefined;
 
-  private constructor(kept: KeptSandbox, client: SupervisorClient | undefined) {
+  private constructor(kept: KeptSandbox) {
+    super();
     this.#kept = kept;
-    this.#client = client;
   }
 
   /** @internal Sandboxes come from `Sandbox.get`. */
   static async find(name: string, signal?: AbortSignal): Promise<NamedSandbox> {
     const finding = registry().one(name).then(async (kept) => {
-      const sandbox = new NamedSandbox(kept, undefined);
+      const sandbox = new NamedSandbox(kept);
       await sandbox.#connect();
       if (signal?.aborted) sandbox.close();
       return sandbox;
@@ -123,12 +124,8 @@ export class NamedSandbox implements AsyncDisposable {
   /** Logging in to it. */
   get ssh(): SandboxSsh {
     const { name, home } = this.#kept;
-    return new SandboxSsh({
-      name,
-      home,
-      user: this.#user,
-      client: () => this.#running("log in to"),
-    });
+    const client = () => this.#running("log in to");
+    return new SandboxSsh({ name, home, user: this.#user, client });
   }
 
   /** Whom its commands run as; root when undefined. */
@@ -334,9 +331,7 @@ export class NamedSandbox implements AsyncDisposable {
   async stop(options: StopOptions = {}): Promise<void> {
     const { graceMs, signal } = graceOf(options);
     await untilAborted(this.#look(), signal);
-    const client = this.#client;
-    if (client === undefined) return;
-    await client.stop(graceMs, signal);
+    await this.#client?.stop(graceMs, signal);
     this.#client = undefined;
   }
 
@@ -390,6 +385,9 @@ export class NamedSandbox implements AsyncDisposable {
     this.#client?.close();
     this.#client = client;
   }
+
+  /** @internal */
+  protected override changing = (doing: string): SupervisorClient => this.#running(doing);
 
   #running(doing: string): SupervisorClient {
     if (this.#client !== undefined) return this.#client;

@@ -29,12 +29,14 @@ import { requirePublication } from "../sandbox/publication.ts";
 import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
 import type { WaitOptions } from "../sandbox/wait_for_port.ts";
 import type { ProgramSandbox } from "../supervise/program_client.ts";
+import type { SupervisorClient } from "../supervise/client.ts";
 import { standingIn } from "../supervise/program_protocol.ts";
 import { policyOf } from "../supervise/record.ts";
 import { type Abortable, signalOf } from "./abortable.ts";
+import { SandboxChanges } from "./sandbox_changes.ts";
 
 /** A guest that runs, with its network. */
-export class RunningSandbox implements AsyncDisposable {
+export class RunningSandbox extends SandboxChanges implements AsyncDisposable {
   /** The guest's files. */
   readonly fs: SandboxFiles;
   readonly #sandbox: ProgramSandbox;
@@ -45,6 +47,7 @@ export class RunningSandbox implements AsyncDisposable {
 
   /** @internal Sandboxes come from a builder's `create`. */
   constructor(sandbox: ProgramSandbox, { user, network }: SandboxOptions) {
+    super();
     this.#sandbox = sandbox;
     this.#settings = network;
     this.#published = sandbox.ready.published;
@@ -273,6 +276,12 @@ export class RunningSandbox implements AsyncDisposable {
   async #until<T>(value: Promise<T>, doing: string): Promise<T> {
     return await this.#sandbox.lifetime.until(value, doing);
   }
+
+  /** @internal */
+  protected override changing = (doing: string): SupervisorClient => {
+    this.#requireOpen(`${doing} the sandbox`);
+    return this.#sandbox.client;
+  };
 
   #requireOpen(doing: string): void {
     if (this.#sandbox.lifetime.open) return;

@@ -23,6 +23,7 @@ export type ErrorCode =
   | "FILE_IS_DIRECTORY" // a directory where a file has to be
   | "FILE_NO_SPACE" // the file system is full
   | "FILE_TOO_LARGE" // more than a call returns at once
+  | "CHANGES_MOVED" // what a guest changed is not what was looked at any more
   | "REQUIREMENT_MISSING" // QEMU, kernel, KVM permission …: see `sbx doctor`
   | "GUEST_START" // the guest did not reach "agent ready"
   | "GUEST_LOST" // QEMU or the agent ended while in use

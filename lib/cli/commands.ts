@@ -117,6 +117,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./sandbox/cp.ts"),
   },
   {
+    name: "diff",
+    summary: "show what a sandbox changed in directories that it has copies of",
+    load: () => import("./sandbox/diff.ts"),
+  },
+  {
+    name: "apply",
+    summary: "take over what a sandbox changed in its copies",
+    load: () => import("./sandbox/apply.ts"),
+  },
+  {
     name: "port",
     summary: "publish ports of a sandbox that runs",
     commands: [

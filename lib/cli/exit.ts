@@ -11,7 +11,7 @@
  * | 124 | `--timeout` was reached |
  * | 5 | `policy test` of a policy without expectations: nothing was checked |
  * | 2 | wrong usage |
- * | 1 | an asking command (`policy test`, `doctor`, `log` of a damaged file) answers "no" |
+ * | 1 | an asking command (`policy test`, `doctor`, `log` of a damaged file) answers "no"; `apply` left something |
  *
  * @module
  */
@@ -44,11 +44,11 @@ export function statusOfSignal(signal: number): number {
 export const RUN_STATUSES = `Exit status:
   of the command; 128+N when signal N ended it
   127, 126   it was not found, or could not be executed
-  125        sbx itself failed
+  125        sbx itself failed, or --apply left something
   124        --timeout was reached
   2          wrong usage`;
 
 /** For the help of all. */
 export const STATUSES = `${RUN_STATUSES}
   5          policy test: there was nothing to check
-  1          an asking command answers "no"`;
+  1          an asking command answers "no"; apply left something`;

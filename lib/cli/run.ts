@@ -21,6 +21,7 @@ import { Signals } from "./signals.ts";
 import { startNotice } from "./start_notice.ts";
 import { absentHint, type Attempt, unseenHint } from "./unseen.ts";
 import { ui } from "./ui.ts";
+import { refuseDetached, refuseUncopied, takeBack } from "./take_back.ts";
 import { uselessAllowLine } from "./useless_allows.ts";
 
 export function declare(command: Command): void {
@@ -30,6 +31,10 @@ export function declare(command: Command): void {
   examples(command, [
     ["sbx run -- uname -a", "a command in a fresh guest, with public addresses open"],
     ["sbx run -v .:/work -w /work -- npm test", "with this directory, writable"],
+    [
+      "sbx run -v .:/work:copy -w /work --diff --apply -- ./agent",
+      "with a copy of it, whose changes are shown and taken over",
+    ],
     [
       "sbx run --policy none --allow api.example.com:443 -- ./agent",
       "one destination and nothing else",
@@ -53,8 +58,10 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   refuseMisplaced(command);
   const { denials = "all" } = flags;
   if (flags.quiet) ui.quiet();
+  if (flags.detach) refuseDetached(flags);
   if (flags.detach) return await runDetached(command.args, flags, host);
   refuseUndetached(flags);
+  refuseUncopied(flags);
   const builder = (await sandboxOf(flags, host, program))
     .onNotice(startNotice(flags.notices))
     .onDenial(({ line }) => denials === "all" ? ui.notice(line) : undefined);
@@ -74,6 +81,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
       .catch((error) => {
         throw withHint(error, attempt);
       });
+    const taken = await takeBack(sandbox, status, flags);
     const hint = status === OK || status === TIMED_OUT ? undefined : unseenHint(attempt);
     if (hint !== undefined) ui.notice(hint);
     await sandbox.stop();
@@ -89,7 +97,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
     const summary = sandbox.summary();
     const last = summary === undefined ? undefined : lastLine(summary, denials);
     if (last !== undefined) ui.notice(last);
-    return status;
+    return status === OK ? taken : status;
   } catch (error) {
     if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
     throw error;

@@ -57,6 +57,9 @@ export interface RunFlags extends TlsFlags, SecretFlags {
   readonly detach?: true;
   readonly interactive?: true;
   readonly rm?: true;
+  readonly diff?: true;
+  readonly apply?: true;
+  readonly includeUnsafe?: true;
   readonly restart?: typeof RESTARTS[number];
   readonly idleTimeout?: number;
 }
@@ -228,6 +231,15 @@ export function declareRunFlags(
       (text) => parseKey("--escape-char", text),
     ],
     ["-i, --interactive", "with -d, leave its input open; else input is always passed on"],
+    ["--diff", "when the command has ended, print what it changed in copies (-v …:copy)"],
+    [
+      "--apply",
+      "take that over when the command succeeds; with --diff, a terminal is asked before",
+    ],
+    [
+      "--include-unsafe",
+      "take over files that programs here run by themselves, and links that lead out, as well",
+    ],
     ["--rm", "with -d, remove it at its end; else nothing of a guest is ever left"],
     ...life,
     ["-q, --quiet", "print nothing but the command's output and errors"],

@@ -62,11 +62,14 @@ export type FileRequest =
     readonly target: string;
     readonly user?: string;
   }
-  | { readonly method: "unpack"; readonly path: string; readonly user?: string };
+  | { readonly method: "unpack"; readonly path: string; readonly user?: string }
+  /** Of a copy that is mounted at the path: what may have changed in it, and the content of files by their names. */
+  | { readonly method: "changes"; readonly path: string; readonly digests: boolean }
+  | { readonly method: "take"; readonly path: string };
 
 /**
- * A request under way: its input is content for `write`, a tree for `unpack`; its output the content of
- * `read`, a tree of `pack` and `list`. Errors name the path.
+ * A request under way: its input is content for `write`, a tree for `unpack`, names for `take`; its output the
+ * content of `read`, a tree of `pack`, `list`, `changes` and `take`. Errors name the path.
  */
 export type FileCall = OpenCall;
 

@@ -22,6 +22,26 @@ export function isStage(name: Buffer): boolean {
   return name.subarray(0, PREFIX.length).equals(PREFIX);
 }
 
+/** A name for what is not whole yet. */
+export function nameOfStage(unique: string): Buffer {
+  return Buffer.concat([PREFIX, Buffer.from(unique)]);
+}
+
+/** Has `use` work in an empty directory in `beside`, of which nothing is left afterwards. */
+export async function withStage<T>(
+  beside: OpenDirectory,
+  use: (stage: OpenDirectory) => Promise<T>,
+): Promise<T> {
+  const name = nameOfStage(randomBytes(6).toString("hex"));
+  mkdirSync(beside.at(name), 0o700);
+  try {
+    const stage = await beside.enter(name);
+    return await use(stage).finally(() => stage.close());
+  } finally {
+    await removeTree(beside, name).catch(() => {}); // what is left is named so that it can be told
+  }
+}
+
 /** A kind of file in the way of another kind. `path` has the names below the target. */
 export class InTheWay extends Error {
   /** What is there: false for anything but a directory. */
@@ -51,21 +71,12 @@ export async function throughStage<T>(
   place: Place,
   fill: (stage: OpenDirectory) => Promise<T>,
 ): Promise<T> {
-  const name = Buffer.concat([PREFIX, Buffer.from(randomBytes(6).toString("hex"))]);
-  mkdirSync(beside.at(name), 0o700);
-  try {
-    const stage = await beside.enter(name);
-    try {
-      const result = await fill(stage);
-      await refuseInTheWay(stage, TREE, place, []);
-      await move(stage, TREE, place, []);
-      return result;
-    } finally {
-      await stage.close();
-    }
-  } finally {
-    await removeTree(beside, name).catch(() => {}); // what is left is named so that it can be told
-  }
+  return await withStage(beside, async (stage) => {
+    const result = await fill(stage);
+    await refuseInTheWay(stage, TREE, place, []);
+    await move(stage, TREE, place, []);
+    return result;
+  });
 }
 
 /** Looks for what cannot be merged. */

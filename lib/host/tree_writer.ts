@@ -141,6 +141,8 @@ export class TreeWriter {
           break;
         case "other":
           break;
+        case "gone":
+          throw impossible("a file that is gone");
       }
     } catch (error) {
       if (systemCode(error) === "EEXIST") throw impossible("two entries of one name");

@@ -38,7 +38,7 @@ export async function readList(
 
 function listed(entry: TreeEntry): FileEntry {
   const { type, mode, size, mtimeNs, uid, gid, name, target } = entry;
-  if (type === "link" || name.length === 0 || name.includes(SLASH)) {
+  if (type === "link" || type === "gone" || name.length === 0 || name.includes(SLASH)) {
     throw malformed("what is no entry of it");
   }
   return {

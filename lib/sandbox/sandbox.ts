@@ -13,6 +13,14 @@ import type { FrozenDisk, Guest, HostProcess, TemplateUse } from "../guest/guest
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import type { Vault } from "../secret/vault.ts";
+import type {
+  ApplyChangesOptions,
+  ApplyReport,
+  Changes,
+  ChangeSelection,
+} from "./changes/change.ts";
+import type { Copies } from "./changes/copies.ts";
+import { type ChangedTexts, withPatches } from "./changes/texts.ts";
 import { connectionTo, type ConnectOptions, type GuestConnection } from "./connection.ts";
 import { type Events, type EventsOptions, requireEvents, type SandboxEvent } from "./events.ts";
 import { type ExecOptions, requireExec } from "./exec_options.ts";
@@ -51,6 +59,8 @@ export interface SandboxParts {
   readonly watch: (ms: number) => () => void;
   /** Absent when the guest has no secrets. */
   readonly vault?: Vault;
+  /** The copies of directories that the guest has. Absent: it can have none. */
+  readonly copies?: Copies;
   /** What the machine says on its console. Absent: nobody is to read it. */
   readonly console?: ReadableStream<Uint8Array>;
   /** Proves anew that the guest has no network but sbx, which ends with the proof. Absent: it cannot have one. */
@@ -174,6 +184,43 @@ export class Sandbox implements AsyncDisposable {
     optionsOf("applyPolicy(…)", options, { dryRun: true });
     const { policy } = this.#network("apply the policy");
     return await this.#parts.lifetime.until(policy.apply(next, options), "apply the policy");
+  }
+
+  /**
+   * What the guest changed in directories that are mounted as copies.
+   *
+   * @throws SbxError USAGE without one, FILE_UNREADABLE and the like for directories here, STOPPED, PROTOCOL
+   */
+  async diff(
+    { patch = false, ...selection }: ChangeSelection & { readonly patch?: boolean } = {},
+    signal?: AbortSignal,
+  ): Promise<Changes> {
+    return patch
+      ? await withPatches(this.changedTexts(selection, signal))
+      : await this.#copies().diff(selection, signal);
+  }
+
+  /**
+   * Takes over what the guest changed in copies.
+   *
+   * @throws SbxError CHANGES_MOVED, FILE_NOT_FOUND for paths where nothing changed, and as {@link Sandbox.diff}
+   */
+  async apply(options: ApplyChangesOptions = {}, signal?: AbortSignal): Promise<ApplyReport> {
+    return await this.#copies().apply(options, signal);
+  }
+
+  /** @internal The changes of {@link Sandbox.diff}, with what small files hold. It returns the digest. */
+  async *changedTexts(
+    selection: ChangeSelection,
+    signal?: AbortSignal,
+  ): AsyncGenerator<ChangedTexts, string> {
+    return yield* this.#copies().texts(selection, signal);
+  }
+
+  #copies(): Copies {
+    const { copies } = this.#parts;
+    if (copies !== undefined) return copies;
+    throw new SbxError("USAGE", "Cannot look for changes: such a guest has no copies");
   }
 
   /**

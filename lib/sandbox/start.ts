@@ -28,6 +28,7 @@ import { type Journal, NO_JOURNAL } from "../journal/journal.ts";
 import { startLine } from "../journal/start_line.ts";
 import { isFile } from "../journal/target.ts";
 import { openCable } from "./cable.ts";
+import { givenCopies, lookAtCopied } from "./changes/given.ts";
 import { Events, followed } from "./events.ts";
 import { guardFiles } from "./guarded_files.ts";
 import { guardSecrets } from "./guarded_secrets.ts";
@@ -100,6 +101,7 @@ async function compose(
   for (const line of policyNotices(options.network)) options.onNotice?.(line);
   const notice = (line: string, topic?: NoticeTopic) => options.onNotice?.(line, topic);
   const writable = mounts.filter(({ readOnly }) => !readOnly).map(({ host }) => host);
+  const looking = lookAtCopied(mounts);
   const provider = guestProvider(notice, writable);
   const probing = provider.probe();
   probing.catch(() => {}); // awaited below, unless something else fails first
@@ -158,7 +160,9 @@ async function compose(
   started.resolve(guest);
   lifetime.add({ name: provider.name, gone: guest.exited, stop: () => guest.stop() });
   cable?.netstack.releaseFrames();
+  const copies = await givenCopies(mounts, looking, options.disk, { guest, lifetime });
   return new Sandbox({
+    copies,
     options,
     lifetime,
     guest,

@@ -20,6 +20,7 @@ import { connectTo } from "../host/unix_socket.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
 import { GuestFiles } from "../sandbox/guest_files.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
+import type { ApplyChangesOptions, ApplyReport, Changes } from "../sandbox/changes/change.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { EventsOptions, SandboxEvent } from "../sandbox/events.ts";
 import { Lifetime } from "../sandbox/lifetime.ts";
@@ -34,6 +35,7 @@ import { GIVE_UP, type Peer, serverBounds } from "../wire/call_frame.ts";
 import type { Fields } from "../wire/call_result.ts";
 import { type OpenCall, openCall } from "../wire/open_call.ts";
 import type { JobInfo } from "./jobs.ts";
+import { heardApplied, heardChanges } from "./change_lines.ts";
 import { readEvents } from "./event_lines.ts";
 import type { CreateRequest } from "./program_protocol.ts";
 import { MAX_RESULT, PROTOCOL } from "./protocol.ts";
@@ -168,6 +170,31 @@ export class SupervisorClient implements Disposable {
   ): Promise<PolicyChange> {
     const { change } = await this.#ask({ method: "apply-policy", policy, dryRun }, signal);
     return change as PolicyChange;
+  }
+
+  /** `texts`: each change of a text has its patch. @throws SbxError as `Sandbox.diff` */
+  async diff(
+    paths: readonly string[],
+    texts: boolean,
+    signal?: AbortSignal,
+  ): Promise<Changes> {
+    signal?.throwIfAborted();
+    const call = this.#calls.plain({ method: "diff", paths, texts }, errorOf);
+    return await answered(heardChanges(call.output.stream, call.ok), call, signal);
+  }
+
+  /** @throws SbxError as `Sandbox.apply` */
+  async apply(
+    { paths = [], dryRun = false, force = false, includeUnsafe = false, digest }:
+      ApplyChangesOptions,
+    signal?: AbortSignal,
+  ): Promise<ApplyReport> {
+    signal?.throwIfAborted();
+    const overrules = { dryRun, force, includeUnsafe };
+    const exact = digest === undefined ? {} : { digest };
+    const call = this.#calls.plain({ method: "apply", paths, ...overrules, ...exact }, errorOf);
+    const heard = heardApplied(call.output.stream);
+    return await answered(Promise.all([heard, call.ok]).then(([report]) => report), call, signal);
   }
 
   /** @throws SbxError as `Sandbox.publish` */

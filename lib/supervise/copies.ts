@@ -5,12 +5,14 @@
  */
 import { closeSync } from "node:fs";
 import { SbxError } from "../base/errors.ts";
+import { type PrivateFile, readPrivate, writePrivate } from "../base/private_file.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { copyDisk, openStill } from "../host/disk_file.ts";
+import { basesBeside } from "../sandbox/changes/given.ts";
 import type { Disk } from "../sandbox/options.ts";
 import type { FrozenDisk } from "../guest/guest.ts";
 import type { SandboxRecord, SandboxSpec } from "./record.ts";
-import type { Home } from "./home.ts";
+import { type Home, homeOf } from "./home.ts";
 import { keepSandbox, sandboxNames, sweepSandboxes } from "./registry.ts";
 import { hostnameOf, inventName } from "./sandbox_name.ts";
 import { keptPolicyOf } from "./snapshot_record.ts";
@@ -66,9 +68,16 @@ export async function makeFork(
       if (fd === null || record.spec.disk === undefined) return;
       const { bytes } = record.spec.disk;
       await copyDisk(fd, disk, { bytes, ...(signal === undefined ? {} : { signal }) });
+      await copyBases(basesBeside(homeOf(name).disk), basesBeside(disk));
     });
   });
   return fork;
+}
+
+/** What copies on a disk were made of goes with it. */
+async function copyBases(from: PrivateFile, to: PrivateFile): Promise<void> {
+  const text = await readPrivate(from);
+  if (text !== null) await writePrivate(to, text, false);
 }
 
 /** The same sandbox under another name, with a disk of its own. Pure. */

@@ -32,6 +32,9 @@ const block = z.string().transform((text, context) => {
 const port = z.number().int().min(0).max(65_535);
 const transport = z.enum(["tcp", "udp"]);
 
+/** Of copies: texts of the system, whose lone surrogates JSON has as they are. */
+const paths = z.array(z.string().max(16_384)).max(10_000);
+
 /** What lib/sandbox/events.ts tells. */
 const kind = z.enum(["journal", "denial", "notice", "exit"]);
 
@@ -62,6 +65,15 @@ const request = z.discriminatedUnion("method", [
   z.object({ method: z.literal("attach"), job, from: z.number().int().nonnegative() }),
   z.object({ method: z.literal("signal"), job, signal }),
   z.object({ method: z.literal("files"), request: fileRequestSchema }),
+  z.object({ method: z.literal("diff"), paths, texts: z.boolean() }),
+  z.object({
+    method: z.literal("apply"),
+    paths,
+    dryRun: z.boolean(),
+    force: z.boolean(),
+    includeUnsafe: z.boolean(),
+    digest: z.string().max(64).optional(),
+  }),
   z.object({
     method: z.literal("apply-policy"),
     /** As a policy file would have it. */
@@ -98,6 +110,7 @@ const request = z.discriminatedUnion("method", [
 export type Request = Readonly<z.output<typeof request>>;
 export type PublishRequest = Extract<Request, { readonly method: "publish" }>;
 export type UnpublishRequest = Extract<Request, { readonly method: "unpublish" }>;
+export type ApplyRequest = Extract<Request, { readonly method: "apply" }>;
 export type CommandRequest = Extract<Request, { readonly method: "exec" | "start-job" }>;
 
 const METHODS: ReadonlySet<unknown> = new Set(

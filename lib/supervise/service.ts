@@ -6,6 +6,7 @@
 import { SbxError } from "../base/errors.ts";
 import type { Proven } from "../guest/lima/proof.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
+import type { ApplyChangesOptions } from "../sandbox/changes/change.ts";
 import type { EventKind } from "../sandbox/events.ts";
 import type { Publication, PublishedPort } from "../sandbox/options.ts";
 import type { SandboxProcess } from "../sandbox/process.ts";
@@ -14,11 +15,13 @@ import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
+import { tellApplied, tellChanges } from "./change_lines.ts";
 import { relayConnection } from "./connection_relay.ts";
 import { relayFiles } from "./file_relay.ts";
 import type { Jobs } from "./jobs.ts";
 import type { CreateRequest } from "./program_protocol.ts";
 import {
+  type ApplyRequest,
   type CommandRequest,
   parseRequest,
   PROTOCOL,
@@ -86,6 +89,10 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
     case "signal":
       jobsOf(supervised).signal(request.job, request.signal);
       return {};
+    case "diff":
+      return await tellChanges(running(supervised), request, call);
+    case "apply":
+      return await tellApplied(running(supervised), applyOptionsOf(request), call);
     case "apply-policy":
       return { change: await supervised.applyPolicy(request.policy, request.dryRun) };
     case "publish":
@@ -135,6 +142,13 @@ function selectionOf({ port, address, protocol }: UnpublishRequest): PortSelecti
     ...(address === undefined ? {} : { address }),
     ...(protocol === undefined ? {} : { protocol }),
   };
+}
+
+function applyOptionsOf(
+  { paths, dryRun, force, includeUnsafe, digest }: ApplyRequest,
+): ApplyChangesOptions {
+  const overrules = { dryRun, force, includeUnsafe };
+  return { paths, ...overrules, ...(digest === undefined ? {} : { digest }) };
 }
 
 async function waitFor(

@@ -12,7 +12,7 @@ import { PUBLIC } from "../support/places.ts";
 import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
 
 const PROGRAM = `
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Destination, doctor, licences, NetworkPolicy, Rule, Sandbox, Templates, versions } from "@sbx-dev/sbx";
 const said = {};
 const codeOf = (promise) => promise.then(() => "done", ({ code, name }) => name === "SbxError" ? code : name);
@@ -20,7 +20,10 @@ const heard = { denials: [], exits: [], asked: 0 };
 const policy = NetworkPolicy.custom({
   rules: [Rule.allowOutbound(Destination.domain("only.members.test"), { ports: [443] })],
 });
+mkdirSync("copied");
+writeFileSync("copied/file", "here\\n");
 const sandbox = await Sandbox.builder("packed").memory(256)
+  .mount("copied", "/copied", { as: "copy" })
   .network((network) => network.policy(policy))
   .secret("KEY", (secret) =>
     secret.value(async () => "value " + ++heard.asked).hosts("only.members.test"))
@@ -47,6 +50,12 @@ try {
   await sandbox.fs.copyFromHost("here", "/root/there");
   await sandbox.fs.copyToHost("/root/there", "back");
   said.copied = readFileSync("back", "utf8");
+  await sandbox.exec("sh", ["-c", "echo there >> /copied/file; echo x > /copied/.envrc"]).output();
+  const { changes, digest } = await sandbox.diff({ patch: true });
+  said.diff = changes.map(({ kind, path, held = "", patch }) => [kind, path, held, patch.includes("+there")]);
+  const { applied, held, failed } = await sandbox.apply({ digest });
+  said.apply = [applied.length, held.length, failed.length, readFileSync("copied/file", "utf8")];
+  said.moved = [await codeOf(sandbox.apply({ digest })), await codeOf(sandbox.apply({ forced: true }))];
   said.denied = (await sandbox.exec("curl", ["-sS", "-m", "3", "http://${PUBLIC}/"]).output()).code !== 0;
   for await (const event of events) {
     said.event = [event.kind, event.denial?.target];
@@ -106,6 +115,9 @@ const WANTED = {
   files: ["content", 0o640],
   none: "FILE_NOT_FOUND",
   copied: "from here",
+  diff: [["added", ".envrc", "executed", false], ["modified", "file", "", true]],
+  apply: [1, 1, 0, "here\nthere\n"],
+  moved: ["CHANGES_MOVED", "USAGE"],
   denied: true,
   event: ["denial", `tcp ${PUBLIC}:80`],
   denials: [[`tcp ${PUBLIC}:80`, "default"]],

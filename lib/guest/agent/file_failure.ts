@@ -61,5 +61,9 @@ export function doing(request: FileRequest): string {
       return `copy ${path} out of the guest`;
     case "unpack":
       return `copy to ${path} in the guest`;
+    case "changes":
+      return `look for changes in ${path} of the guest`;
+    case "take":
+      return `take changes out of ${path} in the guest`;
   }
 }

@@ -18,9 +18,12 @@ import { FrameCutter } from "../../wire/frame_cutter.ts";
 
 const RecordKind = { Entry: 1, Data: 2, Hole: 3, End: 4 } as const;
 
-const TYPES = ["file", "directory", "symlink", "link", "other"] as const;
+const TYPES = ["file", "directory", "symlink", "link", "other", "gone"] as const;
 
-/** What an entry is; a `link` is another name of the file with its `id`. */
+/**
+ * What an entry is; a `link` is another name of the file with its `id`. Lists of changes alone have `gone`, of
+ * what was there before.
+ */
 export type EntryType = (typeof TYPES)[number];
 
 export interface TreeEntry {

@@ -1,0 +1,127 @@
+/**
+ * A guest that says of its copies what a test has it say, true or not.
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import {
+  asData,
+  encodeEnd,
+  encodeEntry,
+  type EntryType,
+  RECORD_HEAD,
+  type TreeEntry,
+} from "../../../lib/guest/agent/tree_record.ts";
+import type { FileGuest } from "../../../lib/guest/files.ts";
+import { walkBase } from "../../../lib/sandbox/changes/base_walk.ts";
+import { Copies } from "../../../lib/sandbox/changes/copies.ts";
+import { Lifetime } from "../../../lib/sandbox/lifetime.ts";
+
+/** What the guest has at a path: content of a file, or something else. */
+export type Told = string | Partial<TreeEntry> & { readonly type: EntryType };
+
+/** By path, in the order in which it is told. */
+export type Tale = Readonly<Record<string, Told>>;
+
+export function encoded(name: string | Buffer, entry: Partial<TreeEntry>): Uint8Array {
+  return encodeEntry({
+    type: "file",
+    mode: entry.type === "directory" ? 0o755 : 0o644,
+    size: 0,
+    mtimeNs: 0n,
+    uid: 0,
+    gid: 0,
+    id: 0,
+    target: Buffer.alloc(0),
+    ...entry,
+    name: Buffer.from(name as string),
+  });
+}
+
+export function dataOf(bytes: Uint8Array): Uint8Array {
+  const room = Buffer.concat([Buffer.alloc(RECORD_HEAD), bytes]);
+  return Uint8Array.from(asData(room, bytes.length));
+}
+
+/** The list of changes that a tale makes. */
+export function listOf(tale: Tale): Uint8Array {
+  return Buffer.concat([
+    encoded("", { type: "directory" }),
+    ...Object.entries(tale).flatMap(([name, told]) => {
+      if (typeof told !== "string") return [encoded(name, told)];
+      const digest = createHash("sha256").update(told).digest();
+      return [encoded(name, { size: Buffer.byteLength(told) }), dataOf(digest)];
+    }),
+    encodeEnd(),
+  ]);
+}
+
+export interface Lies {
+  /** In the place of the list. */
+  readonly list?: Uint8Array;
+  /** In the place of what a file was said to hold, by its path. */
+  readonly content?: Readonly<Record<string, string>>;
+  /** In the place of all that is asked for. */
+  readonly taken?: Uint8Array;
+  /** Called when content is asked for. */
+  readonly meanwhile?: () => void;
+}
+
+/** A guest with that story. */
+export function toldGuest(tale: Tale, lies: Lies = {}): FileGuest {
+  return {
+    files(request) {
+      const names: Buffer[] = [];
+      const asked = Promise.withResolvers<void>();
+      const input = new WritableStream<Uint8Array>({
+        write: (bytes) => void names.push(Buffer.from(bytes)),
+        close: asked.resolve,
+      });
+      const answer = async () => {
+        if (request.method === "changes") return lies.list ?? listOf(tale);
+        await asked.promise;
+        lies.meanwhile?.();
+        return lies.taken ?? contentOf(Buffer.concat(names).toString(), tale, lies);
+      };
+      const output = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          controller.enqueue(await answer());
+          controller.close();
+        },
+      });
+      return { input, output, done: Promise.resolve({}), giveUp() {} };
+    },
+  };
+}
+
+function contentOf(names: string, tale: Tale, { content = {} }: Lies): Uint8Array {
+  const files = names.split("\0").slice(0, -1).flatMap((name) => {
+    const text = content[name] ?? tale[name];
+    if (typeof text !== "string") return [encoded(name, { type: "other" })];
+    const bytes = Buffer.from(text);
+    return [encoded(name, {}), ...(bytes.length === 0 ? [] : [dataOf(bytes)])];
+  });
+  return Buffer.concat([encoded("", { type: "directory" }), ...files, encodeEnd()]);
+}
+
+/** Files of this machine, by path. */
+export function plant(top: string, files: Readonly<Record<string, string>>): void {
+  mkdirSync(top, { recursive: true });
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(top, path)), { recursive: true });
+    writeFileSync(join(top, path), text, { mode: 0o644 });
+  }
+}
+
+/** The copies of a sandbox that has one, of a directory as it is now. */
+export async function copiesOf(host: string, guest: FileGuest): Promise<Copies> {
+  return new Copies({
+    guest,
+    lifetime: new Lifetime(),
+    copies: [{ host, guest: "/work", base: await walkBase(host), mounted: ["mounted/here"] }],
+    keep: () => Promise.resolve(),
+  });
+}
