@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"syscall"
+	"time"
 
 	"sbx.dev/agent/internal/session"
 )
@@ -17,6 +18,9 @@ const (
 	refused = "refused"
 	reset   = "reset"
 )
+
+// maxDials bounds at how many addresses a server is tried; programs of the guest decide how many there are.
+const maxDials = 8
 
 // Connect is the method "connect": a connection to a server of the guest, whose bytes are the call's
 // streams. No network is needed, and the server sees a peer of its own machine.
@@ -39,23 +43,19 @@ func Connect(call *session.Call) (any, error) {
 	return nil, carryCall(call, conn)
 }
 
-// dialServer tries the addresses at which somebody listens on the port, loopback first.
+// dialServer tries the addresses at which somebody listens on the port, loopback first, and all of them within
+// the time that one has.
 func dialServer(port uint16) (*net.TCPConn, error) {
 	found, err := listeners(port)
 	if err != nil {
 		return nil, err
 	}
-	for i, addr := range found {
-		if addr.IsUnspecified() {
-			found[i] = loopbackOf(addr)
-		}
-	}
-	slices.SortFunc(found, func(a, b netip.Addr) int { return rank(a) - rank(b) })
 	failed := error(syscall.ECONNREFUSED)
-	for _, addr := range slices.Compact(found) {
-		conn, err := dial(netip.AddrPortFrom(addr, port))
+	dialer := net.Dialer{Deadline: time.Now().Add(dialLimit)}
+	for _, addr := range dialled(found) {
+		conn, err := dialer.Dial("tcp", netip.AddrPortFrom(addr, port).String())
 		if err == nil {
-			return conn, nil
+			return conn.(*net.TCPConn), nil
 		}
 		failed = err
 	}
@@ -65,11 +65,23 @@ func dialServer(port uint16) (*net.TCPConn, error) {
 	return nil, failed
 }
 
-func loopbackOf(unspecified netip.Addr) netip.Addr {
-	if unspecified.Is4() {
-		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+// dialled are the addresses by which servers that listen at some are tried, in their order.
+func dialled(found []netip.Addr) []netip.Addr {
+	var addrs []netip.Addr
+	for _, addr := range found {
+		if addr.IsUnspecified() {
+			// One for all of IPv6 mostly takes IPv4, too, and is there when the loopback has no ::1.
+			addrs = append(addrs, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+			if addr.Is6() {
+				addrs = append(addrs, netip.IPv6Loopback())
+			}
+			continue
+		}
+		addrs = append(addrs, addr)
 	}
-	return netip.IPv6Loopback()
+	slices.SortFunc(addrs, loopbackFirst)
+	addrs = slices.Compact(addrs)
+	return addrs[:min(len(addrs), maxDials)]
 }
 
 // carryCall passes each direction on until both are done.

@@ -2,6 +2,7 @@ package loopback
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -27,7 +28,7 @@ func serversOf(port uint16) ([]netip.Addr, error) {
 		return nil, err
 	}
 	found = slices.DeleteFunc(found, func(addr netip.Addr) bool { return !addr.IsLoopback() })
-	slices.SortFunc(found, func(a, b netip.Addr) int { return rank(a) - rank(b) })
+	slices.SortFunc(found, loopbackFirst)
 	return slices.Compact(found), nil
 }
 
@@ -50,6 +51,10 @@ func listeners(port uint16) ([]netip.Addr, error) {
 		found = append(found, at...)
 	}
 	return found, nil
+}
+
+func loopbackFirst(a, b netip.Addr) int {
+	return cmp.Or(rank(a)-rank(b), a.Compare(b))
 }
 
 func rank(addr netip.Addr) int {
