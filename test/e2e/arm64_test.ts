@@ -2,7 +2,7 @@
  * arm64, as far as it goes in a minute on another machine: sbx for it runs where a processor is emulated for
  * one program, and its kernel boots its agent where one is for a whole machine.
  */
-import { beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,9 +17,14 @@ import { spawnQemu } from "../../lib/host/qemu_process.ts";
 import { usableAsset } from "../../lib/host/usable_asset.ts";
 import { outcome } from "../guest/agent_process.ts";
 import { PLAN } from "../guest/plan.ts";
+import { addStub } from "../../scripts/binary/stub/add_stub.ts";
+import { stubOf } from "../../scripts/binary/stub/code.ts";
+import type { Target } from "../../scripts/binary/target.ts";
+import { buildArgumentCount, buildGo } from "../support/build.ts";
 import { run } from "../support/process.ts";
 import { ROOT } from "../support/world.ts";
 
+const ARM64: Target = { os: "linux", machine: "arm64" };
 const PARTS = join(ROOT, "vendor/bin/linux-arm64");
 
 describe.skipIf(process.arch === "arm64")("on another machine", () => {
@@ -61,43 +66,82 @@ describe.skipIf(process.arch === "arm64")("on another machine", () => {
     }
   }, 600_000);
 
-  test("the kernel for arm64 boots the agent for arm64, which runs a program", async () => {
-    // What the agent says when it is not the first process is all that this root's only program can do.
-    const program = { path: "/bin/tool", data: readFileSync(join(PARTS, "agent")), mode: 0o755 };
-    const root = { ...PLAN.root, shares: [], links: {}, home: "/root", env: { PATH: "/bin" } };
-    const plan = { ...PLAN, root, mounts: [] };
-    const launch = launchOf(
-      plan,
-      undefined,
-      {
-        architecture: "arm64",
-        program: "/usr/bin/qemu-system-aarch64",
-        found: { accelerator: "tcg", reason: "it is another machine's" },
-        launcher: await usableAsset("netstack", () => {}),
-        kernel: join(PARTS, "vmlinux"),
-        initramfs: join(PARTS, "initramfs"),
-        tscKHz: 0,
-      },
-      NO_MOUNTS,
-      caller(),
-      () => "public",
-    );
-    const guest = new QemuGuest(spawnQemu(launch), "tcg");
-    try {
+  describe("the kernel for arm64 boots the agent for arm64, which", () => {
+    let guest: QemuGuest;
+    const exec = (argv: readonly string[]) => outcome(guest.exec({ argv, env: {}, stdin: false }));
+    afterAll(() => guest?.stop());
+
+    beforeAll(async () => {
+      const program = (name: string, data: Uint8Array) => ({
+        path: `/bin/${name}`,
+        data,
+        mode: 0o755,
+      });
+      const programs = [
+        program("agent", readFileSync(join(PARTS, "agent"))),
+        program("surroundings", readFileSync(buildGo("surroundings", "", ARM64))),
+        program("count", addStub(readFileSync(buildArgumentCount()), stubOf("arm64"))),
+      ];
+      const root = { ...PLAN.root, shares: [], links: {}, home: "/root", env: { PATH: "/bin" } };
+      const plan = { ...PLAN, root, mounts: [] };
+      const launch = launchOf(
+        plan,
+        undefined,
+        {
+          architecture: "arm64",
+          program: "/usr/bin/qemu-system-aarch64",
+          found: { accelerator: "tcg", reason: "it is another machine's" },
+          launcher: await usableAsset("netstack", () => {}),
+          kernel: join(PARTS, "vmlinux"),
+          initramfs: join(PARTS, "initramfs"),
+          tscKHz: 0,
+        },
+        NO_MOUNTS,
+        caller(),
+        () => "public",
+      );
+      guest = new QemuGuest(spawnQemu(launch), "tcg");
       await Promise.all([
-        guest.prepare(preparation(plan, []), packTar([program])),
+        guest.prepare(preparation(plan, []), packTar(programs)),
         guest.configure(
           configuration(plan, { roots: [] }, new Uint8Array(32), NO_MOUNTS),
           packTar([]),
         ),
       ]);
-      const command = guest.exec({ argv: ["tool"], env: {}, stdin: false });
-      expect(await outcome(command)).toMatchObject({
+    }, 300_000);
+
+    test("runs a program", async () => {
+      expect(await exec(["agent"])).toMatchObject({
         code: 1,
         stderr: "agent: not the first process of a machine\n",
       });
-    } finally {
-      await guest.stop();
-    }
-  }, 300_000);
+    }, 100_000);
+
+    const FAULTS: Readonly<Record<string, string>> = {
+      removed: "the working directory was removed",
+      unmounted: "the working directory is outside of the root directory",
+      deep: "the path of the working directory is too long",
+      threads: "it takes 16 threads, and fewer may be started",
+      stack: "it takes 512 KiB of stack, and the limit is lower",
+      data: "it takes 512 MiB for data, and the limit is lower",
+      space: "it takes 1 GiB of address space, and the limit is lower",
+      // Everything after these lacks it, too.
+      "other-proc": "/proc is of another PID namespace",
+      "no-proc": "/proc is not mounted",
+    };
+    const inside = (fault: string) =>
+      exec(["surroundings", fault, "/bin/count", "one", "two", "three"]);
+
+    test("runs one with sbx's entry stub", async () => {
+      expect(await inside("none")).toMatchObject({ code: 4, stderr: "" });
+    }, 100_000);
+
+    test.each(Object.entries(FAULTS))("runs that with a fault: %s", async (fault, state) => {
+      const { code, stderr } = await inside(fault);
+      expect([code, stderr.split("\n")]).toEqual([
+        125,
+        [`sbx: cannot start: ${state}`, expect.stringMatching(/^hint: /), ""],
+      ]);
+    }, 100_000);
+  });
 });

@@ -1,0 +1,3 @@
+module sbx/surroundings
+
+go 1.26.0
