@@ -56,36 +56,34 @@ export class HpackEncoder {
   }
 
   encode(fields: readonly Field[]): Buffer {
-    const out: (string | Uint8Array)[] = [];
+    let block = "";
     if (this.#resized !== null) {
       const { limit } = this.#table;
-      if (this.#resized < limit) integer(out, 0x20, 5, this.#resized);
-      integer(out, 0x20, 5, limit);
+      if (this.#resized < limit) block += integer(0x20, 5, this.#resized);
+      block += integer(0x20, 5, limit);
       this.#resized = null;
     }
-    for (const field of fields) this.#field(out, field);
-    return Buffer.concat(
-      out.map((part) => typeof part === "string" ? Buffer.from(part, "latin1") : part),
-    );
+    for (const field of fields) block += this.#field(field);
+    return Buffer.from(block, "latin1");
   }
 
-  #field(out: (string | Uint8Array)[], { key, value, sensitive }: Field): void {
+  #field({ key, value, sensitive }: Field): Bytes {
     const whole = `${key}\0${value}`;
     const index = STATIC_FIELDS.get(whole) ?? this.#indexOf(whole);
     const secret = sensitive === true || SECRET.has(key);
-    if (index !== undefined && !secret) return integer(out, 0x80, 7, index);
+    if (index !== undefined && !secret) return integer(0x80, 7, index);
     const indexed = !secret && !UNINDEXED.has(key) && key.length + value.length <= MAX_INDEXED;
     const name = STATIC_NAMES.get(key) ?? 0;
-    if (indexed) integer(out, 0x40, 6, name);
-    else integer(out, secret ? 0x10 : 0, 4, name);
-    if (name === 0) string(out, key);
-    string(out, value);
-    if (!indexed) return;
+    if (indexed) this.#add(key, value, whole);
+    const first = indexed ? integer(0x40, 6, name) : integer(secret ? 0x10 : 0, 4, name);
+    return first + (name === 0 ? string(key) : "") + string(value);
+  }
+
+  #add(key: string, value: string, whole: string): void {
     const number = this.#added;
-    if (this.#table.add({ key, value })) {
-      this.#added++;
-      this.#numbers.set(whole, number);
-    }
+    if (!this.#table.add({ key, value })) return;
+    this.#added++;
+    this.#numbers.set(whole, number);
   }
 
   #indexOf(whole: string): number | undefined {
@@ -94,17 +92,18 @@ export class HpackEncoder {
   }
 }
 
-function integer(out: (string | Uint8Array)[], pattern: number, prefix: number, value: number) {
+/** One character a byte: a block is many short pieces, and each buffer of its own would cost as much as all. */
+type Bytes = string;
+
+function integer(pattern: number, prefix: number, value: number): Bytes {
   const mask = (1 << prefix) - 1;
-  if (value < mask) return void out.push(Uint8Array.of(pattern | value));
-  const bytes = [pattern | mask];
+  if (value < mask) return String.fromCharCode(pattern | value);
+  let bytes = String.fromCharCode(pattern | mask);
   let rest = value - mask;
-  for (; rest >= 0x80; rest >>>= 7) bytes.push(rest & 0x7f | 0x80);
-  bytes.push(rest);
-  out.push(Uint8Array.from(bytes));
+  for (; rest >= 0x80; rest >>>= 7) bytes += String.fromCharCode(rest & 0x7f | 0x80);
+  return bytes + String.fromCharCode(rest);
 }
 
-function string(out: (string | Uint8Array)[], text: string) {
-  integer(out, 0, 7, text.length);
-  out.push(text);
+function string(text: string): Bytes {
+  return integer(0, 7, text.length) + text;
 }
