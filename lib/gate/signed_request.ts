@@ -22,7 +22,7 @@ export interface SignedRequestSpec {
   /** As the guest sent it. */
   readonly request: HttpRequest;
   /** All that was changed in its head. */
-  readonly changed: Required<Pick<Pass, "target" | "fields">>;
+  readonly changed: Pick<HttpRequest, "target" | "fields">;
   readonly pairs: readonly Pair[];
   /** What its body passes before; undefined: it has none. */
   readonly body: BodyTransform | undefined;

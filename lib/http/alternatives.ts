@@ -13,11 +13,13 @@
  */
 import type { Field } from "./fields.ts";
 
-/** The fields of an answer without those that name alternatives. */
-export function withoutAlternatives(fields: readonly Field[]): Field[] {
-  return fields.filter(({ key, value }) =>
-    key === "alt-svc" ? value === CLEAR : key !== BEFORE_RFC_7838
-  );
+/** The fields of an answer without those that name alternatives; the very same where there are none. */
+export function withoutAlternatives(fields: readonly Field[]): readonly Field[] {
+  return fields.every(namesNone) ? fields : fields.filter(namesNone);
+}
+
+function namesNone({ key, value }: Field): boolean {
+  return key === "alt-svc" ? value === CLEAR : key !== BEFORE_RFC_7838;
 }
 
 /** Case-sensitive (RFC 7838 3). */

@@ -108,13 +108,19 @@ const NEVER_NOMINATED: ReadonlySet<string> = new Set([
   "trailer",
 ]);
 
-/** The fields that go on to the other side: those of the connection, and those it nominates, stay. */
-export function endToEnd(fields: readonly Field[]): Field[] {
-  const nominated = new Set(listOf(fields, "connection"));
-  return fields.filter(({ key }) =>
-    !CONNECTION_FIELDS.has(key) && (!nominated.has(key) || NEVER_NOMINATED.has(key))
-  );
+/**
+ * The fields that go on to the other side: those of the connection, and those it nominates, stay. The very
+ * same where all go on.
+ */
+export function endToEnd(fields: readonly Field[]): readonly Field[] {
+  const members = listOf(fields, "connection");
+  const nominated = members.length === 0 ? NOTHING_NOMINATED : new Set(members);
+  const goesOn = ({ key }: Field) =>
+    !CONNECTION_FIELDS.has(key) && (!nominated.has(key) || NEVER_NOMINATED.has(key));
+  return fields.every(goesOn) ? fields : fields.filter(goesOn);
 }
+
+const NOTHING_NOMINATED: ReadonlySet<string> = new Set();
 
 /** Trailers must not say what a head has to say before the body (RFC 9110 6.5.1). */
 const NEVER_TRAILING: ReadonlySet<string> = new Set([

@@ -32,10 +32,10 @@ export type Verdict =
 export interface Pass {
   readonly kind: "pass";
   /** One that is another than the guest's enters no compression table. */
-  readonly target?: string;
+  readonly target?: string | undefined;
   /** All of them, in their order; `sensitive` ones enter no compression table. */
-  readonly fields?: readonly Field[];
-  readonly body?: BodyTransform;
+  readonly fields?: readonly Field[] | undefined;
+  readonly body?: BodyTransform | undefined;
   /**
    * HTTP/1: the server gets nothing before the whole of a body whose length is stated, so that it is told
    * the length of what came of it. Not so of one that it is to ask for first (100-continue). The gate is
@@ -47,8 +47,8 @@ export interface Pass {
    * transformed, and is none that its server is to ask for first. In HTTP/2 what waits is bounded by the
    * stream's window; in HTTP/1 the gate is to bound it.
    */
-  readonly late?: LateHead;
-  readonly answer?: AnswerGate;
+  readonly late?: LateHead | undefined;
+  readonly answer?: AnswerGate | undefined;
 }
 
 /** Told the body as it will be sent (HTTP/1), or as it came (HTTP/2). @throws GateRefusal */
@@ -210,9 +210,11 @@ export interface PassedAnswer {
 export function passAnswer(answer: HttpAnswer, gate: AnswerGate | undefined): PassedAnswer {
   const { phrase, fields } = answer;
   if (gate === undefined) return { phrase, fields, body: undefined, whole: false };
-  const passed = { phrase, fields, body: undefined, whole: false, ...gate(answer) };
+  const pass = gate(answer);
+  const { body, whole = false } = pass;
+  const passed = { phrase: pass.phrase ?? phrase, fields: pass.fields ?? fields, body, whole };
   if (!isFieldValue(passed.phrase) || !areSendable(passed.fields, fields)) {
-    passed.body?.close?.();
+    body?.close?.();
     throw unsendable();
   }
   return passed;
@@ -231,12 +233,14 @@ export function passTrailers(
 
 /** `sent`: what came, which was read as such. What a gate left as it was is the very same. */
 function areSendable(fields: readonly Field[], sent: readonly Field[]): boolean {
+  if (fields === sent) return true;
   let at = 0;
-  return fields === sent || fields.every((field) => {
+  for (const field of fields) {
     const next = sent.indexOf(field, at);
     if (next >= 0) at = next + 1;
-    return next >= 0 || isSendable(field);
-  });
+    else if (!isSendable(field)) return false;
+  }
+  return true;
 }
 
 function isSendable({ name, key, value }: Field): boolean {

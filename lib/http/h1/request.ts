@@ -87,7 +87,10 @@ export function sentHead(read: H1Request, passed: HttpRequest, framing: Framing)
 
 function sentFields(read: H1Request, passed: HttpRequest, framing: Framing): Field[] {
   const fields = withLength(
-    withHost(passed === read.request ? passed.fields : endToEnd(passed.fields), read.host),
+    withHost(
+      passed.fields === read.request.fields ? passed.fields : endToEnd(passed.fields),
+      read.host,
+    ),
     framing.kind === "length" ? framing.length : null,
   );
   if (framing.kind === "chunked") fields.push(field("Transfer-Encoding", "chunked"));

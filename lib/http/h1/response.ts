@@ -94,7 +94,7 @@ function pass(head: ResponseHead, body: BodyShape, gate: AnswerGate | undefined)
   const fields = withoutAlternatives(endToEnd(head.fields));
   const { status, reason: phrase } = head;
   const passed = passAnswer({ status, phrase, fields, body }, gate);
-  return gate === undefined ? passed : { ...passed, fields: endToEnd(passed.fields) };
+  return passed.fields === fields ? passed : { ...passed, fields: endToEnd(passed.fields) };
 }
 
 /**
