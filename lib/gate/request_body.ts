@@ -201,10 +201,14 @@ class Plain implements Steps {
   push(content: Buffer): Buffer {
     if (!this.#text.changes || content.length <= SLICE) return this.#text.push(content);
     const out: Buffer[] = [];
+    let isSame = true;
     for (let at = 0; at < content.length; at += SLICE) {
-      out.push(this.#text.push(content.subarray(at, at + SLICE)));
+      const slice = content.subarray(at, at + SLICE);
+      const pushed = this.#text.push(slice);
+      isSame &&= pushed === slice;
+      out.push(pushed);
     }
-    return Buffer.concat(out);
+    return isSame ? content : Buffer.concat(out);
   }
 
   end(): Buffer {
