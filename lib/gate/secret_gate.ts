@@ -15,16 +15,16 @@
  * @module
  */
 import type { JudgeRequest, Refusal } from "../http/exchange.ts";
-import { type BodyTransform, PASS, type RequestGate, type Verdict } from "../http/gate.ts";
+import { PASS, type RequestGate, type Verdict } from "../http/gate.ts";
 import { type HttpRequest, lineOf } from "../http/request.ts";
-import { isHostOf } from "../policy/model/secret.ts";
 import { pairsOf, withoutPairs } from "../secret/aws/sign_again.ts";
 import { foreignCredential } from "../secret/exclusive.ts";
 import { type Grant, grantsOf, type HeldSecret } from "../secret/grant.ts";
 import type { SecretUse, SecretViolation } from "../secret/report.ts";
 import { substituteHead } from "../secret/substitute_head.ts";
-import type { KeptSecret, Vault } from "../secret/vault.ts";
+import type { Vault } from "../secret/vault.ts";
 import { answerGate } from "./answer_gate.ts";
+import { type Home, Homes } from "./home.ts";
 import { Lookout, type Seen } from "./lookout.ts";
 import { askReadable, withoutExtensions } from "./readable.ts";
 import { type BodyPlan, planBody } from "./request_body.ts";
@@ -44,31 +44,29 @@ export interface SecretGateSpec {
 }
 
 export function secretGate(spec: SecretGateSpec): RequestGate {
-  return (request) => new Passage(spec, request).verdict();
+  const homes = new Homes(spec.vault);
+  return (request) => new Passage(spec, request, homes.of(request.authority.host)).verdict();
 }
 
 /** One request. */
 class Passage {
   readonly #spec: SecretGateSpec;
   readonly #request: HttpRequest;
-  readonly #host: string;
+  readonly #home: Home;
   readonly #lookout: Lookout;
-  /** Secrets that have this host. */
-  readonly #home: readonly KeptSecret[];
 
-  constructor(spec: SecretGateSpec, request: HttpRequest) {
+  constructor(spec: SecretGateSpec, request: HttpRequest, home: Home) {
     const { vault, session, onViolation } = spec;
-    const { host } = request.authority;
+    const { host } = home;
     this.#spec = spec;
     this.#request = request;
-    this.#host = host;
+    this.#home = home;
     this.#lookout = new Lookout({
       vault,
       to: host,
       isPinned: session.isPinned(host),
       onViolation,
     });
-    this.#home = vault.kept.filter(({ secret }) => isHostOf(secret, host));
   }
 
   verdict(): Verdict | Promise<Verdict> {
@@ -80,7 +78,7 @@ class Passage {
     const foreign = this.#foreign();
     if (foreign !== null) return refuse(foreign);
     if (!this.#spec.session.open) return PASS;
-    if (this.#home.length === 0) return this.#watched();
+    if (this.#home.secrets.length === 0) return this.#watched();
     const held = this.#held();
     if (held === null) return UNAVAILABLE;
     if (!(held instanceof Promise)) return this.#pass(held, seen);
@@ -90,7 +88,7 @@ class Passage {
   /** Null: a source failed at once. */
   #held(): ReturnType<Vault["heldFor"]> | null {
     try {
-      return this.#spec.vault.heldFor(this.#host);
+      return this.#spec.vault.heldFor(this.#home.host);
     } catch {
       return null;
     }
@@ -101,9 +99,9 @@ class Passage {
   }
 
   #foreign(): Refusal | null {
-    if (!this.#home.some(({ secret }) => secret.exclusive)) return null;
-    const own = this.#home.map(({ placeholder }) => placeholder);
-    const foreign = foreignCredential(withoutOwnSignature(this.#request, this.#home), own);
+    const { secrets, placeholders, exclusive } = this.#home;
+    if (!exclusive) return null;
+    const foreign = foreignCredential(withoutOwnSignature(this.#request, secrets), placeholders);
     return foreign === null
       ? null
       : { reason: "foreign-credential", detail: foreign.name.slice(0, MOST_NAME) };
@@ -126,6 +124,7 @@ class Passage {
   #pass(held: readonly HeldSecret[], seen: Seen): Verdict {
     const { vault, onUse } = this.#spec;
     const request = this.#request;
+    const { host, secrets } = this.#home;
     const all = this.#grants(held);
     const grants = withoutPairs(all);
     const substituted = substituteHead(request, grants);
@@ -133,12 +132,11 @@ class Passage {
       return refuse({ reason: "secret-unreadable", detail: "too many values" });
     }
     // A signature covers the body as its signer had it.
-    const isSigned = withoutOwnSignature(request, this.#home) !== request;
+    const isSigned = withoutOwnSignature(request, secrets) !== request;
     const body = request.body.kind === "none" ? NO_BODY : this.#body(isSigned ? [] : grants);
     if ("reason" in body) return refuse(body);
     const answer = answerGate({ request, vault, onUse });
-    const { head: { target, fields }, used } = substituted;
-    const put = used.length > 0 ? fields : request.fields;
+    const { target, fields: put } = substituted.head;
     const asked = answer === undefined ? put : askReadable(put, request.body.kind === "upgrade");
     const head = { target, fields: body.fields(asked) };
     const signed = signRequest({
@@ -149,17 +147,18 @@ class Passage {
       onUse,
     });
     if (signed.kind === "refused") return refuse(signed.refusal);
-    const home = signed.kind === "none"
-      ? seen.home
-      : besidesPair(seen.home, this.#home, signed.name);
-    for (const use of usesOf(this.#host, substituted, home, "elsewhere")) onUse(use);
-    return {
+    const home = signed.kind === "none" ? seen.home : besidesPair(seen.home, secrets, signed.name);
+    for (const use of usesOf(host, substituted, home, "elsewhere")) onUse(use);
+    const { transform, whole } = body;
+    const pass = {
       kind: "pass",
-      ...head,
-      ...(body.transform === undefined ? {} : { body: body.transform, whole: body.whole }),
-      ...(signed.kind === "none" ? {} : signed.pass),
-      ...(answer === undefined ? {} : { answer }),
-    };
+      target,
+      fields: head.fields,
+      body: transform,
+      whole,
+      answer,
+    } as const;
+    return signed.kind === "none" ? pass : { ...pass, ...signed.pass };
   }
 
   #grants(held: readonly HeldSecret[]): readonly Grant[] {
@@ -175,7 +174,7 @@ class Passage {
     if (this.#request.body.kind !== "upgrade") {
       return planBody({ request: this.#request, grants, lookout, onUse });
     }
-    const transform = tunnel({ host: this.#host, grants, lookout, onUse });
+    const transform = tunnel({ host: this.#home.host, grants, lookout, onUse });
     return { transform, fields: withoutExtensions, whole: false };
   }
 }
@@ -187,10 +186,10 @@ const UNAVAILABLE = refuse({ reason: "secret-unavailable" });
 const MOST_NAME = 100;
 
 interface NoBody extends Omit<BodyPlan, "transform"> {
-  readonly transform?: BodyTransform;
+  readonly transform: undefined;
 }
 
-const NO_BODY: NoBody = { fields: (fields) => fields, whole: false };
+const NO_BODY: NoBody = { transform: undefined, fields: (fields) => fields, whole: false };
 
 function refuse(refusal: Refusal): Verdict {
   return { kind: "refuse", refusal };

@@ -15,7 +15,6 @@ import {
   readBasic,
   readCookies,
 } from "./credentials.ts";
-import type { Placeholder } from "./placeholder.ts";
 import type { HeadField, RequestHead } from "./substitute_head.ts";
 
 export interface ForeignCredential {
@@ -24,12 +23,11 @@ export interface ForeignCredential {
   readonly name: string;
 }
 
-/** `placeholders`: of the secrets that this host may have. The head is as the guest sent it. */
+/** `own`: the placeholders of the secrets that this host may have. The head is as the guest sent it. */
 export function foreignCredential(
   { target, fields }: RequestHead,
-  placeholders: readonly Pick<Placeholder, "text">[],
+  own: ReadonlySet<string>,
 ): ForeignCredential | null {
-  const own: ReadonlySet<string> = new Set(placeholders.map(({ text }) => text));
   for (const field of fields) {
     const foreign = field.key === "cookie" ? foreignCookie(field, own) : foreignField(field, own);
     if (foreign !== null) return foreign;

@@ -12,6 +12,12 @@ type Text = string;
 /** The text that comes in place of the placeholder with this index; null: it stays. */
 export type Replacement = (index: number) => Text | null;
 
+/** Whether one of them stands in the text as it is. Makes nothing, since it is asked of every field. */
+export function holdsPlaceholder(text: Text, placeholders: readonly Placeholder[]): boolean {
+  for (const one of placeholders) if (text.includes(one.text)) return true;
+  return false;
+}
+
 /** Replaces placeholders from left to right. None is inside another, so it is clear which stands where. */
 export function replacePlaceholders(
   text: Text,

@@ -59,17 +59,19 @@ export class Mask {
     return this.#isEmpty;
   }
 
-  /** Fields of a head or trailers, names included. Those that frame the message are left alone. */
+  /**
+   * Fields of a head or trailers, names included; the very same where nothing was replaced. Those that frame
+   * the message are left alone.
+   */
   fields<F extends HeadField>(
     fields: readonly F[],
   ): { readonly fields: readonly F[]; readonly masked: readonly Masked[] } {
-    if (this.#isEmpty) return { fields, masked: [] };
+    if (!fields.some((field) => this.#isIn(field))) return { fields, masked: NOTHING_MASKED };
     const tally = new Tally();
     const masked = fields.map((field) => {
-      if (FRAMING.has(field.key)) return field;
+      if (!this.#isIn(field)) return field;
       const value = this.#replacements.text(field.value, tally.add);
       const name = this.#replacements.text(field.name, tally.add);
-      if (value === field.value && name === field.name) return field;
       return { ...field, name, key: name.toLowerCase(), value };
     });
     return { fields: masked, masked: tally.all() };
@@ -78,6 +80,11 @@ export class Mask {
   /** A reason phrase, or any other text of one character a byte. */
   text(text: string): string {
     return this.#isEmpty ? text : this.#replacements.text(text);
+  }
+
+  #isIn({ name, key, value }: HeadField): boolean {
+    if (this.#isEmpty || FRAMING.has(key)) return false;
+    return this.#replacements.areIn(value) || this.#replacements.areIn(name);
   }
 
   body(): MaskedBody {

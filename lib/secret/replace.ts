@@ -48,9 +48,14 @@ export class Replacements<R extends Replacement> {
     return new ReplacingStream(this.#automaton, this.#list, onFound, torn, this.#mostLetGo);
   }
 
+  /** Whether one of the strings stands in the text, one character a byte. */
+  areIn(text: string): boolean {
+    return this.#automaton.isIn(text);
+  }
+
   /** A text that is there as a whole, one character a byte. */
   text(text: string, onFound: (one: R) => void = () => {}): string {
-    if (!this.#automaton.isIn(text)) return text;
+    if (!this.areIn(text)) return text;
     const stream = this.stream(onFound);
     const bytes = Buffer.from(text, "latin1");
     return Buffer.concat([stream.push(bytes), stream.end()]).toString("latin1");
@@ -204,7 +209,7 @@ export class ReplacingStream<R extends Replacement> {
   }
 }
 
-const NOTHING = new Uint8Array(0);
+const NOTHING = Buffer.alloc(0);
 
 function asBuffer(bytes: Uint8Array = NOTHING): Buffer {
   if (Buffer.isBuffer(bytes)) return bytes;

@@ -12,7 +12,7 @@
 import { Buffer } from "node:buffer";
 import { hasScheme, isCredentialField, readBasic, writeBasic } from "./credentials.ts";
 import { percentEncode } from "./encodings.ts";
-import { replacePercentEncoded, replacePlaceholders } from "./find.ts";
+import { holdsPlaceholder, replacePercentEncoded, replacePlaceholders } from "./find.ts";
 import type { Grant } from "./grant.ts";
 import type { Placeholder } from "./placeholder.ts";
 import type { HeaderSelection, Place } from "../policy/model/secret.ts";
@@ -44,7 +44,7 @@ export interface Tally<P = Place> {
 export type SubstitutedHead<F extends HeadField = HeadField> =
   | {
     readonly kind: "head";
-    /** Fields with a value in them are `sensitive`. */
+    /** Fields with a value in them are `sensitive`. The very same ones where no value came. */
     readonly head: RequestHead<F>;
     /** There is a value in the target, which then belongs into no table and no journal. */
     readonly sensitiveTarget: boolean;
@@ -64,14 +64,15 @@ export function substituteHead<F extends HeadField>(
 ): SubstitutedHead<F> {
   const work = new Substitution(grants);
   const target = work.target(head.target);
-  const fields = head.fields.map((field) => work.field(field));
+  const put = head.fields.map((field) => work.field(field));
   work.elsewhere(head.method);
   if (work.uses > MOST_USES) return { kind: "refused", why: "too-many-values" };
+  const used = work.used.all();
   return {
     kind: "head",
-    head: { ...head, target, fields },
+    head: { method: head.method, target, fields: used.length > 0 ? put : head.fields },
     sensitiveTarget: target !== head.target,
-    used: work.used.all(),
+    used,
     inert: work.inert.all(),
   };
 }
@@ -96,6 +97,7 @@ class Substitution {
 
   target(text: string): string {
     if (text.length < this.#shortest) return text;
+    if (!text.includes("%") && !holdsPlaceholder(text, this.#placeholders)) return text;
     if (!text.startsWith("/")) return this.elsewhere(text);
     const [, path = "", query = "", fragment = ""] = /^([^?#]*)(\?[^#]*)?(#[^]*)?$/.exec(text) ??
       [];
@@ -108,18 +110,23 @@ class Substitution {
   field<F extends HeadField>(field: F): F {
     this.elsewhere(field.name);
     if (field.value.length < this.#shortest) return field;
-    const value = this.#basic(field) ??
-      replacePlaceholders(field.value, this.#placeholders, this.#intoField(field));
+    const value = this.#basic(field) ?? this.#plain(field);
     return value === field.value ? field : { ...field, value, sensitive: true as const };
   }
 
   /** Only counts. */
   elsewhere(text: string): string {
-    if (text.length < this.#shortest) return text;
+    if (text.length < this.#shortest || !holdsPlaceholder(text, this.#placeholders)) return text;
     return replacePlaceholders(text, this.#placeholders, (index) => {
       this.inert.add(this.#grants[index]?.secret.name ?? "", "elsewhere");
       return null;
     });
+  }
+
+  #plain(field: HeadField): string {
+    const { value } = field;
+    if (!holdsPlaceholder(value, this.#placeholders)) return value;
+    return replacePlaceholders(value, this.#placeholders, this.#intoField(field));
   }
 
   /** Null when nothing of it is ours: no Basic credentials, or none with a placeholder inside. */

@@ -282,7 +282,7 @@ describe("a request with no signature of this pair is none of its business", () 
 });
 
 describe("credentials of the guest's own beside a signature", () => {
-  const own = (of: HeldPair) => of.held.map(({ placeholder }) => placeholder);
+  const own = (of: HeldPair) => new Set(of.held.map(({ placeholder }) => placeholder.text));
   const foreign = (of: HeldPair, head: RequestHead) => {
     const read = readSignature(head);
     const ours = read.kind === "signed" && read.signature.id === of.placeholders.id;
