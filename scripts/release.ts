@@ -50,15 +50,20 @@ async function write(release: Release): Promise<void> {
   for (const directory of [work, out]) rmSync(directory, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
   mkdirSync(`${out}/Formula`, { recursive: true });
-  for (const target of TARGETS) {
+  // What has been built is compressed while the next is built.
+  const packages = TARGETS.map((target) => {
     const binary = buildBinary(release, target, work);
     tell(`packages for ${nameOf(target)}`);
-    await writeTarball(release, target, { binary, work, out });
-    if (target.os === "linux") await writeDebian(release, target, { binary, work, out });
-    writePlatformPackage(release, target, { binary, work, out });
-  }
+    return Promise.all([
+      writeTarball(release, target, { binary, work, out }),
+      target.os === "linux" ? writeDebian(release, target, { binary, work, out }) : undefined,
+      writePlatformPackage(release, target, { binary, work, out }),
+    ]);
+  });
   tell("the library's package");
-  writeLibraryPackage(release, { work, out });
+  await writeLibraryPackage(release, { work, out });
+  tell("the packages' ends");
+  await Promise.all(packages);
   writeFileSync(`${out}/Formula/sbx.rb`, formulaOf(release, out));
   writeFileSync(`${out}/RELEASE_NOTES.md`, release.notes);
   writeJson(`${out}/sbx-${version}.cdx.json`, billOfMaterials(release, TARGETS));
@@ -108,8 +113,7 @@ function formulaOf(release: Release, out: string): string {
     const url = `${PROJECT.downloads}/${release.version}/${name}`;
     return { os: os[target.os], cpu: cpu[target.machine], url, sha256: digestOf(`${out}/${name}`) };
   });
-  const hasDriver = readdirSync(`${root}/vendor`).includes("lima-driver");
-  return formula({ version: release.version, files, hasDriver });
+  return formula({ version: release.version, files });
 }
 
 function digestsOf(

@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { constants, zstdCompressSync } from "node:zlib";
 
 /** zstd's: half a second for all parts and 17 MB, or half a minute and 13.5 MB. */
@@ -21,18 +21,22 @@ export interface Packed {
   readonly digest: string;
 }
 
-/** Packs a part, unless that was done since it changed. */
+/** Packs a part, unless that was done: two targets share what their guests have. */
 export function pack(part: string, effort: Effort): Packed {
   const directory = part.slice(0, part.lastIndexOf("/"));
   const name = part.slice(directory.length + 1);
   const path = `${directory}/${effort}/${name}.zst`;
   const content = readFileSync(part);
-  if (!existsSync(path) || statSync(path).mtimeMs <= statSync(part).mtimeMs) {
+  const digest = createHash("sha256").update(content).digest("hex");
+  if (
+    !existsSync(path) || !existsSync(`${path}.of`) || readFileSync(`${path}.of`, "utf8") !== digest
+  ) {
     const params = { [constants.ZSTD_c_compressionLevel]: LEVELS[effort] };
     mkdirSync(`${directory}/${effort}`, { recursive: true });
     writeFileSync(`${path}.part`, zstdCompressSync(content, { params }));
+    rmSync(`${path}.of`, { force: true });
     renameSync(`${path}.part`, path);
+    writeFileSync(`${path}.of`, digest);
   }
-  const digest = createHash("sha256").update(content).digest("hex");
   return { path, size: content.length, digest };
 }

@@ -3,18 +3,25 @@
  *
  * @module
  */
-import { execFileSync } from "node:child_process";
-import { chmodSync, globSync, lstatSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { chmodSync, globSync, lstatSync } from "node:fs";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
-import { gzipSync } from "node:zlib";
+import { promisify } from "node:util";
+import { gzip, gzipSync } from "node:zlib";
 
-/** `.tar.gz` of one directory, by its name; files have the given time, belong to root, and are 644 or 755. */
-export function archive(directory: string, out: string, time: number): void {
+const GZIP = { level: 9 };
+
+/**
+ * `.tar.gz` of one directory, by its name; files have the given time, belong to root, and are 644 or 755. Others can
+ * work meanwhile.
+ */
+export async function archive(directory: string, out: string, time: number): Promise<void> {
   const [above, name] = [join(directory, ".."), directory.slice(directory.lastIndexOf("/") + 1)];
   normalise(directory);
   const tar = `${out}.tar`;
-  execFileSync("tar", [
+  await promisify(execFile)("tar", [
     "--create",
     `--file=${tar}`,
     "--format=ustar",
@@ -25,13 +32,13 @@ export function archive(directory: string, out: string, time: number): void {
     "--numeric-owner",
     name,
   ], { cwd: above, env: { ...process.env, LC_ALL: "C" } });
-  writeFileSync(out, compressed(readFileSync(tar)));
-  rmSync(tar);
+  await writeFile(out, await promisify(gzip)(await readFile(tar), GZIP));
+  await rm(tar);
 }
 
-/** gzip without a name and a time in its head. */
+/** A small file by gzip, without a name and a time in its head. */
 export function compressed(bytes: Uint8Array): Uint8Array {
-  return gzipSync(bytes, { level: 9 });
+  return gzipSync(bytes, GZIP);
 }
 
 /** Takes the umask of whoever builds out of the modes. */

@@ -4,11 +4,10 @@
  *
  * @module
  */
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   cpSync,
-  existsSync,
   globSync,
   mkdirSync,
   readFileSync,
@@ -17,9 +16,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import process from "node:process";
+import { promisify } from "node:util";
 import { partsOf, type Target } from "../binary/target.ts";
 import { compressed, normalise } from "./archive.ts";
-import { writeCompletions, writeManual } from "./documents.ts";
+import { LIMA_DRIVER, writeCompletions, writeManual } from "./documents.ts";
 import { PROJECT } from "./project.ts";
 import type { Release } from "./release.ts";
 
@@ -57,11 +57,8 @@ export async function writeDebian(
     mkdirSync(`${directory}/${each}`, { recursive: true });
   }
   cpSync(binary, `${directory}/usr/bin/sbx`);
-  const driver = `${release.root}/${partsOf(target)}/lima-driver`;
-  if (existsSync(driver)) {
-    mkdirSync(`${directory}/usr/lib/lima`, { recursive: true });
-    cpSync(driver, `${directory}/usr/lib/lima/lima-driver-sbx`);
-  }
+  mkdirSync(`${directory}/usr/lib/lima`, { recursive: true });
+  cpSync(`${release.root}/${LIMA_DRIVER}`, `${directory}/usr/lib/lima/lima-driver-sbx`);
   writeCompletions(directory, COMPLETIONS);
   const manual = `${directory}/usr/share/man/man1`;
   for (const page of await writeManual(manual, release.version)) compress(`${manual}/${page}`);
@@ -75,13 +72,13 @@ export async function writeDebian(
   normalise(directory);
   writeFileSync(`${directory}/DEBIAN/control`, control(release, target, installedSize(directory)));
   writeFileSync(`${directory}/DEBIAN/md5sums`, sums(directory));
-  execFileSync("dpkg-deb", ["--root-owner-group", "-Zxz", "--build", directory, `${out}/${name}`], {
+  const argv = ["--root-owner-group", "-Zxz", "--build", directory, `${out}/${name}`];
+  await promisify(execFile)("dpkg-deb", argv, {
     env: {
       ...process.env,
       SOURCE_DATE_EPOCH: String(release.time),
       DPKG_DEB_THREADS_MAX: "1", // what several threads compress depends on how many they are
     },
-    stdio: ["ignore", "ignore", 2],
   });
 }
 

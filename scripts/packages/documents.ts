@@ -28,6 +28,9 @@ export function writeCompletions(directory: string, places: Partial<CompletionPl
   }
 }
 
+/** Lima's driver as packages have it, from the repository's root. */
+export const LIMA_DRIVER = "scripts/packages/lima-driver-sbx";
+
 /** The pages' names. */
 export async function writeManual(directory: string, version: string): Promise<readonly string[]> {
   const pages = manPages(await wholeTree(), version);

@@ -17,14 +17,11 @@ export interface FormulaFile {
 export interface FormulaFacts {
   readonly version: string;
   readonly files: readonly FormulaFile[];
-  /** Whether the tarballs have Lima's driver. */
-  readonly hasDriver: boolean;
 }
 
 /** Told in full, since Homebrew would read a version out of `arm64.tar.gz`. */
-export function formula({ version, files, hasDriver }: FormulaFacts): string {
+export function formula({ version, files }: FormulaFacts): string {
   const { bash, fish, zsh } = TARBALL_COMPLETIONS;
-  const driver = hasDriver ? `    (lib/"lima").install "lima-driver-sbx"\n` : "";
   return `class Sbx < Formula
   desc "${PROJECT.description}"
   homepage "${PROJECT.homepage}"
@@ -48,7 +45,8 @@ ${platform("linux", files)}
     zsh_completion.install "${zsh}"
     fish_completion.install "${fish}"
     man1.install Dir["man/*.1"]
-${driver}  end
+    (lib/"lima").install "lima-driver-sbx"
+  end
 
   test do
     assert_match version.to_s, shell_output("#{bin}/sbx --version")

@@ -32,11 +32,11 @@ interface Places {
   readonly out: string;
 }
 
-export function writePlatformPackage(
+export async function writePlatformPackage(
   release: Release,
   target: Target,
   { binary, work, out }: Places & { readonly binary: string },
-): void {
+): Promise<void> {
   const directory = fresh(`${work}/npm-${nameOf(target)}/package`);
   mkdirSync(`${directory}/bin`);
   cpSync(binary, `${directory}/bin/sbx`);
@@ -47,10 +47,13 @@ export function writePlatformPackage(
     os: [target.os],
     cpu: [target.machine],
   });
-  archive(directory, `${out}/${npmName(release, target)}`, release.time);
+  await archive(directory, `${out}/${npmName(release, target)}`, release.time);
 }
 
-export function writeLibraryPackage(release: Release, { work, out }: Places): void {
+export async function writeLibraryPackage(
+  release: Release,
+  { work, out }: Places,
+): Promise<void> {
   const { root, version } = release;
   const directory = fresh(`${work}/npm-sbx/package`);
   emitLibrary(release, directory);
@@ -69,7 +72,7 @@ export function writeLibraryPackage(release: Release, { work, out }: Places): vo
     dependencies: dependencies(root, `${directory}/lib`),
     optionalDependencies: Object.fromEntries(platforms),
   });
-  archive(directory, `${out}/${npmName(release)}`, release.time);
+  await archive(directory, `${out}/${npmName(release)}`, release.time);
 }
 
 /** JavaScript and declarations of what the library's face leads to, file by file. */

@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { cpSync, existsSync, mkdirSync } from "node:fs";
+import { cpSync, mkdirSync } from "node:fs";
 import { nameOf, partsOf, type Target } from "../binary/target.ts";
 import { archive } from "./archive.ts";
 import {
   copyLicences,
   copyPages,
+  LIMA_DRIVER,
   TARBALL_COMPLETIONS,
   writeCompletions,
   writeManual,
@@ -29,11 +30,10 @@ export async function writeTarball(
   const directory = `${work}/${name.replace(/\.tar\.gz$/, "")}`;
   mkdirSync(directory, { recursive: true });
   cpSync(binary, `${directory}/sbx`);
-  const driver = `${release.root}/${partsOf(target)}/lima-driver`;
-  if (existsSync(driver)) cpSync(driver, `${directory}/lima-driver-sbx`);
+  cpSync(`${release.root}/${LIMA_DRIVER}`, `${directory}/lima-driver-sbx`);
   writeCompletions(directory, TARBALL_COMPLETIONS);
   await writeManual(`${directory}/man`, release.version);
   copyLicences(release.root, partsOf(target), directory);
   copyPages(release.root, directory);
-  archive(directory, `${out}/${name}`, release.time);
+  await archive(directory, `${out}/${name}`, release.time);
 }

@@ -3,7 +3,15 @@
  * release.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -45,6 +53,14 @@ test("it has the binary, what shells and man read, the licences, and the pages",
   const shells = ["sbx.bash", "_sbx", "sbx.fish", "sbx.ps1"].map((name) => `completions/${name}`);
   expect([...wanted, ...shells].filter((name) => !names.includes(name))).toEqual([]);
 });
+
+test("the driver in it becomes Lima's, whatever links to it", async () => {
+  const link = join(scratch, "lima-driver-sbx");
+  symlinkSync(join(directory, "lima-driver-sbx"), link);
+  const env = { HOME: home, XDG_CACHE_HOME: `${home}/cache`, XDG_DATA_HOME: `${home}/data` };
+  const { status, stderr } = await run([...AS_NOBODY, link], { cwd: "/", env, limit: 100 });
+  expect([status, stderr]).toEqual([1, "lima-driver-sbx: cannot serve: no --inst-dir was given\n"]);
+}, 110_000);
 
 test("unpacked by another user, it runs its first command", async () => {
   const argv = [...AS_NOBODY, "./sbx", "run", "-q", "--no-net", "--", "uname", "-s"];

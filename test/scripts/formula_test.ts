@@ -16,11 +16,11 @@ const FILES: readonly FormulaFile[] = (["linux", "macos"] as const).flatMap((os)
   }))
 );
 
-async function read(hasDriver: boolean) {
+async function read() {
   const directory = mkdtempSync(join(tmpdir(), "sbx-formula-"));
   try {
     const file = join(directory, "sbx.rb");
-    writeFileSync(file, formula({ version: "1.2.3", files: FILES, hasDriver }));
+    writeFileSync(file, formula({ version: "1.2.3", files: FILES }));
     const checked = await run(["ruby", "-wc", file]);
     expect([checked.stderr, checked.stdout]).toEqual(["", "Syntax OK\n"]);
     const { status, stdout, stderr } = await run(["ruby", "test/support/formula.rb", file]);
@@ -32,7 +32,7 @@ async function read(hasDriver: boolean) {
 }
 
 test("the formula says its parts in brew's order, and what brew audits of them holds", async () => {
-  const { calls } = await read(true);
+  const { calls } = await read();
   expect(calls.map(([word, [argument]]) => word === "def" ? `def ${argument}` : word)).toEqual([
     ...["desc", "homepage", "version", "license", "livecheck", "depends_on"],
     ...["on_macos", "on_linux", "def install", "test"],
@@ -46,7 +46,7 @@ test("the formula says its parts in brew's order, and what brew audits of them h
 });
 
 test("each address and digest stands in the block of its system and processor", async () => {
-  const { calls } = await read(true);
+  const { calls } = await read();
   const found = calls.filter(([word]) => word.startsWith("on_")).flatMap(([os, , inner]) => {
     expect(inner?.map(([word]) => word)).toEqual(["on_arm", "on_intel"]);
     return (inner ?? []).map((
@@ -61,18 +61,14 @@ test("each address and digest stands in the block of its system and processor", 
   ));
 });
 
-test.each([true, false])(
-  "it installs what the tarball has; Lima's driver: %p",
-  async (hasDriver) => {
-    const { installed } = await read(hasDriver);
-    const driver = [["lib", "/", ["lima"], "install", ["lima-driver-sbx"]]];
-    expect(installed).toEqual([
-      ["bin", "install", ["sbx"]],
-      ["bash_completion", "install", [{ "completions/sbx.bash": "sbx" }]],
-      ["zsh_completion", "install", ["completions/_sbx"]],
-      ["fish_completion", "install", ["completions/sbx.fish"]],
-      ["man1", "install", ["man/*.1"]],
-      ...hasDriver ? driver : [],
-    ]);
-  },
-);
+test("it installs what the tarball has", async () => {
+  const { installed } = await read();
+  expect(installed).toEqual([
+    ["bin", "install", ["sbx"]],
+    ["bash_completion", "install", [{ "completions/sbx.bash": "sbx" }]],
+    ["zsh_completion", "install", ["completions/_sbx"]],
+    ["fish_completion", "install", ["completions/sbx.fish"]],
+    ["man1", "install", ["man/*.1"]],
+    ["lib", "/", ["lima"], "install", ["lima-driver-sbx"]],
+  ]);
+});

@@ -18,7 +18,7 @@ import (
 
 func main() {
 	var sbx guest.Command
-	flag.Func("sbx", "the sbx that starts guests, else the one of the same package; given again, its first arguments", func(word string) error {
+	flag.Func("sbx", "the sbx that starts guests; given again, its first arguments", func(word string) error {
 		sbx = append(sbx, word)
 		return nil
 	})
@@ -40,13 +40,7 @@ func run(sbx guest.Command, directory string, inspect bool) error {
 	case directory == "":
 		return fmt.Errorf("cannot serve: no --inst-dir was given")
 	case len(sbx) == 0:
-		program, err := os.Executable()
-		if err == nil {
-			sbx, err = installed(program)
-		}
-		if err != nil {
-			return fmt.Errorf("cannot serve: no --sbx was given: %w", err)
-		}
+		return fmt.Errorf("cannot serve: no --sbx was given")
 	}
 	shorten(os.Stderr)
 	return driver.Serve(sbx, directory)
