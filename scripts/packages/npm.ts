@@ -18,7 +18,7 @@ import process from "node:process";
 import { NPM_SCOPE } from "../../lib/host/installed_binary.ts";
 import { nameOf, partsOf, type Target, TARGETS } from "../binary/target.ts";
 import { archive } from "./archive.ts";
-import { copyLicences } from "./documents.ts";
+import { copyLicences, copyPages } from "./documents.ts";
 import { PROJECT } from "./project.ts";
 import type { Release } from "./release.ts";
 
@@ -60,7 +60,8 @@ export async function writeLibraryPackage(
   mkdirSync(`${directory}/bin`);
   cpSync(`${root}/scripts/packages/launcher.js`, `${directory}/bin/sbx.js`);
   chmodSync(`${directory}/bin/sbx.js`, 0o755);
-  for (const file of ["LICENSE", "README.md"]) cpSync(`${root}/${file}`, `${directory}/${file}`);
+  cpSync(`${root}/LICENSE`, `${directory}/LICENSE`);
+  copyPages(root, directory);
   const platforms = TARGETS.map((target) => [`${NPM_SCOPE}/${nameOf(target)}`, version]);
   writeJson(`${directory}/package.json`, {
     ...common(release, "sbx"),

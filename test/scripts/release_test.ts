@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -12,11 +14,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { HERE } from "../../scripts/binary/target.ts";
 import { archive } from "../../scripts/packages/archive.ts";
 import { debianName, writeDebian } from "../../scripts/packages/debian.ts";
+import { copyPages } from "../../scripts/packages/documents.ts";
 import { provenance } from "../../scripts/packages/provenance.ts";
 import { notesOf, readRelease, type Release } from "../../scripts/packages/release.ts";
 import { billOfMaterials } from "../../scripts/packages/sbom.ts";
@@ -90,6 +93,20 @@ test("a link is nothing that an archive may have", async () => {
   symlinkSync("/etc/passwd", join(directory, "a"));
   await expect(archive(directory, join(scratch, "out.tar.gz"), 0)).rejects.toThrow(
     "Cannot archive",
+  );
+});
+
+test("what the pages of a package link to is in it", () => {
+  const directory = join(scratch, "pages");
+  mkdirSync(directory);
+  copyPages(RELEASE.root, directory);
+  const links = globSync("**/*.md", { cwd: directory }).flatMap((page) =>
+    [...readFileSync(join(directory, page), "utf8").matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)]
+      .map(([, target = ""]) => join(dirname(page), target))
+  );
+  expect(links.length).toBeGreaterThan(50);
+  expect(links.filter((path) => path !== "LICENSE" && !existsSync(join(directory, path)))).toEqual(
+    [],
   );
 });
 
