@@ -109,7 +109,7 @@ function formulaOf(release: Release, out: string): string {
   const os = { linux: "linux", darwin: "macos" } as const;
   const cpu = { x64: "intel", arm64: "arm" } as const;
   const files = TARGETS.map((target): FormulaFile => {
-    const name = tarballName(release, target);
+    const name = tarballName(release, target, "xz");
     const url = `${PROJECT.downloads}/${release.version}/${name}`;
     return { os: os[target.os], cpu: cpu[target.machine], url, sha256: digestOf(`${out}/${name}`) };
   });

@@ -5,7 +5,7 @@
  */
 import { execFile } from "node:child_process";
 import { chmodSync, globSync, lstatSync } from "node:fs";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { promisify } from "node:util";
@@ -13,15 +13,21 @@ import { gzip, gzipSync } from "node:zlib";
 
 const GZIP = { level: 9 };
 
+const command = promisify(execFile);
+
 /**
- * `.tar.gz` of one directory, by its name; files have the given time, belong to root, and are 644 or 755. Others can
- * work meanwhile.
+ * A tar archive of one directory, by its name, compressed as each name in `outs` ends; files have the given time,
+ * belong to root, and are 644 or 755. Others can work meanwhile.
  */
-export async function archive(directory: string, out: string, time: number): Promise<void> {
+export async function archive(
+  directory: string,
+  outs: readonly string[],
+  time: number,
+): Promise<void> {
   const [above, name] = [join(directory, ".."), directory.slice(directory.lastIndexOf("/") + 1)];
   normalise(directory);
-  const tar = `${out}.tar`;
-  await promisify(execFile)("tar", [
+  const tar = `${directory}.tar`;
+  await command("tar", [
     "--create",
     `--file=${tar}`,
     "--format=ustar",
@@ -32,8 +38,19 @@ export async function archive(directory: string, out: string, time: number): Pro
     "--numeric-owner",
     name,
   ], { cwd: above, env: { ...process.env, LC_ALL: "C" } });
-  await writeFile(out, await promisify(gzip)(await readFile(tar), GZIP));
+  await Promise.all(outs.map((out) => out.endsWith(".xz") ? byXz(tar, out) : byGzip(tar, out)));
   await rm(tar);
+}
+
+async function byGzip(tar: string, out: string): Promise<void> {
+  await writeFile(out, await promisify(gzip)(await readFile(tar), GZIP));
+}
+
+async function byXz(tar: string, out: string): Promise<void> {
+  // What several threads compress depends on how many they are; what somebody prefers stands in XZ_OPT.
+  const { XZ_OPT: _, XZ_DEFAULTS: __, ...env } = process.env;
+  await command("xz", ["--keep", "--force", "--threads=1", "-6", tar], { env });
+  await rename(`${tar}.xz`, out);
 }
 
 /** A small file by gzip, without a name and a time in its head. */

@@ -19,7 +19,7 @@ export interface FormulaFacts {
   readonly files: readonly FormulaFile[];
 }
 
-/** Told in full, since Homebrew would read a version out of `arm64.tar.gz`. */
+/** Told in full, since Homebrew would read a version out of `arm64.tar.xz`. */
 export function formula({ version, files }: FormulaFacts): string {
   const { bash, fish, zsh } = TARBALL_COMPLETIONS;
   return `class Sbx < Formula

@@ -47,7 +47,7 @@ export async function writePlatformPackage(
     os: [target.os],
     cpu: [target.machine],
   });
-  await archive(directory, `${out}/${npmName(release, target)}`, release.time);
+  await archive(directory, [`${out}/${npmName(release, target)}`], release.time);
 }
 
 export async function writeLibraryPackage(
@@ -73,7 +73,7 @@ export async function writeLibraryPackage(
     dependencies: dependencies(root, `${directory}/lib`),
     optionalDependencies: Object.fromEntries(platforms),
   });
-  await archive(directory, `${out}/${npmName(release)}`, release.time);
+  await archive(directory, [`${out}/${npmName(release)}`], release.time);
 }
 
 /** JavaScript and declarations of what the library's face leads to, file by file. */

@@ -16,18 +16,25 @@ import {
 } from "./documents.ts";
 import type { Release } from "./release.ts";
 
-export function tarballName({ version }: Release, target: Target): string {
-  return `sbx-${version}-${nameOf(target)}.tar.gz`;
+/** Everybody can unpack the one; the other is a quarter smaller. */
+type Compression = "gz" | "xz";
+
+export function tarballName(
+  { version }: Release,
+  target: Target,
+  compression: Compression = "gz",
+): string {
+  return `sbx-${version}-${nameOf(target)}.tar.${compression}`;
 }
 
-/** Writes it into `out`, by way of a directory of its name in `work`. */
+/** Writes it into `out`, by either compression, by way of a directory of its name in `work`. */
 export async function writeTarball(
   release: Release,
   target: Target,
   { binary, work, out }: { readonly binary: string; readonly work: string; readonly out: string },
 ): Promise<void> {
-  const name = tarballName(release, target);
-  const directory = `${work}/${name.replace(/\.tar\.gz$/, "")}`;
+  const names = [tarballName(release, target, "gz"), tarballName(release, target, "xz")];
+  const directory = `${work}/sbx-${release.version}-${nameOf(target)}`;
   mkdirSync(directory, { recursive: true });
   cpSync(binary, `${directory}/sbx`);
   cpSync(`${release.root}/${LIMA_DRIVER}`, `${directory}/lima-driver-sbx`);
@@ -35,5 +42,5 @@ export async function writeTarball(
   await writeManual(`${directory}/man`, release.version);
   copyLicences(release.root, partsOf(target), directory);
   copyPages(release.root, directory);
-  await archive(directory, `${out}/${name}`, release.time);
+  await archive(directory, names.map((name) => `${out}/${name}`), release.time);
 }

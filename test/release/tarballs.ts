@@ -38,6 +38,13 @@ test("every file has the digest that SHA256SUMS says, and none is missing there"
   expect(listed.sort()).toEqual(there.sort());
 });
 
+test("either compression has the same in it", async () => {
+  const digests = async (file: string) =>
+    (await run(["sh", "-c", `tar -xOf "$1" | sha256sum`, "sh", file], { limit: 300 })).stdout;
+  const [file = ""] = globSync(`dist/release/sbx-*-linux-${process.arch}.tar.gz`);
+  expect(await digests(file)).toBe(await digests(file.replace(/gz$/, "xz")));
+}, 600_000);
+
 test("unpacked by another user, the tarball of this machine runs its first command", async () => {
   await unpacked(`linux-${process.arch}`, async (directory) => {
     const env = {

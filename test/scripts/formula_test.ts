@@ -11,7 +11,7 @@ const FILES: readonly FormulaFile[] = (["linux", "macos"] as const).flatMap((os)
   (["intel", "arm"] as const).map((cpu) => ({
     os,
     cpu,
-    url: `https://downloads.example/1.2.3/sbx-1.2.3-${os}-${cpu}64.tar.gz`,
+    url: `https://downloads.example/1.2.3/sbx-1.2.3-${os}-${cpu}64.tar.xz`,
     sha256: `${os}${cpu}`.padEnd(64, "0"),
   }))
 );
