@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { formatEndpoint } from "../base/address.ts";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { callable, optionsOf } from "../base/misuse.ts";
@@ -39,6 +38,7 @@ import type { NetworkOptions, Publication, PublishedPort, SandboxOptions } from 
 import { SandboxProcess } from "./process.ts";
 import { type PortSelection, requirePublication, type Unpublished } from "./publication.ts";
 import { requireNoValue } from "./revealed.ts";
+import { unpublish } from "./unpublish.ts";
 import { waitForPort, type WaitOptions } from "./wait_for_port.ts";
 
 /** The parts that a start put together. */
@@ -241,29 +241,7 @@ export class Sandbox implements AsyncDisposable {
    * @throws SbxError PORT_MISSING, POLICY_FIXED for Lima's way into its guest, STOPPED, USAGE
    */
   unpublish(port: PortSelection): Unpublished {
-    const { address, port: number, protocol } = optionsOf("unpublish(…)", port, {
-      address: true,
-      port: true,
-      protocol: true,
-    });
-    const { network } = this.#network("unpublish a port");
-    const ports = network.published.filter((open) =>
-      open.port === number && (address ?? open.address) === open.address &&
-      (protocol ?? open.protocol) === open.protocol
-    );
-    const where = address === undefined ? `port ${number}` : formatEndpoint(address, number);
-    if (ports.some(({ keptFor }) => keptFor !== undefined)) {
-      throw new SbxError(
-        "POLICY_FIXED",
-        `Cannot unpublish ${where}: Lima reaches the guest's SSH there`,
-        { hint: "stop the guest, which closes it" },
-      );
-    }
-    if (ports.length === 0) {
-      throw new SbxError("PORT_MISSING", `Cannot unpublish ${where}: nothing listens there`);
-    }
-    const cut = ports.reduce((count, open) => count + network.unpublish(open), 0);
-    return { ports, connections: cut };
+    return unpublish(this.#network("unpublish a port").network, port);
   }
 
   /**
