@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { duplexPair } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { SbxError } from "../../lib/base/errors.ts";
-import { frozenBy } from "../../lib/guest/agent/freeze.ts";
+import { frozenBy, frozenInTime } from "../../lib/guest/agent/freeze.ts";
 import type { FrozenDisk } from "../../lib/guest/guest.ts";
 import type { Sandbox } from "../../lib/sandbox/sandbox.ts";
 import type { Jobs } from "../../lib/supervise/jobs.ts";
@@ -11,12 +11,13 @@ import { answer, type Supervised } from "../../lib/supervise/service.ts";
 import { CallClient } from "../../lib/wire/call_client.ts";
 import { serverBounds } from "../../lib/wire/call_frame.ts";
 import { serveCalls } from "../../lib/wire/call_server.ts";
+import { ManualClock } from "../support/manual_clock.ts";
 
 /** A guest that stands still when it is told to, and says how often it was let go. */
-function guest() {
+function guest(going: Promise<void> = Promise.resolve()) {
   const asked = Promise.withResolvers<FrozenDisk>();
   let thawed = 0;
-  const disk: FrozenDisk = { thaw: () => Promise.resolve(void thawed++) };
+  const disk: FrozenDisk = { thaw: () => (thawed++, going) };
   const sandbox = { freeze: () => asked.promise } as unknown as Sandbox;
   const supervised = { sandbox, jobs: {} as Jobs } as Supervised;
   const [near, far] = duplexPair();
@@ -83,3 +84,41 @@ test.each(["the client is gone", "nobody waits for it any more"])(
     }
   },
 );
+
+test("a guest that does not stand still in time is given up, and goes on when it does so later", async () => {
+  const clock = new ManualClock();
+  const { call, stand, thawed } = guest();
+  const freezing = frozenInTime(call(), clock);
+  await turns();
+  await clock.pass(119_999);
+  stand();
+  await turns();
+  await (await freezing).thaw();
+  expect(thawed()).toBe(1);
+
+  const late = guest();
+  const given = frozenInTime(late.call(), clock).catch((error: SbxError) => error);
+  await turns();
+  await clock.pass(120_000);
+  expect(await given).toMatchObject({
+    code: "GUEST_FAILED",
+    message: "Cannot keep the guest's disk still: the guest did not answer in 120 seconds",
+  });
+  late.stand();
+  await turns();
+  expect(late.thawed()).toBe(1);
+});
+
+test("nobody waits for ever for a guest that was let go", async () => {
+  const clock = new ManualClock();
+  const { call, stand } = guest(new Promise(() => {}));
+  const freezing = frozenInTime(call(), clock);
+  stand();
+  const going = (await freezing).thaw().catch((error: SbxError) => error);
+  await turns();
+  await clock.pass(30_000);
+  expect(await going).toMatchObject({
+    code: "GUEST_FAILED",
+    message: "Cannot let the guest go on: the guest did not answer in 30 seconds",
+  });
+});

@@ -15,7 +15,7 @@ import type { Transport } from "../plan.ts";
 import { Command, commandRequest } from "./command.ts";
 import { fileRequest } from "./file_call.ts";
 import { fileFailure } from "./file_failure.ts";
-import { frozenBy } from "./freeze.ts";
+import { frozenInTime } from "./freeze.ts";
 import {
   clockTime,
   commandFailure,
@@ -202,7 +202,7 @@ export class Agent {
 
   /** Writes everything back that the disk lacks, and has whoever writes to it wait. */
   async freeze(): Promise<FrozenDisk> {
-    return await frozenBy(this.#calls.plain({ method: "freeze" }, ({ message }) => {
+    return await frozenInTime(this.#calls.plain({ method: "freeze" }, ({ message }) => {
       return new SbxError("GUEST_FAILED", `Cannot keep the guest's disk still: ${message}`);
     }));
   }

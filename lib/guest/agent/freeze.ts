@@ -7,19 +7,75 @@
  *
  * @module
  */
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { SbxError } from "../../base/errors.ts";
 import type { PlainCall } from "../../wire/call_client.ts";
 import type { FrozenDisk } from "../guest.ts";
 
-/** Resolves once nobody writes any more. @throws SbxError what the call failed of */
-export async function frozenBy({ input, output, ok }: PlainCall): Promise<FrozenDisk> {
-  const reader = output.stream.getReader();
+/** How long a guest is waited for: it may have much to write, and need not answer at all. */
+const STILL_MS = 120_000;
+const GOES_ON_MS = 30_000;
+
+/**
+ * Resolves once nobody writes any more, unless that takes too long. A guest that comes to stand still when
+ * nobody waits for it any longer goes on at once.
+ *
+ * @throws SbxError what the call failed of, GUEST_FAILED for a guest that does not answer in time
+ */
+export async function frozenInTime(
+  call: PlainCall,
+  clock: Clock = systemClock,
+): Promise<FrozenDisk> {
+  const late = (doing: string, ms: number) =>
+    new SbxError(
+      "GUEST_FAILED",
+      `Cannot ${doing}: the guest did not answer in ${ms / 1000} seconds`,
+      { hint: "stop it, and do this then" },
+    );
+  let frozen: FrozenDisk;
+  try {
+    frozen = await within(
+      frozenBy(call),
+      STILL_MS,
+      clock,
+      () => late("keep the guest's disk still", STILL_MS),
+    );
+  } catch (error) {
+    letGo(call);
+    throw error;
+  }
+  return {
+    thaw: () =>
+      within(frozen.thaw(), GOES_ON_MS, clock, () => late("let the guest go on", GOES_ON_MS)),
+  };
+}
+
+/** Resolves once nobody writes any more, however long that takes. @throws SbxError what the call failed of */
+export async function frozenBy(call: PlainCall): Promise<FrozenDisk> {
+  const reader = call.output.stream.getReader();
   const { done } = await reader.read();
-  if (done) await ok; // it says why, or that there was nothing to wait for
+  if (done) await call.ok; // it says why, or that there was nothing to wait for
   return {
     async thaw() {
-      output.discard();
-      await input.stream.close().catch(() => {}); // the result says more
-      await ok;
+      await letGo(call);
+      await call.ok;
     },
   };
+}
+
+async function letGo({ input, output }: PlainCall): Promise<void> {
+  output.discard();
+  await input.stream.close().catch(() => {}); // the result says more
+}
+
+async function within<T>(
+  value: Promise<T>,
+  ms: number,
+  clock: Clock,
+  late: () => SbxError,
+): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const disarm = clock.after(ms, () => reject(late()));
+  value.catch(() => {}); // a loser of the race is nobody's to handle
+  return await Promise.race([value, promise]).finally(disarm);
 }
