@@ -5,10 +5,13 @@
  * asked ── the agent answers ──► the command may take its time
  *   └───── it does not ──────────────────────────────────┐
  * killed ── no status ──► unheard ── no status ──► the sandbox is ended
+ *                            │  ▲                        │
+ *               shared ──► asked again ── no answer ─────┘
  * ```
  *
  * A status can be late because nobody reads what the command printed before it; `unheard` is to be
- * read by nobody, and gets its status through.
+ * read by nobody, and gets its status through. A shared sandbox has others' commands as well, which one
+ * that ends slowly on a busy machine is not to take along: as long as the agent answers, it has some more time.
  *
  * @module
  */
@@ -29,16 +32,24 @@ export const ANSWER_MS = 5000;
 export const OBEY_MS = 2000;
 export const UNHEARD_MS = 1000;
 
+/** How often the agent of a shared sandbox is asked whether it lives while a killed command does. */
+const QUESTIONS = 10;
+
+/** The longest that a shared sandbox is waited for beyond all others. */
+export const PATIENCE_MS = QUESTIONS * (ANSWER_MS + OBEY_MS);
+
 export class Ending {
   readonly #guest: GuestProcess;
   readonly #lifetime: Lifetime;
+  readonly #isShared: boolean;
   #over = false;
   #killing = false;
   #forced: number | undefined;
 
-  constructor(guest: GuestProcess, lifetime: Lifetime) {
+  constructor(guest: GuestProcess, lifetime: Lifetime, isShared: boolean) {
     this.#guest = guest;
     this.#lifetime = lifetime;
+    this.#isShared = isShared;
     const over = () => void (this.#over = true);
     guest.exit.then(over, over);
   }
@@ -66,7 +77,16 @@ export class Ending {
     this.#killing = true;
     if (await settles(this.#guest.exit, OBEY_MS)) return;
     this.#guest.discard();
-    if (!await settles(this.#guest.exit, UNHEARD_MS)) this.#force(SIGKILL);
+    if (await settles(this.#guest.exit, UNHEARD_MS)) return;
+    if (!this.#isShared || !await this.#endsWhileAnswered()) this.#force(SIGKILL);
+  }
+
+  async #endsWhileAnswered(): Promise<boolean> {
+    for (let asked = 0; asked < QUESTIONS; asked++) {
+      if (!await settles(this.#guest.answers(), ANSWER_MS)) return false;
+      if (await settles(this.#guest.exit, OBEY_MS)) return true;
+    }
+    return false;
   }
 
   #force(signal: number): void {

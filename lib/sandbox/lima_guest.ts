@@ -172,6 +172,7 @@ async function compose(options: LimaStart, lifetime: Lifetime, events: Events): 
       { name: "netstack", pid: cable.netstack.pid },
       { name: "watchdog", pid: watchdog.pid },
     ],
+    isShared: true,
     placeholders: placeholdersOf(cable.vault),
     watch: (ms) => watchdog.limit(ms),
     ...(cable.vault === undefined ? {} : { vault: cable.vault }),

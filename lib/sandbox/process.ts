@@ -5,7 +5,7 @@
  */
 import { SbxError } from "../base/errors.ts";
 import type { GuestProcess } from "../guest/guest.ts";
-import { ANSWER_MS, Ending, OBEY_MS, UNHEARD_MS } from "./ending.ts";
+import { ANSWER_MS, Ending, OBEY_MS, PATIENCE_MS, UNHEARD_MS } from "./ending.ts";
 import { requireTerminalSize } from "./exec_options.ts";
 import type { Lifetime } from "./lifetime.ts";
 import { type SignalName, signalNumber } from "./signal.ts";
@@ -53,6 +53,14 @@ export interface TimeLimit {
   readonly watch?: (ms: number) => () => void;
 }
 
+/** What is known of a command's life. */
+interface ProcessOptions {
+  readonly limit?: TimeLimit;
+  readonly signal?: AbortSignal;
+  /** Whether others use its sandbox, too, which then is not ended at once for this command alone. */
+  readonly isShared?: boolean;
+}
+
 /** A command that runs in a sandbox, or has. */
 export class SandboxProcess {
   /** Bytes for the command; closing it is the end of its input. */
@@ -76,15 +84,16 @@ export class SandboxProcess {
   constructor(
     guest: GuestProcess,
     lifetime: Lifetime,
-    { limit, signal }: { readonly limit?: TimeLimit; readonly signal?: AbortSignal } = {},
+    { limit, signal, isShared = false }: ProcessOptions = {},
   ) {
     this.#guest = guest;
-    this.#ending = new Ending(guest, lifetime);
+    this.#ending = new Ending(guest, lifetime, isShared);
     this.stdin = guest.stdin;
     this.stdout = guest.stdout;
     this.stderr = guest.stderr;
     this.started = guest.started;
-    const status = this.#settle(lifetime, limit);
+    const watchMs = WATCHDOG_MS + (isShared ? PATIENCE_MS : 0);
+    const status = this.#settle(lifetime, limit, watchMs);
     this.exit = signal === undefined ? status : this.#untilAborted(status, signal);
     // Whoever only reads the streams need not look at the status.
     this.exit.catch(() => {});
@@ -94,7 +103,8 @@ export class SandboxProcess {
    * Sends a signal, by name or by Linux's number, to the command and what it started in its process
    * group; SIGTERM when called without one. After a signal that asks for an end, a guest that does not
    * even answer within five seconds is ended with its sandbox; after SIGKILL, one whose command is not
-   * gone within three. To a command that has ended nothing happens.
+   * gone within three, or, in a sandbox that can have several, while the guest still answers, within about
+   * twenty. To a command that has ended nothing happens.
    *
    * @throws SbxError USAGE
    */
@@ -131,11 +141,15 @@ export class SandboxProcess {
     return { stdout, stderr, ...status };
   }
 
-  async #settle(lifetime: Lifetime, limit: TimeLimit | undefined): Promise<ExitStatus> {
+  async #settle(
+    lifetime: Lifetime,
+    limit: TimeLimit | undefined,
+    watchMs: number,
+  ): Promise<ExitStatus> {
     const began = performance.now();
     const late = () => limit !== undefined && performance.now() - began >= limit.ms;
     let timedOut = false;
-    const lift = limit?.watch?.(limit.ms + WATCHDOG_MS);
+    const lift = limit?.watch?.(limit.ms + watchMs);
     let timer: ReturnType<typeof setTimeout> | undefined;
     const wait = (ms: number) => {
       timer = setTimeout(() => {

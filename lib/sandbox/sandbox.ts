@@ -55,6 +55,8 @@ export interface SandboxParts {
   readonly processes: readonly HostProcess[];
   /** Variables of every command that hold the placeholders of secrets. */
   readonly placeholders: Readonly<Record<string, string>>;
+  /** Whether several may use it at once. */
+  readonly isShared: boolean;
   /** Has the machine ended from outside; see {@link TimeLimit}. */
   readonly watch: (ms: number) => () => void;
   /** Absent when the guest has no secrets. */
@@ -139,6 +141,7 @@ export class Sandbox implements AsyncDisposable {
     });
     const ms = options.timeoutMs ?? own.timeoutMs;
     return new SandboxProcess(process, lifetime, {
+      isShared: this.#parts.isShared,
       ...(ms === undefined ? {} : { limit: { ms, watch: this.#parts.watch } }),
       ...(signal === undefined ? {} : { signal }),
     });

@@ -56,12 +56,14 @@ export interface StartOptions {
    * seconds later, it is ended as well, by SIGKILL. For programs that exist for their sandbox alone.
    */
   readonly endsProcess?: boolean;
+  /** True: several may use it at once, so that it outlives a command that is slow to end. */
+  readonly isShared?: boolean;
 }
 
 /** See `SandboxBuilder.create`. */
 export async function start(
   options: SandboxOptions,
-  { signal, endsProcess = false }: StartOptions = {},
+  { signal, endsProcess = false, isShared = false }: StartOptions = {},
 ): Promise<Sandbox> {
   signal?.throwIfAborted();
   const pulse = new Pulse();
@@ -73,7 +75,12 @@ export async function start(
   const abort = () =>
     void lifetime.end(new SbxError("STOPPED", "Cannot start the sandbox: aborted"));
   signal?.addEventListener("abort", abort);
-  const composing = compose(withEvents(options, events), lifetime, endsProcess, events);
+  const composing = compose(
+    withEvents(options, events),
+    lifetime,
+    { endsProcess, isShared },
+    events,
+  );
   try {
     return await lifetime.until(composing, "start the sandbox");
   } catch (error) {
@@ -89,7 +96,7 @@ export async function start(
 async function compose(
   options: SandboxOptions,
   lifetime: Lifetime,
-  endsProcess: boolean,
+  { endsProcess, isShared }: Required<Omit<StartOptions, "signal">>,
   events: Events,
 ): Promise<Sandbox> {
   requireFiles();
@@ -171,6 +178,7 @@ async function compose(
       ...(cable === undefined ? [] : [{ name: "netstack", pid: cable.netstack.pid }]),
       ...(watchdog === undefined ? [] : [{ name: "watchdog", pid: watchdog.pid }]),
     ],
+    isShared,
     placeholders: placeholdersOf(cable?.vault),
     watch: (ms) => watchdog?.limit(ms) ?? (() => {}),
     ...(cable === undefined ? {} : { network: cable.network, policy: cable.live }),

@@ -136,7 +136,10 @@ export class SupervisorClient implements Disposable {
     signal?.throwIfAborted();
     const request = commandRequest("exec", specOf([command, ...args], options));
     const child = this.#open(request, exitOf);
-    return new SandboxProcess(child, this.#lifetime, signal === undefined ? {} : { signal });
+    return new SandboxProcess(child, this.#lifetime, {
+      isShared: true,
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   /** The guest's files. `user`: whom what is made belongs to; root when absent. */
@@ -287,7 +290,7 @@ export class SupervisorClient implements Disposable {
     const leave = () => command.signal(GIVE_UP);
     signal?.addEventListener("abort", leave, { once: true });
     void command.exit.catch(() => {}).then(() => signal?.removeEventListener("abort", leave));
-    return new SandboxProcess(command, this.#lifetime);
+    return new SandboxProcess(command, this.#lifetime, { isShared: true });
   }
 
   async state(): Promise<SandboxState> {

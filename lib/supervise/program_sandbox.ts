@@ -98,7 +98,7 @@ class ProgramSandbox implements Supervised {
         onNotice: (notice, topic) =>
           told.tell({ notice, ...(topic === undefined ? {} : { topic }) }),
         onDenial: (denial) => told.tell({ denial }),
-      }, { endsProcess: true, signal: this.#halt.signal }),
+      }, { endsProcess: true, isShared: true, signal: this.#halt.signal }),
       told,
     );
     this.#over = running.catch(() => {});

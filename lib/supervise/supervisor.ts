@@ -67,7 +67,8 @@ export interface Launcher {
 /** Starts the machine of a sandbox. Aborting the signal gives that up. @throws SbxError */
 export type StartMachine = (options: SandboxOptions, signal: AbortSignal) => Promise<Sandbox>;
 
-const startOwn: StartMachine = (options, signal) => start(options, { endsProcess: true, signal });
+const startOwn: StartMachine = (options, signal) =>
+  start(options, { endsProcess: true, isShared: true, signal });
 
 /**
  * Runs the sandbox until it is over; resolves to what it failed of, if anything. `startMachine`: a machine

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { SbxError } from "../../lib/base/errors.ts";
 import type { GuestProcess } from "../../lib/guest/guest.ts";
-import { ANSWER_MS, OBEY_MS } from "../../lib/sandbox/ending.ts";
+import { ANSWER_MS, OBEY_MS, UNHEARD_MS } from "../../lib/sandbox/ending.ts";
 import { Lifetime } from "../../lib/sandbox/lifetime.ts";
 import { MAX_OUTPUT_BYTES, SandboxProcess } from "../../lib/sandbox/process.ts";
 
@@ -125,6 +125,25 @@ test.concurrent("a guest that obeys nothing is ended at the time limit", async (
   expect([signals, ended]).toEqual([[15, 9], ["machine"]]);
   expect(await lifetime.ending).toMatchObject({ code: "GUEST_LOST" });
 });
+
+test.concurrent(
+  "of a shared sandbox a command may be slow to end while the agent answers",
+  async () => {
+    const { lifetime, ended } = watched();
+    const slow = command();
+    const { exit } = new SandboxProcess(slow.guest, lifetime, { limit: { ms: 1 }, isShared: true });
+    await new Promise((resolve) => setTimeout(resolve, 2 * (OBEY_MS + UNHEARD_MS)));
+    slow.exit.resolve({ signal: 9 });
+    expect(await exit).toEqual({ signal: 9, timedOut: true });
+    expect([slow.signals, ended]).toEqual([[15, 9], []]);
+
+    const dead = command({ answers: never });
+    const lost = new SandboxProcess(dead.guest, lifetime, { limit: { ms: 1 }, isShared: true });
+    expect(await lost.exit).toEqual({ signal: 9, timedOut: true });
+    expect(ended).toEqual(["machine"]);
+  },
+  30_000,
+);
 
 test.concurrent("a killed command whose output nobody reads has its status all the same", async () => {
   const { lifetime, ended } = watched();
