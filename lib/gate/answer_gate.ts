@@ -83,17 +83,18 @@ function passAnswer(
     return { ...head, body: new MaskedContent({ filter, mask: current, tally, ...PLAIN }) };
   }
   const codings = readableCodings(answer);
-  const mayGrow = tokens !== null || status !== 206 && isText(fields);
+  const types = valuesOf(fields, "content-type");
+  const mayGrow = tokens !== null || status !== 206 && types.every(isTextType);
   const { fitted, length, waits } = contentOf(body, codings, mayGrow);
-  const contentType = valuesOf(fields, "content-type").join();
+  const contentType = types.join();
   const filter = tokens !== null
     ? new TokenFilter({ ...tokens, contentType })
     : isMessages(contentType)
     ? new MaskedMessages(new CurrentMask(current, fittedBody))
     : new CurrentMask(current, fitted ? fittedBody : anyBody);
   return {
-    ...head,
-    ...(codings.length === 0 ? {} : { fields: withoutDigests(fields) }),
+    phrase: head.phrase,
+    fields: codings.length === 0 ? fields : withoutDigests(fields),
     body: new MaskedContent({ filter, mask: current, tally, codings, length, waits }),
     whole: waits !== null,
   };
@@ -110,10 +111,14 @@ function readableCodings({ status, fields }: HttpAnswer): readonly Coding[] {
   if (codings === null) throw unreadable("a content coding that is not known");
   if (codings.length > 0 && status === 206) throw unreadable("a part of what is coded");
   // RFC 3229, and RPC that is compressed message by message.
-  const isOdd = status === 226 || valuesOf(fields, "im").length > 0 ||
-    MESSAGE_CODINGS.some((key) => listOf(fields, key).some((coding) => coding !== "identity"));
-  if (isOdd) throw unreadable("a coding of another kind");
+  if (status === 226 || fields.some(isOdd)) throw unreadable("a coding of another kind");
   return codings;
+}
+
+function isOdd(field: Field): boolean {
+  if (field.key === "im") return true;
+  return MESSAGE_CODINGS.includes(field.key) &&
+    listOf([field], field.key).some((coding) => coding !== "identity");
 }
 
 /** How content keeps to its form and to a length that was stated. */
@@ -134,16 +139,12 @@ function contentOf(body: BodyShape, codings: readonly Coding[], mayGrow: boolean
   return { fitted, length: fitted && !isCoded ? length : null, waits };
 }
 
-/** What is no text has lengths of its own inside: images, archives, messages of gRPC. */
-function isText(fields: readonly Field[]): boolean {
-  return valuesOf(fields, "content-type").every(isTextType);
-}
-
 /** Servers have few, and say them in each answer. */
 const TEXT_TYPES = new Map<string, boolean>();
 const MOST_TYPES = 64;
 const LONGEST_TYPE = 100;
 
+/** What is no text has lengths of its own inside: images, archives, messages of gRPC. */
 function isTextType(type: string): boolean {
   const known = TEXT_TYPES.get(type);
   if (known !== undefined) return known;

@@ -88,7 +88,7 @@ export class Mask {
   }
 
   body(): MaskedBody {
-    return new MaskedBody((found) => this.#replacements.stream(found));
+    return new MaskedBody(this.#replacements);
   }
 
   /**
@@ -97,8 +97,7 @@ export class Mask {
    */
   fittedBody(): MaskedBody {
     this.#fitted ??= new Replacements(listOf(this.#secrets, fittedForms));
-    const fitted = this.#fitted;
-    return new MaskedBody((found) => fitted.stream(found));
+    return new MaskedBody(this.#fitted);
   }
 }
 
@@ -118,13 +117,11 @@ const FRAMING: ReadonlySet<string> = new Set([
 
 /** One body, in pieces of any size. */
 export class MaskedBody {
-  readonly #open: () => ReplacingStream<Masking>;
   readonly #tally = new Tally();
-  #stream: ReplacingStream<Masking>;
+  readonly #stream: ReplacingStream<Masking>;
 
-  constructor(open: (found: (one: Masking) => void) => ReplacingStream<Masking>) {
-    this.#open = () => open(this.#tally.add);
-    this.#stream = this.#open();
+  constructor(replacements: Replacements<Masking>) {
+    this.#stream = replacements.stream(this.#tally.add);
   }
 
   /** What may go on. May share memory with the piece. */
@@ -137,9 +134,7 @@ export class MaskedBody {
    * pushed behind it is a text of its own.
    */
   end(): Buffer {
-    const rest = this.#stream.end();
-    this.#stream = this.#open();
-    return rest;
+    return this.#stream.end();
   }
 
   /** Whether there is something that {@link letGo} might give. */

@@ -127,7 +127,6 @@ export class ReplacingStream<R extends Replacement> {
     const after = this.#held.subarray(found.end);
     this.#held = this.#held.subarray(0, found.end);
     const whole = this.end();
-    this.#state = START;
     return Buffer.concat([whole, this.push(after), this.letGo()]);
   }
 
@@ -137,9 +136,11 @@ export class ReplacingStream<R extends Replacement> {
     return this.#read(work, this.#held.length, false);
   }
 
-  /** The rest. */
+  /** The rest. What is pushed behind it is a text of its own. */
   end(): Buffer {
-    return this.#read(this.#held, this.#held.length, true);
+    const rest = this.#read(this.#held, this.#held.length, true);
+    this.#state = START;
+    return rest;
   }
 
   #read(work: Uint8Array, from: number, last: boolean): Buffer {
