@@ -4,17 +4,16 @@
  * @module
  */
 import type { Command } from "commander";
-import process from "node:process";
-import { text } from "node:stream/consumers";
 import { configureInstance, readInstance } from "../../api/lima.ts";
 import { answering } from "./events.ts";
+import { givenInstance } from "./given.ts";
 import { settingsOf } from "../lima/network.ts";
 
 export function declare(_command: Command): void {}
 
 export async function run(): Promise<number> {
   return await answering(async () => {
-    const given: unknown = JSON.parse(await text(process.stdin));
+    const given = await givenInstance();
     const { network } = await settingsOf(readInstance(given));
     return { event: "configured", instance: await configureInstance(given, network) };
   });

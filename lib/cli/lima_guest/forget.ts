@@ -4,16 +4,15 @@
  * @module
  */
 import type { Command } from "commander";
-import process from "node:process";
-import { text } from "node:stream/consumers";
 import { forgetLima, placeOf, readInstance } from "../../api/lima.ts";
 import { answering } from "./events.ts";
+import { givenInstance } from "./given.ts";
 
 export function declare(_command: Command): void {}
 
 export async function run(): Promise<number> {
   return await answering(async () => {
-    await forgetLima(placeOf(readInstance(JSON.parse(await text(process.stdin)))));
+    await forgetLima(placeOf(readInstance(await givenInstance())));
     return { event: "accepted" };
   });
 }

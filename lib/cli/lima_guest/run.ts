@@ -15,6 +15,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { readInstance, superviseInstance } from "../../api/lima.ts";
 import { answering, say } from "./events.ts";
+import { parsedInstance } from "./given.ts";
 import { settingsOf } from "../lima/network.ts";
 import { ui } from "../ui.ts";
 
@@ -40,7 +41,7 @@ export async function run(): Promise<number> {
     void stop(0);
   });
   return await answering(async () => {
-    const instance = readInstance(parsed(await first.promise));
+    const instance = readInstance(parsedInstance(await first.promise));
     const { network, log, stopMs } = await settingsOf(instance);
     if (abandoned.signal.aborted) return { event: "ended" };
     const lost = await superviseInstance({
@@ -57,13 +58,4 @@ export async function run(): Promise<number> {
     });
     return lost === undefined ? { event: "ended" } : { event: "ended", message: lost.message };
   });
-}
-
-/** What is no JSON is no instance either. */
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
