@@ -26,15 +26,22 @@ export interface CopyOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Copies an open file into one that is empty; all of it is on the disk then. @throws the system's error */
+/**
+ * Copies an open file into one that is empty; all of it is on the disk then. `requireRoom` is called before
+ * blocks are taken that the original does not share.
+ *
+ * @throws the system's error, and what `requireRoom` throws
+ */
 export async function copySparse(
   from: number,
   to: number,
   { bytes, signal }: CopyOptions,
+  requireRoom: () => void = () => {},
 ): Promise<void> {
   signal?.throwIfAborted();
   const { size } = fstatSync(from);
   if (!ownSystem().files.cloneFile(to, from)) {
+    requireRoom();
     ftruncateSync(to, size); // a clone has the size
     await copyExtents(from, to, size, signal);
   }

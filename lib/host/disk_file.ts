@@ -62,8 +62,7 @@ async function openCopy(from: string, bytes: number): Promise<number> {
     await requireOwnPlace(directory, STATE);
     const fd = openNameless(directory);
     return await closingOnFailureLater(fd, "make a disk in", directory, async () => {
-      requireRoom(original, fd, directory);
-      await copySparse(original, fd, { bytes });
+      await copySparse(original, fd, { bytes }, () => requireRoom(original, directory));
     });
   } finally {
     closeSync(original);
@@ -83,15 +82,13 @@ export async function copyDisk(
 ): Promise<void> {
   const fd = attempt("make the disk", path, () => openSync(path, "wx+", 0o600));
   await closingOnFailureLater(fd, "make the disk", path, async () => {
-    requireRoom(original, fd, dirname(path));
-    await copySparse(original, fd, options);
+    await copySparse(original, fd, options, () => requireRoom(original, dirname(path)));
   });
   closeSync(fd);
 }
 
 /** A copy that takes the last room would be the end of every guest that writes to the same file system. */
-function requireRoom(original: number, copy: number, directory: string): void {
-  if (ownSystem().files.cloneFile(copy, original)) return;
+function requireRoom(original: number, directory: string): void {
   const { bavail, bsize } = statfsSync(directory);
   const [free, needed] = [bavail * bsize, fstatSync(original).blocks * 512];
   if (needed <= free) return;

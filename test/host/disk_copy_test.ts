@@ -81,6 +81,22 @@ test("a larger copy is empty behind the original, and a copy that is given up en
   closeSync(to);
 });
 
+test("whether there is room is asked once, before anything is taken", async () => {
+  const from = made({ size: MIB, pieces: [[0, randomBytes(MIB)]] });
+  const to = openSync(join(place, String(number++)), "wx+", 0o600);
+  let asked = 0;
+  const refusing = copySparse(from, to, { bytes: MIB }, () => {
+    asked++;
+    throw new Error("no room");
+  }).then(() => "copied", (error: Error) => error.message);
+  // Where blocks are shared nothing is taken, and nobody is asked.
+  expect([await refusing, asked, taken(to)]).toEqual(
+    asked === 0 ? ["copied", 0, taken(from)] : ["no room", 1, 0],
+  );
+  closeSync(from);
+  closeSync(to);
+});
+
 test("only a file that is ours alone is read as a disk", () => {
   const path = join(place, "disk");
   closeSync(openSync(path, "wx", 0o644));
