@@ -6,7 +6,7 @@
 import { SbxError } from "../base/errors.ts";
 import { quote } from "../base/escape.ts";
 import { usableAsset } from "../host/usable_asset.ts";
-import { type NewRecord, registry, toldOf } from "../supervise/kept.ts";
+import { jsonOf, type NewRecord, registry } from "../supervise/kept.ts";
 import type { Disk } from "../sandbox/options.ts";
 import { doctor, type DoctorOptions } from "./doctor.ts";
 import { NamedSandbox } from "./named_sandbox.ts";
@@ -17,8 +17,8 @@ import { licences } from "./versions.ts";
 type Task = (signal: AbortSignal, ...args: never[]) => Promise<unknown>;
 
 const TASKS: Readonly<Record<string, Task>> = {
-  sandboxes: async () => (await registry().all()).map(toldOf),
-  sandbox: async (_, name: string) => toldOf(await registry().one(name)),
+  sandboxes: async () => (await registry().all()).map(jsonOf),
+  sandbox: async (_, name: string) => jsonOf(await registry().one(name)),
   keep: (_, name: string | null, record: NewRecord, disk: Disk | null) =>
     registry().keep(name ?? undefined, record, disk ?? undefined),
   snapshot: async (signal, name: string, tag: string) =>

@@ -18,7 +18,7 @@ import { hostnameOf, inventName, requireName } from "./sandbox_name.ts";
 export type NewRecord = Omit<SandboxRecord, "format" | "name">;
 
 /** A sandbox as JSON has it. */
-interface Told extends Omit<KeptSandbox, "home" | "record"> {
+interface KeptJson extends Omit<KeptSandbox, "home" | "record"> {
   readonly record?: SandboxRecord;
   readonly error?: Failure;
 }
@@ -64,8 +64,8 @@ const here = {
 export type Registry = typeof here;
 
 const elsewhere: Registry = {
-  all: async () => (await askBinary("sandboxes", []) as Told[]).map(keptOf),
-  one: async (name) => keptOf(await askBinary("sandbox", [requireName(name)]) as Told),
+  all: async () => (await askBinary("sandboxes", []) as KeptJson[]).map(keptOf),
+  one: async (name) => keptOf(await askBinary("sandbox", [requireName(name)]) as KeptJson),
   keep: async (name, record, disk, signal) =>
     String(await askBinary("keep", [name ?? null, record, disk ?? null], signal)),
   async kill(name) {
@@ -81,11 +81,11 @@ export function registry(): Registry {
   return isSbxItself() ? here : elsewhere;
 }
 
-export function toldOf({ home: _, record, ...kept }: KeptSandbox): Told {
+export function jsonOf({ home: _, record, ...kept }: KeptSandbox): KeptJson {
   return record instanceof SbxError ? { ...kept, error: failureOf(record) } : { ...kept, record };
 }
 
-function keptOf({ record, error, ...kept }: Told): KeptSandbox {
+function keptOf({ record, error, ...kept }: KeptJson): KeptSandbox {
   const home = homeOf(kept.name);
   if (record !== undefined) return { ...kept, home, record };
   const message = `Cannot use sandbox ${kept.name}: its record is damaged`;
