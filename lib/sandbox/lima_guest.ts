@@ -4,8 +4,6 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
-import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import { limaArgv } from "../guest/lima/args.ts";
@@ -19,6 +17,7 @@ import { agentProgram } from "../host/lima/agent_program.ts";
 import { openAgentPort } from "../host/lima/agent_port.ts";
 import { limaFacts, socketInode } from "../host/lima/facts.ts";
 import { findLimaBoot, findLimaMachine, ownArchitecture, spawnLima } from "../host/lima/machine.ts";
+import { machineId } from "../host/lima/machine_id.ts";
 import { keptDraw } from "../host/lima/placeholder_seed.ts";
 import { requireFiles } from "../host/surroundings.ts";
 import { usableAsset } from "../host/usable_asset.ts";
@@ -211,17 +210,4 @@ async function answering<T>(guest: LimaGuest, answers: Promise<T>): Promise<T> {
 function sshPort({ sshLocalPort }: LimaInstance): number {
   if (typeof sshLocalPort === "number" && sshLocalPort > 0) return sshLocalPort;
   throw new SbxError("LIMA_INSTANCE", "Cannot start the guest: Lima gave it no port for SSH");
-}
-
-/** As Lima finds it. */
-function machineId(): string {
-  for (const path of ["/etc/machine-id", "/var/lib/dbus/machine-id"]) {
-    try {
-      const id = readFileSync(path, "utf8").trim();
-      if (id !== "") return id;
-    } catch {
-      // The next place, or the host's name.
-    }
-  }
-  return hostname();
 }
