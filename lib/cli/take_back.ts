@@ -70,7 +70,8 @@ export async function takeBack(
   tellReport(
     report,
     (line) => ui.notice(`applied: ${line}`),
-    "to take over what is unsafe as well, read it, and use --include-unsafe",
+    // The guest and its side of a conflict are gone with this command.
+    { unsafe: "to take over what is unsafe as well, read it, and use --include-unsafe" },
   );
   return isAll(report) ? OK : FAILED;
 }

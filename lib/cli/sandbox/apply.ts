@@ -56,11 +56,23 @@ export function isAll({ held, failed }: ApplyReport): boolean {
   return held.length + failed.length === 0;
 }
 
+/** What to do about what was held back. */
+interface Hints {
+  /** Absent: nothing can be done any more. */
+  readonly conflict?: string;
+  readonly unsafe: string;
+}
+
+const HINTS: Hints = {
+  conflict: "to have the guest's side of conflicts: --force",
+  unsafe: "to take over what is unsafe, read it, and name it or use --include-unsafe",
+};
+
 /** `print` gets a line for each change that was made. */
 export function tellReport(
   report: ApplyReport,
   print: (line: string) => void,
-  unsafeHint = "to take over what is unsafe, read it, and name it or use --include-unsafe",
+  hints: Hints = HINTS,
 ): void {
   const { applied, held, failed } = report;
   const all = [...applied, ...held, ...failed.map(({ change }) => change)];
@@ -72,7 +84,7 @@ export function tellReport(
   }
   const has = (...reasons: readonly Change["held"][]) =>
     held.some((change) => reasons.includes(change.held));
-  if (has("conflict")) ui.asked("to have the guest's side of conflicts: --force");
-  if (has("executed", "outside")) ui.asked(unsafeHint);
+  if (has("conflict") && hints.conflict !== undefined) ui.asked(hints.conflict);
+  if (has("executed", "outside")) ui.asked(hints.unsafe);
   if (all.length === 0) ui.notice("nothing changed");
 }
