@@ -1,6 +1,6 @@
 /**
- * What the network of a guest holds in memory: at rest, with a thousand idle connections, and after the
- * guest has flooded it.
+ * What a sandbox holds in memory that does nothing, and what the network of one does: at rest, with a thousand idle
+ * connections, and after the guest has flooded it.
  *
  * @module
  */
@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { SILENT } from "../../test/support/places.ts";
 import { run, start, until } from "../../test/support/process.ts";
 import type { Bench, Benchmark, Figure, Round, Series } from "./benchmark.ts";
+import { measureIdle } from "./idle_memory.ts";
 import { openPeers, type Peer } from "./peers.ts";
 import { formatTable } from "./table.ts";
 import { type BenchWorld, ECHO, openBenchWorld } from "./world.ts";
@@ -66,6 +67,7 @@ async function measure(bench: Bench, peer: Peer, world: BenchWorld): Promise<Ser
 }
 
 export const benchmark: Benchmark = async (bench) => {
+  await measureIdle(bench);
   await using world = await openBenchWorld();
   const peers = await openPeers(world, bench.note);
   try {
