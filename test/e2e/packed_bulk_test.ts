@@ -144,11 +144,11 @@ console.log(JSON.stringify({ said, seconds }));
 
 let scratch: string;
 let fresh: string;
-beforeAll(() => {
+beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "sbx-bulk-"));
   fresh = join(scratch, "fresh");
   mkdirSync(fresh);
-  installPacked(fresh);
+  await installPacked(fresh);
   writeFileSync(join(fresh, "bulk.mjs"), PROGRAM);
 }, 600_000);
 afterEach(() => forgetSandboxes(env()), 60_000);

@@ -169,7 +169,7 @@ beforeAll(async () => {
   world = await openWorld();
   fresh = join(world.scratch, "fresh");
   mkdirSync(fresh);
-  installPacked(fresh);
+  await installPacked(fresh);
   writeFileSync(join(fresh, "program.mjs"), PROGRAM);
   writeFileSync(join(fresh, "waiting.mjs"), WAITING);
   writeFileSync(join(fresh, "typed.ts"), TYPED);

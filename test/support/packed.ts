@@ -42,10 +42,10 @@ const RELEASE: Release = {
 };
 
 /** Installs into `directory`, which is empty. */
-export function installPacked(directory: string): void {
+export async function installPacked(directory: string): Promise<void> {
   const places = { work: join(directory, "work"), out: join(directory, "out") };
   mkdirSync(places.out);
-  writeLibraryPackage(RELEASE, places);
+  await writeLibraryPackage(RELEASE, places);
   const modules = join(directory, "node_modules");
   const scope = join(modules, NPM_SCOPE);
   unpack(join(places.out, npmName(RELEASE)), join(scope, "sbx"));
