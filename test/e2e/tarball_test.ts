@@ -41,7 +41,7 @@ beforeAll(async () => {
   mkdirSync(home);
   chmodSync(scratch, 0o755);
   if (process.getuid?.() === 0) chownSync(home, 65534, 65534);
-  await writeTarball(RELEASE, HERE, { binary: SBX, work: scratch, out: scratch });
+  await writeTarball(RELEASE, HERE, { binary: SBX, work: scratch, out: scratch }, ["gz"]);
   const file = join(scratch, tarballName(RELEASE, HERE));
   const argv = [...AS_NOBODY, "tar", "-xzf", file, "-C", home];
   expect((await run(argv, { limit: 300 })).status).toBe(0);
