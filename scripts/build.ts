@@ -17,8 +17,8 @@ const [machine, runtime] = process.argv.slice(2);
 const target: Target = machine === "x64" || machine === "arm64" ? { os: "linux", machine } : HERE;
 const version = checkoutVersion(root);
 mkdirSync(`${root}/dist`, { recursive: true });
-buildParts(root, target, version);
-compile(root, {
+await buildParts(root, target, version);
+await compile(root, {
   target,
   info: buildInfo(root, target, version),
   effort: "quick",

@@ -51,16 +51,16 @@ async function write(release: Release): Promise<void> {
   mkdirSync(work, { recursive: true });
   mkdirSync(`${out}/Formula`, { recursive: true });
   // What has been built is compressed while the next is built.
-  const packages = TARGETS.map((target) => {
-    const binary = buildBinary(release, target, work);
+  const packages: Promise<unknown>[] = [];
+  for (const target of TARGETS) {
+    const binary = await buildBinary(release, target, work);
     tell(`packages for ${nameOf(target)}`);
-    return Promise.all([
+    packages.push(
       writeTarball(release, target, { binary, work, out }),
-      target.os === "linux" ? writeDebian(release, target, { binary, work, out }) : undefined,
       writePlatformPackage(release, target, { binary, work, out }),
-    ]);
-  });
-  tell("the library's package");
+    );
+    if (target.os === "linux") packages.push(writeDebian(release, target, { binary, work, out }));
+  }
   await writeLibraryPackage(release, { work, out });
   tell("the packages' ends");
   await Promise.all(packages);
@@ -78,11 +78,11 @@ async function write(release: Release): Promise<void> {
 }
 
 /** The binary of a target, signed where its system asks for that. */
-function buildBinary(release: Release, target: Target, work: string): string {
+async function buildBinary(release: Release, target: Target, work: string): Promise<string> {
   const out = `${work}/${nameOf(target)}/sbx`;
   mkdirSync(`${work}/${nameOf(target)}`);
-  buildParts(root, target, release.version);
-  compile(root, {
+  await buildParts(root, target, release.version);
+  await compile(root, {
     target,
     info: buildInfo(root, target, release.version),
     effort: "thorough",

@@ -27,15 +27,18 @@ export interface Compilation {
 }
 
 /** Compiles parts that stand built in vendor/bin. */
-export function compile(root: string, { target, info, effort, runtime, out }: Compilation): void {
+export async function compile(
+  root: string,
+  { target, info, effort, runtime, out }: Compilation,
+): Promise<void> {
   tell(`packing the parts of ${out}`);
-  const packed = PARTS.map(({ name, of }) => ({
+  const packed = await Promise.all(PARTS.map(async ({ name, of }) => ({
     name,
-    ...pack(`${root}/${partsOf(of(target))}/${name}`, effort),
-  }));
+    ...await pack(`${root}/${partsOf(of(target))}/${name}`, effort),
+  })));
   const contents = packed.map(({ name, size, digest }) => [name, { size, digest }] as const);
   const part = `${root}/${out}.part`;
-  step(out, process.execPath, [
+  await step(out, process.execPath, [
     "build",
     "main.ts",
     ...packed.map(({ path }) => `./${relative(root, path)}`),

@@ -6,7 +6,8 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { constants, zstdCompressSync } from "node:zlib";
+import { promisify } from "node:util";
+import { constants, zstdCompress } from "node:zlib";
 
 /** zstd's: half a second for all parts and 17 MB, or half a minute and 13.5 MB. */
 export type Effort = "quick" | "thorough";
@@ -22,7 +23,7 @@ export interface Packed {
 }
 
 /** Packs a part, unless that was done: two targets share what their guests have. */
-export function pack(part: string, effort: Effort): Packed {
+export async function pack(part: string, effort: Effort): Promise<Packed> {
   const directory = part.slice(0, part.lastIndexOf("/"));
   const name = part.slice(directory.length + 1);
   const path = `${directory}/${effort}/${name}.zst`;
@@ -33,7 +34,7 @@ export function pack(part: string, effort: Effort): Packed {
   ) {
     const params = { [constants.ZSTD_c_compressionLevel]: LEVELS[effort] };
     mkdirSync(`${directory}/${effort}`, { recursive: true });
-    writeFileSync(`${path}.part`, zstdCompressSync(content, { params }));
+    writeFileSync(`${path}.part`, await promisify(zstdCompress)(content, { params }));
     rmSync(`${path}.of`, { force: true });
     renameSync(`${path}.part`, path);
     writeFileSync(`${path}.of`, digest);

@@ -23,22 +23,25 @@ export const PARTS: readonly { readonly name: string; readonly of: (target: Targ
   ];
 
 /** Builds all of them; `version` is what netstack says. */
-export function buildParts(root: string, target: Target, version: string): void {
+export async function buildParts(root: string, target: Target, version: string): Promise<void> {
   const guest = guestOf(target);
   for (const each of [target, guest]) mkdirSync(`${root}/${partsOf(each)}`, { recursive: true });
-  goBuild(root, "netstack", target, `-X 'main.version=${version}'`);
-  goBuild(root, "lima-driver", target);
-  for (const program of ["agent", "sshd"]) goBuild(root, program, guest);
-  step("boot medium", `${root}/scripts/initramfs`, [guest.machine], { cwd: root });
-  step("disk", `${root}/scripts/disk`, [guest.machine], { cwd: root });
+  await goBuild(root, "netstack", target, `-X 'main.version=${version}'`);
+  await goBuild(root, "lima-driver", target);
+  for (const program of ["agent", "sshd"]) await goBuild(root, program, guest);
+  await step("boot medium", `${root}/scripts/initramfs`, [guest.machine], { cwd: root });
+  await step("disk", `${root}/scripts/disk`, [guest.machine], { cwd: root });
   const argv = ["scripts/licences/notices.ts", nameOf(target), `${partsOf(target)}/notices`];
-  step("notices", process.execPath, argv, { cwd: root });
+  await step("notices", process.execPath, argv, { cwd: root });
 }
 
 /** A static, stripped, reproducible program of one of our Go modules. */
-function goBuild(root: string, module: string, target: Target, linked = ""): void {
+async function goBuild(root: string, module: string, target: Target, linked = ""): Promise<void> {
   const out = `${root}/${partsOf(target)}/${module}`;
   const flags = ["-trimpath", "-buildvcs=false", `-ldflags=-s -w -buildid= ${linked}`];
   const env = goEnvironment(target);
-  step(module, "go", ["build", ...flags, "-o", out, "."], { cwd: `${root}/vendor/${module}`, env });
+  await step(module, "go", ["build", ...flags, "-o", out, "."], {
+    cwd: `${root}/vendor/${module}`,
+    env,
+  });
 }

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { spawnSync } from "node:child_process";
+import { Buffer } from "node:buffer";
+import { spawn } from "node:child_process";
 import process from "node:process";
 
 export interface StepOptions {
@@ -12,22 +13,29 @@ export interface StepOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export function step(
+export async function step(
   name: string,
   command: string,
   argv: readonly string[],
   { cwd, env = {} }: StepOptions,
-): void {
+): Promise<void> {
   tell(name);
-  const { status, error, stdout, stderr } = spawnSync(command, argv, {
+  const child = spawn(command, argv, {
     cwd,
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
-    maxBuffer: 64 << 20,
   });
-  if (status !== 0) {
-    for (const said of [stdout, stderr]) process.stderr.write(said ?? "");
-    if (error !== undefined) process.stderr.write(`${error.message}\n`);
+  const said: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (piece: Buffer) => said.push(piece));
+  }
+  const failure = await new Promise<string | undefined>((resolve) => {
+    child.on("error", ({ message }) => resolve(`${message}\n`));
+    child.on("close", (status) => resolve(status === 0 ? undefined : ""));
+  });
+  if (failure !== undefined) {
+    process.stderr.write(Buffer.concat(said));
+    process.stderr.write(failure);
     process.stderr.write(`build failed at "${name}": what ${command} said is above\n`);
     process.exit(1);
   }

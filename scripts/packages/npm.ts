@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   cpSync,
@@ -16,6 +15,7 @@ import {
 } from "node:fs";
 import process from "node:process";
 import { NPM_SCOPE } from "../../lib/host/installed_binary.ts";
+import { step } from "../binary/step.ts";
 import { nameOf, partsOf, type Target, TARGETS } from "../binary/target.ts";
 import { archive } from "./archive.ts";
 import { copyLicences, copyPages } from "./documents.ts";
@@ -56,7 +56,7 @@ export async function writeLibraryPackage(
 ): Promise<void> {
   const { root, version } = release;
   const directory = fresh(`${work}/npm-sbx/package`);
-  emitLibrary(release, directory);
+  await emitLibrary(release, directory);
   mkdirSync(`${directory}/bin`);
   cpSync(`${root}/scripts/packages/launcher.js`, `${directory}/bin/sbx.js`);
   chmodSync(`${directory}/bin/sbx.js`, 0o755);
@@ -77,7 +77,10 @@ export async function writeLibraryPackage(
 }
 
 /** JavaScript and declarations of what the library's face leads to, file by file. */
-function emitLibrary({ root, version }: Release, directory: string): void {
+async function emitLibrary(
+  { root, version }: Release,
+  directory: string,
+): Promise<void> {
   const { compilerOptions } = JSON.parse(readFileSync(`${root}/deno.json`, "utf8"));
   const config = `${directory}/tsconfig.json`;
   writeJson(config, {
@@ -97,7 +100,7 @@ function emitLibrary({ root, version }: Release, directory: string): void {
     files: [`${root}/lib/mod.ts`],
   });
   const tsc = `${root}/node_modules/typescript/bin/tsc`;
-  execFileSync(process.execPath, [tsc, "--project", config], { stdio: ["ignore", 2, 2] });
+  await step("the library's package", process.execPath, [tsc, "--project", config], { cwd: root });
   rmSync(config);
   // What the binary has from its compiler: the declaration of the constant leaves no trace.
   const info = `${directory}/lib/host/build_info.js`;
