@@ -16,7 +16,7 @@ import {
 } from "./documents.ts";
 import type { Release } from "./release.ts";
 
-/** Everybody can unpack the one; the other is a fifth smaller. */
+/** Everybody can unpack the one; the other is smaller, and takes longer to make. */
 const COMPRESSIONS = ["gz", "xz"] as const;
 type Compression = typeof COMPRESSIONS[number];
 
