@@ -75,10 +75,10 @@ export const Templates: Templates = Object.freeze({
       const args = [whole, { unlessFailed }];
       return await askBinary("build-template", args, signal) as Manifest | null;
     }
-    const [{ guestProvider }, { hostRoot }, { guestLink }, { evict, MOST_BYTES }, { lockFile }] =
+    const [{ guestProvider }, { ownRoot }, { guestLink }, { evict, MOST_BYTES }, { lockFile }] =
       await Promise.all([
         import("../host/guest_provider.ts"),
-        import("../guest/root/host_root.ts"),
+        import("../host/own_root.ts"),
         import("../sandbox/cable.ts"),
         store(),
         lock(),
@@ -86,7 +86,7 @@ export const Templates: Templates = Object.freeze({
     const made = await guestProvider().saveTemplate({
       cpus,
       memoryMiB,
-      root: hostRoot(),
+      root: ownRoot(),
       ...(network ? { network: guestLink() } : {}),
     }, { unlessFailed, ...(signal === undefined ? {} : { signal }) });
     if (made !== null) await evict(await directory(), MOST_BYTES, lockFile);

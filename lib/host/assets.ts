@@ -32,7 +32,7 @@ const ASSET_NAMES = [
 export type AssetName = typeof ASSET_NAMES[number];
 
 /** Those that run on the host. */
-export const PROGRAMS: ReadonlySet<AssetName> = new Set(["netstack", "lima-driver"]);
+export const PROGRAMS: ReadonlySet<string> = new Set(["netstack", "lima-driver"]);
 
 /** Builds change their files; what was unpacked longer ago than this is most likely of one that is gone. */
 const KEPT_MS = 30 * 24 * 3600 * 1000;
@@ -167,7 +167,8 @@ async function inCheckout(name: string): Promise<string | null> {
 }
 
 function buildPath(name: string): string {
-  return resolve(import.meta.dirname, `../../vendor/bin/linux-${process.arch}`, name);
+  const system = PROGRAMS.has(name) ? process.platform : "linux";
+  return resolve(import.meta.dirname, `../../vendor/bin/${system}-${process.arch}`, name);
 }
 
 function unbuilt(name: string): SbxError {

@@ -98,14 +98,24 @@ export interface SystemProcesses {
   /** How many it has open. @throws the system's error: EMFILE where not even that can be seen */
   filesOpen(): number;
   rights(): Rights;
+  /** Which boot of this machine it is; null where the system does not tell. */
+  bootId(): string | null;
   /** From here on core dumps of this process, and of all that it starts, hold no memory. */
   withoutCoreDumps(): void;
   /** Whether a standard stream is the null device that the runtime has put in a closed one's place. */
   isFilledIn(fd: 0 | 1 | 2): boolean;
 }
 
+/** Where programs keep what is a user's, below his home directory. */
+export interface SystemPlaces {
+  readonly cache: string;
+  readonly data: string;
+  readonly state: string;
+}
+
 export interface HostSystem {
   readonly name: "Linux" | "macOS";
+  readonly places: SystemPlaces;
   readonly files: SystemFiles;
   readonly sockets: SystemSockets;
   readonly processes: SystemProcesses;

@@ -6,16 +6,16 @@
 import { realpath, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { systemWords } from "../base/file_error.ts";
-import { hostRoot } from "../guest/root/host_root.ts";
 import type { Root } from "../guest/root/root.ts";
 import { systemTree, unusable } from "../guest/root/system_tree.ts";
 import { guestArchitecture } from "../host/guest_provider.ts";
+import { ownRoot } from "../host/own_root.ts";
 import { expandHome } from "../host/paths.ts";
 import { lookAtTree } from "../host/tree_look.ts";
 
-/** @throws SbxError FILE_UNREADABLE for a directory that cannot be read, or is no system's */
+/** @throws SbxError REQUIREMENT_MISSING as `ownRoot`; FILE_UNREADABLE for a directory that cannot be read, or is no system's */
 export async function guestRoot(tree: string | undefined): Promise<Root> {
-  if (tree === undefined) return hostRoot();
+  if (tree === undefined) return ownRoot();
   const cannot = (cause: unknown) =>
     unusable(tree, systemWords(cause), "name a directory with a system's tree in it");
   const path = await realpath(resolve(expandHome(tree))).catch((cause) => {

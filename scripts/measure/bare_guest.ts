@@ -12,6 +12,8 @@ import { LINK } from "../../lib/base/link.ts";
 import { AGENT_FD, FIRST_FILE_FD, FRAMES_FD, qemuArgv } from "../../lib/guest/qemu/args.ts";
 import { findMachine } from "../../lib/guest/qemu/machine.ts";
 import { assetPath } from "../../lib/host/assets.ts";
+import { bootId } from "../../lib/host/caller.ts";
+import { LINUX_QEMU } from "../../lib/host/linux/qemu.ts";
 import { cacheDir } from "../../lib/host/paths.ts";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../lib/sandbox/options.ts";
 import { buildGo } from "../../test/support/build.ts";
@@ -19,7 +21,7 @@ import { ROOT } from "../../test/support/world.ts";
 
 /** Prepares; what it answers boots the guest and resolves to how many milliseconds it lived. */
 export async function bareGuest(): Promise<() => Promise<number>> {
-  const machine = await findMachine({ assetPath, cacheDir });
+  const machine = await findMachine({ assetPath, cacheDir, platform: LINUX_QEMU, bootId });
   const initramfs = join(ROOT, ".cache/bench/initramfs");
   const packer = join(ROOT, "scripts/initramfs.ts");
   const kernel = join(ROOT, ".cache/kernel", process.arch);
@@ -27,6 +29,7 @@ export async function bareGuest(): Promise<() => Promise<number>> {
   const [program = "", ...argv] = qemuArgv({
     architecture: machine.architecture,
     accelerator: machine.found.accelerator,
+    filtersCalls: true,
     cpus: DEFAULT_CPUS,
     memoryMiB: DEFAULT_MEMORY_MIB,
     kernel: `/dev/fd/${FIRST_FILE_FD}`,

@@ -13,6 +13,7 @@ import { QemuGuest } from "../../lib/guest/qemu/guest.ts";
 import { launchOf, NO_MOUNTS } from "../../lib/guest/qemu/launch_of.ts";
 import { packTar } from "../../lib/guest/root/tar.ts";
 import { caller } from "../../lib/host/caller.ts";
+import { LINUX_QEMU } from "../../lib/host/linux/qemu.ts";
 import { spawnQemu } from "../../lib/host/qemu_process.ts";
 import { usableAsset } from "../../lib/host/usable_asset.ts";
 import { outcome } from "../guest/agent_process.ts";
@@ -89,6 +90,7 @@ describe.skipIf(process.arch === "arm64")("on another machine", () => {
         undefined,
         {
           architecture: "arm64",
+          platform: LINUX_QEMU,
           program: "/usr/bin/qemu-system-aarch64",
           found: { accelerator: "tcg", reason: "it is another machine's" },
           launcher: await usableAsset("netstack", () => {}),

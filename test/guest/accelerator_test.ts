@@ -11,25 +11,49 @@ import {
 import { arch, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { findAccelerator, probeImage } from "../../lib/guest/qemu/accelerator.ts";
+import { findAccelerator } from "../../lib/guest/qemu/accelerator.ts";
+import { probeGuest } from "../../lib/guest/qemu/probe.ts";
+import { type Accelerator, type Architecture, qemuProgram } from "../../lib/guest/qemu/args.ts";
 import { assetPath } from "../../lib/host/assets.ts";
+import { bootId } from "../../lib/host/caller.ts";
+import { LINUX_QEMU } from "../../lib/host/linux/qemu.ts";
+import { MAC_QEMU } from "../../lib/host/macos/qemu.ts";
 import { run } from "../support/process.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "sbx-accelerator-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-/** argv of QEMU with the probe for its firmware. */
-function probing(accelerator: "kvm" | "tcg"): string[] {
-  const image = join(directory, "probe.bin");
-  writeFileSync(image, probeImage());
-  const machine = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"];
-  const devices = ["-bios", image, "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"];
-  const argv = ["qemu-system-x86_64", ...machine, "-M", "microvm", "-accel", accelerator];
-  return [...argv, "-m", "16", ...devices];
+const HOST = { assetPath, platform: LINUX_QEMU, bootId };
+
+/** argv of QEMU with the probe for its firmware, as for one accelerator and by another. */
+function probing(
+  architecture: Architecture,
+  kind: Accelerator,
+  by: Accelerator = kind,
+): { readonly argv: string[]; readonly success: number } {
+  const path = join(directory, `${architecture}-${kind}.bin`);
+  const { image, argv, success } = probeGuest(architecture, kind, path);
+  writeFileSync(path, image);
+  const words = argv.map((word, at) => {
+    if (argv[at - 1] === "-cpu" && by === "tcg") return "max";
+    return argv[at - 1] === "-accel" ? by : word;
+  });
+  return { argv: [qemuProgram(architecture), ...words], success };
 }
 
-test("the probe's guest reaches long mode, takes its exception and says so", async () => {
-  expect(await run(probing("tcg"))).toMatchObject({ status: 33, stderr: "" });
+test.each(
+  [
+    ["x64", "tcg"],
+    ["x64", "hvf"],
+    ["arm64", "tcg"],
+    ["arm64", "hvf"],
+  ] as const,
+)("the probe's guest on %s does its work and says so, in the machine for %s", async (
+  architecture,
+  kind,
+) => {
+  const { argv, success } = probing(architecture, kind, "tcg");
+  expect(await run(argv)).toMatchObject({ status: success, stderr: "" });
 });
 
 /** What of /dev/kvm there is, and what then is found, in a /dev of the test's own. */
@@ -81,11 +105,12 @@ const opens = (() => {
 test.skipIf(!opens || arch() !== "x64")(
   "where /dev/kvm opens, what is found is what QEMU does with it",
   async () => {
-    const host = { assetPath, cacheDir: () => mkdtempSync(join(directory, "asked-")) };
+    const host = { ...HOST, cacheDir: () => mkdtempSync(join(directory, "asked-")) };
     const { accelerator } = await findAccelerator("x64", host);
     // A broken one hangs.
-    const works = await run(probing("kvm"), { limit: 5 }).then(
-      ({ status }) => status === 33,
+    const { argv, success } = probing("x64", "kvm");
+    const works = await run(argv, { limit: 5 }).then(
+      ({ status }) => status === success,
       () => false,
     );
     expect(accelerator).toBe(works ? "kvm" : "tcg");
@@ -96,7 +121,7 @@ test.skipIf(!opens || arch() !== "x64")(
   "what was found is remembered for this boot of the host, and read back",
   async () => {
     const cache = join(directory, "cache");
-    const host = { assetPath, cacheDir: () => cache };
+    const host = { ...HOST, cacheDir: () => cache };
     const found = await findAccelerator("x64", host);
     expect(found.accelerator === "tcg").toBe(found.reason !== "");
     expect(await findAccelerator("x64", host)).toEqual(found);
@@ -106,3 +131,53 @@ test.skipIf(!opens || arch() !== "x64")(
     expect(await findAccelerator("x64", host)).toEqual(found);
   },
 );
+
+/** QEMU as a Mac has it: `-accel hvf` is emulation here, or is refused in its words. */
+function macQemu(does: string): string {
+  const path = join(mkdtempSync(join(directory, "mac-")), "qemu-system-aarch64");
+  writeFileSync(path, `#!/bin/sh\n${does}\n`, { mode: 0o755 });
+  return path;
+}
+
+const EMULATED = 'set -- $(echo "$*" | sed "s/-accel hvf/-accel tcg/; s/-cpu host/-cpu max/")\n' +
+  `exec qemu-system-aarch64 "$@"`;
+
+test.each(
+  [
+    ["runs guests by HVF", EMULATED, { accelerator: "hvf", reason: "" }],
+    [
+      "is not signed for HVF",
+      "echo 'qemu-system-aarch64: Error: HV_DENIED\x1b[2J' >&2; exit 1",
+      {
+        accelerator: "tcg",
+        reason:
+          "QEMU cannot use Hypervisor.framework: qemu-system-aarch64: Error: HV_DENIED\\u{1b}[2J",
+      },
+    ],
+    [
+      "ends well with nothing done",
+      "exit 3",
+      {
+        accelerator: "tcg",
+        reason: "QEMU cannot use Hypervisor.framework: it does not run a guest",
+      },
+    ],
+  ] as const,
+)("on a Mac, what is found of a QEMU that %s is kept for it", async (_, does, found) => {
+  const cache = mkdtempSync(join(directory, "cache-"));
+  // The launcher of this system stands in for that of macOS, which holds a program to nothing.
+  const launcher = macQemu('while [ "$1" != -- ]; do shift; done; shift; exec "$@"');
+  const host = {
+    platform: MAC_QEMU,
+    bootId,
+    assetPath: () => Promise.resolve(launcher),
+    cacheDir: () => cache,
+  };
+  const program = macQemu(does);
+  expect(await findAccelerator("arm64", host, program)).toEqual(found);
+  const kept = readdirSync(cache).filter((file) => file.startsWith("accelerator-"));
+  expect(kept).toHaveLength(1);
+  expect(await findAccelerator("arm64", host, program)).toEqual(found);
+  const other = macQemu("exit 1");
+  expect((await findAccelerator("arm64", host, other)).accelerator).toBe("tcg");
+});

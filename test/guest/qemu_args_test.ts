@@ -7,6 +7,7 @@ import { assetPath } from "../../lib/host/assets.ts";
 const SPEC: MachineSpec = {
   architecture: "x64",
   accelerator: "tcg",
+  filtersCalls: true,
   cpus: 1,
   memoryMiB: 512,
   kernel: "/dev/fd/5",
@@ -38,6 +39,8 @@ test("the machine follows architecture, accelerator and what is known of the clo
         "rodata",
         "mitigations",
       ]],
+      [{ accelerator: "hvf" }, "q35", "host", ["console=ttyS0"], ["tsc_early_khz", "rodata"]],
+      [{ architecture: "arm64", accelerator: "hvf" }, "virt", "host", ["ttyAMA0"], ["tsc"]],
       [{ architecture: "arm64" }, "virt", "max,pauth-impdef=on", ["ttyAMA0"], ["rodata", "tsc"]],
     ] as const
   ) {
@@ -47,6 +50,11 @@ test("the machine follows architecture, accelerator and what is known of the clo
     for (const word of words) expect(line).toContain(word);
     for (const word of without) expect(line).not.toContain(word);
   }
+});
+
+test("QEMU refuses itself system calls where it can, and is not asked to elsewhere", () => {
+  expect(valueOf("-sandbox", {})).toMatch(/^on,.*spawn=deny/);
+  expect(qemuArgv({ ...SPEC, filtersCalls: false })).not.toContain("-sandbox");
 });
 
 test("what is added to a machine that goes on is behind its port, in the order that QEMU takes", () => {

@@ -2,10 +2,13 @@ import { expect, test } from "bun:test";
 import type { Machine } from "../../lib/guest/qemu/machine.ts";
 import { launchOf, restoredLaunchOf, savedLaunchOf } from "../../lib/guest/qemu/launch_of.ts";
 import type { TransportFinding } from "../../lib/guest/qemu/transport.ts";
+import { LINUX_QEMU } from "../../lib/host/linux/qemu.ts";
+import { MAC_QEMU } from "../../lib/host/macos/qemu.ts";
 import { NETWORK, PLAN } from "./plan.ts";
 
 const MACHINE: Machine = {
   architecture: "x64",
+  platform: LINUX_QEMU,
   program: "/usr/bin/qemu-system-x86_64",
   found: { accelerator: "tcg", reason: "no reason" },
   launcher: "/cache/netstack",
@@ -201,4 +204,28 @@ test("where a file daemon serves, or QEMU itself writes, the memory is no templa
     expect(launch.writes.includes("/proc/self/fd/7")).toBe(share === "off");
     expect(devices.map(({ driver }) => driver)).toEqual([...drivers]);
   }
+});
+
+test("where an open file is no path, QEMU gets the paths of what was opened", () => {
+  const machine = { ...MACHINE, platform: MAC_QEMU };
+  const { argv, files, directories, reads, writes } = launchOf(
+    PLAN,
+    undefined,
+    machine,
+    BY_9P,
+    CALLER,
+    () => "public",
+  );
+  const line = argv.join(" ");
+  expect(line).not.toMatch(/\/(?:dev|proc\/self)\/fd/);
+  expect(line).not.toContain("-sandbox");
+  expect(line).toContain("-kernel /cache/vmlinux -initrd /cache/initramfs");
+  expect([...line.matchAll(/path=([^,]*)/g)].map(([, path]) => path))
+    .toEqual(["/srv/tree/usr", "/srv/tree/opt", "/data/in", "/data/out"]);
+  expect({ files, directories }).toEqual({
+    files: ["/cache/vmlinux", "/cache/initramfs"],
+    directories: ["/data/in", "/data/out"],
+  });
+  expect(writes).toEqual(["/data/out"]);
+  expect(reads).toContain("/data/in");
 });

@@ -206,6 +206,10 @@ describe.each(SYSTEMS)("%s", (_, { files, sockets, processes }) => {
     expect(hard).toBeGreaterThanOrEqual(soft);
   });
 
+  test("a boot has a name, which is one of a file as well", () => {
+    expect(processes.bootId()).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i);
+  });
+
   test("root may do what others may not", () => {
     const { capabilities, uidMap } = processes.rights();
     const CAP_CHOWN = 1n;
@@ -257,6 +261,7 @@ test("without calls to ask, nothing is known and nothing is held", () => {
   expect(processes.childrenOf(process.pid)).toEqual([]);
   expect(processes.fileLimit().soft).toBe(Infinity);
   expect(processes.isFilledIn(0)).toBe(false);
+  expect(processes.bootId()).toBeNull();
 });
 
 test.each(

@@ -87,6 +87,11 @@ export function macCallsOfLinux(state: MacState = { limits: new Map() }): MacCal
       const found = startOf(name[2] ?? 0);
       return found === null ? FAILED : answer(found, value, size);
     },
+    sysctlByName(name, value, size) {
+      if (Buffer.from(name).toString() !== "kern.bootsessionuuid\0") return FAILED;
+      const id = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim().toUpperCase();
+      return answer(Buffer.from(`${id}\0`), value, size);
+    },
     listPids(kind, of, pids) {
       if (kind !== PROC_PPID_ONLY) return 0;
       const found = readdirSync("/proc").map(Number).filter((pid) => parentOf(pid) === of);

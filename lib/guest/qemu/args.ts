@@ -49,6 +49,8 @@ export interface MachineSpec {
   readonly program?: string;
   readonly architecture: Architecture;
   readonly accelerator: Accelerator;
+  /** Whether QEMU refuses itself the system calls that it does not need. */
+  readonly filtersCalls: boolean;
   readonly cpus: number;
   readonly memoryMiB: number;
   readonly kernel: string;
@@ -99,6 +101,12 @@ const EMULATED = ["rodata=off", "mitigations=off"];
  */
 const WITH_PORT = ["pcie_ports=compat"];
 
+/** Elsewhere than on Linux QEMU does not start with it. */
+const FILTER = [
+  "-sandbox",
+  "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+];
+
 /** The program for an architecture. */
 export function qemuProgram(architecture: Architecture): string {
   return architecture === "arm64" ? "qemu-system-aarch64" : "qemu-system-x86_64";
@@ -117,8 +125,7 @@ export function qemuArgv(spec: MachineSpec): string[] {
     "-no-reboot",
     "-display",
     "none",
-    "-sandbox",
-    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    ...(spec.filtersCalls ? FILTER : []),
     "-machine",
     machine(spec),
     "-accel",
@@ -185,9 +192,12 @@ function savedArgv({ use, monitorFd }: SavedMemory): string[] {
  * microvm has no timer to measure the time stamp counter with, so under emulation a loaded host makes
  * its kernel hang; told the frequency it cannot. Told that the counter is reliable, which it is as the
  * host's own, it does not take timer ticks for the better clock: a loaded host loses those.
+ *
+ * QEMU makes it for KVM and emulation; HVF gets the machine that all know.
  */
 function isMicrovm({ architecture, accelerator, tscKHz }: MachineSpec): boolean {
-  return architecture === "x64" && (accelerator !== "tcg" || tscKHz > 0);
+  return architecture === "x64" &&
+    (accelerator === "kvm" || (accelerator === "tcg" && tscKHz > 0));
 }
 
 function machine(spec: MachineSpec): string {

@@ -10,18 +10,21 @@ import { plural } from "../../base/plural.ts";
 import type { Check, CheckResult } from "../provider.ts";
 import { faultOf, listTemplates } from "../template/store.ts";
 import { findAccelerator } from "./accelerator.ts";
-import { type Caller, hasOwnUsers, mayBecomeNobody } from "./identity.ts";
+import { type Caller, hasOwnUsers, mayBecomeNobody, ROOT_STAYS_ROOT } from "./identity.ts";
 import type { QemuHost } from "./launch.ts";
 import { ownArchitecture } from "./machine.ts";
-import { INSTALL_QEMU, lookForQemu, OLDEST_QEMU } from "./program.ts";
+import { installQemu, lookForQemu, OLDEST_QEMU } from "./program.ts";
 import { ownersOf, templateDirectory } from "./template_machine.ts";
 import { findTransport } from "./transport.ts";
 
-type Host = Pick<QemuHost, "assetPath" | "cacheDir" | "caller" | "fileLimit" | "greet">;
+type Host = Pick<
+  QemuHost,
+  "assetPath" | "cacheDir" | "caller" | "fileLimit" | "greet" | "platform" | "bootId"
+>;
 
 export function qemuChecks(host: Host): readonly Check[] {
   return [
-    { name: "qemu", run: program },
+    { name: "qemu", run: () => program(host) },
     { name: "accelerator", run: () => accelerator(host) },
     { name: "mounts", run: () => mounts(host) },
     { name: "templates", run: () => templates(host) },
@@ -29,13 +32,13 @@ export function qemuChecks(host: Host): readonly Check[] {
   ];
 }
 
-async function program(): Promise<CheckResult> {
+async function program({ platform }: Host): Promise<CheckResult> {
   const missing = (found: string): CheckResult => ({
     state: "missing",
     found,
-    fix: INSTALL_QEMU,
+    fix: installQemu(platform),
   });
-  const qemu = lookForQemu(ownArchitecture());
+  const qemu = lookForQemu(ownArchitecture(), platform);
   if ("missing" in qemu) return missing(qemu.missing);
   const text = await promisify(execFile)(qemu.path, ["--version"]).then(
     ({ stdout }) => stdout,
@@ -51,13 +54,19 @@ async function program(): Promise<CheckResult> {
 }
 
 async function accelerator(host: Host): Promise<CheckResult> {
-  const { accelerator: kind, reason } = await findAccelerator(ownArchitecture(), host);
+  const qemu = lookForQemu(ownArchitecture(), host.platform);
+  const program = "path" in qemu ? qemu.path : undefined;
+  const { accelerator: kind, reason } = await findAccelerator(ownArchitecture(), host, program);
   if (kind !== "tcg") return { state: "ok", found: kind };
+  const mend = {
+    kvm: "for KVM use a machine with hardware virtualisation, and be in group kvm",
+    hvf:
+      "for HVF use a QEMU that is signed for it, as Homebrew's is, on a Mac that is no guest itself",
+  };
   return {
     state: "note",
     found: `emulation (${reason})`,
-    fix:
-      "guests work but run slower; for KVM use a machine with hardware virtualisation, and be in group kvm",
+    fix: `guests work but run slower; ${mend[host.platform.hypervisor]}`,
   };
 }
 
@@ -67,6 +76,7 @@ async function mounts(host: Host): Promise<CheckResult> {
   if (by.transport === "virtiofs") {
     return { state: "ok", found: `virtiofs, by ${by.daemon.path} (${by.daemon.version})` };
   }
+  if (!host.platform.hasFileDaemons) return { state: "ok", found: `9p (${by.reason})` };
   return {
     state: "note",
     found: `9p (${by.reason})`,
@@ -95,6 +105,7 @@ async function templates(host: Host): Promise<CheckResult> {
 /** Which isolation holds, should a guest break out of its machine into QEMU. */
 async function privileges(host: Host): Promise<CheckResult> {
   const who = host.caller();
+  if (!host.platform.hasOtherUsers) return asCaller(who);
   const landlock = await landlockVersion(await host.assetPath("netstack"));
   const holds = landlock >= LEAST_LANDLOCK;
   const apart = holds ? "Landlock keeps it from files and processes of others" : NO_LANDLOCK;
@@ -108,6 +119,20 @@ async function privileges(host: Host): Promise<CheckResult> {
         "QEMU that a guest took over from them",
     }),
     found: who.uid === 0 ? `called by root: ${asRoot(who)}, and ${never}` : CALLED_BY_USER + never,
+  };
+}
+
+/** macOS has no filter of system calls and no Landlock, and what it had for that, sandbox-exec, is given up. */
+function asCaller({ uid }: Caller): CheckResult {
+  if (uid === 0) {
+    return { state: "missing", found: ROOT_STAYS_ROOT.state, fix: ROOT_STAYS_ROOT.fix };
+  }
+  return {
+    state: "note",
+    found:
+      "QEMU runs as the calling user, and nothing holds it to its own files: the machine that it makes is " +
+      "all that keeps a guest from them",
+    fix: "guests work; run what must not come near this user's files as another user, or on Linux",
   };
 }
 

@@ -62,6 +62,12 @@ export function identityOf(caller: Caller, needed: FilesNeeded): Identity {
   };
 }
 
+/** Of a system on which QEMU is whoever calls sbx. */
+export const ROOT_STAYS_ROOT = {
+  state: "a QEMU of root's would have all of root's rights on this system",
+  fix: "call sbx as an ordinary user",
+} as const;
+
 /** Whether root can become nobody here: the user exists, and the capabilities for it are there. */
 export function mayBecomeNobody(caller: Caller): boolean {
   const has = (capability: bigint) => (caller.capabilities >> capability & 1n) === 1n;

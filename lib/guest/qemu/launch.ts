@@ -10,6 +10,7 @@ import type { MakeDatabase } from "../root/nss_database.ts";
 import type { TryLock } from "../template/store.ts";
 import type { FileDaemonLaunch } from "./file_daemon.ts";
 import type { Caller, Identity } from "./identity.ts";
+import type { QemuPlatform } from "./platform.ts";
 
 /** QEMU as it runs. */
 export interface QemuProcess {
@@ -78,6 +79,9 @@ export type GuestAsset = "vmlinux" | "initramfs" | "disk" | "disk_modules";
 export interface QemuHost {
   /** A path to one of the files sbx carries, unpacked if need be. */
   assetPath(name: "netstack" | "vmlinux" | "initramfs"): Promise<string>;
+  readonly platform: QemuPlatform;
+  /** Which boot of this machine it is; null where the system does not tell. */
+  bootId(): string | null;
   /** Rejects when what the guest boots from is not what sbx carries. */
   requireSound(names: readonly GuestAsset[]): Promise<void>;
   cacheDir(): string;

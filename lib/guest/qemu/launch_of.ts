@@ -3,7 +3,6 @@
  *
  * @module
  */
-import process from "node:process";
 import {
   type GuestMount,
   type GuestPlan,
@@ -28,9 +27,6 @@ import { type Caller, type FilesNeeded, identityOf } from "./identity.ts";
 import type { QemuLaunch } from "./launch.ts";
 import type { Machine } from "./machine.ts";
 import type { TransportFinding } from "./transport.ts";
-
-/** A process's own open files as paths. On Linux /dev/fd is a link that a bare /dev lacks. */
-export const OPEN_FILES = process.platform === "linux" ? "/proc/self/fd" : "/dev/fd";
 
 export const NO_MOUNTS: TransportFinding = {
   transport: "9p",
@@ -100,9 +96,8 @@ export function restoredLaunchOf(
   needed: (mounts: readonly GuestMount[]) => FilesNeeded,
   path: string,
 ): MachineLaunch {
-  // A QEMU that changes files of this machine could change what others map of the template. Only on Linux can a
-  // copy be made for it; elsewhere nothing that is launched is held to its files anyway.
-  const changes = process.platform === "linux" && plan.mounts.some(({ readOnly }) => !readOnly);
+  // A QEMU that changes files of this machine could change what others map of the template.
+  const changes = plan.mounts.some(({ readOnly }) => !readOnly);
   const use = changes || plan.mounts.some((mount) => isServed(mount, by)) ? "share" : "copy";
   return machineLaunch(plan, cable, machine, by, caller, needed, { path, use });
 }
@@ -121,7 +116,14 @@ function machineLaunch(
   needed: (mounts: readonly GuestMount[]) => FilesNeeded,
   memory?: MemoryFile,
 ): MachineLaunch {
-  const opened = (fd: number) => `${OPEN_FILES}/${fd}`;
+  const { openFiles, filtersCalls } = machine.platform;
+  const opened = (fd: number, path: string) =>
+    openFiles === undefined ? path : `${openFiles}/${fd}`;
+  const [kernel, initramfs] = [
+    opened(FIRST_FILE_FD, machine.kernel),
+    opened(FIRST_FILE_FD + 1, machine.initramfs),
+  ];
+  const memoryPath = memory === undefined ? "" : opened(MEMORY_FD, memory.path);
   const files = [
     machine.kernel,
     machine.initramfs,
@@ -134,7 +136,7 @@ function machineLaunch(
   // What is everybody's to read has a path; the user that QEMU becomes may not see what somebody named.
   const served = named.filter((share) => isServed(share, by));
   const exported = named.filter((share) => !served.includes(share))
-    .map((share, index) => ({ share, path: opened(firstMount + index) }));
+    .map((share, index) => ({ share, path: opened(firstMount + index, share.path) }));
   const firstDaemon = firstMount + exported.length;
   const shown = named.map((share) => {
     const { tag, readOnly } = share;
@@ -163,10 +165,11 @@ function machineLaunch(
     program: machine.program,
     architecture: machine.architecture,
     accelerator: machine.found.accelerator,
+    filtersCalls,
     cpus: plan.cpus,
     memoryMiB: plan.memoryMiB,
-    kernel: opened(FIRST_FILE_FD),
-    initramfs: opened(FIRST_FILE_FD + 1),
+    kernel,
+    initramfs,
     tscKHz: machine.tscKHz,
     agentFd: AGENT_FD,
     ...(goesOn ? { shares: system, added: shown } : { shares: [...system, ...shown] }),
@@ -181,7 +184,7 @@ function machineLaunch(
     }),
     ...(memory === undefined ? {} : {
       saved: {
-        path: opened(MEMORY_FD),
+        path: memoryPath,
         use: memory.use,
         monitorFd: firstChannel,
       },
@@ -203,14 +206,14 @@ function machineLaunch(
         exported.length === 0 ? "public" : filesOf(exported.map(({ share }) => share), needed),
       ),
       reads: [
-        opened(FIRST_FILE_FD),
-        opened(FIRST_FILE_FD + 1),
+        kernel,
+        initramfs,
         ...system.map(({ path }) => path),
         ...exported.filter(({ share }) => share.readOnly).map(({ path }) => path),
       ],
       writes: [
         // What the copy that takes its place is, is on no file system.
-        ...(memory === undefined || memory.use === "share" ? [] : [opened(MEMORY_FD)]),
+        ...(memory === undefined || memory.use === "share" ? [] : [memoryPath]),
         ...exported.filter(({ share }) => !share.readOnly).map(({ path }) => path),
       ],
       readOnly: memory?.use === "copy",

@@ -10,11 +10,13 @@ import { CHILD_ENV } from "../../base/child_env.ts";
 import { type AcceleratorFinding, findAccelerator } from "./accelerator.ts";
 import type { Architecture } from "./args.ts";
 import type { QemuHost } from "./launch.ts";
+import type { QemuPlatform } from "./platform.ts";
 import { findQemu } from "./program.ts";
 
 /** What every guest on this machine starts with. */
 export interface Machine {
   readonly architecture: Architecture;
+  readonly platform: QemuPlatform;
   /** Path of QEMU. */
   readonly program: string;
   readonly found: AcceleratorFinding;
@@ -32,11 +34,12 @@ export interface Machine {
  * @throws SbxError REQUIREMENT_MISSING, FILE_UNREADABLE
  */
 export async function findMachine(
-  host: Pick<QemuHost, "assetPath" | "cacheDir">,
+  host: Pick<QemuHost, "assetPath" | "cacheDir" | "platform" | "bootId">,
   distrusted: readonly string[] = [],
 ): Promise<Machine> {
   const architecture = ownArchitecture();
-  const program = findQemu(architecture, distrusted);
+  const { platform } = host;
+  const program = findQemu(architecture, platform, distrusted);
   const assets = [
     host.assetPath("netstack"),
     host.assetPath("vmlinux"),
@@ -49,6 +52,7 @@ export async function findMachine(
   const emulated = found.accelerator === "tcg";
   return {
     architecture,
+    platform,
     program,
     found,
     launcher,

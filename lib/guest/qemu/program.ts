@@ -10,19 +10,21 @@ import process from "node:process";
 import { SbxError } from "../../base/errors.ts";
 import { escapeText } from "../../base/escape.ts";
 import { type Architecture, qemuProgram } from "./args.ts";
+import type { QemuPlatform } from "./platform.ts";
 
 /** QEMU before 7.2 has no stream network backend, which carries the guest's frames. */
 export const OLDEST_QEMU = [7, 2] as const;
 
-const PACKAGE = process.arch === "arm64" ? "qemu-system-arm" : "qemu-system-x86";
-
 /** What to do where there is no QEMU, or an old one. */
-export const INSTALL_QEMU =
-  `install QEMU ${OLDEST_QEMU.join(".")} or newer: on Debian and Ubuntu ` +
-  `with 'apt-get install ${PACKAGE}'`;
+export function installQemu({ install }: QemuPlatform): string {
+  return `install QEMU ${OLDEST_QEMU.join(".")} or newer: ${install}`;
+}
 
 /** Where it is, or why there is none that may be used. */
-export type ProgramFinding = { readonly path: string } | { readonly missing: string };
+export type ProgramFinding =
+  | { readonly path: string }
+  /** `passedOver`: there is one that must not run. */
+  | { readonly missing: string; readonly passedOver?: true };
 
 /**
  * Directories of `distrusted`, absolute and without links, and of the working directory are passed
@@ -30,10 +32,14 @@ export type ProgramFinding = { readonly path: string } | { readonly missing: str
  */
 export function lookForQemu(
   architecture: Architecture,
+  { places }: QemuPlatform,
   distrusted: readonly string[] = [],
   path = process.env["PATH"] ?? "",
 ): ProgramFinding {
-  return lookForProgram(qemuProgram(architecture), path.split(":"), distrusted);
+  const program = qemuProgram(architecture);
+  const found = lookForProgram(program, [...path.split(":"), ...places], distrusted);
+  if ("path" in found || found.passedOver || places.length === 0) return found;
+  return { missing: `${program} is neither on the PATH nor in ${places.join(", ")}` };
 }
 
 /** The same for any program, in directories of which relative ones are passed over. */
@@ -54,10 +60,11 @@ export function lookForProgram(
     }
     passedOver ??= directory;
   }
+  if (passedOver === undefined) return { missing: `${program} is not on the PATH` };
+  const where = escapeText(passedOver);
   return {
-    missing: passedOver === undefined
-      ? `${program} is not on the PATH`
-      : `${program} is only in ${escapeText(passedOver)}, where a guest could have put it`,
+    missing: `${program} is only in ${where}, where a guest could have put it`,
+    passedOver: true,
   };
 }
 
@@ -66,11 +73,15 @@ export function lookForProgram(
  *
  * @throws SbxError REQUIREMENT_MISSING
  */
-export function findQemu(...where: Parameters<typeof lookForQemu>): string {
-  const found = lookForQemu(...where);
+export function findQemu(
+  architecture: Architecture,
+  platform: QemuPlatform,
+  ...where: readonly [distrusted?: readonly string[], path?: string]
+): string {
+  const found = lookForQemu(architecture, platform, ...where);
   if ("path" in found) return found.path;
   throw new SbxError("REQUIREMENT_MISSING", `Cannot start a guest: ${found.missing}`, {
-    hint: INSTALL_QEMU,
+    hint: installQemu(platform),
   });
 }
 

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
+import { SbxError } from "../../base/errors.ts";
 import {
   configuration,
   guestEntries,
@@ -19,6 +20,7 @@ import { packTar } from "../root/tar.ts";
 import type { Manifest } from "../template/manifest.ts";
 import { qemuChecks } from "./checks.ts";
 import { filesNeeded } from "./files_needed.ts";
+import { ROOT_STAYS_ROOT } from "./identity.ts";
 import { QemuGuest } from "./guest.ts";
 import type { GuestAsset, QemuHost } from "./launch.ts";
 import { launchOf, NO_MOUNTS } from "./launch_of.ts";
@@ -165,10 +167,18 @@ export class QemuProvider implements GuestProvider {
     return forgets && hasTree(plan) ? FEW_FILES : found;
   }
 
-  #machine(): Promise<Machine> {
+  async #machine(): Promise<Machine> {
+    requireOrdinary(this.#host);
     this.#found ??= findMachine(this.#host, this.#distrusted);
-    return this.#found;
+    return await this.#found;
   }
+}
+
+/** @throws SbxError REQUIREMENT_MISSING */
+function requireOrdinary({ platform, caller }: QemuHost): void {
+  if (platform.hasOtherUsers || caller().uid !== 0) return;
+  const { state, fix } = ROOT_STAYS_ROOT;
+  throw new SbxError("REQUIREMENT_MISSING", `Cannot start a guest: ${state}`, { hint: fix });
 }
 
 function transportOf(by: TransportFinding): Transport {

@@ -107,7 +107,7 @@ async function find(
   const key = await keyOf(plan, entries, machine, host);
   try {
     const directory = templateDirectory(host);
-    const template = await findTemplate(directory, key, ownersOf(host.caller()), await epoch());
+    const template = await findTemplate(directory, key, ownersOf(host.caller()), epoch(host));
     if (template === null) return null;
     await host.requireOwn(directory);
     return sameCounter(template.manifest.tscKHz, machine.tscKHz) ? template : null;

@@ -34,7 +34,7 @@ import {
 } from "../template/store.ts";
 import { QemuGuest } from "./guest.ts";
 import type { QemuHost } from "./launch.ts";
-import { OPEN_FILES, savedLaunchOf } from "./launch_of.ts";
+import { savedLaunchOf } from "./launch_of.ts";
 import type { Machine } from "./machine.ts";
 import { saveState } from "./migration.ts";
 import { Monitor } from "./monitor.ts";
@@ -79,7 +79,7 @@ export async function saveTemplate(
   if (claimed === null) return null;
   const { part } = claimed;
   try {
-    const kept = await findTemplate(directory, key, ownersOf(host.caller()), await epoch())
+    const kept = await findTemplate(directory, key, ownersOf(host.caller()), epoch(host))
       .catch(async () => (await discard(directory, key), null));
     if (kept !== null) return null;
     const state = await bootAndSave(part, plan, entries, machine, host, signal);
@@ -91,7 +91,7 @@ export async function saveTemplate(
       tscKHz,
       calls: CALLS,
     };
-    return await keep(part, facts, state, await epoch());
+    return await keep(part, facts, state, epoch(host));
   } catch (cause) {
     signal?.throwIfAborted();
     await noteFailure(directory, key);
@@ -131,7 +131,7 @@ async function bootAndSave(
     const saved = (async () => {
       await guest.prepare(preparation(plan, TEMPLATE_MODULES), packTar(entries.early));
       await delay(SETTLED_MS);
-      await saveState(monitor, `${OPEN_FILES}/${stateFd}/state.sock`);
+      await saveState(monitor, statePath(machine, stateFd, part));
       return await state.content;
     })();
     return await untilAborted(Promise.race([saved, late]), signal);
@@ -139,6 +139,12 @@ async function bootAndSave(
     await guest.stop();
     await chmod(part, 0o700);
   }
+}
+
+/** The socket for the state, by the directory that QEMU has open: it may be a user who cannot walk there. */
+function statePath({ platform }: Machine, directoryFd: number, directory: string): string {
+  const { openFiles } = platform;
+  return join(openFiles === undefined ? directory : `${openFiles}/${directoryFd}`, "state.sock");
 }
 
 /** A file without content takes no room before the machine writes to it. */

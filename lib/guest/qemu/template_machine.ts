@@ -82,7 +82,6 @@ export function ownersOf(caller: Caller): Owners {
 }
 
 /** Which boot of this machine it is; where the system does not tell, each run looks anew. */
-export async function epoch(): Promise<string> {
-  const boot = await readFile("/proc/sys/kernel/random/boot_id", "utf8").catch(() => "");
-  return boot.trim() || crypto.randomUUID();
+export function epoch({ bootId }: Pick<QemuHost, "bootId">): string {
+  return bootId() ?? crypto.randomUUID();
 }

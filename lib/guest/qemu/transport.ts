@@ -51,7 +51,7 @@ const CAP_SYS_RESOURCE = 24n;
 /** A daemon that has not answered by then does not. */
 const LIMIT_MS = 5_000;
 
-type Host = Pick<QemuHost, "cacheDir" | "caller" | "fileLimit" | "greet">;
+type Host = Pick<QemuHost, "cacheDir" | "caller" | "fileLimit" | "greet" | "platform" | "bootId">;
 
 /** Never rejects. Nothing is executed from directories that are distrusted. */
 export async function findTransport(
@@ -59,6 +59,7 @@ export async function findTransport(
   launcher: string,
   distrusted: readonly string[] = [],
 ): Promise<TransportFinding> {
+  if (!host.platform.hasFileDaemons) return by9p("virtiofsd runs on Linux only", "");
   const found = lookForFileDaemon(distrusted);
   if ("missing" in found) {
     return by9p(
@@ -76,7 +77,7 @@ export async function findTransport(
     );
   }
   const kept = join(host.cacheDir(), "transport.json");
-  const key = await circumstances(found.path, caller);
+  const key = await circumstances(found.path, caller, host.bootId());
   const known = key === null ? null : await readFile(kept, "utf8").then(
     (text) => parseFinding(text, key, found.path, files),
     () => null,
@@ -128,12 +129,17 @@ function says(path: string, option: string): Promise<string> {
 }
 
 /** What the answer depends on; null where this system does not tell. */
-async function circumstances(path: string, { uid, capabilities }: Caller): Promise<string | null> {
+async function circumstances(
+  path: string,
+  { uid, capabilities }: Caller,
+  boot: string | null,
+): Promise<string | null> {
+  if (boot === null) return null;
   try {
     const { mtimeMs, size, ino } = statSync(path);
     const status = await readFile("/proc/self/status", "utf8");
     return JSON.stringify([
-      await readFile("/proc/sys/kernel/random/boot_id", "utf8"),
+      boot,
       path,
       mtimeMs,
       size,

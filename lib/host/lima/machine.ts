@@ -19,7 +19,9 @@ import { findAccelerator } from "../../guest/qemu/accelerator.ts";
 import { ownArchitecture } from "../../guest/qemu/machine.ts";
 import { Monitor } from "../../guest/qemu/monitor.ts";
 import { findQemu } from "../../guest/qemu/program.ts";
+import { bootId } from "../caller.ts";
 import { cacheDir } from "../paths.ts";
+import { qemuPlatform } from "../qemu_platform.ts";
 import { Tail } from "../socket_channel.ts";
 import { noMoreProcesses } from "../spawn_failure.ts";
 import { usableAsset } from "../usable_asset.ts";
@@ -36,9 +38,10 @@ export async function findLimaMachine(notice: (line: string) => void): Promise<L
     );
   }
   const architecture = ownArchitecture();
-  const program = findQemu(architecture);
+  const platform = qemuPlatform();
+  const program = findQemu(architecture, platform);
   const assetPath = (name: Parameters<typeof usableAsset>[0]) => usableAsset(name, notice);
-  const host = { assetPath, cacheDir };
+  const host = { assetPath, cacheDir, platform, bootId };
   const { accelerator, reason } = await findAccelerator(architecture, host, program);
   if (accelerator === "tcg") notice(`the guest is emulated, which is slower: ${reason}`);
   return { program, architecture, accelerator };

@@ -58,6 +58,7 @@ export const linuxProcesses: SystemProcesses = {
       setsGroups: textOf("/proc/self/setgroups")?.trim() !== "deny",
     };
   },
+  bootId: () => textOf("/proc/sys/kernel/random/boot_id")?.trim() || null,
   /** Whoever collects them; see core(5). */
   withoutCoreDumps() {
     try {

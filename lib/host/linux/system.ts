@@ -13,6 +13,7 @@ import { linuxSockets } from "./sockets.ts";
 export function linuxSystem(calls: typeof linuxCalls = linuxCalls): HostSystem {
   return {
     name: "Linux",
+    places: { cache: ".cache", data: ".local/share", state: ".local/state" },
     files: linuxFiles(calls),
     sockets: linuxSockets(calls),
     processes: linuxProcesses,

@@ -18,6 +18,8 @@ export interface MacCalls {
   setrlimit(resource: number, limit: BigUint64Array): number;
   /** Reads; `size` is how much fits into `value`, and then how much is there. */
   sysctl(name: Int32Array, value: Uint8Array, size: BigUint64Array): number;
+  /** The same by a name that ends with NUL. */
+  sysctlByName(name: Uint8Array, value: Uint8Array, size: BigUint64Array): number;
   /** proc_listpids() of <libproc.h>: how many bytes it has written, 0 for a failure. */
   listPids(kind: number, of: number, pids: Int32Array): number;
   /** proc_pid_rusage() of <libproc.h>. */
@@ -47,6 +49,7 @@ function load(): MacCalls | null {
       getrlimit: { args: ["i32", "ptr"], returns: "i32" },
       setrlimit: { args: ["i32", "ptr"], returns: "i32" },
       sysctl: { args: ["ptr", "u32", "ptr", "ptr", "ptr", "u64"], returns: "i32" },
+      sysctlbyname: { args: ["ptr", "ptr", "ptr", "ptr", "u64"], returns: "i32" },
       proc_listpids: { args: ["u32", "u32", "ptr", "i32"], returns: "i32" },
       proc_pid_rusage: { args: ["i32", "i32", "ptr"], returns: "i32" },
       mach_timebase_info: { args: ["ptr"], returns: "i32" },
@@ -62,6 +65,8 @@ function load(): MacCalls | null {
       setrlimit: (...args) => Number(symbols.setrlimit(...args)),
       sysctl: (name, value, size) =>
         Number(symbols.sysctl(name, name.length, value, size, null, 0n)),
+      sysctlByName: (name, value, size) =>
+        Number(symbols.sysctlbyname(name, value, size, null, 0n)),
       listPids: (kind, of, pids) => Number(symbols.proc_listpids(kind, of, pids, pids.byteLength)),
       pidUsage: (...args) => Number(symbols.proc_pid_rusage(...args)),
       timebase: (...args) => Number(symbols.mach_timebase_info(...args)),

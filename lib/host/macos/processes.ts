@@ -14,6 +14,9 @@ const CTL_KERN = 1;
 const KERN_ARGMAX = 8;
 const KERN_PROCARGS2 = 49;
 
+/** A UUID that the kernel draws at each boot. */
+const BOOT_SESSION = new TextEncoder().encode("kern.bootsessionuuid\0");
+
 /** Of proc_listpids(). */
 const PROC_PPID_ONLY = 6;
 
@@ -77,6 +80,14 @@ export function macProcesses(calls: () => MacCalls | null): SystemProcesses {
       gidMap: ALL,
       setsGroups: true,
     }),
+    bootId() {
+      const value = new Uint8Array(64);
+      const size = BigUint64Array.of(BigInt(value.length));
+      if (calls()?.sysctlByName(BOOT_SESSION, value, size) !== 0) return null;
+      const [text = new Uint8Array()] = split(value.subarray(0, Number(size[0])));
+      // It becomes part of files' names.
+      return /^[0-9A-Fa-f-]{1,64}$/.exec(new TextDecoder().decode(text))?.[0] ?? null;
+    },
     /** By the limit on their size, which children inherit; there is no switch for what they hold. */
     withoutCoreDumps() {
       const limit = new BigUint64Array(2);
