@@ -13,6 +13,7 @@ import type { CommandHost, CommandModule } from "./command.ts";
 import { commandTree } from "./command_tree.ts";
 import { COMMANDS, COMPLETE } from "./commands.ts";
 import { FAILED, OK, statusOf, USAGE } from "./exit.ts";
+import { commandHabit } from "./command_habits.ts";
 import { habitHint } from "./habits.ts";
 import { traceAsked } from "./tracing.ts";
 import { ui } from "./ui.ts";
@@ -111,10 +112,19 @@ function usageError(error: CommanderError, argv: readonly string[]): SbxError {
   const said = /^error: (unknown option '-[^=]*)=[^]*'$/.exec(first)?.[1];
   const message = said === undefined ? first.replace(/^error: /, "") : `${said}'`;
   const option = /^error: unknown option '(-[^=']*)/.exec(first)?.[1];
-  const habit = named === "run" && option !== undefined ? habitHint(option) : undefined;
+  const unknown = /^error: unknown command '(.*)'$/.exec(first)?.[1];
+  const habit = named === undefined && unknown !== undefined
+    ? commandHabit(unknown)
+    : takesRunOptions(named) && option !== undefined
+    ? habitHint(option)
+    : undefined;
   return new SbxError("USAGE", message, {
     hint: habit ?? (near === undefined ? help : `did you mean ${near}?`),
   });
+}
+
+function takesRunOptions(command: string | undefined): boolean {
+  return command === "run" || command === "create";
 }
 
 /** What commander found near, unless it is further away than a slip of the finger. */

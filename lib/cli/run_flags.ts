@@ -9,7 +9,15 @@ import type { SecretDetail } from "../policy/text/secret_declaration.ts";
 import { parsePublications } from "./publications.ts";
 import { type SecretFlags, secretRows } from "./secret_flags.ts";
 import { givenTls, type TlsFlags, tlsRows } from "./tls_flags.ts";
-import { oneOf, parseCount, parseDuration, parseKey, parseMemory, parseMount } from "./values.ts";
+import {
+  oneOf,
+  parseCount,
+  parseDuration,
+  parseKey,
+  parseMemory,
+  parseMount,
+  usage,
+} from "./values.ts";
 
 /** What was given, parsed; absent fields were not. */
 export interface RunFlags extends TlsFlags, SecretFlags {
@@ -195,7 +203,7 @@ export function declareRunFlags(
     [
       "--restart <when>",
       "start again at its end: no (default), on-failure or always",
-      (text) => oneOf("--restart", text, RESTARTS),
+      parseRestart,
     ],
     [
       "--idle-timeout <duration>",
@@ -284,4 +292,25 @@ function add<T>(list: T[], value: T): T[] {
 /** Reads what commander collected. */
 export function runFlags(command: Command): RunFlags {
   return { ...command.opts<Omit<RunFlags, "tls">>(), tls: givenTls(command) };
+}
+
+/** Docker's other words are explained: what was stopped stays so, and nothing is counted. */
+function parseRestart(text: string): typeof RESTARTS[number] {
+  if (text === "unless-stopped") {
+    throw usage(
+      "--restart",
+      text,
+      "no such choice",
+      "write always: what 'sbx stop' ended stays so",
+    );
+  }
+  if (/^on-failure:\d+$/.test(text)) {
+    throw usage(
+      "--restart",
+      text,
+      "starts are not counted",
+      "write on-failure: it waits longer each time",
+    );
+  }
+  return oneOf("--restart", text, RESTARTS);
 }

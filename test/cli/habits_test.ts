@@ -6,6 +6,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
+import { COMMAND_HABITS, commandHabit } from "../../lib/cli/command_habits.ts";
+import { COMMANDS } from "../../lib/cli/commands.ts";
 import { HABITS } from "../../lib/cli/habits.ts";
 import { type Run, run } from "../support/process.ts";
 
@@ -110,4 +112,15 @@ test("the options that both have are taken in the spelling of either", async () 
       "sbx: cannot read policy missing.yaml: no such file or directory\n",
     ]);
   }
+});
+
+test("no command that sbx has is explained away, and every hint names commands that there are", () => {
+  const own = new Set(COMMANDS.map(({ name }) => name));
+  expect(COMMAND_HABITS.filter((name) => own.has(name))).toEqual([]);
+  for (const name of COMMAND_HABITS) {
+    const hint = commandHabit(name) ?? "";
+    const named = [...hint.matchAll(/sbx ([a-z-]+)/g)].map(([, command = ""]) => command);
+    expect([name, named.filter((command) => !own.has(command))]).toEqual([name, []]);
+  }
+  expect(commandHabit("constructor")).toBeUndefined();
 });

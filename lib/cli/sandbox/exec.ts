@@ -4,6 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
+import { quote } from "../../base/escape.ts";
 import { Sandbox, SbxError } from "../../mod.ts";
 import { type CommandHost, examples } from "../command.ts";
 import { converse } from "../converse.ts";
@@ -33,6 +34,11 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   const flags = command.opts<ExecFlags>();
   const [name = "", ...given] = command.args;
   const argv = given[0] === "--" ? given.slice(1) : given;
+  if (given[0]?.startsWith("-") && given[0] !== "--") {
+    throw new SbxError("USAGE", `Cannot run in sandbox ${name}: ${quote(given[0])} is no command`, {
+      hint: `options stand before the name; a command like that after --: sbx exec ${name} -- …`,
+    });
+  }
   if (argv.length === 0) {
     throw new SbxError("USAGE", `Cannot run in sandbox ${name}: no command given`, {
       hint: `put it after the name: sbx exec ${name} -- uname -a`,

@@ -19,6 +19,7 @@ export function tailOf(held: LogPiece[], piece: LogPiece, lines: number): void {
 
 /** Leaves so many lines at the end; a last line without an end is one. */
 export function cutTo(held: LogPiece[], lines: number): void {
+  if (lines === 0) return void held.splice(0);
   let left = lines;
   for (let at = held.length - 1; at >= 0; at--) {
     const piece = held[at];

@@ -10,6 +10,7 @@ import { examples } from "../command.ts";
 import { OK } from "../exit.ts";
 import { ui } from "../ui.ts";
 import { parseCount, parseDuration, usage } from "../values.ts";
+import { LogStamps } from "./log_stamps.ts";
 import { cutTo, tailOf } from "./log_tail.ts";
 
 interface Flags {
@@ -17,6 +18,7 @@ interface Flags {
   readonly follow?: true;
   readonly since?: number;
   readonly tail?: number;
+  readonly timestamps?: true;
 }
 
 /** The job that a sandbox is there for. */
@@ -28,7 +30,8 @@ export function declare(command: Command): void {
     .option("--job <job>", "a job of 'sbx ps' (default: the command that the sandbox is for)", MAIN)
     .option("-f, --follow", "go on until the job ends")
     .option("--since <time>", "from then on: 10m ago, or 2026-11-30T08:00:00Z", sinceOf)
-    .option("--tail <n>", "the last lines", (text) => parseCount("--tail", text));
+    .option("-n, --tail <n>", "the last lines (default: all)", tailCount)
+    .option("-t, --timestamps", "when each line was printed, in front of it");
   examples(command, [
     ["sbx logs web", "all that is kept: the latest 32 MiB at least"],
     ["sbx logs -f --tail 20 web", "the last lines, and what comes"],
@@ -36,7 +39,9 @@ export function declare(command: Command): void {
 }
 
 export async function run(command: Command): Promise<number> {
-  const { job, follow, since = 0, tail } = command.opts<Flags>();
+  const { job, follow, since = 0, tail = Infinity, timestamps } = command.opts<Flags>();
+  const stamps = timestamps ? new LogStamps() : undefined;
+  const print = (piece: LogPiece) => write(piece.stream, stamps?.stamped(piece) ?? piece.bytes);
   await using sandbox = await Sandbox.get(command.args[0] ?? "");
   const wanted = (piece: LogPiece) => piece.atMs >= since;
   let from = 0;
@@ -46,10 +51,11 @@ export async function run(command: Command): Promise<number> {
     isThere = true;
     from = piece.offset + piece.bytes.length;
     if (!wanted(piece)) continue;
-    if (tail === undefined) await print(piece);
+    if (tail === Infinity) await print(piece);
     else tailOf(pieces, piece, tail);
+    if (ui.unread) return OK;
   }
-  if (tail !== undefined) cutTo(pieces, tail);
+  if (tail !== Infinity) cutTo(pieces, tail);
   for (const piece of pieces) await print(piece);
   if (!isThere && !await hasJob(sandbox, job)) {
     throw new SbxError("JOB_MISSING", `Cannot show job ${job} of ${sandbox.name}: there is none`, {
@@ -64,7 +70,7 @@ export async function run(command: Command): Promise<number> {
   return OK;
 }
 
-async function print({ stream, bytes }: LogPiece): Promise<void> {
+async function write(stream: LogPiece["stream"], bytes: Uint8Array): Promise<void> {
   const sink = stream === 1 ? process.stdout : ui.stderr;
   await new Promise<void>((resolve) => sink.write(bytes, () => resolve()));
 }
@@ -76,8 +82,15 @@ async function hasJob(sandbox: NamedSandbox, job: string): Promise<boolean> {
   return status === "running" && (await sandbox.jobs()).some(({ id }) => id === job);
 }
 
+/** How many lines; all of them where it says so. */
+function tailCount(text: string): number {
+  if (text === "all") return Infinity;
+  return text === "0" ? 0 : parseCount("--tail", text);
+}
+
 /** A moment, or how long ago it was. */
 function sinceOf(text: string): number {
+  if (/^\d{1,11}(?:\.\d{1,9})?$/.test(text)) return Number(text) * 1_000; // as date +%s has it
   if (/^[0-9.]+[a-z]+$/.test(text)) return Date.now() - parseDuration("--since", text);
   const moment = Date.parse(text);
   if (!Number.isNaN(moment)) return moment;

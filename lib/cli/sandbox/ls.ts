@@ -21,7 +21,11 @@ interface Flags {
   readonly filter: readonly Filter[];
 }
 
-type Filter = (info: SandboxInfo) => boolean;
+/** Of one key, any will do; of several keys, each has to. */
+interface Filter {
+  readonly key: "name" | "status";
+  readonly fits: (info: SandboxInfo) => boolean;
+}
 
 export function declare(command: Command): void {
   const filters: Filter[] = [];
@@ -30,13 +34,17 @@ export function declare(command: Command): void {
     .option("-a, --all", "those as well that do not run")
     .option("-q, --quiet", "print the names alone")
     .option("--json", "print one JSON array")
-    .option("--filter <key=value>", "only those with this name or status; name=web*", (text) => {
-      filters.push(filterOf(text));
-      return filters;
-    });
+    .option(
+      "-f, --filter <key=value>",
+      "only those with this name or status, any of several; name=web*",
+      (text) => {
+        filters.push(filterOf(text));
+        return filters;
+      },
+    );
   examples(command, [
     ["sbx ls", "what runs"],
-    ["sbx ls -a --filter status=failed", "what failed"],
+    ["sbx ls --filter status=failed --filter status=lost", "what broke"],
   ]);
 }
 
@@ -46,7 +54,10 @@ export async function run(command: Command): Promise<number> {
   const asked = all === true || filter.length > 0;
   const every = await Sandbox.list();
   const shown = every.filter((info) =>
-    (asked || isAlive(info)) && filter.every((fits) => fits(info))
+    (asked || isAlive(info)) && KEYS.every((key) => {
+      const own = filter.filter((each) => each.key === key);
+      return own.length === 0 || own.some(({ fits }) => fits(info));
+    })
   );
   if (json) ui.out(jsonText(shown));
   else if (quiet) { for (const { name } of shown) ui.line(name); }
@@ -72,22 +83,38 @@ function isAlive({ status }: SandboxInfo): boolean {
   return status === "running" || status === "starting" || status === "stopping";
 }
 
+const KEYS = ["name", "status"] as const;
 const STATUSES = ["created", "starting", "running", "stopping", "stopped", "failed", "lost"];
 
 function filterOf(text: string): Filter {
   const [key, value = ""] = text.split("=", 2);
   if (key === "status") {
-    if (STATUSES.includes(value)) return ({ status }) => status === value;
-    throw usage("--filter", text, "not a status", `use one of ${STATUSES.join(", ")}`);
+    if (STATUSES.includes(value)) return { key, fits: ({ status }) => status === value };
+    const hint = value === "exited"
+      ? "use stopped, failed and lost, each in a --filter of its own"
+      : `use one of ${STATUSES.join(", ")}`;
+    throw usage("--filter", text, "not a status", hint);
   }
-  if (key === "name" && value !== "") {
-    const begin = value.endsWith("*") ? value.slice(0, -1) : undefined;
-    return ({ name }) => begin === undefined ? name === value : name.startsWith(begin);
-  }
+  if (key === "name" && value !== "") return { key, fits: ({ name }) => isLike(name, value) };
   throw usage(
     "--filter",
     text,
     "not a key and a value",
     "write it like status=running or name=web*",
   );
+}
+
+/** Whether a name is of a pattern in which each `*` stands for anything, which takes linear time. */
+function isLike(name: string, pattern: string): boolean {
+  const [begin = "", ...rest] = pattern.split("*");
+  const end = rest.pop();
+  if (end === undefined) return name === begin;
+  if (!name.startsWith(begin) || !name.endsWith(end)) return false;
+  let at = begin.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return at <= name.length - end.length;
 }
