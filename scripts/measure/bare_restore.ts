@@ -27,9 +27,10 @@ import { packTar } from "../../lib/guest/root/tar.ts";
 import { findTemplate, type Template } from "../../lib/guest/template/store.ts";
 import { assetPath } from "../../lib/host/assets.ts";
 import { buildInfo } from "../../lib/host/build_info.ts";
-import { caller } from "../../lib/host/caller.ts";
+import { bootId, caller } from "../../lib/host/caller.ts";
 import { guestProvider } from "../../lib/host/guest_provider.ts";
 import { cacheDir } from "../../lib/host/paths.ts";
+import { qemuPlatform } from "../../lib/host/qemu_platform.ts";
 import { makeDatabase } from "../../lib/host/sqlite.ts";
 import { guestLink } from "../../lib/sandbox/cable.ts";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../../lib/sandbox/options.ts";
@@ -55,12 +56,17 @@ export async function bareRestore(): Promise<() => Promise<number>> {
     template: true,
     trust: () => Promise.resolve({ roots: root.publicRoots }),
   };
-  const machine = await findMachine({ assetPath, cacheDir });
+  const machine = await findMachine({
+    assetPath,
+    cacheDir,
+    platform: qemuPlatform(),
+    bootId,
+  });
   const entries = await rootEntries(root);
   const host = { build: buildInfo()["sbx"] ?? "", caller, cacheDir };
   const key = await keyOf(plan, entries, machine, host);
   const owners = ownersOf(caller());
-  const template = await findTemplate(templateDirectory(host), key, owners, await epoch());
+  const template = await findTemplate(templateDirectory(host), key, owners, epoch({ bootId }));
   if (template === null) throw new Error("no template was made");
   const launch = restoredLaunchOf(
     plan,
