@@ -131,16 +131,16 @@ describe("where its runtime cannot start", () => {
     ],
     "few threads": [withThreads(16), "it takes 16 threads, and fewer may be started"],
     "a small stack": [
-      inShell(`ulimit -s 511; ${VERSION}`),
-      "it takes 512 KiB of stack, and the limit is lower",
+      inShell(`ulimit -s 255; ${VERSION}`),
+      "it takes 256 KiB of stack, and the limit is lower",
     ],
     "little memory for data": [
-      inShell(`ulimit -d 524287; ${VERSION}`),
-      "it takes 512 MiB for data, and the limit is lower",
+      inShell(`ulimit -d 393215; ${VERSION}`),
+      "it takes 384 MiB for data, and the limit is lower",
     ],
     "few addresses": [
-      inShell(`ulimit -v 1048575; ${VERSION}`),
-      "it takes 1 GiB of address space, and the limit is lower",
+      inShell(`ulimit -v 524287; ${VERSION}`),
+      "it takes 512 MiB of address space, and the limit is lower",
     ],
   };
 
@@ -167,9 +167,9 @@ describe("where its runtime cannot start", () => {
     "a working directory with a path of that length": inDeepDirectory(4095),
     "a working directory that cannot be read": asAnother("chmod 0 ."),
     "that many threads": withThreads(17),
-    "such a stack": inShell(`ulimit -s 512; ${VERSION}`),
-    "such memory for data": inShell(`ulimit -d 524288; ${VERSION}`),
-    "such addresses": inShell(`ulimit -v 1048576; ${VERSION}`),
+    "such a stack": inShell(`ulimit -s 256; ${VERSION}`),
+    "such memory for data": inShell(`ulimit -d 393216; ${VERSION}`),
+    "such addresses": inShell(`ulimit -v 524288; ${VERSION}`),
   };
 
   test.each(Object.entries(ENOUGH))("with %s it starts", async (name, argv) => {

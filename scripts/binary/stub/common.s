@@ -39,14 +39,14 @@ self:   .asciz  "/proc/self/exe"
         message outside, "the working directory is outside of the root directory\nhint: change to one inside: 'cd /'"
         message too_deep, "the path of the working directory is too long\nhint: change to one further up: 'cd /'"
         message no_threads, "it takes 16 threads, and fewer may be started\nhint: raise the limit: 'ulimit -u', or pids.max of the cgroup"
-        message no_stack, "it takes 512 KiB of stack, and the limit is lower\nhint: raise the limit: 'ulimit -s 8192'"
-        message no_data, "it takes 512 MiB for data, and the limit is lower\nhint: raise the limit: 'ulimit -d unlimited'"
-        message no_space, "it takes 1 GiB of address space, and the limit is lower\nhint: raise the limit: 'ulimit -v unlimited'"
+        message no_stack, "it takes 256 KiB of stack, and the limit is lower\nhint: raise the limit: 'ulimit -s 8192'"
+        message no_data, "it takes 384 MiB for data, and the limit is lower\nhint: raise the limit: 'ulimit -d unlimited'"
+        message no_space, "it takes 512 MiB of address space, and the limit is lower\nhint: raise the limit: 'ulimit -v unlimited'"
 
         .balign 8
-limits: least   3, 0x80000, no_stack
-        least   2, 0x20000000, no_data
-        least   9, 0x40000000, no_space
+limits: least   3, 0x40000, no_stack
+        least   2, 0x18000000, no_data
+        least   9, 0x20000000, no_space
 limits_end:
 
         /* How far it is from here to where the program began: add_stub.ts writes it. */
