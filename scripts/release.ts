@@ -50,16 +50,18 @@ async function write(release: Release): Promise<void> {
   for (const directory of [work, out]) rmSync(directory, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
   mkdirSync(`${out}/Formula`, { recursive: true });
-  // What has been built is compressed while the next is built.
+  // What has been built is compressed while the next is built; what fails meanwhile is told behind that.
   const packages: Promise<unknown>[] = [];
+  const begin = (each: Promise<unknown>) => {
+    each.catch(() => {});
+    packages.push(each);
+  };
   for (const target of TARGETS) {
     const binary = await buildBinary(release, target, work);
     tell(`packages for ${nameOf(target)}`);
-    packages.push(
-      writeTarball(release, target, { binary, work, out }),
-      writePlatformPackage(release, target, { binary, work, out }),
-    );
-    if (target.os === "linux") packages.push(writeDebian(release, target, { binary, work, out }));
+    begin(writeTarball(release, target, { binary, work, out }));
+    begin(writePlatformPackage(release, target, { binary, work, out }));
+    if (target.os === "linux") begin(writeDebian(release, target, { binary, work, out }));
   }
   await writeLibraryPackage(release, { work, out });
   tell("the packages' ends");

@@ -22,11 +22,10 @@ func Open(pid int) (*Other, error) {
 		return &Other{pidfd: fd}, nil
 	case errors.Is(err, unix.ESRCH):
 		return &Other{pidfd: -1}, nil
-	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM): // also of a filter of system calls
-		found, err := os.FindProcess(pid)
-		return &Other{pidfd: -1, process: found}, err
 	}
-	return nil, os.NewSyscallError("pidfd_open", err)
+	// An old kernel, a filter of system calls, or no descriptor left: its number has to do.
+	found, err := os.FindProcess(pid)
+	return &Other{pidfd: -1, process: found}, err
 }
 
 // Kill ends it. One that is gone already is no error.
