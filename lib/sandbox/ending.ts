@@ -33,23 +33,26 @@ export const OBEY_MS = 2000;
 export const UNHEARD_MS = 1000;
 
 /** How often the agent of a shared sandbox is asked whether it lives while a killed command does. */
-const QUESTIONS = 10;
+export const SHARED_QUESTIONS = 5;
 
-/** The longest that a shared sandbox is waited for beyond all others. */
-export const PATIENCE_MS = QUESTIONS * (ANSWER_MS + OBEY_MS);
+/** The longest that so many questions take. */
+export function patienceOf(questions: number): number {
+  return questions * (ANSWER_MS + OBEY_MS);
+}
 
 export class Ending {
   readonly #guest: GuestProcess;
   readonly #lifetime: Lifetime;
-  readonly #isShared: boolean;
+  readonly #questions: number;
   #over = false;
   #killing = false;
   #forced: number | undefined;
 
-  constructor(guest: GuestProcess, lifetime: Lifetime, isShared: boolean) {
+  /** `questions`: how often a guest that answers is asked anew while a killed command has no status. */
+  constructor(guest: GuestProcess, lifetime: Lifetime, questions: number) {
     this.#guest = guest;
     this.#lifetime = lifetime;
-    this.#isShared = isShared;
+    this.#questions = questions;
     const over = () => void (this.#over = true);
     guest.exit.then(over, over);
   }
@@ -78,11 +81,11 @@ export class Ending {
     if (await settles(this.#guest.exit, OBEY_MS)) return;
     this.#guest.discard();
     if (await settles(this.#guest.exit, UNHEARD_MS)) return;
-    if (!this.#isShared || !await this.#endsWhileAnswered()) this.#force(SIGKILL);
+    if (!await this.#endsWhileAnswered()) this.#force(SIGKILL);
   }
 
   async #endsWhileAnswered(): Promise<boolean> {
-    for (let asked = 0; asked < QUESTIONS; asked++) {
+    for (let asked = 0; asked < this.#questions; asked++) {
       if (!await settles(this.#guest.answers(), ANSWER_MS)) return false;
       if (await settles(this.#guest.exit, OBEY_MS)) return true;
     }

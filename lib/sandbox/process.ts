@@ -5,7 +5,7 @@
  */
 import { SbxError } from "../base/errors.ts";
 import type { GuestProcess } from "../guest/guest.ts";
-import { ANSWER_MS, Ending, OBEY_MS, PATIENCE_MS, UNHEARD_MS } from "./ending.ts";
+import { ANSWER_MS, Ending, OBEY_MS, patienceOf, UNHEARD_MS } from "./ending.ts";
 import { requireTerminalSize } from "./exec_options.ts";
 import type { Lifetime } from "./lifetime.ts";
 import { type SignalName, signalNumber } from "./signal.ts";
@@ -57,8 +57,8 @@ export interface TimeLimit {
 interface ProcessOptions {
   readonly limit?: TimeLimit;
   readonly signal?: AbortSignal;
-  /** Whether others use its sandbox, too, which then is not ended at once for this command alone. */
-  readonly isShared?: boolean;
+  /** How often a guest that answers is asked anew before it is ended for this command; never when absent. */
+  readonly questions?: number;
 }
 
 /** A command that runs in a sandbox, or has. */
@@ -84,15 +84,15 @@ export class SandboxProcess {
   constructor(
     guest: GuestProcess,
     lifetime: Lifetime,
-    { limit, signal, isShared = false }: ProcessOptions = {},
+    { limit, signal, questions = 0 }: ProcessOptions = {},
   ) {
     this.#guest = guest;
-    this.#ending = new Ending(guest, lifetime, isShared);
+    this.#ending = new Ending(guest, lifetime, questions);
     this.stdin = guest.stdin;
     this.stdout = guest.stdout;
     this.stderr = guest.stderr;
     this.started = guest.started;
-    const watchMs = WATCHDOG_MS + (isShared ? PATIENCE_MS : 0);
+    const watchMs = WATCHDOG_MS + patienceOf(questions);
     const status = this.#settle(lifetime, limit, watchMs);
     this.exit = signal === undefined ? status : this.#untilAborted(status, signal);
     // Whoever only reads the streams need not look at the status.
@@ -103,8 +103,8 @@ export class SandboxProcess {
    * Sends a signal, by name or by Linux's number, to the command and what it started in its process
    * group; SIGTERM when called without one. After a signal that asks for an end, a guest that does not
    * even answer within five seconds is ended with its sandbox; after SIGKILL, one whose command is not
-   * gone within three, or, in a sandbox that can have several, while the guest still answers, within about
-   * twenty. To a command that has ended nothing happens.
+   * gone within three; in a sandbox that can have several, one that still answers has ten seconds more, or
+   * 35 where each answer takes its time. To a command that has ended nothing happens.
    *
    * @throws SbxError USAGE
    */

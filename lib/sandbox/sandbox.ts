@@ -21,6 +21,7 @@ import type {
 import type { Copies } from "./changes/copies.ts";
 import { type ChangedTexts, withPatches } from "./changes/texts.ts";
 import { connectionTo, type ConnectOptions, type GuestConnection } from "./connection.ts";
+import { SHARED_QUESTIONS } from "./ending.ts";
 import { type Events, type EventsOptions, requireEvents, type SandboxEvent } from "./events.ts";
 import { type ExecOptions, requireExec } from "./exec_options.ts";
 import { FileOperation } from "./file_operation.ts";
@@ -141,7 +142,7 @@ export class Sandbox implements AsyncDisposable {
     });
     const ms = options.timeoutMs ?? own.timeoutMs;
     return new SandboxProcess(process, lifetime, {
-      isShared: this.#parts.isShared,
+      ...(this.#parts.isShared ? { questions: SHARED_QUESTIONS } : {}),
       ...(ms === undefined ? {} : { limit: { ms, watch: this.#parts.watch } }),
       ...(signal === undefined ? {} : { signal }),
     });

@@ -51,6 +51,9 @@ export interface AttachRequest {
   readonly signal?: AbortSignal;
 }
 
+/** It bounds itself how long a command may take to end; for as long as it answers, that is its business. */
+const UNBOUNDED = Infinity;
+
 /** Whose sandbox it is: what its end is called, and what ends with it. */
 interface Owner {
   readonly gone: () => SbxError;
@@ -137,7 +140,7 @@ export class SupervisorClient implements Disposable {
     const request = commandRequest("exec", specOf([command, ...args], options));
     const child = this.#open(request, exitOf);
     return new SandboxProcess(child, this.#lifetime, {
-      isShared: true,
+      questions: UNBOUNDED,
       ...(signal === undefined ? {} : { signal }),
     });
   }
@@ -290,7 +293,7 @@ export class SupervisorClient implements Disposable {
     const leave = () => command.signal(GIVE_UP);
     signal?.addEventListener("abort", leave, { once: true });
     void command.exit.catch(() => {}).then(() => signal?.removeEventListener("abort", leave));
-    return new SandboxProcess(command, this.#lifetime, { isShared: true });
+    return new SandboxProcess(command, this.#lifetime, { questions: UNBOUNDED });
   }
 
   async state(): Promise<SandboxState> {

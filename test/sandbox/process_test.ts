@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { SbxError } from "../../lib/base/errors.ts";
 import type { GuestProcess } from "../../lib/guest/guest.ts";
-import { ANSWER_MS, OBEY_MS, UNHEARD_MS } from "../../lib/sandbox/ending.ts";
+import { ANSWER_MS, OBEY_MS, SHARED_QUESTIONS, UNHEARD_MS } from "../../lib/sandbox/ending.ts";
 import { Lifetime } from "../../lib/sandbox/lifetime.ts";
 import { MAX_OUTPUT_BYTES, SandboxProcess } from "../../lib/sandbox/process.ts";
 
@@ -131,16 +131,34 @@ test.concurrent(
   async () => {
     const { lifetime, ended } = watched();
     const slow = command();
-    const { exit } = new SandboxProcess(slow.guest, lifetime, { limit: { ms: 1 }, isShared: true });
+    const { exit } = new SandboxProcess(slow.guest, lifetime, {
+      limit: { ms: 1 },
+      questions: SHARED_QUESTIONS,
+    });
     await new Promise((resolve) => setTimeout(resolve, 2 * (OBEY_MS + UNHEARD_MS)));
     slow.exit.resolve({ signal: 9 });
     expect(await exit).toEqual({ signal: 9, timedOut: true });
     expect([slow.signals, ended]).toEqual([[15, 9], []]);
 
     const dead = command({ answers: never });
-    const lost = new SandboxProcess(dead.guest, lifetime, { limit: { ms: 1 }, isShared: true });
+    const lost = new SandboxProcess(dead.guest, lifetime, {
+      limit: { ms: 1 },
+      questions: SHARED_QUESTIONS,
+    });
     expect(await lost.exit).toEqual({ signal: 9, timedOut: true });
     expect(ended).toEqual(["machine"]);
+  },
+  30_000,
+);
+
+test.concurrent(
+  "of a shared sandbox a command may not take for ever, whatever the agent answers",
+  async () => {
+    const { lifetime, ended } = watched();
+    const { guest, signals } = command();
+    const { exit } = new SandboxProcess(guest, lifetime, { limit: { ms: 1 }, questions: 2 });
+    expect(await exit).toEqual({ signal: 9, timedOut: true });
+    expect([signals, ended]).toEqual([[15, 9], ["machine"]]);
   },
   30_000,
 );

@@ -26,11 +26,11 @@ export async function frozenInTime(
   call: PlainCall,
   clock: Clock = systemClock,
 ): Promise<FrozenDisk> {
-  const late = (doing: string, ms: number) =>
+  const late = (doing: string, ms: number, hint: string) =>
     new SbxError(
       "GUEST_FAILED",
       `Cannot ${doing}: the guest did not answer in ${ms / 1000} seconds`,
-      { hint: "stop it, and do this then" },
+      { hint },
     );
   let frozen: FrozenDisk;
   try {
@@ -38,7 +38,7 @@ export async function frozenInTime(
       frozenBy(call),
       STILL_MS,
       clock,
-      () => late("keep the guest's disk still", STILL_MS),
+      () => late("keep the guest's disk still", STILL_MS, "stop it, and do this then"),
     );
   } catch (error) {
     letGo(call);
@@ -46,7 +46,12 @@ export async function frozenInTime(
   }
   return {
     thaw: () =>
-      within(frozen.thaw(), GOES_ON_MS, clock, () => late("let the guest go on", GOES_ON_MS)),
+      within(
+        frozen.thaw(),
+        GOES_ON_MS,
+        clock,
+        () => late("let the guest go on", GOES_ON_MS, "stop it"),
+      ),
   };
 }
 
