@@ -44,7 +44,8 @@ export type FileRequest =
     readonly user?: string;
   }
   | { readonly method: "stat"; readonly path: string; readonly follow: boolean }
-  | { readonly method: "list" | "pack"; readonly path: string }
+  | { readonly method: "list"; readonly path: string }
+  | { readonly method: "pack"; readonly path: string; readonly attributes: boolean }
   | {
     readonly method: "mkdir";
     readonly path: string;

@@ -39,6 +39,12 @@ export interface SystemFiles {
   setTime(fd: number, ns: bigint): boolean;
   /** The same for a symbolic link. */
   setLinkTime(path: Buffer, ns: bigint): boolean;
+  /** Names of the extended attributes of an open file or directory that are users' own; none where there are none. */
+  attributeNames(fd: number): readonly Buffer[];
+  /** What one holds; null: it is gone, or not to be read. */
+  attribute(fd: number, name: Buffer): Buffer | null;
+  /** Sets one; false: this file system has none, or no room for it. */
+  setAttribute(fd: number, name: Buffer, value: Buffer): boolean;
   /** Makes an open file another one's content, of which it shares the blocks; false where that is not possible. */
   cloneFile(to: number, from: number): boolean;
   /** A file for reading and writing that has no name; null where a directory has none. */

@@ -9,7 +9,6 @@ import type { EntryType } from "../guest/agent/tree_record.ts";
 export interface CopyReport {
   /** Regular files; one with several names counts once for each. */
   readonly files: number;
-  /** Directories. */
   /** Directories, the copied one included. */
   readonly directories: number;
   /** Symbolic links. */
@@ -20,12 +19,18 @@ export interface CopyReport {
   readonly leftOut: number;
   /** Up to a hundred of those, by their path below what was copied. */
   readonly leftOutPaths: readonly string[];
+  /**
+   * How many extended attributes (`user.…`) were left out, as the file system that the copy went to has none, or
+   * no room for them.
+   */
+  readonly attributesLeftOut: number;
 }
 
 const MAX_PATHS = 100;
 
 export class TreeCount {
   bytes = 0;
+  attributesLeftOut = 0;
   #files = 0;
   #directories = 0;
   #symlinks = 0;
@@ -48,6 +53,7 @@ export class TreeCount {
       bytes: this.bytes,
       leftOut: this.#leftOut,
       leftOutPaths: this.#leftOutPaths,
+      attributesLeftOut: this.attributesLeftOut,
     };
   }
 }

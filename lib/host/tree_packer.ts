@@ -11,6 +11,7 @@ import { decodeOsString } from "../base/os_string.ts";
 import { systemCode } from "../base/file_error.ts";
 import {
   asData,
+  encodeAttribute,
   encodeEnd,
   encodeEntry,
   encodeHole,
@@ -20,6 +21,7 @@ import {
 } from "../guest/agent/tree_record.ts";
 import { extentAt } from "./file_extents.ts";
 import type { OpenDirectory } from "./open_directory.ts";
+import { ownSystem } from "./own_system.ts";
 import { isStage } from "./stage.ts";
 import { TreeCount } from "./tree_count.ts";
 
@@ -32,6 +34,7 @@ const BATCH = 64 * 1024;
 export class TreePacker {
   readonly count: TreeCount = new TreeCount();
   readonly #sink: Sink;
+  readonly #withAttributes: boolean;
   /** Small records wait here for others. */
   readonly #batch = Buffer.alloc(BATCH);
   #filled = 0;
@@ -39,8 +42,10 @@ export class TreePacker {
   /** Files with several names, by device and number. */
   readonly #linked = new Map<string, number>();
 
-  constructor(sink: Sink) {
+  /** `withAttributes`: whoever gets it knows of them. */
+  constructor(sink: Sink, { withAttributes }: { readonly withAttributes: boolean }) {
     this.#sink = sink;
+    this.#withAttributes = withAttributes;
   }
 
   /** Sends what has the name in the directory, whole. False when nothing has. */
@@ -86,6 +91,7 @@ export class TreePacker {
 
   async #directory(directory: OpenDirectory, info: BigIntStats, path: Buffer): Promise<void> {
     await this.#entry("directory", info, path);
+    await this.#attributes(directory.fd);
     for (const name of await directory.names()) {
       if (isStage(name)) continue;
       const below = path.length === 0 ? name : Buffer.concat([path, Buffer.from("/"), name]);
@@ -112,10 +118,20 @@ export class TreePacker {
       const id = several ? this.#linked.size + 1 : 0;
       if (several) this.#linked.set(key, id);
       await this.#entry("file", info, path, { id });
+      await this.#attributes(handle.fd);
       await this.#content(handle, info);
       return true;
     } finally {
       await handle.close();
+    }
+  }
+
+  async #attributes(fd: number): Promise<void> {
+    if (!this.#withAttributes) return;
+    const { files } = ownSystem();
+    for (const name of files.attributeNames(fd)) {
+      const value = files.attribute(fd, name);
+      if (value !== null) await this.#send(encodeAttribute(name, value));
     }
   }
 
@@ -172,6 +188,7 @@ export class TreePacker {
 
   async #send(record: Uint8Array): Promise<void> {
     if (this.#filled + record.length > BATCH) await this.#flush();
+    if (record.length > BATCH) return await this.#sink(record);
     this.#batch.set(record, this.#filled);
     this.#filled += record.length;
   }

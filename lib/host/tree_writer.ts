@@ -1,11 +1,11 @@
 /**
  * Makes the tree that a guest sends, in an empty directory that is ours alone. What the guest says decides
- * names, content, permission bits and times, and nothing else: every name is one step below a directory
+ * names, content, permission bits, times and users' attributes, and nothing else: every name is one step below a directory
  * that the tree itself made, nothing that is there is opened or replaced, and links are made, never
  * followed.
  *
  * ```
- * empty ── entry of the root ──► open ── entry, data, hole … ──► end ──► whole
+ * empty ── entry of the root ──► open ── entry, attribute, data, hole … ──► end ──► whole
  * ```
  *
  * @module
@@ -17,6 +17,7 @@ import { SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
 import { decodeOsString } from "../base/os_string.ts";
 import type { TreeEntry, TreeRecord } from "../guest/agent/tree_record.ts";
+import { ownSystem } from "./own_system.ts";
 import { setLinkTime, setTime } from "./file_times.ts";
 import type { OpenDirectory } from "./open_directory.ts";
 import { TREE } from "./stage.ts";
@@ -27,6 +28,9 @@ const MAX_DEPTH = 256;
 
 /** Files with several names that are remembered: a guest must not fill the memory. */
 const MAX_LINKED = 200_000;
+
+/** Bytes of all names of a file's attributes, each with a NUL: Linux has no more. */
+const MAX_ATTRIBUTE_NAMES = 64 * 1024;
 
 const SLASH = 0x2f;
 
@@ -51,6 +55,8 @@ export class TreeWriter {
   readonly #levels: Level[] = [];
   readonly #linked = new Map<number, readonly Buffer[]>();
   #file: OpenFile | undefined;
+  /** What the next attributes are of: what was made last, before its content. */
+  #bearer: { readonly fd: number; names: number } | undefined;
   #state: "empty" | "open" | "whole" = "empty";
   #root: TreeEntry["type"] | undefined;
 
@@ -65,6 +71,8 @@ export class TreeWriter {
 
   /** @throws SbxError PROTOCOL for a tree that cannot be; whatever the system says of files */
   async take(record: TreeRecord): Promise<void> {
+    if (record.kind === "attribute") return this.#attribute(record.name, record.value);
+    this.#bearer = undefined;
     switch (record.kind) {
       case "entry":
         await this.#endFile();
@@ -125,11 +133,12 @@ export class TreeWriter {
         case "directory":
           if (path.length >= MAX_DEPTH) throw impossible(`more than ${MAX_DEPTH} directories deep`);
           mkdirSync(at, 0o700);
-          this.#levels.push({ name, directory: await directory.enter(name), entry });
+          this.#levels.push(await this.#level(directory, name, entry));
           break;
         case "file":
           // "wx" is O_CREAT with O_EXCL: neither a link nor a file is opened that is there.
           this.#file = { handle: await open(at, "wx", 0o600), entry, at: 0, written: 0 };
+          this.#bearer = { fd: this.#file.handle.fd, names: 0 };
           if (entry.id !== 0) this.#remember(entry.id, path);
           break;
         case "symlink":
@@ -149,6 +158,12 @@ export class TreeWriter {
       throw error;
     }
     this.count.add(entry.type, () => decodeOsString(entry.name));
+  }
+
+  async #level(above: OpenDirectory, name: Buffer, entry: TreeEntry): Promise<Level> {
+    const directory = await above.enter(name);
+    this.#bearer = { fd: directory.fd, names: 0 };
+    return { name, directory, entry };
   }
 
   #remember(id: number, path: readonly Buffer[]): void {
@@ -172,6 +187,15 @@ export class TreeWriter {
     } finally {
       for (const directory of opened) await directory.close();
     }
+  }
+
+  /** A copy is one without those that its file system does not take. */
+  #attribute(name: Buffer, value: Buffer): void {
+    const bearer = this.#bearer;
+    if (bearer === undefined) throw impossible("an attribute of nothing");
+    bearer.names += name.length + 1;
+    if (bearer.names > MAX_ATTRIBUTE_NAMES) throw impossible("attributes without an end");
+    if (!ownSystem().files.setAttribute(bearer.fd, name, value)) this.count.attributesLeftOut++;
   }
 
   #openFile(): OpenFile {

@@ -18,8 +18,11 @@ import { hostFileError } from "./host_file_error.ts";
 export interface HostSource {
   readonly path: CopyPath;
   readonly kind: FileKind;
-  /** Sends all of it. @throws SbxError */
-  pack(sink: (bytes: Uint8Array) => Promise<void>): Promise<CopyReport>;
+  /** Sends all of it, with attributes to who knows of them. @throws SbxError */
+  pack(
+    sink: (bytes: Uint8Array) => Promise<void>,
+    options: { readonly withAttributes: boolean },
+  ): Promise<CopyReport>;
   close(): Promise<void>;
 }
 
@@ -60,8 +63,8 @@ function source(
   return {
     path,
     kind,
-    async pack(sink) {
-      const packer = new TreePacker(sink);
+    async pack(sink, options) {
+      const packer = new TreePacker(sink, options);
       try {
         await pack(packer);
       } catch (error) {

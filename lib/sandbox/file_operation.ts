@@ -6,6 +6,7 @@
 import { type ErrorCode, SbxError } from "../base/errors.ts";
 import type { FileCall, FileGuest, FileRequest } from "../guest/files.ts";
 import { doing } from "../guest/agent/file_failure.ts";
+import type { Fields } from "../wire/call_result.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 /** Where calls go, and what they end with. */
@@ -14,6 +15,14 @@ export interface FileAccess {
   readonly lifetime: Lifetime;
   /** The code of calls whose channel ended; with it the lifetime ends, and says why. GUEST_LOST when absent. */
   readonly loss?: ErrorCode;
+}
+
+/** Takes the content that a call is for. */
+export interface ContentWriter {
+  write(bytes: Uint8Array): Promise<void>;
+  /** Resolves to what the guest answers when it has made something of it. */
+  close(): Promise<Fields>;
+  giveUp(): void;
 }
 
 export class FileOperation {
@@ -54,7 +63,7 @@ export class FileOperation {
   }
 
   /** What the agent answers. Whatever it sends on its stream is not wanted. */
-  async answer(): Promise<Readonly<Record<string, unknown>>> {
+  async answer(): Promise<Fields> {
     return await this.#until(this.#call.done);
   }
 
@@ -82,8 +91,8 @@ export class FileOperation {
     }, { highWaterMark: 0 });
   }
 
-  /** Takes content; `close` resolves when the guest has made something of it. */
-  writer(): { write(bytes: Uint8Array): Promise<void>; close(): Promise<void>; giveUp(): void } {
+  /** Takes content. */
+  writer(): ContentWriter {
     const writer = this.#call.input.getWriter();
     writer.closed.catch(() => {});
     const sent = async (sending: Promise<void>) => {
@@ -100,7 +109,7 @@ export class FileOperation {
       write: (bytes) => sent(writer.write(bytes)),
       close: async () => {
         await sent(writer.close());
-        await this.answer();
+        return await this.answer();
       },
       giveUp: () => {
         this.#lift();

@@ -143,7 +143,7 @@ export interface SandboxFiles {
 
   /**
    * Copies a file or a tree of this machine to the guest, with modes, times, links (as they are, never
-   * followed) and holes; devices, sockets and named pipes are left out. As with `cp -a`:
+   * followed), holes and extended attributes whose names begin with `user.`; devices, sockets and named pipes are left out. As with `cp -a`:
    *
    * - onto a directory, it goes into it under its own name; `source/.` means what is in the source
    * - onto a file, or where nothing is, it gets the path itself; what the path is in has to be there
@@ -157,7 +157,7 @@ export interface SandboxFiles {
 
   /**
    * Copies a file or a tree of the guest to this machine, by the same rules. Everything belongs to the
-   * caller, set-user-ID and set-group-ID are dropped, directories stay open to their owner. Links that the
+   * caller, set-user-ID, set-group-ID and all attributes but `user.…` are dropped, directories stay open to their owner. Links that the
    * guest made are carried as they are; neither they nor a link at `hostPath` are ever followed, unless
    * `hostPath` ends in a slash. A tree that names anything outside of itself is refused whole.
    */

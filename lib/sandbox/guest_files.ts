@@ -6,7 +6,7 @@
 import { Buffer } from "node:buffer";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
-import { fileStat } from "../guest/agent/result.ts";
+import { attributesLeftOut, fileStat, knowsAttributes } from "../guest/agent/result.ts";
 import type { FileKind, FileRequest, FileStat } from "../guest/files.ts";
 import type { CopyReport } from "../host/tree_count.ts";
 import type { Fields } from "../wire/call_result.ts";
@@ -46,6 +46,8 @@ const MAKE = { signal: true, user: true } as const;
 
 export class GuestFiles implements SandboxFiles {
   readonly #spec: GuestFilesSpec;
+  /** Every copy asks for a `stat` first, which is answered with it. */
+  #knowsAttributes = false;
 
   constructor(spec: GuestFilesSpec) {
     this.#spec = spec;
@@ -95,7 +97,7 @@ export class GuestFiles implements SandboxFiles {
     const writer = this.#writer("writeStream", path, options);
     return new WritableStream<Uint8Array>({
       write: (piece) => writer.write(piece),
-      close: () => writer.close(),
+      close: async () => void await writer.close(),
       abort: () => writer.giveUp(),
     });
   }
@@ -203,9 +205,10 @@ export class GuestFiles implements SandboxFiles {
       const request: FileRequest = { method: "unpack", path: at, ...this.#owner, ...owner };
       const writer = this.#open(request, signal).writer();
       try {
-        const report = await source.pack((bytes) => writer.write(bytes));
-        await writer.close();
-        return report;
+        const report = await source.pack((bytes) => writer.write(bytes), {
+          withAttributes: this.#knowsAttributes,
+        });
+        return { ...report, attributesLeftOut: attributesLeftOut(await writer.close()) };
       } catch (error) {
         writer.giveUp();
         throw error;
@@ -224,7 +227,9 @@ export class GuestFiles implements SandboxFiles {
     const source = parseCopyPath(guestPath("copyToHost", path));
     const target = pathText("copyToHost", hostPath);
     const { kind } = await this.#stat(asWritten(source), source.isDirectory, signal);
-    const tree = () => this.#open({ method: "pack", path: asWritten(source) }, signal).stream();
+    const tree = () =>
+      this.#open({ method: "pack", path: asWritten(source), attributes: true }, signal)
+        .stream();
     return await copyToHost({ path: source, kind, tree }, target);
   }
 
@@ -262,7 +267,9 @@ export class GuestFiles implements SandboxFiles {
   }
 
   async #stat(path: string, follow: boolean, signal: AbortSignal | undefined): Promise<FileStat> {
-    return fileStat(await this.#do({ method: "stat", path, follow }, signal));
+    const answer = await this.#do({ method: "stat", path, follow }, signal);
+    this.#knowsAttributes = knowsAttributes(answer);
+    return fileStat(answer);
   }
 
   #writer(call: string, path: string, options: WriteOptions) {

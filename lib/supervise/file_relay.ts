@@ -48,8 +48,7 @@ async function send(
       await writer.write(value);
     }
     if (signal.aborted) return await operation.answer(); // which rejects
-    await writer.close();
-    return {};
+    return await writer.close();
   } catch (error) {
     writer.giveUp();
     throw error;

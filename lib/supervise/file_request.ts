@@ -32,7 +32,8 @@ export const fileRequestSchema = z.discriminatedUnion("method", [
   }),
   z.object({ method: z.literal("stat"), path, follow: z.boolean() }),
   z.object({ method: z.literal("list"), path }),
-  z.object({ method: z.literal("pack"), path }),
+  // Clients before there was this field know no attributes.
+  z.object({ method: z.literal("pack"), path, attributes: z.boolean().default(false) }),
   z.object({
     method: z.literal("mkdir"),
     path,

@@ -52,7 +52,7 @@ const SYSTEMS: readonly (readonly [string, HostSystem])[] = process.platform ===
     ["macOS, made of Linux", macSystem(() => macCallsOfLinux(state), openOfMac)],
   ];
 
-describe.each(SYSTEMS)("%s", (_, { files, sockets, processes }) => {
+describe.each(SYSTEMS)("%s", (system, { files, sockets, processes }) => {
   test("a lock keeps others out, and one beside others keeps out who wants it alone", () => {
     const path = fresh();
     const [one, other, third] = [openSync(path, "w"), openSync(path, "r"), openSync(path, "r")];
@@ -64,6 +64,29 @@ describe.each(SYSTEMS)("%s", (_, { files, sockets, processes }) => {
     closeSync(other);
     expect(files.tryLock(third)).toBe(true);
     closeSync(third);
+  });
+
+  test("attributes that are users' own are set, listed and read, where a system has such", () => {
+    const fd = openSync(fresh(), "w+");
+    const names = ["user.a", `user.${"\xff".repeat(3)}`, "user.empty"].map((name) =>
+      Buffer.from(name, "latin1")
+    );
+    const values = ["one", "\0", ""].map((value) => Buffer.from(value));
+    const set = names.map((name, at) =>
+      files.setAttribute(fd, name, values[at] ?? Buffer.alloc(0))
+    );
+    if (system.startsWith("macOS")) {
+      expect([set, files.attributeNames(fd)]).toEqual([[false, false, false], []]);
+    } else {
+      expect(set).toEqual([true, true, true]);
+      expect([...files.attributeNames(fd)].sort(Buffer.compare)).toEqual(
+        [...names].sort(Buffer.compare),
+      );
+      expect(names.map((name) => files.attribute(fd, name))).toEqual(values);
+      expect(files.setAttribute(fd, Buffer.from("user.b"), Buffer.alloc(65_537))).toBe(false);
+    }
+    expect(files.attribute(fd, Buffer.from("user.none"))).toBeNull();
+    closeSync(fd);
   });
 
   test("data of a sparse file is found where it is", () => {

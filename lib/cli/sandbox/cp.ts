@@ -40,7 +40,11 @@ export async function run(command: Command): Promise<number> {
   });
 }
 
-function tell({ leftOut, leftOutPaths: [first = ""] }: CopyReport): void {
+function tell({ leftOut, leftOutPaths: [first = ""], attributesLeftOut }: CopyReport): void {
+  if (attributesLeftOut > 0) {
+    const what = plural(attributesLeftOut, "extended attribute");
+    ui.notice(`left out ${what}, which the file system of the copy does not take`);
+  }
   if (leftOut === 0) return;
   const more = leftOut === 1 ? "" : ` and ${leftOut - 1} more`;
   ui.notice(`left out ${plural(leftOut, "special file")}, which no copy has: ${first}${more}`);

@@ -58,6 +58,17 @@ export function fileStat({ kind, size, mode, mtimeMs, uid, gid, target }: Fields
   return { ...stat, target: decodeOsString(Buffer.from(target, "base64")) };
 }
 
+/** Whether who answered a `stat` knows of attributes in trees; agents of older versions do not. */
+export function knowsAttributes({ attributes }: Fields): boolean {
+  return attributes === true;
+}
+
+/** How many attributes a tree lost where it was made. @throws SbxError PROTOCOL */
+export function attributesLeftOut({ attributesLeftOut: count = 0 }: Fields): number {
+  if (!isWithin(count, 0, Number.MAX_SAFE_INTEGER)) throw malformed();
+  return count;
+}
+
 const KINDS: readonly unknown[] = ["file", "directory", "symlink", "other"] satisfies FileKind[];
 
 function isKind(value: unknown): value is FileKind {

@@ -16,7 +16,7 @@ import { Buffer } from "node:buffer";
 import { SbxError } from "../../base/errors.ts";
 import { FrameCutter } from "../../wire/frame_cutter.ts";
 
-const RecordKind = { Entry: 1, Data: 2, Hole: 3, End: 4 } as const;
+const RecordKind = { Entry: 1, Data: 2, Hole: 3, End: 4, Attribute: 5 } as const;
 
 const TYPES = ["file", "directory", "symlink", "link", "other", "gone"] as const;
 
@@ -46,6 +46,8 @@ export interface TreeEntry {
 
 export type TreeRecord =
   | { readonly kind: "entry"; readonly entry: TreeEntry }
+  /** An extended attribute of the file or directory that was entered last, before its content. */
+  | { readonly kind: "attribute"; readonly name: Buffer; readonly value: Buffer }
   /** The next bytes of the file that was entered last; only valid until the next `push`. */
   | { readonly kind: "data"; readonly bytes: Uint8Array }
   /** So many zeros that take no room. */
@@ -57,6 +59,12 @@ export const RECORD_HEAD = 4;
 const ENTRY_HEAD = 41;
 const MAX_PAYLOAD = 64 * 1024;
 const MAX_NAME = 4096;
+
+/** Only these are carried: what the kernel acts on, such as capabilities, is nobody else's to say. */
+const USER_ATTRIBUTE = Buffer.from("user.");
+const MAX_ATTRIBUTE_NAME = 255;
+const MAX_ATTRIBUTE_VALUE = 64 * 1024;
+const MAX_ATTRIBUTE = 1 + MAX_ATTRIBUTE_NAME + MAX_ATTRIBUTE_VALUE;
 
 /** Bytes of content in one record, so that it fits a frame of the agent's channel. */
 export const MAX_CONTENT = MAX_PAYLOAD - RECORD_HEAD;
@@ -86,6 +94,16 @@ export function encodeEntry(entry: TreeEntry): Uint8Array {
   record.writeUInt16BE(name.length, 43);
   record.set(name, RECORD_HEAD + ENTRY_HEAD);
   record.set(target, RECORD_HEAD + ENTRY_HEAD + name.length);
+  return record;
+}
+
+/** `name` begins with `user.`; the bounds are Linux's. */
+export function encodeAttribute(name: Buffer, value: Buffer): Uint8Array {
+  const record = Buffer.alloc(RECORD_HEAD + 1 + name.length + value.length);
+  putRecordHead(record, RecordKind.Attribute, record.length - RECORD_HEAD);
+  record.writeUInt8(name.length, RECORD_HEAD);
+  record.set(name, RECORD_HEAD + 1);
+  record.set(value, RECORD_HEAD + 1 + name.length);
   return record;
 }
 
@@ -137,9 +155,9 @@ export class TreeReader {
 }
 
 function sizeOf(bytes: Uint8Array): number {
-  const [, high = 0, middle = 0, low = 0] = bytes;
+  const [kind, high = 0, middle = 0, low = 0] = bytes;
   const length = high << 16 | middle << 8 | low;
-  if (length > MAX_PAYLOAD) throw malformed();
+  if (length > (kind === RecordKind.Attribute ? MAX_ATTRIBUTE : MAX_PAYLOAD)) throw malformed();
   return RECORD_HEAD + length;
 }
 
@@ -147,6 +165,8 @@ function parseRecord(kind: number | undefined, payload: Buffer): TreeRecord {
   switch (kind) {
     case RecordKind.Entry:
       return { kind: "entry", entry: parseEntry(payload) };
+    case RecordKind.Attribute:
+      return parseAttribute(payload);
     case RecordKind.Data:
       if (payload.length > 0) return { kind: "data", bytes: payload };
       break;
@@ -185,6 +205,18 @@ function parseEntry(payload: Buffer): TreeEntry {
     name: Buffer.from(name),
     target: Buffer.from(target),
   };
+}
+
+function parseAttribute(payload: Buffer): TreeRecord {
+  const [length = 0] = payload;
+  const name = payload.subarray(1, 1 + length);
+  const value = payload.subarray(1 + length);
+  if (
+    name.length !== length || length <= USER_ATTRIBUTE.length || name.includes(0) ||
+    !name.subarray(0, USER_ATTRIBUTE.length).equals(USER_ATTRIBUTE) ||
+    value.length > MAX_ATTRIBUTE_VALUE
+  ) throw malformed();
+  return { kind: "attribute", name: Buffer.from(name), value: Buffer.from(value) };
 }
 
 function count(payload: Buffer, at: number, least: number): number {

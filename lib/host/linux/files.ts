@@ -23,6 +23,13 @@ const FICLONE = 0x4004_9409n;
 /** Node has no name for it. */
 const O_TMPFILE = 0o20000000 | O_DIRECTORY;
 
+/** Linux's own limits: of a value, and of all names of a file together. */
+const MAX_VALUE = 64 * 1024;
+const MAX_NAMES = 64 * 1024;
+
+/** Others are the kernel's, the administrator's or a security module's. */
+const USER = Buffer.from("user.");
+
 export function linuxFiles(calls: () => LinuxCalls | null): SystemFiles {
   return {
     tryLock: (fd) => calls()?.flock(fd, LOCK_EX | LOCK_NB) === 0,
@@ -37,10 +44,32 @@ export function linuxFiles(calls: () => LinuxCalls | null): SystemFiles {
     },
     setTime: (fd, ns) => calls()?.futimens(fd, timesOf(ns, UTIME_OMIT)) !== undefined,
     setLinkTime(path, ns) {
-      const text = Buffer.concat([path, Buffer.alloc(1)]);
       const times = timesOf(ns, UTIME_OMIT);
-      return calls()?.utimensat(AT_FDCWD, text, times, AT_SYMLINK_NOFOLLOW) !== undefined;
+      return calls()?.utimensat(AT_FDCWD, terminated(path), times, AT_SYMLINK_NOFOLLOW) !==
+        undefined;
     },
+    attributeNames(fd) {
+      const libc = calls();
+      if (libc === null) return [];
+      const length = libc.flistxattr(fd, EMPTY, 0);
+      if (length <= 0) return [];
+      const names = Buffer.alloc(MAX_NAMES);
+      return namesIn(names.subarray(0, Math.max(0, libc.flistxattr(fd, names, MAX_NAMES))));
+    },
+    attribute(fd, name) {
+      const value = Buffer.alloc(MAX_VALUE);
+      const length = calls()?.fgetxattr(fd, terminated(name), value, MAX_VALUE) ?? -1;
+      return length < 0 ? null : value.subarray(0, length);
+    },
+    setAttribute: (fd, name, value) =>
+      calls()?.fsetxattr(
+        fd,
+        terminated(name),
+        value.length === 0 ? EMPTY : value,
+        value.length,
+        0,
+      ) ===
+        0,
     cloneFile: (to, from) => calls()?.ioctl(to, FICLONE, from) === 0,
     openNameless(directory) {
       try {
@@ -63,4 +92,24 @@ export function linuxFiles(calls: () => LinuxCalls | null): SystemFiles {
     // The descriptor's own path leads to the open directory itself, whatever has its place by now.
     inside: (fd) => Buffer.from(`/proc/self/fd/${fd}/`),
   };
+}
+
+/** Has an address, as no buffer without bytes has. */
+const EMPTY = Buffer.alloc(1);
+
+function terminated(text: Buffer): Buffer {
+  return Buffer.concat([text, EMPTY]);
+}
+
+/** A list in which each name ends with NUL. */
+function namesIn(list: Buffer): Buffer[] {
+  const names: Buffer[] = [];
+  for (let from = 0; from < list.length;) {
+    const end = list.indexOf(0, from);
+    if (end < 0) break;
+    const name = list.subarray(from, end);
+    if (name.length > USER.length && name.subarray(0, USER.length).equals(USER)) names.push(name);
+    from = end + 1;
+  }
+  return names;
 }

@@ -12,6 +12,9 @@ export interface LinuxCalls {
   flock(fd: number, operation: number): number;
   /** With one argument that is a number. */
   ioctl(fd: number, request: bigint, argument: number): number;
+  flistxattr(fd: number, names: Uint8Array, size: number): number;
+  fgetxattr(fd: number, name: Uint8Array, value: Uint8Array, size: number): number;
+  fsetxattr(fd: number, name: Uint8Array, value: Uint8Array, size: number, flags: number): number;
   getsockopt(
     fd: number,
     level: number,
@@ -32,22 +35,28 @@ export function linuxCalls(): LinuxCalls | null {
 function load(): LinuxCalls | null {
   try {
     const { dlopen }: typeof import("bun:ffi") = import.meta.require("bun:ffi");
-    const { lseek, futimens, utimensat, flock, ioctl, getsockopt } = dlopen("libc.so.6", {
+    const symbols = dlopen("libc.so.6", {
       lseek: { args: ["i32", "i64", "i32"], returns: "i64" },
       futimens: { args: ["i32", "ptr"], returns: "i32" },
       utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
       flock: { args: ["i32", "i32"], returns: "i32" },
       // What a call with variable arguments takes is passed like any other on Linux.
       ioctl: { args: ["i32", "u64", "i32"], returns: "i32" },
+      flistxattr: { args: ["i32", "ptr", "u64"], returns: "i64" },
+      fgetxattr: { args: ["i32", "ptr", "ptr", "u64"], returns: "i64" },
+      fsetxattr: { args: ["i32", "ptr", "ptr", "u64", "i32"], returns: "i32" },
       getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
     }).symbols;
     return {
-      lseek: (...args) => Number(lseek(...args)),
-      futimens: (...args) => Number(futimens(...args)),
-      utimensat: (...args) => Number(utimensat(...args)),
-      flock: (...args) => Number(flock(...args)),
-      ioctl: (...args) => Number(ioctl(...args)),
-      getsockopt: (...args) => Number(getsockopt(...args)),
+      lseek: (...args) => Number(symbols.lseek(...args)),
+      futimens: (...args) => Number(symbols.futimens(...args)),
+      utimensat: (...args) => Number(symbols.utimensat(...args)),
+      flock: (...args) => Number(symbols.flock(...args)),
+      ioctl: (...args) => Number(symbols.ioctl(...args)),
+      flistxattr: (...args) => Number(symbols.flistxattr(...args)),
+      fgetxattr: (...args) => Number(symbols.fgetxattr(...args)),
+      fsetxattr: (...args) => Number(symbols.fsetxattr(...args)),
+      getsockopt: (...args) => Number(symbols.getsockopt(...args)),
     };
   } catch {
     return null;

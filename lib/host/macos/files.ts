@@ -42,6 +42,10 @@ export function macFiles(
       const times = timesOf(ns, UTIME_OMIT);
       return calls()?.utimensat(AT_FDCWD, text, times, AT_SYMLINK_NOFOLLOW) !== undefined;
     },
+    // There are some, but no names that are users' own: any may be the system's, such as the quarantine's.
+    attributeNames: () => [],
+    attribute: () => null,
+    setAttribute: () => false,
     // clonefile(2) makes files, and fills none that is open.
     cloneFile: () => false,
     openNameless: () => null,

@@ -58,6 +58,7 @@ class ReportedList {
         if (record.bytes.length !== DIGEST_BYTES) throw impossible("a digest that is none");
         this.#last.sha256 = Buffer.from(record.bytes).toString("hex");
         return;
+      case "attribute":
       case "hole":
         throw impossible("a file in the place of its digest");
       case "end":

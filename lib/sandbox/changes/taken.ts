@@ -17,7 +17,7 @@ import type { FoundChange } from "./compare.ts";
 export interface Taking {
   writer(): {
     write(bytes: Uint8Array): Promise<void>;
-    close(): Promise<void>;
+    close(): Promise<unknown>;
     giveUp(): void;
   };
   stream(): AsyncIterable<Uint8Array>;
@@ -146,6 +146,8 @@ class Incoming {
           (file) => file.receiver.extend(file.size + record.bytes),
           (file) => zeros(file.hash, record.bytes),
         );
+      case "attribute":
+        throw impossible("an attribute, which nobody asked for");
       case "end":
         await this.#endFile();
         if (this.#next !== this.#files.length) throw impossible("less than it was asked for");

@@ -7,7 +7,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSyn
 import { setImmediate } from "node:timers";
 import type { SandboxFiles } from "../../../lib/sandbox/files.ts";
 import { Agents } from "../../guest/agent_process.ts";
-import { everything, filesOf, namesIn, startRoot } from "./agent_files.ts";
+import { everything, filesOf, isRoot, namesIn, startRoot } from "./agent_files.ts";
 
 let agents: Agents;
 let fs: SandboxFiles;
@@ -71,6 +71,82 @@ test("a tree comes out as it was, to the guest, within it and back", async () =>
   expect(blocks * 512).toBeLessThan(1 << 20);
   expect(namesIn(home)).toEqual(["copy", "from", "guest", "host"]);
 }, 60_000);
+
+/** Attributes of all files below a directory, by what the kernel says of them. */
+function attributes(root: string): unknown {
+  const script = `
+import os, json, sys, hashlib
+print(json.dumps({os.path.relpath(at, sys.argv[1]): {
+    name: hashlib.sha256(os.getxattr(at, name, follow_symlinks=False)).hexdigest()
+    for name in sorted(os.listxattr(at, follow_symlinks=False))}
+  for top, dirs, files in os.walk(sys.argv[1]) for at in [top, *(os.path.join(top, f) for f in files)]}))`;
+  return JSON.parse(execFileSync("python3", ["-c", script, root], { encoding: "utf8" }));
+}
+
+/** False where the file system has no attributes of users. */
+function giveAttributes(): boolean {
+  const script = `
+import os, sys
+try: os.setxattr("from", "user.directory", b"d")
+except OSError: sys.exit(1)
+os.setxattr("from/run", "user.empty", b"")
+os.setxattr("from/run", "user." + "n" * 250, bytes(range(256)) * 8)
+os.setxattr("from/sparse", "user.\xfc", b"a hole behind")
+if os.geteuid() == 0:
+    os.setxattr("from/run", "trusted.mine", b"t")
+    os.setxattr("from/run", "security.capability", bytes.fromhex("01000002" + "00040000" + "00" * 12))
+os.chmod("from/run", 0o555)`;
+  try {
+    execFileSync("python3", ["-c", script], { cwd: home });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test("users' attributes come along both ways, and none that the system acts on", async () => {
+  shell(`mkdir from; echo x >from/run; truncate -s 1M from/sparse; ln -s run from/link`);
+  expect(giveAttributes(), "test on a file system that has attributes").toBeTrue();
+  const has = attributes(at("from")) as Record<string, Record<string, string>>;
+  const users = Object.fromEntries(
+    Object.entries(has).map(([path, all]) => [
+      path,
+      Object.fromEntries(Object.entries(all).filter(([name]) => name.startsWith("user."))),
+    ]),
+  );
+  expect(Object.values(users).flatMap((all) => Object.keys(all))).toHaveLength(4);
+  expect(await fs.copyFromHost(at("from"), at("guest"))).toMatchObject({ attributesLeftOut: 0 });
+  expect(attributes(at("guest"))).toEqual(users);
+  // What root of the guest adds stays there.
+  if (isRoot) {
+    shell(
+      `python3 -c 'import os; os.setxattr("guest/run", "trusted.overlay.opaque", b"y"); os.setxattr("guest/sparse", "security.ima", b"x")'`,
+    );
+  }
+  await fs.copy(at("guest"), at("copy"));
+  expect(await fs.copyToHost(at("copy"), at("host"))).toMatchObject({ attributesLeftOut: 0 });
+  expect(attributes(at("host"))).toEqual(users);
+  expect(everything(at("host"))).toEqual(everything(at("from")));
+  if (isRoot) {
+    await fs.copyToHost(at("guest"), at("direct"));
+    expect(attributes(at("direct"))).toEqual(users);
+  }
+}, 60_000);
+
+test("attributes that a file system does not take are counted", async () => {
+  mkdirSync(at("small"));
+  const large = "os.setxattr('large', 'user.a', b'x' * 3000)";
+  shell(`echo x >large; python3 -c "import os; ${large}"`);
+  // Attributes on a tmpfs count against its inodes, and before Linux 6.6 it has none.
+  const { fs: inside } = filesOf(
+    agents.startIn(`mount -t tmpfs -o nr_inodes=3 none ${at("small")}`).agent,
+  );
+  expect(await inside.copyFromHost(at("large"), at("small/f"))).toMatchObject({
+    files: 1,
+    attributesLeftOut: 1,
+  });
+  expect(await inside.readText(at("small/f"))).toBe("x\n");
+});
 
 test("single files, links and empty files come out as they were", async () => {
   shell(`printf x >file; chmod 640 file; ln -s file link; : >empty; mkdir there back`);

@@ -17,6 +17,7 @@ import process from "node:process";
 import { SbxError } from "../../../lib/base/errors.ts";
 import {
   asData,
+  encodeAttribute,
   encodeEnd,
   encodeEntry,
   encodeHole,
@@ -61,6 +62,9 @@ const root = entry("directory", "");
 const end = encodeEnd();
 const link = (name: Bytes, target: string) =>
   entry("symlink", name, { target: Buffer.from(target) });
+
+const attribute = (name: Bytes, value: Bytes = "x") =>
+  encodeAttribute(Buffer.from(name as string), Buffer.from(value as string));
 
 function data(text: string): Uint8Array {
   const room = Buffer.concat([Buffer.alloc(RECORD_HEAD), Buffer.from(text)]);
@@ -137,6 +141,47 @@ const HOSTILE: Readonly<Record<string, readonly Uint8Array[]>> = {
   "a target of what is no link": [root, entry("file", "a", { target: Buffer.from("x") }), end],
   "an unknown kind": [root, Uint8Array.of(9, 0, 0, 0), end],
   "a record without a bound": [root, Uint8Array.of(2, 255, 255, 255), end],
+  "an attribute of nothing": [attribute("user.a"), root, end],
+  "an attribute of a link": [root, link("a", "../secret"), attribute("user.a"), end],
+  "an attribute of another name": [
+    root,
+    entry("file", "a", { id: 1 }),
+    entry("link", "b", { id: 1 }),
+    attribute("user.a"),
+    end,
+  ],
+  "an attribute of a device": [root, entry("other", "a"), attribute("user.a"), end],
+  "an attribute behind the content": [
+    root,
+    entry("file", "a"),
+    data("x"),
+    attribute("user.a"),
+    end,
+  ],
+  "an attribute behind a hole": [
+    root,
+    entry("file", "a"),
+    encodeHole(1),
+    attribute("user.a"),
+    end,
+  ],
+  "a capability": [root, entry("file", "a"), attribute("security.capability"), end],
+  "an access list": [root, entry("file", "a"), attribute("system.posix_acl_access"), end],
+  "an overlay's mark": [root, attribute("trusted.overlay.opaque", "y"), end],
+  "an attribute whose name ends at once": [root, attribute("user."), end],
+  "an attribute without a name": [root, attribute(""), end],
+  "an attribute of no namespace": [root, attribute("user"), end],
+  "an attribute of a namespace in capitals": [root, attribute("USER.a"), end],
+  "an attribute with a NUL": [root, attribute("user.a\0b"), end],
+  "an attribute whose name is not all there": [root, Uint8Array.of(5, 0, 0, 3, 9, 117, 115), end],
+  "an attribute that is empty": [root, Uint8Array.of(5, 0, 0, 0), end],
+  "an attribute with too much in it": [root, attribute("user.a", Buffer.alloc(65_537)), end],
+  "an attribute without a bound": [root, Uint8Array.of(5, 255, 255, 255), end],
+  "attributes without an end": [
+    root,
+    ...Array.from({ length: 300 }, (_, n) => attribute(`user.${"n".repeat(240)}${n}`)),
+    end,
+  ],
   "more directories in each other than anybody has": [
     root,
     ...Array.from(
@@ -167,6 +212,7 @@ test("a list that cannot be, or has no end, is refused", async () => {
     ["a name with a slash", [entry("file", "a/b"), end], "PROTOCOL"],
     ["no name", [entry("file", ""), end], "PROTOCOL"],
     ["content", [entry("file", "a"), data("x"), end], "PROTOCOL"],
+    ["an attribute", [entry("file", "a"), attribute("user.a"), end], "PROTOCOL"],
     ["another name", [entry("link", "a", { id: 1 }), end], "PROTOCOL"],
     ["no end", [entry("file", "a")], "PROTOCOL"],
     ["names without an end", Array(700_000).fill(entry("file", "a".repeat(60))), "FILE_TOO_LARGE"],
@@ -236,8 +282,10 @@ onLinux("a directory that is swapped for a link stays the one that was opened", 
 test("damaged trees end in a declared error or a copy, and nothing comes out above", async () => {
   const whole = Buffer.concat([
     root,
+    attribute("user.top"),
     entry("directory", "a"),
     entry("file", "a/f", { id: 1 }),
+    attribute("user.file", "value"),
     data("hello"),
     encodeHole(4096),
     link("a/l", "../secret"),

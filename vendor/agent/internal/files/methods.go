@@ -85,6 +85,8 @@ type info struct {
 	GID     uint32 `json:"gid"`
 	// Target is where a symbolic link leads.
 	Target []byte `json:"target,omitempty"`
+	// Attributes says that this agent knows of those in trees, which older ones refuse.
+	Attributes bool `json:"attributes"`
 }
 
 func stat(_ *session.Call, r request) (any, error) {
@@ -103,6 +105,8 @@ func stat(_ *session.Call, r request) (any, error) {
 		MtimeMs: found.Mtim.Sec*1000 + found.Mtim.Nsec/1_000_000,
 		UID:     found.Uid,
 		GID:     found.Gid,
+
+		Attributes: true,
 	}
 	switch found.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
@@ -199,7 +203,7 @@ func list(call *session.Call, r request) (any, error) {
 }
 
 func pack(call *session.Call, r request) (any, error) {
-	return records(call, func(w *tree.Writer) error { return tree.Pack(w, r.path()) })
+	return records(call, func(w *tree.Writer) error { return tree.Pack(w, r.path(), r.Attributes) })
 }
 
 func records(call *session.Call, write func(*tree.Writer) error) (any, error) {
@@ -213,7 +217,7 @@ func unpack(call *session.Call, r request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, tree.Unpack(tree.NewReader(bufio.NewReaderSize(content, tree.MaxData)), r.path(), &owner)
+	return tree.Unpack(tree.NewReader(bufio.NewReaderSize(content, tree.MaxData)), r.path(), &owner)
 }
 
 // copyTree packs and unpacks; a signal ends both.
@@ -227,14 +231,14 @@ func copyTree(call *session.Call, r request) (any, error) {
 	packed := make(chan error, 1)
 	go func() {
 		out := bufio.NewWriterSize(to, tree.MaxData)
-		err := errors.Join(tree.Pack(tree.NewWriter(out), r.path()), out.Flush())
+		err := errors.Join(tree.Pack(tree.NewWriter(out), r.path(), true), out.Flush())
 		to.CloseWithError(err)
 		packed <- err
 	}()
-	err := tree.Unpack(tree.NewReader(bufio.NewReaderSize(from, tree.MaxData)), string(r.To), nil)
+	made, err := tree.Unpack(tree.NewReader(bufio.NewReaderSize(from, tree.MaxData)), string(r.To), nil)
 	from.CloseWithError(err)
 	if failed := <-packed; failed != nil && err == nil {
 		return nil, failed
 	}
-	return nil, err
+	return made, err
 }

@@ -25,7 +25,9 @@ type request struct {
 	User      string `json:"user"`
 	Recursive bool   `json:"recursive"`
 	Follow    bool   `json:"follow"`
-	Offset    int64  `json:"offset"`
+	// Attributes: a tree has them.
+	Attributes bool  `json:"attributes"`
+	Offset     int64 `json:"offset"`
 	// Length nil means all there is.
 	Length *int64 `json:"length"`
 }

@@ -13,9 +13,10 @@ import (
 
 // Pack writes the file at root, or the directory and all below it, and follows no symbolic link. What
 // vanishes meanwhile is left out, as if it had gone before, and so is what copies have under way.
-func Pack(w *Writer, root string) error {
+// withAttributes is for readers that know of them.
+func Pack(w *Writer, root string, withAttributes bool) error {
 	// With its head, a full record of content has just the size of a frame to the host.
-	p := packer{w: w, root: root, seen: map[inode]uint64{}, buffer: make([]byte, MaxData-recordHead)}
+	p := packer{w: w, root: root, withAttributes: withAttributes, seen: map[inode]uint64{}, buffer: make([]byte, MaxData-recordHead)}
 	info, err := lstat(root)
 	if err != nil {
 		return err
@@ -80,9 +81,13 @@ type inode struct{ device, number uint64 }
 type packer struct {
 	w    *Writer
 	root string
+	// withAttributes: those of files and directories are written, too.
+	withAttributes bool
 	// seen are files with several names, by the ID that the first of them was given.
 	seen   map[inode]uint64
 	buffer []byte
+	// names and value are room for attributes, once a file has any.
+	names, value []byte
 }
 
 func (p *packer) pack(name string, info *unix.Stat_t) error {
@@ -118,6 +123,9 @@ func (p *packer) directory(at string, entry Entry) error {
 		return err
 	}
 	if err := p.w.Entry(entry); err != nil {
+		return err
+	}
+	if err := p.attributesOf(at); err != nil {
 		return err
 	}
 	for _, name := range names {
@@ -162,6 +170,11 @@ func (p *packer) file(at string, entry Entry, info *unix.Stat_t) error {
 	}
 	if err := p.w.Entry(entry); err != nil {
 		return err
+	}
+	if p.withAttributes {
+		if err := p.attributes(file); err != nil {
+			return err
+		}
 	}
 	return p.content(file)
 }

@@ -17,6 +17,8 @@ const (
 	KindData  Kind = 2
 	KindHole  Kind = 3
 	KindEnd   Kind = 4
+	// KindAttribute follows the entry of the file or directory whose it is.
+	KindAttribute Kind = 5
 )
 
 // Type says what an entry is.
@@ -34,7 +36,7 @@ const (
 	Gone Type = 6
 )
 
-// MaxData bounds the payload of a record.
+// MaxData bounds the payload of a record, but for those of attributes.
 const MaxData = 64 << 10
 
 const (
@@ -60,6 +62,13 @@ type Entry struct {
 	Name string
 	// Target is where a symbolic link leads.
 	Target string
+}
+
+// Attribute is an extended attribute of the file or directory that was entered last.
+type Attribute struct {
+	// Name begins with "user.": what other attributes say is for the system that they are of.
+	Name  string
+	Value []byte
 }
 
 var errMalformed = errors.New("the tree is malformed")
@@ -93,6 +102,19 @@ func (w *Writer) Entry(e Entry) error {
 	b = append(append(b, e.Name...), e.Target...)
 	w.head(KindEntry, len(b))
 	_, err := w.to.Write(w.room[:recordHead+len(b)])
+	return err
+}
+
+// Attribute writes one of what was entered last, before its content.
+func (w *Writer) Attribute(name string, value []byte) error {
+	head := 1 + len(name)
+	w.head(KindAttribute, head+len(value))
+	w.room[recordHead] = byte(len(name))
+	copy(w.room[recordHead+1:], name)
+	if _, err := w.to.Write(w.room[:recordHead+head]); err != nil {
+		return err
+	}
+	_, err := w.to.Write(value)
 	return err
 }
 
@@ -133,13 +155,15 @@ type Reader struct {
 
 // NewReader returns a Reader, which reads small pieces: a buffer belongs before it.
 func NewReader(from io.Reader) *Reader {
-	return &Reader{from: from, room: make([]byte, MaxData)}
+	return &Reader{from: from, room: make([]byte, max(MaxData, maxAttribute))}
 }
 
-// Record is one of an entry, data, a hole or the end, as Kind says.
+// Record is one of an entry, an attribute, data, a hole or the end, as Kind says.
 type Record struct {
 	Kind  Kind
 	Entry Entry
+	// Attribute has a value that is valid until the next record is read.
+	Attribute Attribute
 	// Data is valid until the next record is read.
 	Data []byte
 	Hole int64
@@ -152,7 +176,11 @@ func (r *Reader) Next() (Record, error) {
 		return Record{}, whole(err)
 	}
 	length := int(binary.BigEndian.Uint32(head[:]) & 0xff_ffff)
-	if length > MaxData {
+	most := MaxData
+	if Kind(head[0]) == KindAttribute {
+		most = maxAttribute
+	}
+	if length > most {
 		return Record{}, errMalformed
 	}
 	payload := r.room[:length]
@@ -164,6 +192,8 @@ func (r *Reader) Next() (Record, error) {
 	switch {
 	case record.Kind == KindEntry:
 		record.Entry, err = parseEntry(payload)
+	case record.Kind == KindAttribute:
+		record.Attribute, err = parseAttribute(payload)
 	case record.Kind == KindData && length > 0:
 		record.Data = payload
 	case record.Kind == KindHole && length == 8:
@@ -202,6 +232,17 @@ func parseEntry(b []byte) (Entry, error) {
 		return Entry{}, errMalformed
 	}
 	return e, nil
+}
+
+func parseAttribute(b []byte) (Attribute, error) {
+	if len(b) == 0 || int(b[0]) > len(b)-1 {
+		return Attribute{}, errMalformed
+	}
+	name, value := string(b[1:1+int(b[0])]), b[1+int(b[0]):]
+	if !isCarried(name) || strings.IndexByte(name, 0) >= 0 || len(value) > maxValue {
+		return Attribute{}, errMalformed
+	}
+	return Attribute{name, value}, nil
 }
 
 func whole(err error) error {

@@ -34,8 +34,15 @@ func put(t *testing.T, path, content string, mode os.FileMode) {
 func packed(t *testing.T, root string) *bytes.Buffer {
 	t.Helper()
 	var out bytes.Buffer
-	must(t, Pack(NewWriter(&out), root))
+	must(t, Pack(NewWriter(&out), root, true))
 	return &out
+}
+
+func unpack(t *testing.T, r *Reader, to string, owner *Owner) Made {
+	t.Helper()
+	made, err := Unpack(r, to, owner)
+	must(t, err)
+	return made
 }
 
 // owner is whoever runs the test, since only root gives files away.
@@ -92,7 +99,7 @@ func TestATreeComesOutAsItWas(t *testing.T) {
 		must(t, os.Chtimes(filepath.Join(from, name), old, old))
 	}
 	to := filepath.Join(dir, "to")
-	must(t, Unpack(NewReader(packed(t, from)), to, owner()))
+	unpack(t, NewReader(packed(t, from)), to, owner())
 	want, got := everything(t, from), everything(t, to)
 	if !slices.Equal(want, got) {
 		t.Errorf("came out\n%s\nof\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -120,7 +127,7 @@ func TestHolesStayHoles(t *testing.T) {
 		t.Errorf("%d bytes for a file of holes", stream.Len())
 	}
 	to := filepath.Join(dir, "to")
-	must(t, Unpack(NewReader(stream), to, owner()))
+	unpack(t, NewReader(stream), to, owner())
 	info, err := lstat(to)
 	must(t, err)
 	if info.Size != 1<<40 || info.Blocks > 2048 {
@@ -146,7 +153,7 @@ func TestDirectoriesAreMergedAndFilesReplaced(t *testing.T) {
 	put(t, filepath.Join(to, "both/kept"), "old", 0o644)
 	put(t, filepath.Join(dir, "elsewhere"), "old", 0o644)
 	must(t, os.Symlink("../../elsewhere", filepath.Join(to, "both/file")))
-	must(t, Unpack(NewReader(packed(t, from)), to, owner()))
+	unpack(t, NewReader(packed(t, from)), to, owner())
 	for path, want := range map[string]string{
 		"to/both/file": "new", "to/both/more": "new", "to/both/kept": "old", "elsewhere": "old",
 	} {
@@ -163,8 +170,8 @@ func TestATreeIsCopiedToBelowItself(t *testing.T) {
 	dir := t.TempDir()
 	put(t, filepath.Join(dir, "file"), "x", 0o644)
 	from, to := io.Pipe()
-	go func() { to.CloseWithError(Pack(NewWriter(to), dir)) }()
-	must(t, Unpack(NewReader(from), filepath.Join(dir, "copy"), owner()))
+	go func() { to.CloseWithError(Pack(NewWriter(to), dir, true)) }()
+	unpack(t, NewReader(from), filepath.Join(dir, "copy"), owner())
 	names, err := os.ReadDir(filepath.Join(dir, "copy"))
 	if err != nil || len(names) != 1 {
 		t.Errorf("the copy holds %v, %v", names, err)
@@ -178,7 +185,7 @@ func TestASlashFollowsALinkToADirectory(t *testing.T) {
 	must(t, os.Symlink("real", filepath.Join(dir, "link")))
 	must(t, os.Mkdir(filepath.Join(dir, "to"), 0o755))
 	must(t, os.Symlink("to", filepath.Join(dir, "target")))
-	must(t, Unpack(NewReader(packed(t, filepath.Join(dir, "link")+"/")), filepath.Join(dir, "target")+"/", owner()))
+	unpack(t, NewReader(packed(t, filepath.Join(dir, "link")+"/")), filepath.Join(dir, "target")+"/", owner())
 	if got, err := os.ReadFile(filepath.Join(dir, "to/file")); err != nil || string(got) != "x" {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -198,7 +205,7 @@ func TestWhatCannotBeMergedChangesNothing(t *testing.T) {
 			put(t, filepath.Join(from, "z"), "new", 0o644)
 			must(t, os.Mkdir(filepath.Join(to, "z"), 0o755))
 		}
-		if err := Unpack(NewReader(packed(t, from)), to, owner()); !errors.Is(err, want) {
+		if _, err := Unpack(NewReader(packed(t, from)), to, owner()); !errors.Is(err, want) {
 			t.Errorf("a %s in the way of another kind: %v", name, err)
 		}
 		names, _ := os.ReadDir(to)
@@ -216,7 +223,7 @@ func TestOfATreeThatIsCutNothingIsLeft(t *testing.T) {
 	whole := packed(t, from).Bytes()
 	for end := 0; end < len(whole); end += 7 {
 		to := filepath.Join(dir, "to")
-		err := Unpack(NewReader(bytes.NewReader(whole[:end])), to, owner())
+		_, err := Unpack(NewReader(bytes.NewReader(whole[:end])), to, owner())
 		if !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("cut at %d of %d: %v", end, len(whole), err)
 		}
@@ -238,7 +245,7 @@ func TestAFullFileSystemLeavesNothing(t *testing.T) {
 	put(t, filepath.Join(from, "large"), strings.Repeat("x", 4<<20), 0o644)
 	must(t, unix.Mount("tmpfs", small, "tmpfs", 0, "size=1M"))
 	defer unix.Unmount(small, unix.MNT_DETACH)
-	err := Unpack(NewReader(packed(t, from)), filepath.Join(small, "to"), owner())
+	_, err := Unpack(NewReader(packed(t, from)), filepath.Join(small, "to"), owner())
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("a full file system: %v", err)
 	}
@@ -253,7 +260,14 @@ func FuzzReader(f *testing.F) {
 	os.WriteFile(filepath.Join(dir, "one"), []byte("1"), 0o644)
 	os.Symlink("one", filepath.Join(dir, "two"))
 	var out bytes.Buffer
-	Pack(NewWriter(&out), dir)
+	Pack(NewWriter(&out), dir, true)
+	f.Add(out.Bytes())
+	out.Reset()
+	w := NewWriter(&out)
+	w.Entry(Entry{Type: File})
+	w.Attribute("user.color", []byte("red"))
+	w.Attribute("user.none", nil)
+	w.End()
 	f.Add(out.Bytes())
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		r := NewReader(bytes.NewReader(stream))
@@ -262,8 +276,13 @@ func FuzzReader(f *testing.F) {
 			if err != nil {
 				return
 			}
-			if len(record.Data) > MaxData || len(record.Entry.Name) > MaxData {
+			attribute := record.Attribute
+			if len(record.Data) > MaxData || len(record.Entry.Name) > MaxData ||
+				len(attribute.Name) > maxAttributeName || len(attribute.Value) > maxValue {
 				t.Fatal("a record without bounds")
+			}
+			if record.Kind == KindAttribute && !isCarried(attribute.Name) {
+				t.Fatalf("an attribute that is the system's: %q", attribute.Name)
 			}
 		}
 	})

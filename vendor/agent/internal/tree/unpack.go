@@ -17,23 +17,29 @@ const stagePrefix = ".sbx-copy-"
 // Owner is whom what is unpacked belongs to; nil keeps the owners of the tree.
 type Owner struct{ UID, GID int }
 
+// Made says what became of a tree.
+type Made struct {
+	// AttributesLeftOut counts those that the file system did not take.
+	AttributesLeftOut int `json:"attributesLeftOut"`
+}
+
 // Unpack makes the tree at target. It is put together in a directory beside it, or in it where it is one
 // that the tree is merged with, and moved into place when it is whole: of a tree that fails, nothing is
 // there. A directory that is there already keeps its own mode and owner, other files are replaced.
-func Unpack(r *Reader, target string, owner *Owner) (err error) {
+func Unpack(r *Reader, target string, owner *Owner) (made Made, err error) {
 	stage, err := os.MkdirTemp(stageBeside(target), stagePrefix)
 	if err != nil {
-		return err
+		return Made{}, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(stage)) }()
 	u := unpacker{root: filepath.Join(stage, "tree"), owner: owner, links: map[uint64]string{}}
 	if err := u.all(r); err != nil {
-		return err
+		return Made{}, err
 	}
 	if err := placeable(u.root, target); err != nil {
-		return err
+		return Made{}, err
 	}
-	return place(u.root, target)
+	return u.made, place(u.root, target)
 }
 
 func stageBeside(target string) string {
@@ -52,6 +58,10 @@ type unpacker struct {
 	file  *os.File
 	entry Entry
 	at    int64
+	// bearer is what the next attributes are of, and names is how long the names of those so far are.
+	bearer string
+	names  int
+	made   Made
 	// open are directories that get their own time when all in them is made.
 	open []Entry
 }
@@ -67,7 +77,12 @@ func (u *unpacker) all(r *Reader) (err error) {
 		if err != nil {
 			return err
 		}
+		if record.Kind != KindAttribute {
+			u.bearer, u.names = "", 0
+		}
 		switch record.Kind {
+		case KindAttribute:
+			err = u.attribute(record.Attribute)
 		case KindEntry:
 			if first != (record.Entry.Name == "") {
 				return errMalformed
@@ -97,13 +112,14 @@ func (u *unpacker) enter(e Entry) error {
 	switch e.Type {
 	case Directory:
 		u.open = append(u.open, e)
+		u.bearer = at
 		return os.Mkdir(at, 0o700)
 	case File:
 		file, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return err
 		}
-		u.file, u.entry, u.at = file, e, 0
+		u.file, u.entry, u.at, u.bearer = file, e, 0, at
 		if e.ID != 0 {
 			u.links[e.ID] = at
 		}
