@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shellWord } from "../base/shell_word.ts";
 import { ownProgram } from "../host/own_program.ts";
 import type { SshKeys } from "../supervise/ssh_keys.ts";
 import { sshHost } from "../supervise/ssh_keys.ts";
@@ -28,7 +29,7 @@ export function sshConfigOf(name: string, user: string, keys: SshKeys): SshConfi
     user,
     options: {
       // ssh puts the user that is asked for in the place of %r, and gives the line to a shell.
-      ProxyCommand: `${[...ownProgram(), SSH_PROXY, name].map(shellWord).join(" ")} %r`,
+      ProxyCommand: `${[...ownProgram(), SSH_PROXY, name].map(proxyWord).join(" ")} %r`,
       HostKeyAlias: host,
       UserKnownHostsFile: configWord(keys.knownHostsFile),
       GlobalKnownHostsFile: "none",
@@ -52,9 +53,8 @@ export function sshConfigText({ host, user, options }: SshConfig): string {
 }
 
 /** For the shell that ssh starts, after ssh has taken its % out of it. */
-function shellWord(text: string): string {
-  const quoted = /^[\w@+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-  return quoted.replaceAll("%", "%%");
+function proxyWord(text: string): string {
+  return shellWord(text).replaceAll("%", "%%");
 }
 
 /** ssh takes quotes around a value with blanks, and expands % in paths. */

@@ -6,6 +6,7 @@
 import type { Command } from "commander";
 import process from "node:process";
 import { plural } from "../../base/plural.ts";
+import { shellWord } from "../../base/shell_word.ts";
 import { type Change, Sandbox } from "../../mod.ts";
 import { examples } from "../command.ts";
 import { OK } from "../exit.ts";
@@ -78,8 +79,5 @@ export function printPatch(changes: readonly Change[]): void {
 
 /** With the same paths, as a shell takes them. */
 function applyCommand(name: string, paths: readonly string[], digest: string): string {
-  const words = paths.map((path) =>
-    /^[\w./@+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
-  );
-  return ["sbx apply", name, ...words, "--digest", digest].join(" ");
+  return ["sbx apply", name, ...paths.map(shellWord), "--digest", digest].join(" ");
 }
