@@ -5,6 +5,7 @@
  */
 import type { Guest } from "./guest.ts";
 import type { CommonPlan, GuestPlan } from "./plan.ts";
+import type { Root } from "./root/root.ts";
 import type { Manifest } from "./template/manifest.ts";
 
 /** The end of the guest's only network, which carries Ethernet frames with their lengths before them. */
@@ -65,11 +66,11 @@ export interface GuestProvider {
   readonly checks: readonly Check[];
   /**
    * Finds out, once, what a boot needs; nothing of it depends on the guest, so it can go on beside other
-   * preparations.
+   * preparations. `root`: that of a guest that may go on from a template, which is looked at meanwhile.
    *
    * @throws SbxError REQUIREMENT_MISSING, FILE_UNREADABLE
    */
-  probe(): Promise<Probe>;
+  probe(root?: Root): Promise<Probe>;
   /**
    * Boots and configures; resolves when the first command can run. `cable` and the plan's network are
    * both there or both absent.

@@ -110,7 +110,8 @@ async function compose(
   const writable = mounts.filter(({ readOnly }) => !readOnly).map(({ host }) => host);
   const looking = lookAtCopied(mounts);
   const provider = guestProvider(notice, writable);
-  const probing = provider.probe();
+  const fromTemplate = options.template && options.disk === undefined;
+  const probing = provider.probe(fromTemplate ? root : undefined);
   probing.catch(() => {}); // awaited below, unless something else fails first
   const journal = followed(
     options.journal === undefined ? NO_JOURNAL : openJournal(options.journal),

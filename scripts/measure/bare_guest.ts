@@ -10,7 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { LINK } from "../../lib/base/link.ts";
 import { AGENT_FD, FIRST_FILE_FD, FRAMES_FD, qemuArgv } from "../../lib/guest/qemu/args.ts";
-import { findMachine } from "../../lib/guest/qemu/machine.ts";
+import { findMachine, measured } from "../../lib/guest/qemu/machine.ts";
 import { assetPath } from "../../lib/host/assets.ts";
 import { bootId } from "../../lib/host/caller.ts";
 import { LINUX_QEMU } from "../../lib/host/linux/qemu.ts";
@@ -21,7 +21,8 @@ import { ROOT } from "../../test/support/world.ts";
 
 /** Prepares; what it answers boots the guest and resolves to how many milliseconds it lived. */
 export async function bareGuest(): Promise<() => Promise<number>> {
-  const machine = await findMachine({ assetPath, cacheDir, platform: LINUX_QEMU, bootId });
+  const found = await findMachine({ assetPath, cacheDir, platform: LINUX_QEMU, bootId });
+  const machine = await measured(found);
   const initramfs = join(ROOT, ".cache/bench/initramfs");
   const packer = join(ROOT, "scripts/initramfs.ts");
   const kernel = join(ROOT, ".cache/kernel", process.arch);

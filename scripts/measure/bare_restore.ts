@@ -13,7 +13,7 @@ import { configuration, guestEntries, rootEntries } from "../../lib/guest/config
 import type { GuestPlan } from "../../lib/guest/plan.ts";
 import { AGENT_FD, FRAMES_FD } from "../../lib/guest/qemu/args.ts";
 import { type MachineLaunch, NO_MOUNTS, restoredLaunchOf } from "../../lib/guest/qemu/launch_of.ts";
-import { findMachine } from "../../lib/guest/qemu/machine.ts";
+import { findMachine, measured } from "../../lib/guest/qemu/machine.ts";
 import { loadState } from "../../lib/guest/qemu/migration.ts";
 import { Monitor } from "../../lib/guest/qemu/monitor.ts";
 import {
@@ -56,12 +56,14 @@ export async function bareRestore(): Promise<() => Promise<number>> {
     template: true,
     trust: () => Promise.resolve({ roots: root.publicRoots }),
   };
-  const machine = await findMachine({
-    assetPath,
-    cacheDir,
-    platform: qemuPlatform(),
-    bootId,
-  });
+  const machine = await measured(
+    await findMachine({
+      assetPath,
+      cacheDir,
+      platform: qemuPlatform(),
+      bootId,
+    }),
+  );
   const entries = await rootEntries(root);
   const host = { build: buildInfo()["sbx"] ?? "", caller, cacheDir };
   const key = await keyOf(plan, entries, machine, host);

@@ -235,6 +235,11 @@ const SPOILS: Readonly<Record<string, (home: string) => void>> = {
     const facts = JSON.parse(readFileSync(manifest, "utf8"));
     writeFileSync(manifest, JSON.stringify({ ...facts, state: digest }));
   },
+  "a memory that counts by another machine's counter": (home) => {
+    const manifest = join(home, "manifest.json");
+    const { tscKHz, ...facts } = JSON.parse(readFileSync(manifest, "utf8"));
+    writeFileSync(manifest, JSON.stringify({ ...facts, tscKHz: Math.round(tscKHz * 1.01) }));
+  },
   "a manifest that is none": (home) => writeFileSync(join(home, "manifest.json"), "{}"),
   "a file that others may write": (home) => chmodSync(join(home, "state"), 0o666),
   "a file of somebody else": (home) => chownSync(join(home, "state"), 65_533, 65_533),

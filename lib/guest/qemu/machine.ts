@@ -27,6 +27,17 @@ export interface Machine {
   readonly tscKHz: number;
 }
 
+/** One whose counter is still being measured, which takes as long as all else that is found out of it. */
+export interface FoundMachine extends Omit<Machine, "tscKHz"> {
+  /** What {@link Machine.tscKHz} is going to be; it never rejects. */
+  readonly counter: Promise<number>;
+}
+
+/** The machine, once its counter is known. */
+export async function measured({ counter, ...machine }: FoundMachine): Promise<Machine> {
+  return { ...machine, tscKHz: await counter };
+}
+
 /**
  * Finds out; needs nothing of the guest, so it can go on beside other preparations. QEMU is not taken
  * from directories that are distrusted, because the guest can write to them.
@@ -36,7 +47,7 @@ export interface Machine {
 export async function findMachine(
   host: Pick<QemuHost, "assetPath" | "cacheDir" | "platform" | "bootId">,
   distrusted: readonly string[] = [],
-): Promise<Machine> {
+): Promise<FoundMachine> {
   const architecture = ownArchitecture();
   const { platform } = host;
   const program = findQemu(architecture, platform, distrusted);
@@ -58,7 +69,7 @@ export async function findMachine(
     launcher,
     kernel,
     initramfs,
-    tscKHz: emulated ? await tscKHz(launcher) : 0,
+    counter: emulated ? tscKHz(launcher) : Promise.resolve(0),
   };
 }
 

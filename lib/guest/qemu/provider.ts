@@ -16,6 +16,7 @@ import {
 import type { Guest } from "../guest.ts";
 import { type CommonPlan, type GuestPlan, hasTree, namedShares, type Transport } from "../plan.ts";
 import type { BootWatcher, Cable, GuestProvider, Probe, SaveOptions } from "../provider.ts";
+import type { Root } from "../root/root.ts";
 import { packTar } from "../root/tar.ts";
 import type { Manifest } from "../template/manifest.ts";
 import { qemuChecks } from "./checks.ts";
@@ -24,7 +25,7 @@ import { ROOT_STAYS_ROOT } from "./identity.ts";
 import { QemuGuest } from "./guest.ts";
 import type { GuestAsset, QemuHost } from "./launch.ts";
 import { launchOf, NO_MOUNTS } from "./launch_of.ts";
-import { findMachine, type Machine } from "./machine.ts";
+import { findMachine, type FoundMachine, measured } from "./machine.ts";
 import { restore } from "./restore.ts";
 import { saveTemplate } from "./save_template.ts";
 import { isServed, keyOf } from "./template_machine.ts";
@@ -47,7 +48,9 @@ export class QemuProvider implements GuestProvider {
   readonly name = "QEMU";
   readonly #host: QemuHost;
   readonly #distrusted: readonly string[];
-  #found: Promise<Machine> | undefined;
+  /** What was looked for before its guest has a plan. */
+  readonly #entries = new WeakMap<Root, Promise<RootEntries>>();
+  #found: Promise<FoundMachine> | undefined;
 
   /** QEMU is not taken from directories that are distrusted, because a guest can write to them. */
   constructor(host: QemuHost, distrusted: readonly string[] = []) {
@@ -59,8 +62,17 @@ export class QemuProvider implements GuestProvider {
     return qemuChecks(this.#host);
   }
 
-  async probe(): Promise<Probe> {
-    return (await this.#machine()).found;
+  /** Where the counter is measured, that gives the time for a look at the root. */
+  async probe(root?: Root): Promise<Probe> {
+    const { found } = await this.#machine();
+    if (root !== undefined && !hasTree({ root })) this.#entriesOf(root).catch(() => {});
+    return found;
+  }
+
+  #entriesOf(root: Root): Promise<RootEntries> {
+    const known = this.#entries.get(root) ?? rootEntries(root);
+    this.#entries.set(root, known);
+    return known;
   }
 
   async boot(plan: GuestPlan, cable: Cable | undefined, watcher: BootWatcher): Promise<Guest> {
@@ -73,7 +85,7 @@ export class QemuProvider implements GuestProvider {
     if (!isServed(plan, cable)) {
       return await this.#boot(plan, cable, watcher, machine, await transport);
     }
-    const entries = await rootEntries(plan.root);
+    const entries = await this.#entriesOf(plan.root);
     const by = await transport;
     const restored = await restore(plan, entries, cable, machine, by, this.#host, watcher);
     if (!(restored instanceof QemuGuest)) {
@@ -87,7 +99,7 @@ export class QemuProvider implements GuestProvider {
   }
 
   async saveTemplate(plan: CommonPlan, options: SaveOptions = {}): Promise<Manifest | null> {
-    const machine = await this.#machine();
+    const machine = await measured(await this.#machine());
     const entries = await rootEntries(plan.root);
     const key = await keyOf(plan, entries, machine, this.#host);
     return await saveTemplate(key, plan, entries, machine, this.#host, options);
@@ -98,10 +110,11 @@ export class QemuProvider implements GuestProvider {
     plan: GuestPlan,
     cable: Cable | undefined,
     watcher: BootWatcher,
-    machine: Machine,
+    found: FoundMachine,
     by: TransportFinding,
     known?: RootEntries,
   ): Promise<Guest> {
+    const machine = await measured(found);
     const launch = launchOf(plan, cable, machine, by, this.#host.caller(), filesNeeded);
     const qemu = this.#host.spawn(
       plan.disk === undefined
@@ -117,7 +130,7 @@ export class QemuProvider implements GuestProvider {
     const sound = this.#host.requireSound(plan.disk === undefined ? BOOT : [...BOOT, ...DISK]);
     sound.catch(() => {});
     return await this.#finish(guest, watcher, async () => {
-      const entries = known ?? await rootEntries(plan.root);
+      const entries = known ?? await this.#entriesOf(plan.root);
       const modules = by.transport === "virtiofs" ? ["virtiofs"] : [];
       const disk = plan.disk === undefined ? [] : [await this.#host.diskModules()];
       const archives = Buffer.concat([...disk, packTar(entries.early)]);
@@ -160,14 +173,14 @@ export class QemuProvider implements GuestProvider {
     return guest;
   }
 
-  async #transport(plan: GuestPlan, { launcher }: Machine): Promise<TransportFinding> {
+  async #transport(plan: GuestPlan, { launcher }: FoundMachine): Promise<TransportFinding> {
     if (namedShares(plan).length === 0) return NO_MOUNTS;
     const found = await findTransport(this.#host, launcher, this.#distrusted);
     const forgets = found.transport === "virtiofs" && found.files < FILES_OF_ROOT;
     return forgets && hasTree(plan) ? FEW_FILES : found;
   }
 
-  async #machine(): Promise<Machine> {
+  async #machine(): Promise<FoundMachine> {
     requireOrdinary(this.#host);
     this.#found ??= findMachine(this.#host, this.#distrusted);
     return await this.#found;

@@ -2,8 +2,8 @@
  * Goes on from a template instead of booting.
  *
  * ```
- * found ── QEMU maps the memory ── state loaded ── agent answers ──► restored
- *    └──────────── refused, dead, silent ──► the guest boots; if it can, the template is discarded
+ * found ── QEMU maps the memory ── state loaded ── agent answers, counter measured ──► restored
+ *    └──── refused, dead, silent, another counter ──► the guest boots; if it can, the template is discarded
  * ```
  *
  * @module
@@ -20,7 +20,7 @@ import { filesNeeded } from "./files_needed.ts";
 import { QemuGuest } from "./guest.ts";
 import type { QemuHost, QemuProcess } from "./launch.ts";
 import { type MachineLaunch, restoredLaunchOf } from "./launch_of.ts";
-import type { Machine } from "./machine.ts";
+import type { FoundMachine } from "./machine.ts";
 import { addDevices, loadState } from "./migration.ts";
 import { Monitor } from "./monitor.ts";
 import { epoch, keyOf, ownersOf, templateDirectory } from "./template_machine.ts";
@@ -34,6 +34,17 @@ const TOGETHER_MS = 500;
 class Killed extends SbxError {
   constructor(state = "QEMU ended (SIGKILL)") {
     super("GUEST_START", `Cannot start the guest: ${state}`);
+  }
+}
+
+/** Its kernel would not tell how much time has passed. */
+class OtherCounter extends SbxError {
+  /** False: this time it could not be measured. */
+  readonly isKnown: boolean;
+
+  constructor(isKnown: boolean) {
+    super("GUEST_START", "Cannot go on: its kernel counts by another processor's counter");
+    this.isKnown = isKnown;
   }
 }
 
@@ -53,17 +64,18 @@ export async function restore(
   plan: GuestPlan,
   entries: RootEntries,
   cable: Cable | undefined,
-  machine: Machine,
+  machine: FoundMachine,
   by: TransportFinding,
   host: QemuHost,
   watcher: BootWatcher,
 ): Promise<QemuGuest | NotRestored> {
   const template = await find(plan, entries, machine, host, watcher);
   if (template === null) return NONE;
+  const { tscKHz, calls } = template.manifest;
   const { launch, ...saved } = restoredLaunchOf(
     plan,
     cable,
-    machine,
+    { ...machine, tscKHz },
     by,
     host.caller(),
     filesNeeded,
@@ -74,11 +86,14 @@ export async function restore(
   const guest = new QemuGuest(qemu, machine.found.accelerator, {
     writeBackMs: writeBackMs(plan),
     template: "used",
-    calls: template.manifest.calls,
+    calls,
   });
+  // Measuring takes 20 ms, in which QEMU can do much.
+  const sameCounter = machine.counter.then((measured) => requireSame(measured, tscKHz));
+  sameCounter.catch(() => {});
   const givenUp = watcher.ended?.then(() => null) ?? new Promise<never>(() => {});
   try {
-    const outcome = await Promise.race([goOn(qemu, guest, template, saved), givenUp]);
+    const outcome = await Promise.race([goOn(qemu, guest, template, saved, sameCounter), givenUp]);
     if (outcome !== null) return guest;
   } catch (error) {
     await guest.stop();
@@ -87,7 +102,11 @@ export async function restore(
     if (error instanceof Killed) throw error;
     if (alone !== null) {
       const blame = async () => {
-        await noteFailure(templateDirectory(host), template.key);
+        if (error instanceof OtherCounter) {
+          if (!error.isKnown) return;
+        } else {
+          await noteFailure(templateDirectory(host), template.key);
+        }
         await dismiss(template.key, error, host, watcher);
       };
       return { blame };
@@ -100,7 +119,7 @@ export async function restore(
 async function find(
   plan: GuestPlan,
   entries: RootEntries,
-  machine: Machine,
+  machine: FoundMachine,
   host: QemuHost,
   watcher: BootWatcher,
 ): Promise<Template | null> {
@@ -110,7 +129,7 @@ async function find(
     const template = await findTemplate(directory, key, ownersOf(host.caller()), epoch(host));
     if (template === null) return null;
     await host.requireOwn(directory);
-    return sameCounter(template.manifest.tscKHz, machine.tscKHz) ? template : null;
+    return template;
   } catch (error) {
     // What this machine lacks at the moment says nothing of the template.
     if (!PASSING.includes(systemCode(error) ?? "")) await dismiss(key, error, host, watcher);
@@ -121,8 +140,10 @@ async function find(
 const PASSING: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM", "EINTR", "EAGAIN"];
 
 /** Two measurements of one counter differ by less than a thousandth. */
-function sameCounter(a: number, b: number): boolean {
-  return Math.abs(a - b) <= Math.max(a, b) / 1000;
+function requireSame(measured: number, told: number): void {
+  if (Math.abs(measured - told) > Math.max(measured, told) / 1000) {
+    throw new OtherCounter(measured > 0);
+  }
 }
 
 async function goOn(
@@ -130,6 +151,7 @@ async function goOn(
   guest: QemuGuest,
   { state }: Template,
   { stateFd, devices }: Omit<MachineLaunch, "launch">,
+  sameCounter: Promise<void>,
 ): Promise<QemuGuest> {
   const [socket, channel] = qemu.channels;
   if (socket === undefined || channel === undefined) {
@@ -149,7 +171,7 @@ async function goOn(
   limit.catch(() => {});
   const monitor = new Monitor(socket);
   const whole = loadState(monitor, stateFd).then(() => addDevices(monitor, devices));
-  const restored = Promise.all([whole, guest.answers()])
+  const restored = Promise.all([whole, guest.answers(), sameCounter])
     .catch(async (error) => {
       // Its channels end before its own end is known, which says more.
       await Promise.race([dead, delay(TOGETHER_MS, undefined, { ref: false })]);

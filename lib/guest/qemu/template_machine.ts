@@ -44,14 +44,16 @@ export function isServed(
     (cable === undefined || "fd" in cable);
 }
 
+/** Of a machine whose counter is not known yet, it is the key that it has once it is. */
 export async function keyOf(
   plan: CommonPlan,
   entries: RootEntries,
-  machine: Machine,
+  machine: Omit<Machine, "tscKHz"> & Partial<Pick<Machine, "tscKHz">>,
   { build, caller }: Pick<QemuHost, "build" | "caller">,
 ): Promise<string> {
   // Whether the counter's frequency is told matters, and not how it was measured this time.
-  const counted = { ...machine, tscKHz: Math.sign(machine.tscKHz) };
+  const { tscKHz = isToldCounter(machine) ? 1 : 0 } = machine;
+  const counted = { ...machine, tscKHz: Math.sign(tscKHz) };
   const { launch } = savedLaunchOf(plan, counted, caller(), { path: "", use: "copy" });
   return await templateKey({
     build,
@@ -62,6 +64,11 @@ export async function keyOf(
     preparation: preparation(plan, TEMPLATE_MODULES),
     entries: entries.early,
   });
+}
+
+/** Whether its guests are told the counter's frequency, unless that cannot be measured. */
+function isToldCounter({ architecture, found }: Pick<Machine, "architecture" | "found">): boolean {
+  return architecture === "x64" && found.accelerator === "tcg";
 }
 
 /** What the guest sees of the processor, and the kernel that lets it. */
