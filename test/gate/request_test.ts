@@ -75,6 +75,24 @@ describe.each(VERSIONS)("in %s", (version) => {
       expect(told(all)).toEqual(["API_KEY inert elsewhere 1"]);
     });
 
+    test("is known from the request on that it came to the vault before", async () => {
+      const token = held("t0ken", { name: "TOKEN" });
+      let kept = [usual];
+      const all = vaultOf([usual, token]);
+      const vault = {
+        ...all,
+        get kept() {
+          return kept;
+        },
+      };
+      const { gate } = gateOf([usual, token], { vault });
+      const said = { fields: bearer(token.placeholder.text) };
+      expect((await pass(version, gate, said)).saw).toBe("reset");
+      kept = [usual, token];
+      const { heard, saw } = await pass(version, gate, said);
+      expect([heard?.fields, saw]).toEqual([bearer("t0ken"), "200"]);
+    });
+
     test("is worth nothing over a session that could be anybody's", async () => {
       const sessions: Partial<GateSession>[] = [{ verified: false }, {
         verified: false,
