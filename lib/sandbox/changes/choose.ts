@@ -7,9 +7,10 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { SbxError } from "../../base/errors.ts";
 import { escapeText } from "../../base/escape.ts";
-import type { ApplyChangesOptions, Change } from "./change.ts";
+import { directoriesAbove } from "./above.ts";
+import type { ApplyChangesOptions, Change, HeldReason } from "./change.ts";
 import type { FoundChange } from "./compare.ts";
-import { executedBy } from "./executed.ts";
+import { executedBy, isOnlyAbove } from "./executed.ts";
 import type { Reason } from "./held_back.ts";
 
 /** Paths as somebody named them, without what means nothing. @throws SbxError USAGE */
@@ -23,6 +24,14 @@ export function namedPaths(paths: readonly string[] | undefined): readonly strin
     }
     return plain;
   });
+}
+
+/** Those at or below the paths, in their order, and the directories that those need to be in. */
+export function meantOf(
+  changes: readonly FoundChange[],
+  paths: readonly string[],
+): readonly FoundChange[] {
+  return withParents(changes, changes.filter((change) => isMeant(change, paths)));
 }
 
 /** Whether the change is at or below one of the paths. */
@@ -42,26 +51,19 @@ export interface Choice {
   readonly held: readonly FoundChange[];
 }
 
-/** Of all that there are. A directory that what is meant needs to be in comes along. */
+/** Of all that there are. */
 export function choose(
   changes: readonly FoundChange[],
   options: Pick<ApplyChangesOptions, "force" | "includeUnsafe">,
   paths: readonly string[],
 ): Choice {
-  const meant = withParents(changes, changes.filter((change) => isMeant(change, paths)));
-  const held = new Map<FoundChange, Reason>();
+  const meant = meantOf(changes, paths);
+  const left = new Map<FoundChange, Reason>();
   for (const change of meant) {
     const reason = reasonLeft(change, options, paths);
-    if (reason !== undefined) held.set(change, reason);
+    if (reason !== undefined) left.set(change, reason);
   }
-  const below = { held: "conflict", why: "something in it is not taken over" } as const;
-  for (const change of dependents(meant.toReversed(), (each) => held.has(each), "above")) {
-    held.set(change, below);
-  }
-  const above = { held: "conflict", why: "the directory that it is in is not taken over" } as const;
-  for (const change of dependents(meant, (each) => held.has(each), "below")) {
-    held.set(change, above);
-  }
+  const held = withDependents(meant, left);
   return {
     chosen: meant.filter((change) => !held.has(change)),
     held: meant.flatMap((change) => {
@@ -69,6 +71,38 @@ export function choose(
       return reason === undefined ? [] : [{ ...change, ...reason }];
     }),
   };
+}
+
+/** What is left out with why, and what cannot be done without it, for the same reason. */
+export function withDependents(
+  changes: readonly FoundChange[],
+  left: ReadonlyMap<FoundChange, Reason>,
+): ReadonlyMap<FoundChange, Reason> {
+  const all = new Map(left);
+  const kept = new Map<string, HeldReason>();
+  for (const change of changes.toReversed()) {
+    const own = removesDirectory(change) ? kept.get(change.hostPath) : undefined;
+    if (own !== undefined && !all.has(change)) {
+      all.set(change, { held: own, why: "something in it is not taken over" });
+    }
+    const reason = all.get(change);
+    if (reason === undefined || change.before === undefined) continue;
+    for (const path of directoriesAbove(change.hostPath)) {
+      if (kept.has(path)) break; // as are all above
+      kept.set(path, reason.held);
+    }
+  }
+  const missing = new Map<string, HeldReason>();
+  for (const change of changes) {
+    for (const path of directoriesAbove(change.hostPath)) {
+      const above = missing.get(path);
+      if (above === undefined || all.has(change)) continue;
+      all.set(change, { held: above, why: "the directory that it is in is not taken over" });
+    }
+    const reason = all.get(change);
+    if (reason !== undefined && makesDirectory(change)) missing.set(change.hostPath, reason.held);
+  }
+  return all;
 }
 
 function reasonLeft(
@@ -79,7 +113,8 @@ function reasonLeft(
   const { special, conflict, unsafe } = change.against;
   if (special !== undefined) return special;
   if (conflict !== undefined && !force) return conflict;
-  return includeUnsafe || isNamedItself(change, paths) ? undefined : unsafe;
+  const isCome = isNew(change) && !isMeant(change, paths);
+  return includeUnsafe || isCome || isNamedItself(change, paths) ? undefined : unsafe;
 }
 
 /** With new directories that those are in. */
@@ -89,44 +124,23 @@ function withParents(
 ): readonly FoundChange[] {
   if (meant.length === changes.length) return meant;
   const wanted = new Set(meant.map(({ hostPath }) => hostPath));
-  const needed = new Set(meant.flatMap(({ hostPath }) => directoriesAbove(hostPath)));
+  const needed = new Set(meant.flatMap(({ hostPath }) => [...directoriesAbove(hostPath)]));
   return changes.filter((change) =>
     wanted.has(change.hostPath) || (needed.has(change.hostPath) && makesDirectory(change))
   );
-}
-
-/** What cannot be done without another change: to remove what keeps something, to be where nothing is. */
-function* dependents(
-  ordered: readonly FoundChange[],
-  isHeld: (change: FoundChange) => boolean,
-  which: "above" | "below",
-): Generator<FoundChange, void> {
-  const kept = new Set<string>();
-  for (const change of ordered) {
-    const { hostPath } = change;
-    const removesDirectory = change.before?.kind === "directory" &&
-      change.after?.kind !== "directory";
-    const depends = which === "above"
-      ? removesDirectory && kept.has(hostPath)
-      : directoriesAbove(hostPath).some((path) => kept.has(path));
-    const stays = isHeld(change) || depends;
-    if (depends && !isHeld(change)) yield change;
-    if (!stays) continue;
-    if (which === "below") { if (makesDirectory(change)) kept.add(hostPath); }
-    else if (change.before !== undefined) {
-      for (const path of directoriesAbove(hostPath)) kept.add(path);
-    }
-  }
 }
 
 function makesDirectory({ before, after }: Change): boolean {
   return after?.kind === "directory" && before?.kind !== "directory";
 }
 
-function directoriesAbove(path: string): string[] {
-  const above: string[] = [];
-  for (let at = posix.dirname(path); at.length > 1; at = posix.dirname(at)) above.push(at);
-  return above;
+function removesDirectory({ before, after }: Change): boolean {
+  return before?.kind === "directory" && after?.kind !== "directory";
+}
+
+/** A directory where nothing was: with what is named in it and nothing else, it is as good as that. */
+function isNew({ before, after }: Change): boolean {
+  return before === undefined && after?.kind === "directory";
 }
 
 /** Whether somebody named the path, or a directory above that is such a thing itself. */
@@ -134,7 +148,11 @@ function isNamedItself(change: Change, paths: readonly string[]): boolean {
   return paths.some((named) => {
     if (!isNamed(change, named)) return false;
     const own = named.startsWith("/") ? change.guestPath : change.path;
-    return own === named || executedBy(named) !== undefined;
+    if (own === named) return true;
+    // Where the copy lies in the guest, and what that is called, says nothing of what is in it.
+    const mount = own.length - change.path.length;
+    const below = named.slice(mount);
+    return executedBy(below) !== undefined && !isOnlyAbove(below);
   });
 }
 

@@ -31,7 +31,7 @@ import type { OpenTree, TreePlace } from "../../host/open_tree.ts";
 import { nameOfStage } from "../../host/stage.ts";
 import { stampOf } from "./base_tree.ts";
 import type { FailedChange } from "./change.ts";
-import type { FoundChange } from "./compare.ts";
+import { type FoundChange, OWNERS } from "./compare.ts";
 
 /** What is to be done, and with what. */
 export interface Commission {
@@ -103,7 +103,7 @@ class Work {
         const directory = await tree.directory(change.path.split("/"));
         if (directory === null) throw new Impossible(MEANWHILE);
         // Its owner must be able to move and remove what is in it.
-        await directory.chmod((change.after?.mode ?? 0) | 0o700);
+        await directory.chmod((change.after?.mode ?? 0) | OWNERS);
       });
     }
   }

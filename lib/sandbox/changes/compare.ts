@@ -10,13 +10,14 @@ import type { BigIntStats } from "node:fs";
 import { readlink } from "node:fs/promises";
 import { posix } from "node:path";
 import { decodeOsString } from "../../base/os_string.ts";
-import { systemCode } from "../../base/file_error.ts";
+import { systemCode, systemWords } from "../../base/file_error.ts";
 import type { FileKind } from "../../guest/files.ts";
 import { isStage } from "../../host/stage.ts";
 import { OpenTree } from "../../host/open_tree.ts";
+import { directoriesAbove, parentOf } from "./above.ts";
 import { type BaseTree, stampOf } from "./base_tree.ts";
 import type { Change, ChangedFile, ChangeKind } from "./change.ts";
-import { isGitOwn } from "./executed.ts";
+import { folded, isGitOwn, isHead } from "./executed.ts";
 import { type Reasons, reasonsAgainst } from "./held_back.ts";
 import type { Reported } from "./reported.ts";
 
@@ -40,44 +41,95 @@ export interface Sides {
   readonly mounted: readonly string[];
 }
 
-/** In the order of paths. @throws what the system says of files */
+/** In the order of paths. @throws what the system says of the directory, and the signal's reason */
 export async function compare(
   reported: ReadonlyMap<string, Reported>,
   sides: Sides,
+  signal?: AbortSignal,
 ): Promise<FoundChange[]> {
-  const comparison = new Comparison(reported, sides);
+  const comparison = new Comparison(reported, sides, signal);
   for (const each of reported.values()) await comparison.visit(each);
   return comparison.changes();
+}
+
+/** What says that this process can look at nothing at all, rather than not at one path. */
+const EXHAUSTED: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOMEM", "EBADF"]);
+
+/** All of a change but for what only the others say of it. */
+interface Found {
+  readonly change: Change;
+  readonly stamp: string | undefined;
+  readonly repositories: ReadonlySet<string>;
+  readonly unseen?: string;
 }
 
 class Comparison {
   readonly #reported: ReadonlyMap<string, Reported>;
   readonly #sides: Sides;
-  readonly #found: FoundChange[] = [];
+  readonly #signal: AbortSignal | undefined;
+  readonly #found: Found[] = [];
   /** Names in each directory of which all was said. */
   readonly #within = new Map<string, Set<string>>();
   readonly #repositories = new Map<string, boolean>();
+  /** Where the guest adds, or has, what makes a repository of a directory. */
+  readonly #heads = new Set<string>();
+  /** Directories that were repositories' own, and are none in the guest any more. */
+  readonly #lost = new Set<string>();
+  #namesakes: ReadonlyMap<string, readonly string[]> | undefined;
 
-  constructor(reported: ReadonlyMap<string, Reported>, sides: Sides) {
+  constructor(
+    reported: ReadonlyMap<string, Reported>,
+    sides: Sides,
+    signal: AbortSignal | undefined,
+  ) {
     this.#reported = reported;
     this.#sides = sides;
+    this.#signal = signal;
     for (const { path, isWhole, type } of reported.values()) {
       if (type === "directory" && isWhole) this.#within.set(path, new Set());
       this.#within.get(parentOf(path))?.add(path);
+      if (type !== "gone" && isHead(path)) this.#heads.add(parentOf(path));
     }
   }
 
   changes(): FoundChange[] {
     const { mounted } = this.#sides;
     // What the guest's mounts needed to be mounted on is nobody's change.
-    return this.#found.filter(({ path, kind, after }) =>
+    return this.#found.filter(({ change: { path, kind, after } }) =>
       kind !== "added" || after?.kind !== "directory" ||
       !mounted.some((at) => at.startsWith(`${path}/`)) ||
-      this.#found.some((other) => other.path.startsWith(`${path}/`))
-    ).toSorted((a, b) => a.path < b.path ? -1 : 1);
+      this.#found.some(({ change }) => change.path.startsWith(`${path}/`))
+    ).map((found) => this.#judged(found)).toSorted((a, b) => a.path < b.path ? -1 : 1);
+  }
+
+  #judged({ change, stamp, repositories, unseen }: Found): FoundChange {
+    const { path, kind } = change;
+    const known = this.#sides.base.get(path);
+    const against = reasonsAgainst(change, {
+      isConflict: stamp !== known,
+      isGiven: known !== undefined,
+      isRepository: (at) => repositories.has(at),
+      isOfLostRepository: kind === "deleted" && this.#lost.size > 0 &&
+        [path, ...directoriesAbove(path), ""].some((at) => this.#lost.has(at)),
+      ...(unseen === undefined ? {} : { unseen }),
+    });
+    const reason = against.special ?? against.conflict ?? against.unsafe;
+    return { ...change, ...reason, stamp, against };
   }
 
   async visit(each: Reported): Promise<void> {
+    this.#signal?.throwIfAborted();
+    try {
+      await this.#look(each);
+    } catch (error) {
+      // No system here can have a file of a name that is too long for it, and the guest has none to remove.
+      if (each.type === "gone" && systemCode(error) === "ENAMETOOLONG") return;
+      const after = each.type === "gone" ? undefined : fileThere(each);
+      await this.#addUnseen(each.path, after, error);
+    }
+  }
+
+  async #look(each: Reported): Promise<void> {
     const { path } = each;
     if (this.#sides.mounted.some((at) => path === at || path.startsWith(`${at}/`))) return;
     if (path.split("/").some((step) => isStage(Buffer.from(step)))) return;
@@ -99,11 +151,42 @@ class Comparison {
     if (kind !== undefined) await this.#add({ path, kind, here, before, after });
   }
 
-  /** All of it, whatever it is. */
+  /** All of it, whatever it is, unless the guest has it under a name that is the same one here. */
   async #deleted(path: string, here: BigIntStats): Promise<void> {
-    if (here.isDirectory()) await this.#deletedBelow(path);
-    const before = await this.#fileHere(path, here);
-    await this.#add({ path, kind: "deleted", here, before, after: undefined });
+    this.#signal?.throwIfAborted();
+    if (await this.#isRenamed(path, here)) return;
+    try {
+      if (here.isDirectory()) await this.#deletedBelow(path);
+      const before = await this.#fileHere(path, here);
+      if (isHead(path)) await this.#lose(parentOf(path));
+      await this.#add({ path, kind: "deleted", here, before, after: undefined });
+    } catch (error) {
+      await this.#addUnseen(path, undefined, error);
+    }
+  }
+
+  /** File systems that know no case find a file by its old name as well, which is none to be removed then. */
+  async #isRenamed(path: string, here: BigIntStats): Promise<boolean> {
+    this.#namesakes ??= Map.groupBy(
+      [...this.#reported.values()].filter(({ type }) => type !== "gone").map(({ path }) => path),
+      foldedPath,
+    );
+    for (const other of this.#namesakes.get(foldedPath(path)) ?? []) {
+      if (other === path || parentOf(other) !== parentOf(path)) continue;
+      const found = await this.#sides.tree.find(other);
+      if (found?.ino === here.ino && found.dev === here.dev) return true;
+    }
+    return false;
+  }
+
+  /** What is left of a repository without its head would be none, and what is held back of it would stay. */
+  async #lose(at: string): Promise<void> {
+    const { tree } = this.#sides;
+    const within = at === "" ? "" : `${at}/`;
+    const isOne = folded(at.slice(at.lastIndexOf("/") + 1)) === ".git" ||
+      await tree.find(`${within}objects`) !== null ||
+      await tree.find(`${within}commondir`) !== null;
+    if (isOne) this.#lost.add(at);
   }
 
   /** What is in a directory here, but for what the guest has as well. */
@@ -118,32 +201,39 @@ class Comparison {
     }
   }
 
-  async #add({ path, kind, here, before, after }: {
+  async #add({ path, kind, here, before, after, unseen }: {
     readonly path: string;
     readonly kind: ChangeKind;
-    readonly here: BigIntStats | null;
+    readonly here?: BigIntStats | null;
     readonly before: ChangedFile | undefined;
     readonly after: ChangedFile | undefined;
+    readonly unseen?: string;
   }): Promise<void> {
-    const { base, host, guest } = this.#sides;
-    const stamp = here === null ? undefined : stampOf(here);
-    const known = base.get(path);
-    const repositories = isGitOwn(path) ? await this.#repositoriesAbove(path) : new Set<string>();
-    const change: Change = {
-      path,
-      guestPath: posix.join(guest, path),
-      hostPath: posix.join(host, path),
-      kind,
-      ...(before === undefined ? {} : { before }),
-      ...(after === undefined ? {} : { after }),
-    };
-    const against = reasonsAgainst(change, {
-      isConflict: stamp !== known,
-      isGiven: known !== undefined,
-      isRepository: (at) => repositories.has(at),
+    const { host, guest } = this.#sides;
+    this.#found.push({
+      change: {
+        path,
+        guestPath: posix.join(guest, path),
+        hostPath: posix.join(host, path),
+        kind,
+        ...(before === undefined ? {} : { before }),
+        ...(after === undefined ? {} : { after }),
+      },
+      stamp: here === null || here === undefined ? undefined : stampOf(here),
+      repositories: unseen === undefined && isGitOwn(path)
+        ? await this.#repositoriesAbove(path)
+        : new Set<string>(),
+      ...(unseen === undefined ? {} : { unseen }),
     });
-    const reason = against.special ?? against.conflict ?? against.unsafe;
-    this.#found.push({ ...change, ...reason, stamp, against });
+  }
+
+  /** One path that cannot be looked at here takes none of the others along. */
+  async #addUnseen(path: string, after: ChangedFile | undefined, error: unknown): Promise<void> {
+    const code = systemCode(error);
+    if (code === undefined || EXHAUSTED.has(code) || this.#signal?.aborted === true) throw error;
+    const unseen = `it cannot be looked at here: ${systemWords(error)}`;
+    const kind = after === undefined ? "deleted" : "added";
+    await this.#add({ path, kind, before: undefined, after, unseen });
   }
 
   async #fileHere(path: string, here: BigIntStats, other?: Reported): Promise<ChangedFile> {
@@ -161,29 +251,34 @@ class Comparison {
     if (other?.type !== "file" || other.size !== size || other.sha256 === undefined) {
       return { kind: "file", mode, size };
     }
-    const sha256 = place === null ? undefined : await digestOf(place.directory.read(place.name));
+    const sha256 = place === null
+      ? undefined
+      : await digestOf(place.directory.read(place.name), this.#signal);
     return { kind: "file", mode, size, ...(sha256 === undefined ? {} : { sha256 }) };
   }
 
-  /** Directories above that are repositories' own, here or with what the guest adds. */
+  /** Directories above that are repositories' own, here or with what the guest adds. "" is the topmost. */
   async #repositoriesAbove(path: string): Promise<ReadonlySet<string>> {
-    const steps = path.split("/");
     const found = new Set<string>();
-    for (let depth = 1; depth < steps.length; depth++) {
-      const at = steps.slice(0, depth).join("/");
+    for (const at of [...directoriesAbove(path), ""].reverse()) {
       let isOne = this.#repositories.get(at);
       if (isOne === undefined) {
-        const head = `${at}/HEAD`;
-        const added = this.#reported.get(head);
-        isOne = (added !== undefined && added.type !== "gone") ||
-          await this.#sides.tree.find(head) !== null;
+        isOne = this.#heads.has(at) || await this.#hasHead(at);
         this.#repositories.set(at, isOne);
       }
       if (isOne) found.add(at);
     }
     return found;
   }
+
+  async #hasHead(at: string): Promise<boolean> {
+    const directory = await this.#sides.tree.directory(at === "" ? [] : at.split("/"));
+    return (await directory?.names() ?? []).some((name) => isHead(decodeOsString(name)));
+  }
 }
+
+/** Bits of a directory that its owner keeps whatever the guest says. */
+export const OWNERS = 0o700;
 
 function changeOf(
   before: ChangedFile | undefined,
@@ -198,7 +293,8 @@ function changeOf(
     case "symlink":
       return before.target === after.target ? undefined : "modified";
     case "directory":
-      return modeChange(before, after);
+      // As much as is taken over of it: its owner must be able to change what is in it.
+      return before.mode === (after.mode | OWNERS) ? undefined : modeChange(before, after);
     case "other":
       return undefined;
   }
@@ -226,7 +322,10 @@ function fileThere({ type, mode, size, sha256, target }: Reported): ChangedFile 
 }
 
 /** Undefined for what is no file that can be read. */
-async function digestOf(opening: ReturnType<OpenTree["top"]["read"]>): Promise<string | undefined> {
+async function digestOf(
+  opening: ReturnType<OpenTree["top"]["read"]>,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   try {
     const file = await opening;
     try {
@@ -234,6 +333,7 @@ async function digestOf(opening: ReturnType<OpenTree["top"]["read"]>): Promise<s
       const hash = createHash("sha256");
       const room = Buffer.alloc(256 * 1024);
       for (;;) {
+        signal?.throwIfAborted();
         const { bytesRead } = await file.read(room, 0, room.length, null);
         if (bytesRead === 0) return hash.digest("hex");
         hash.update(room.subarray(0, bytesRead));
@@ -247,6 +347,6 @@ async function digestOf(opening: ReturnType<OpenTree["top"]["read"]>): Promise<s
   }
 }
 
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+function foldedPath(path: string): string {
+  return path.split("/").map(folded).join("/");
 }

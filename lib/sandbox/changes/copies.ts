@@ -22,7 +22,7 @@ import type {
   ChangeSelection,
   FailedChange,
 } from "./change.ts";
-import { choose, digestOf, isMeant, namedPaths } from "./choose.ts";
+import { choose, digestOf, isMeant, meantOf, namedPaths } from "./choose.ts";
 import { commit } from "./commit.ts";
 import { compare, type FoundChange } from "./compare.ts";
 import { readReported } from "./reported.ts";
@@ -63,7 +63,7 @@ export class Copies {
     const { paths } = optionsOf("diff(…)", selection, { paths: true });
     const named = namedPaths(paths);
     const looked = await this.#inTurn(() => this.#look(signal));
-    const meant = looked.flatMap(({ changes }) => changes.filter((each) => isMeant(each, named)));
+    const meant = looked.flatMap(({ changes }) => meantOf(changes, named));
     return { changes: meant.map(plain), digest: digestOf(meant) };
   }
 
@@ -78,7 +78,7 @@ export class Copies {
       const texts = new TextsOfChanges();
       const meant: FoundChange[] = [];
       for (const { copy, changes } of looked) {
-        const own = changes.filter((each) => isMeant(each, named));
+        const own = meantOf(changes, named);
         meant.push(...own);
         await this.#withTree(
           copy,
@@ -109,7 +109,7 @@ export class Copies {
     const named = namedPaths(paths);
     return await this.#inTurn(async () => {
       const looked = await this.#look(signal);
-      const meant = looked.flatMap(({ changes }) => changes.filter((each) => isMeant(each, named)));
+      const meant = looked.flatMap(({ changes }) => meantOf(changes, named));
       if (digest !== undefined && digest !== digestOf(meant)) throw moved();
       for (const path of named) {
         if (!meant.some((change) => isMeant(change, [path]))) throw unchanged(path);
@@ -158,7 +158,7 @@ export class Copies {
           guest: copy.guest,
           base: copy.base.tree,
           mounted: copy.mounted,
-        }));
+        }, signal));
       looked.push({ copy, changes });
     }
     return looked;

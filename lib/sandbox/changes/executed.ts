@@ -22,8 +22,10 @@ const NAMES: ReadonlyMap<string, string> = new Map(
       ...[".inputrc", ".xprofile", ".xsessionrc", ".xinitrc", ".pam_environment"],
     ],
     "tools that follow the directory": [
-      ...[".envrc", ".autoenv", ".autoenv.zsh", ".env.zsh"],
-      ...[".mise.toml", "mise.toml", ".mise", ".tool-versions", ".rtx.toml", ".devenv.nix"],
+      ...[".envrc", ".envrc.local", ".direnv", ".env"],
+      ...[".autoenv", ".autoenv.zsh", ".autoenv_leave.zsh", ".env.zsh"],
+      ...[".mise.toml", "mise.toml", ".mise.local.toml", "mise.local.toml", ".mise"],
+      ...[".tool-versions", ".rtx.toml", ".devenv.nix"],
     ],
     "editors": [
       ...[".vscode", ".idea", ".fleet", ".zed", ".helix", ".vs", ".nova", ".settings"],
@@ -33,7 +35,8 @@ const NAMES: ReadonlyMap<string, string> = new Map(
     ],
     "coding agents": [
       ...[".claude", ".claude.json", ".mcp.json", ".cursor", ".cursorrules", ".codex", ".gemini"],
-      ...[".windsurf", ".continue", ".aider.conf.yml", ".aider"],
+      ...[".windsurf", ".windsurfrules", ".continue", ".aider.conf.yml", ".aider", ".opencode"],
+      ...["agents.md", "claude.md", "claude.local.md", "gemini.md", ".clinerules"],
     ],
     "continuous integration": [
       ...[".gitlab-ci.yml", ".gitlab-ci.yaml", ".travis.yml", ".circleci", ".buildkite"],
@@ -62,8 +65,20 @@ const SUFFIXES: readonly (readonly [suffix: string, what: string])[] = [
   [".desktop", "the desktop"],
 ];
 
-/** Where workflows lie in forges' own directories. */
-const FORGES = [".github", ".gitea", ".forgejo"];
+const FORGE: ReadonlyMap<string, string> = new Map([
+  ["workflows", "continuous integration"],
+  ["actions", "continuous integration"],
+  ["copilot-instructions.md", "coding agents"],
+  ["instructions", "coding agents"],
+]);
+
+/** Directories of which only some of what is in them counts. */
+const PARTLY: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
+  [".github", FORGE],
+  [".gitea", FORGE],
+  [".forgejo", FORGE],
+  [".yarn", new Map(["releases", "plugins", "sdks"].map((name) => [name, "package managers"]))],
+]);
 
 /** In a repository's own directory: what git runs or obeys, or what leads it to another repository. */
 const GIT_OWN: ReadonlySet<string> = new Set([
@@ -77,34 +92,52 @@ const GIT_NAMES: readonly (string | undefined)[] = ["refs", "logs"];
 
 /**
  * Who would run the file, or obey it; undefined for nobody. `isRepository` says of a path whether it is a
- * repository's own directory, whatever its name.
+ * repository's own directory, whatever its name; "" is the directory that all is in.
  */
 export function executedBy(
   path: string,
   isRepository: (path: string) => boolean = () => false,
 ): string | undefined {
   const steps = path.split("/").map(folded);
-  for (const step of steps) {
-    const known = NAMES.get(step) ?? SUFFIXES.find(([suffix]) => step.endsWith(suffix))?.[1];
+  for (const [at, step] of steps.entries()) {
+    const known = NAMES.get(step) ?? partOf(PARTLY.get(step), steps[at + 1]) ??
+      SUFFIXES.find(([suffix]) => step.endsWith(suffix))?.[1];
     if (known !== undefined) return known;
   }
-  if (steps.some((step, at) => FORGES.includes(step) && isWorkflow(steps[at + 1]))) {
-    return "continuous integration";
-  }
-  const within = steps.findIndex((step, at) =>
-    step === ".git" || isRepository(path.split("/").slice(0, at + 1).join("/"))
-  );
-  if (within < 0) return undefined;
-  const own = steps.slice(within + 1);
+  return isGits(path, steps, isRepository) ? "git" : undefined;
+}
+
+/** A file or link in the place of the directory itself leads to another one. */
+function partOf(
+  parts: ReadonlyMap<string, string> | undefined,
+  name: string | undefined,
+): string | undefined {
+  return name === undefined ? parts?.values().next().value : parts?.get(name);
+}
+
+/** Of each repository above: a guest may put one into another, to have the inner one's names judged or the outer's. */
+function isGits(
+  path: string,
+  steps: readonly string[],
+  isRepository: (path: string) => boolean,
+): boolean {
   // A file or link in the place of the directory says where the repository is.
-  if (own.length === 0) return "git";
-  return !GIT_NAMES.includes(own[0]) && own.some((step) => GIT_OWN.has(step)) ? "git" : undefined;
+  if (steps.at(-1) === ".git") return true;
+  const last = steps.findLastIndex((step) => GIT_OWN.has(step));
+  let end = 0;
+  for (let at = 0; at <= last; at++) {
+    const isOne = steps[at - 1] === ".git" || isRepository(path.slice(0, end));
+    if (isOne && !GIT_NAMES.includes(steps[at])) return true;
+    const next = path.indexOf("/", at === 0 ? 0 : end + 1);
+    end = next < 0 ? path.length : next;
+  }
+  return false;
 }
 
 /** Whether a directory of that name is harmless itself, and only what may be in it is not. */
 export function isOnlyAbove(path: string): boolean {
-  const name = folded(path.slice(path.lastIndexOf("/") + 1));
-  return name === ".git" || FORGES.includes(name);
+  const name = folded(nameIn(path));
+  return name === ".git" || PARTLY.has(name);
 }
 
 /** Whether git would run or obey a file of that name, in a directory that is a repository's own. */
@@ -112,14 +145,28 @@ export function isGitOwn(path: string): boolean {
   return path.split("/").some((step) => GIT_OWN.has(folded(step)));
 }
 
-function isWorkflow(name: string | undefined): boolean {
-  return name === undefined || ["workflows", "actions"].includes(name);
+/** Whether the file makes a repository of the directory that it is in, given what else may be there. */
+export function isHead(path: string): boolean {
+  return folded(nameIn(path)) === "head";
+}
+
+/** Whether it is in a directory that has a repository's name. */
+export function isBelowGit(path: string): boolean {
+  return path.split("/").slice(0, -1).some((step) => folded(step) === ".git");
+}
+
+function nameIn(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** Characters that file systems of a Mac leave out of names, so that another name is the same file. */
 const IGNORED = /[\u200c-\u200f\u202a-\u202e\u2060\u206a-\u206f\ufeff]/g;
 
+const PLAIN = /^[ -~]*$/;
+
 /** As a file system compares names that knows no case. */
-function folded(name: string): string {
-  return name.replace(IGNORED, "").normalize("NFC").toLowerCase();
+export function folded(name: string): string {
+  if (PLAIN.test(name)) return name.toLowerCase();
+  // Neither is folding by itself: "ſ" and ligatures are other letters in small, and "ß" is two in capitals.
+  return name.replace(IGNORED, "").normalize("NFKC").toUpperCase().toLowerCase();
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Change, HeldReason } from "./change.ts";
-import { executedBy, isOnlyAbove } from "./executed.ts";
+import { executedBy, isBelowGit, isHead, isOnlyAbove } from "./executed.ts";
 import { leadsOut } from "./link_target.ts";
 
 /** Larger files are copied by name: 64 GiB. */
@@ -18,6 +18,10 @@ export interface Circumstances {
   readonly isGiven: boolean;
   /** Whether a directory above is a repository's own. */
   readonly isRepository: (path: string) => boolean;
+  /** It is a part of a repository that the guest has no more. */
+  readonly isOfLostRepository: boolean;
+  /** What the system says of the path, where it cannot be looked at here. */
+  readonly unseen?: string;
 }
 
 /** A reason, and the same in words. */
@@ -34,7 +38,7 @@ export interface Reasons {
 }
 
 export function reasonsAgainst(change: Change, circumstances: Circumstances): Reasons {
-  const special = specialState(change.before, change.after);
+  const special = circumstances.unseen ?? specialState(change.before, change.after);
   if (special !== undefined) return { special: { held: "special", why: special } };
   const unsafe = unsafeState(change, circumstances);
   return {
@@ -54,17 +58,32 @@ function conflictOf({ before, kind }: Change, { isGiven }: Circumstances): Reaso
   return { held: "conflict", why };
 }
 
-function unsafeState(
-  { path, kind, after }: Change,
-  { isRepository }: Circumstances,
-): Reason | undefined {
-  const user = executedBy(path, isRepository);
-  const isItself = isOnlyAbove(path) && (after?.kind === "directory" || kind === "deleted");
-  if (user !== undefined && !isItself) {
+function unsafeState(change: Change, circumstances: Circumstances): Reason | undefined {
+  const { path, after } = change;
+  const user = executedBy(path, circumstances.isRepository);
+  if (user !== undefined && !isHarmlessAbove(change)) {
     return { held: "executed", why: `${user} would run or obey it here` };
+  }
+  if (makesRepository(change)) {
+    return { held: "executed", why: "git could take the directory for a repository, and obey it" };
+  }
+  if (circumstances.isOfLostRepository) {
+    return { held: "executed", why: "git would find no repository here any more" };
   }
   if (after?.kind !== "symlink" || !leadsOut(path, after.target ?? "")) return undefined;
   return { held: "outside", why: "the link leads out of the directory" };
+}
+
+/** A directory, as it was or as it will be, and no file that led elsewhere. */
+function isHarmlessAbove({ path, kind, before, after }: Change): boolean {
+  return isOnlyAbove(path) && (after?.kind === "directory" || kind === "deleted") &&
+    (before === undefined || before.kind === "directory");
+}
+
+/** The rest of one may have come before, or come later. Below ".git" nothing depends on it. */
+function makesRepository({ path, kind, after }: Change): boolean {
+  return (kind === "added" || kind === "type") && after?.kind !== "directory" && isHead(path) &&
+    !isBelowGit(path);
 }
 
 function specialState(before: Change["before"], after: Change["after"]): string | undefined {

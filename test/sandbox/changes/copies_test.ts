@@ -3,13 +3,10 @@ import { afterAll, beforeEach, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import {
   chmodSync,
-  existsSync,
-  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -19,17 +16,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SbxError } from "../../../lib/base/errors.ts";
 import { encodeHole } from "../../../lib/guest/agent/tree_record.ts";
-import type { ApplyChangesOptions, ApplyReport } from "../../../lib/sandbox/changes/change.ts";
+import type { ApplyChangesOptions } from "../../../lib/sandbox/changes/change.ts";
 import { mutate } from "../../support/mutate.ts";
 import {
   copiesOf,
   dataOf,
+  directory,
   encoded,
+  gone,
   type Lies,
+  link,
   listOf,
   plant,
+  stateOf,
   type Tale,
+  told,
   toldGuest,
+  whole,
 } from "./told_guest.ts";
 
 const base = mkdtempSync(`${tmpdir()}/sbx-changes-`);
@@ -43,27 +46,6 @@ beforeEach(() => {
   plant(top, { "file": "here\n", "src/main": "here\n", "src/deep/inner": "here\n" });
   writeFileSync(join(home, "secret"), "secret");
 });
-
-/** All of a tree, a line for each path; names that a copy leaves behind included. */
-function stateOf(directory: string): string[] {
-  return (readdirSync(directory, { recursive: true }) as string[]).sort().map((path) => {
-    const at = join(directory, path);
-    const info = lstatSync(at);
-    if (info.isSymbolicLink()) return `${path} → ${readlinkSync(at)}`;
-    return info.isDirectory() ? `${path}/` : `${path}: ${readFileSync(at, "utf8").trim()}`;
-  });
-}
-
-const told = ({ applied, held, failed }: ApplyReport) => ({
-  applied: applied.map(({ kind, path }) => `${kind} ${path}`),
-  held: held.map(({ path, held }) => `${held} ${path}`),
-  failed: failed.map(({ change, message }) => `${change.path}: ${message}`),
-});
-
-const directory = { type: "directory" } as const;
-const whole = { type: "directory", id: 1 } as const;
-const gone = { type: "gone" } as const;
-const link = (target: string) => ({ type: "symlink", target: Buffer.from(target) }) as const;
 
 async function apply(tale: Tale, options: ApplyChangesOptions = {}, lies: Lies = {}) {
   return told(await (await copiesOf(top, toldGuest(tale, lies))).apply(options));
@@ -103,60 +85,6 @@ test.each(TAKEN)("%s is taken over", async (_, tale, state) => {
     state: [...state],
   });
   expect((await (await copiesOf(top, toldGuest(tale))).diff({})).changes).toEqual([]);
-});
-
-const HELD: readonly (readonly [name: string, tale: Tale, held: readonly string[]])[] = [
-  ["what git runs", {
-    ".git": whole,
-    ".git/HEAD": "ref",
-    ".git/config": "[core]",
-    ".git/hooks": whole,
-    ".git/hooks/pre-commit": "sh",
-  }, ["executed .git/config", "executed .git/hooks", "executed .git/hooks/pre-commit"]],
-  ["a repository of another name", {
-    bare: whole,
-    "bare/HEAD": "ref",
-    "bare/config": "[core]",
-  }, ["executed bare/config"]],
-  ["a file that says where a repository is", { ".git": "gitdir: elsewhere" }, ["executed .git"]],
-  ["what a shell runs that enters", { ".envrc": "rm" }, ["executed .envrc"]],
-  ["the same in other letters", { ".ENVRC": "rm" }, ["executed .ENVRC"]],
-  ["links that lead out", {
-    a: link("/etc/passwd"),
-    b: link("../secret"),
-    c: link("src/../../secret"),
-    src: directory,
-    "src/d": link("../../secret"),
-  }, ["outside a", "outside b", "outside c", "outside src/d"]],
-  ["devices and pipes", { pipe: { type: "other" } }, ["special pipe"]],
-  ["a file of more than 64 GiB", {
-    large: { type: "file", size: 64 * 1024 ** 3 + 1 },
-  }, ["special large"]],
-];
-
-test.each(HELD)("%s is held back", async (_, tale, held) => {
-  const before = stateOf(top);
-  const report = await apply(tale);
-  expect(report.held).toEqual([...held]);
-  for (const reason of held) {
-    expect(existsSync(join(top, reason.slice(reason.indexOf(" ") + 1)))).toBe(false);
-  }
-  if (report.applied.length === 0) expect(stateOf(top)).toEqual(before);
-  expect(readFileSync(join(home, "secret"), "utf8")).toBe("secret");
-});
-
-test("what is unsafe is taken over when it is named, or a word is said", async () => {
-  const tale = { ".envrc": "there", ".vscode": whole, ".vscode/tasks.json": "{}", other: "there" };
-  expect(await apply(tale, { paths: ["/work"] })).toEqual({
-    applied: ["added other"],
-    held: ["executed .envrc", "executed .vscode", "executed .vscode/tasks.json"],
-    failed: [],
-  });
-  expect((await apply(tale, { paths: [".envrc"] })).applied).toEqual(["added .envrc"]);
-  expect((await apply(tale, { paths: ["/work/.vscode"] })).applied)
-    .toEqual(["added .vscode", "added .vscode/tasks.json"]);
-  expect((await apply({ ".npmrc": "there" }, { includeUnsafe: true })).applied)
-    .toEqual(["added .npmrc"]);
 });
 
 const CONFLICTS: readonly (readonly [name: string, tale: Tale, here: () => void])[] = [

@@ -5,7 +5,14 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import {
   asData,
@@ -16,6 +23,7 @@ import {
   type TreeEntry,
 } from "../../../lib/guest/agent/tree_record.ts";
 import type { FileGuest } from "../../../lib/guest/files.ts";
+import type { ApplyReport } from "../../../lib/sandbox/changes/change.ts";
 import { walkBase } from "../../../lib/sandbox/changes/base_walk.ts";
 import { Copies } from "../../../lib/sandbox/changes/copies.ts";
 import { Lifetime } from "../../../lib/sandbox/lifetime.ts";
@@ -117,11 +125,37 @@ export function plant(top: string, files: Readonly<Record<string, string>>): voi
 }
 
 /** The copies of a sandbox that has one, of a directory as it is now. */
-export async function copiesOf(host: string, guest: FileGuest): Promise<Copies> {
+export async function copiesOf(
+  host: string,
+  guest: FileGuest,
+  at = "/work",
+): Promise<Copies> {
   return new Copies({
     guest,
     lifetime: new Lifetime(),
-    copies: [{ host, guest: "/work", base: await walkBase(host), mounted: ["mounted/here"] }],
+    copies: [{ host, guest: at, base: await walkBase(host), mounted: ["mounted/here"] }],
     keep: () => Promise.resolve(),
   });
 }
+
+/** All of a tree, a line for each path; names that a copy leaves behind included. */
+export function stateOf(directory: string): string[] {
+  return (readdirSync(directory, { recursive: true }) as string[]).sort().map((path) => {
+    const at = join(directory, path);
+    const info = lstatSync(at);
+    if (info.isSymbolicLink()) return `${path} → ${readlinkSync(at)}`;
+    return info.isDirectory() ? `${path}/` : `${path}: ${readFileSync(at, "utf8").trim()}`;
+  });
+}
+
+/** A report in a line for each path. */
+export const told = ({ applied, held, failed }: ApplyReport) => ({
+  applied: applied.map(({ kind, path }) => `${kind} ${path}`),
+  held: held.map(({ path, held }) => `${held} ${path}`),
+  failed: failed.map(({ change, message }) => `${change.path}: ${message}`),
+});
+
+export const directory = { type: "directory" } as const;
+export const whole = { type: "directory", id: 1 } as const;
+export const gone = { type: "gone" } as const;
+export const link = (target: string) => ({ type: "symlink", target: Buffer.from(target) }) as const;
