@@ -29,6 +29,7 @@ import { systemCode, systemWords } from "../../base/file_error.ts";
 import type { OpenDirectory } from "../../host/open_directory.ts";
 import type { OpenTree, TreePlace } from "../../host/open_tree.ts";
 import { nameOfStage } from "../../host/stage.ts";
+import { directoriesAbove } from "./above.ts";
 import { stampOf } from "./base_tree.ts";
 import type { FailedChange } from "./change.ts";
 import { type FoundChange, OWNERS } from "./compare.ts";
@@ -58,8 +59,8 @@ export async function commit(
   commission: Commission,
 ): Promise<Committed> {
   const work = new Work(commission);
-  const isType = (path: string) => types.some((at) => path.startsWith(`${at}/`));
-  const types = changes.filter(({ kind }) => kind === "type").map(({ path }) => path);
+  const types = new Set(changes.filter(({ kind }) => kind === "type").map(({ path }) => path));
+  const isType = (path: string) => directoriesAbove(path).some((at) => types.has(at));
   const removed = changes.filter(({ kind }) => kind === "deleted").toReversed();
   for (const change of removed) if (isType(change.path)) await work.do(change);
   for (const change of changes) if (change.kind !== "deleted") await work.do(change);

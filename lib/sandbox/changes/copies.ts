@@ -181,15 +181,20 @@ export class Copies {
         );
         if (isExact && others.size > 0) throw moved();
         signal?.throwIfAborted();
+        // What is removed here may be what the guest has elsewhere, in a file that did not come.
+        const isLeft = (change: FoundChange) =>
+          others.has(change) || (others.size > 0 && change.kind === "deleted");
         const staged = new Map(files.map((file, at) => [file, Buffer.from(String(at))]));
         const { applied, failed } = await commit(
-          chosen.filter((change) => !others.has(change)),
+          chosen.filter((change) => !isLeft(change)),
           { tree, stage, staged },
         );
         await this.#remember(copy, tree, applied);
-        const late = chosen.filter((change) => others.has(change)).map((change) => ({
+        const late = chosen.filter(isLeft).map((change) => ({
           change,
-          message: "the guest has changed it since it was looked at",
+          message: others.has(change)
+            ? "the guest has changed it since it was looked at"
+            : "nothing is removed while something else did not come",
         }));
         return { applied, failed: [...failed, ...late] };
       }));

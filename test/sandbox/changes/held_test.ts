@@ -264,6 +264,19 @@ test("a directory that its owner could not change stays one that is told once", 
   expect((await apply(tale)).applied).toEqual(["mode src"]);
 });
 
+test.each<Tale>([{ file: gone, moved: "here\n" }, { src: "here\n" }])(
+  "nothing is removed while what came in its place is not what was shown (%#)",
+  async (tale) => {
+    const before = stateOf(top);
+    const { applied, failed } = await apply(tale, {}, {
+      content: { moved: "evil\n", src: "evil\n" },
+    });
+    expect(applied).toEqual([]);
+    expect(failed.length).toBeGreaterThan(1);
+    expect(stateOf(top)).toEqual(before);
+  },
+);
+
 /** A file system that knows no case; Linux has none that could be mounted wherever this runs. */
 class Caseless extends OpenTree {
   override async directory(steps: readonly string[]) {
