@@ -152,6 +152,62 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "--denials": "builder.onDenial",
 };
 
+/** How an answer is printed: a program has values. */
+const PRINTED = ["--json", "--format", "--quiet", "--long", "--timestamps", "--stat"];
+
+/** Of the commands that run something in a sandbox that runs. */
+const IN_SANDBOX = ["exec", "shell"];
+
+/** Options of all other commands; those of Lima's guests are the user's, by name. */
+const OWN_OPTIONS: Readonly<Record<string, string>> = {
+  "stop --time": "named.stop",
+  "rm --force": "Sandbox.remove",
+  "ls --all": "Sandbox.list",
+  "ls --filter": "(a program filters what Sandbox.list gives)",
+  "snapshot create --memory": "(is refused)",
+  "fork --no-start": "named.fork",
+  "attach --job": "named.attach",
+  "attach --from": "named.attach",
+  "attach --from-start": "named.attach",
+  "attach --escape-char": `(${FOR_PEOPLE})`,
+  "logs --job": "named.logs",
+  "logs --follow": "named.logs",
+  "logs --since": "(each piece of NamedSandbox.logs has its time)",
+  "logs --tail": "(a program keeps of NamedSandbox.logs what it wants)",
+  "ssh --user": "named.ssh",
+  "cp --user": "fs.copyFromHost",
+  "diff --patch": "named.diff",
+  "apply --dry-run": "named.diff",
+  "apply --digest": "named.apply",
+  "apply --force": "named.apply",
+  "apply --include-unsafe": "named.apply",
+  "policy check --strict": "NetworkPolicy.check",
+  "policy apply --dry-run": "named.applyPolicy",
+  "policy explain --pin": "NetworkPolicy.test",
+  "policy explain --sni": "NetworkPolicy.test",
+  "policy explain --no-sni": "NetworkPolicy.test",
+  "policy explain --inbound": "NetworkPolicy.test",
+  "ca init --force": "CertificateAuthority.init",
+  "ca init --name": "CertificateAuthority.init",
+  "ca init --days": "CertificateAuthority.init",
+  "ca export --force": `(${RULES_OF_FILES})`,
+  "ca rotate --name": "CertificateAuthority.rotate",
+  "ca rotate --days": "CertificateAuthority.rotate",
+  "secret set --in": "SecretStore.set",
+  "template build --cpus": "Templates.build",
+  "template build --memory": "Templates.build",
+  "template build --no-net": "Templates.build",
+  "template build --unless-failed": "Templates.build",
+  "template prune --keep": "Templates.prune",
+  "log --follow": "library.readJournal",
+  "log --denied": "(a program picks from what readJournal gives)",
+  "log --host": "(a program picks from what readJournal gives)",
+  "doctor --report": "library.doctor",
+  "doctor --no-boot": "library.doctor",
+  "update --check": `(${FOR_PEOPLE})`,
+  "version --licences": "library.licences",
+};
+
 function protoOf(value: object): object {
   return Object.getPrototypeOf(value);
 }
@@ -206,6 +262,18 @@ test("each option of a sandbox has its call", async () => {
     .flatMap(([, command]) => command.options.map(({ long }) => long ?? ""));
   expect([...new Set(found)].toSorted()).toEqual(Object.keys(OPTIONS).toSorted());
   expect(missing(OPTIONS)).toEqual([]);
+});
+
+test("each option of the other commands has its call", async () => {
+  const found = leaves(await wholeTree())
+    .filter(([name]) => !["run", "create"].includes(name) && !name.startsWith("lima "))
+    .flatMap(([name, command]) => command.options.map(({ long }) => [name, long ?? ""] as const))
+    .filter(([, option]) => option !== "" && !PRINTED.includes(option)); // ssh's own are letters
+  const shared = found.filter(([name, option]) => IN_SANDBOX.includes(name) && option in OPTIONS);
+  expect(shared.length).toBeGreaterThan(10);
+  const own = found.filter((each) => !shared.includes(each)).map((each) => each.join(" "));
+  expect(own.toSorted()).toEqual(Object.keys(OWN_OPTIONS).toSorted());
+  expect(missing(OWN_OPTIONS)).toEqual([]);
 });
 
 test("every call of the builders has its option, but for what only a program can say", () => {
