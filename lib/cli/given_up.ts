@@ -12,9 +12,9 @@ export async function unlessSignalled(
 ): Promise<number> {
   const signals = new Signals();
   try {
-    return await work(signals.early);
+    return await work(signals.own);
   } catch (error) {
-    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
+    if (signals.ownSignal !== undefined) return statusOfSignal(signals.ownSignal);
     throw error;
   } finally {
     signals.release();

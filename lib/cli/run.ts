@@ -74,14 +74,15 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   }
   const signals = new Signals();
   try {
-    await using sandbox = await startHere(builder, signals.early);
+    await using sandbox = await startHere(builder, signals.own);
     for (const line of publishedLines(sandbox.published)) ui.notice(line);
     const attempt = attemptOf([program, ...args], flags);
     const status = await converse(sandbox, attempt.argv, flags, signals, host)
       .catch((error) => {
         throw withHint(error, attempt);
       });
-    const taken = await takeBack(sandbox, status, flags);
+    signals.takeBack();
+    const taken = await takeBack(sandbox, status, flags, signals.own);
     const hint = status === OK || status === TIMED_OUT ? undefined : unseenHint(attempt);
     if (hint !== undefined) ui.notice(hint);
     await sandbox.stop();
@@ -99,7 +100,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
     if (last !== undefined) ui.notice(last);
     return status === OK ? taken : status;
   } catch (error) {
-    if (signals.earlySignal !== undefined) return statusOfSignal(signals.earlySignal);
+    if (signals.ownSignal !== undefined) return statusOfSignal(signals.ownSignal);
     throw error;
   } finally {
     signals.release();

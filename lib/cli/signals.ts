@@ -1,6 +1,6 @@
 /**
- * Signals that reach sbx. Until the command runs they give up the start; from then on they are the
- * command's, which may handle them as it would without sbx in between. Those that were ignored when
+ * Signals that reach sbx. Until the command runs they give up the start; while it runs they are the
+ * command's, which may handle them as it would without sbx in between; after it they give up what is still done. Those that were ignored when
  * sbx was started stay ignored, as nohup(1) and `trap '' INT` want it.
  *
  * @module
@@ -49,13 +49,13 @@ export class Signals {
     for (const [name, listener] of this.#listeners) process.on(name, listener);
   }
 
-  /** Aborts when a signal came before the command ran. */
-  get early(): AbortSignal {
+  /** Aborts when a signal came while no command ran. */
+  get own(): AbortSignal {
     return this.#abort.signal;
   }
 
-  /** The number of the first signal that came before the command ran. */
-  get earlySignal(): number | undefined {
+  /** The number of the first signal that came while no command ran. */
+  get ownSignal(): number | undefined {
     return this.#given;
   }
 
@@ -67,6 +67,11 @@ export class Signals {
   /** From here on the signals are this command's. */
   passTo(target: SandboxProcess): void {
     this.#process = target;
+  }
+
+  /** The command has ended: from here on they are sbx's again. */
+  takeBack(): void {
+    this.#process = undefined;
   }
 
   /**
@@ -95,15 +100,16 @@ export class Signals {
 
   #receive(name: Passed): void {
     const number = constants.signals[name];
+    const now = performance.now();
+    const patience = IMPATIENCE_MS[name];
+    const since = now - (this.#last.get(name) ?? -Infinity);
+    // The second half of what the command has had may come when it is gone.
+    if (patience !== undefined && since < ECHO_MS) return;
     if (this.#process === undefined) {
       this.#given ??= number;
       this.#abort.abort();
       return;
     }
-    const now = performance.now();
-    const patience = IMPATIENCE_MS[name];
-    const since = now - (this.#last.get(name) ?? -Infinity);
-    if (patience !== undefined && since < ECHO_MS) return;
     this.#last.set(name, now);
     const again = patience !== undefined && since < patience;
     this.#process.kill(again ? constants.signals.SIGKILL : number);

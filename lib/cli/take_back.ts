@@ -7,12 +7,15 @@ import process from "node:process";
 import { createInterface } from "node:readline/promises";
 import { escapeText } from "../base/escape.ts";
 import { plural } from "../base/plural.ts";
-import { type Change, type Sandbox, SbxError } from "../mod.ts";
+import type { startHere } from "../api/start_here.ts";
+import { type Change, SbxError } from "../mod.ts";
 import { FAILED, OK } from "./exit.ts";
 import type { RunFlags } from "./run_flags.ts";
 import { isAll, tellReport } from "./sandbox/apply.ts";
 import { printPatch } from "./sandbox/diff.ts";
 import { ui } from "./ui.ts";
+
+type SandboxHere = Awaited<ReturnType<typeof startHere>>;
 
 type TakeFlags = Pick<RunFlags, "apply" | "diff" | "includeUnsafe" | "volume" | "name">;
 
@@ -41,32 +44,39 @@ export function refuseDetached({ apply, diff, includeUnsafe, name = "NAME" }: Ta
   });
 }
 
-/** Resolves to the status that counts where the command succeeded. */
+/** Resolves to the status that counts where the command succeeded. @throws the signal's reason */
 export async function takeBack(
-  sandbox: Pick<Sandbox, "diff" | "apply">,
+  sandbox: Pick<SandboxHere, "diff" | "apply">,
   status: number,
   { apply, diff, includeUnsafe }: TakeFlags,
+  signal: AbortSignal,
 ): Promise<number> {
   if (!apply && !diff) return OK;
   let digest: string | undefined;
+  let shown: readonly Change[] | undefined;
   if (diff) {
-    const found = await sandbox.diff({ patch: true });
+    const found = await sandbox.diff({ patch: true }, signal);
     digest = found.digest;
+    shown = found.changes;
     printPatch(found.changes);
     if (found.changes.length === 0) {
       ui.notice("the command changed nothing in copies");
       return OK;
     }
-    if (!apply || status !== OK || !await isWanted(found.changes)) return OK;
   }
+  if (!apply) return OK;
   if (status !== OK) {
     ui.notice("nothing is applied, as the command failed: its changes go with the guest");
+    return OK;
+  }
+  if (shown !== undefined && !await isWanted(shown, signal)) {
+    ui.notice("nothing is applied");
     return OK;
   }
   const report = await sandbox.apply({
     ...(digest === undefined ? {} : { digest }),
     ...(includeUnsafe ? { includeUnsafe } : {}),
-  });
+  }, signal);
   tellReport(
     report,
     (line) => ui.notice(`applied: ${line}`),
@@ -77,7 +87,7 @@ export async function takeBack(
 }
 
 /** Asks where somebody can answer. */
-async function isWanted(changes: readonly Change[]): Promise<boolean> {
+async function isWanted(changes: readonly Change[], signal: AbortSignal): Promise<boolean> {
   if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return true;
   const [first] = changes;
   const top = first === undefined ? "" : first.hostPath.slice(0, -first.path.length - 1);
@@ -86,7 +96,7 @@ async function isWanted(changes: readonly Change[]): Promise<boolean> {
     const given = Promise.withResolvers<string>();
     for (const end of ["SIGINT", "close"] as const) lines.once(end, () => given.resolve(""));
     const question = `sbx: apply ${plural(changes.length, "change")} to ${escapeText(top)}? [y/N] `;
-    lines.question(question).then(given.resolve, given.reject);
+    lines.question(question, { signal }).then(given.resolve, given.reject);
     return /^y(?:es)?$/i.test((await given.promise).trim());
   } finally {
     lines.close();

@@ -18,6 +18,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { openWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -103,6 +104,8 @@ test(
     expect(failed.status).toBe(3);
     expect(failed.stderr).toContain("nothing is applied, as the command failed");
     expect(stateOf(top)).toEqual(before);
+    const shown = await sh(`${CHANGES}; exit 3`, top, "--diff", "--apply");
+    expect(shown.stderr).toContain("nothing is applied, as the command failed");
     const evil = "mkdir -p .git/hooks; echo sh > .git/hooks/post-checkout; echo sh > .envrc; " +
       "ln -s /etc/shadow shadow; ln -s ../../up up; mkfifo pipe; mknod disk b 8 0; " +
       "cp tool setuid; chmod 6755 setuid; echo fine > fine; " +
@@ -121,6 +124,27 @@ test(
       .toEqual({ status: 0, text: "meant\n" });
   },
   600_000,
+);
+
+test(
+  "a signal gives the looking and the taking over up, when the command has ended",
+  async () => {
+    const top = project("given-up");
+    const before = stateOf(top);
+    for (const options of [["--diff"], ["--apply"]]) {
+      // Its digest takes the guest longer than anybody waits.
+      const running = world.start([
+        ...["run", "--no-net", "-q", "-v", `${top}:/work:copy`, ...options, "--"],
+        ...["sh", "-c", "echo evil > /work/new; truncate -s 60G /work/large; echo done"],
+      ], { limit: 200 });
+      while (!running.stdout().includes("done")) await delay(50);
+      await delay(3000);
+      running.kill("SIGTERM");
+      expect((await running.ended).status).toBe(143);
+      expect(stateOf(top)).toEqual(before);
+    }
+  },
+  500_000,
 );
 
 test("options that would mean nothing are refused before anything starts", async () => {

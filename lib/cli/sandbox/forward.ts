@@ -48,11 +48,11 @@ export async function run(command: Command): Promise<number> {
   try {
     for (const publication of publications) open.push(await sandbox.forward(publication));
     for (const line of publishedLines(open)) ui.line(line.replace(/^published/, "forwarding"));
-    await untilAborted(ended, signals.early).catch((error) => {
-      if (!signals.early.aborted) throw error;
+    await untilAborted(ended, signals.own).catch((error) => {
+      if (!signals.own.aborted) throw error;
     });
-    if (signals.earlySignal === undefined) throw gone(name);
-    return signals.earlySignal === SIGINT ? OK : statusOfSignal(signals.earlySignal);
+    if (signals.ownSignal === undefined) throw gone(name);
+    return signals.ownSignal === SIGINT ? OK : statusOfSignal(signals.ownSignal);
   } finally {
     for (const each of open) each.close();
     signals.release();

@@ -13,6 +13,9 @@ import { type TreeEntry, TreeReader, type TreeRecord } from "../../guest/agent/t
 const MAX_CHANGES = 500_000;
 const MAX_DEPTH = 256;
 
+/** Of names and of what links lead to, in all. */
+const MAX_NAME_BYTES = 64 << 20;
+
 /** A digest comes in the place of a file's content. */
 const DIGEST_BYTES = 32;
 
@@ -46,6 +49,7 @@ class ReportedList {
   readonly found = new Map<string, Reported>();
   #last: Reported | undefined;
   #isBegun = false;
+  #nameBytes = 0;
 
   take(record: TreeRecord): void {
     switch (record.kind) {
@@ -83,7 +87,12 @@ class ReportedList {
     }
     if (entry.type === "link") throw impossible("a file of another name");
     if (this.found.has(path)) throw impossible("two files of one name");
-    if (this.found.size >= MAX_CHANGES || steps.length > MAX_DEPTH) throw tooMany(steps.length);
+    this.#nameBytes += entry.name.length + entry.target.length;
+    if (steps.length > MAX_DEPTH) throw tooMuch(`it is more than ${MAX_DEPTH} directories deep`);
+    if (this.found.size >= MAX_CHANGES) throw tooMuch(`they are more than ${MAX_CHANGES}`);
+    if (this.#nameBytes > MAX_NAME_BYTES) {
+      throw tooMuch(`their names and links have more than ${MAX_NAME_BYTES >> 20} MiB`);
+    }
     this.#last = {
       path,
       type: entry.type,
@@ -96,10 +105,7 @@ class ReportedList {
   }
 }
 
-function tooMany(depth: number): SbxError {
-  const state = depth > MAX_DEPTH
-    ? `it is more than ${MAX_DEPTH} directories deep`
-    : `they are more than ${MAX_CHANGES}`;
+function tooMuch(state: string): SbxError {
   return new SbxError("FILE_TOO_LARGE", `Cannot look at the changes of the guest: ${state}`, {
     hint: "copy what is wanted with 'sbx cp'",
   });

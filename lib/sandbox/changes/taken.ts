@@ -7,6 +7,7 @@
 import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
 import { open } from "node:fs/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { SbxError } from "../../base/errors.ts";
 import { encodeOsString } from "../../base/os_string.ts";
 import { type TreeEntry, TreeReader, type TreeRecord } from "../../guest/agent/tree_record.ts";
@@ -65,19 +66,20 @@ export function inMemory(kept: Map<FoundChange, Buffer>): Receive {
 }
 
 const NAMES_AT_ONCE = 256;
-const ZEROS = Buffer.alloc(64 * 1024);
+const ZEROS = Buffer.alloc(1 << 20);
 
 /**
  * Has each file received. The answer says which are not what was looked at.
  *
- * @throws SbxError PROTOCOL, what ended the sandbox, and what the system says of files
+ * @throws the signal's reason, SbxError PROTOCOL, what ended the sandbox, and what the system says of files
  */
 export async function takeFiles(
   files: readonly FoundChange[],
   receive: Receive,
   taking: Taking,
+  signal?: AbortSignal,
 ): Promise<ReadonlySet<FoundChange>> {
-  const incoming = new Incoming(files, receive);
+  const incoming = new Incoming(files, receive, signal);
   const reader = new TreeReader();
   const asked = ask(files, taking);
   asked.catch(() => {}); // the stream says so as well, or is not read any more
@@ -115,14 +117,20 @@ interface OpenFile {
 class Incoming {
   readonly #files: readonly FoundChange[];
   readonly #receive: Receive;
+  readonly #signal: AbortSignal | undefined;
   readonly #others = new Set<FoundChange>();
   #next = 0;
   #isBegun = false;
   #file: OpenFile | undefined;
 
-  constructor(files: readonly FoundChange[], receive: Receive) {
+  constructor(
+    files: readonly FoundChange[],
+    receive: Receive,
+    signal: AbortSignal | undefined,
+  ) {
     this.#files = files;
     this.#receive = receive;
+    this.#signal = signal;
   }
 
   others(): ReadonlySet<FoundChange> {
@@ -144,7 +152,7 @@ class Incoming {
         return await this.#content(
           record.bytes,
           (file) => file.receiver.extend(file.size + record.bytes),
-          (file) => zeros(file.hash, record.bytes),
+          (file) => zeros(file.hash, record.bytes, this.#signal),
         );
       case "attribute":
         throw impossible("an attribute, which nobody asked for");
@@ -191,7 +199,7 @@ class Incoming {
       return;
     }
     await write(file);
-    digest(file);
+    await digest(file);
     file.size += length;
   }
 
@@ -207,8 +215,11 @@ class Incoming {
   }
 }
 
-function zeros(hash: Hash, count: number): void {
+/** A hole costs the guest nothing, and can be as large as a disk: others have their turn meanwhile. */
+async function zeros(hash: Hash, count: number, signal: AbortSignal | undefined): Promise<void> {
   for (let rest = count; rest > 0; rest -= ZEROS.length) {
+    if (rest < count) await turn();
+    signal?.throwIfAborted();
     hash.update(rest < ZEROS.length ? ZEROS.subarray(0, rest) : ZEROS);
   }
 }
