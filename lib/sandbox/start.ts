@@ -168,7 +168,7 @@ async function compose(
   started.resolve(guest);
   lifetime.add({ name: provider.name, gone: guest.exited, stop: () => guest.stop() });
   cable?.netstack.releaseFrames();
-  const copies = await givenCopies(mounts, looking, options.disk, { guest, lifetime });
+  const copies = await givenCopies(mounts, looking, options.disk, { guest, lifetime }, notice);
   return new Sandbox({
     copies,
     options,

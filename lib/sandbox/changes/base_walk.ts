@@ -15,9 +15,6 @@ import { isStage } from "../../host/stage.ts";
 /** Files that are looked at before others have their turn. */
 const BATCH = 500;
 
-/** Directories that cannot be entered are nobody's: no guest sees what is in them either. */
-const CLOSED: ReadonlySet<string> = new Set(["ENOENT", "ENOTDIR", "ELOOP", "EACCES"]);
-
 /** @throws what the system says of the directory itself */
 export async function walkBase(
   path: string,
@@ -38,7 +35,9 @@ async function walk(directory: OpenDirectory, above: string, tree: BaseTree): Pr
   const below: [name: Buffer, path: string][] = [];
   for (const name of await directory.names()) {
     if (isStage(name)) continue;
-    const found = lstatSync(directory.at(name), { bigint: true, throwIfNoEntry: false });
+    const found = unlessUnreadable(() =>
+      lstatSync(directory.at(name), { bigint: true, throwIfNoEntry: false })
+    );
     if (found === undefined) continue;
     const path = above + decodeOsString(name);
     tree.set(path, stampOf(found));
@@ -50,7 +49,17 @@ async function walk(directory: OpenDirectory, above: string, tree: BaseTree): Pr
       const inside = await directory.enter(name);
       await walk(inside, `${path}/`, tree).finally(() => inside.close());
     } catch (error) {
-      if (!CLOSED.has(systemCode(error) ?? "")) throw error;
+      if (systemCode(error) === undefined) throw error;
     }
+  }
+}
+
+/** What cannot be looked at stays unknown, and a conflict when the guest changes it: that is no reason not to start. */
+function unlessUnreadable<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined;
   }
 }

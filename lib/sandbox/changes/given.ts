@@ -5,6 +5,8 @@
  * @module
  */
 import { posix } from "node:path";
+import { inSentence, SbxError } from "../../base/errors.ts";
+import { escapeText } from "../../base/escape.ts";
 import { type PrivateFile, readPrivate, writePrivate } from "../../base/private_file.ts";
 import { type FileAccess, FileOperation } from "../file_operation.ts";
 import type { FoundMount } from "../mounts.ts";
@@ -39,6 +41,7 @@ export async function givenCopies(
   looking: Promise<readonly KeptBase[]>,
   disk: Disk | undefined,
   access: FileAccess,
+  notice: (line: string) => void,
 ): Promise<Copies> {
   const looked = await looking;
   const isKept = disk?.path !== undefined;
@@ -49,7 +52,7 @@ export async function givenCopies(
   const copies = await Promise.all(
     copied(mounts).map(async ({ host, guest }, at): Promise<GivenCopy> => {
       const now = looked[at] ?? { identity: "", tree: new Map() };
-      const base = isKept ? await goneOn(now, before?.[guest], guest, access) : now;
+      const base = isKept ? await goneOn(now, before?.[guest], guest, access, notice) : now;
       return { host, guest, base, mounted: mountedIn(guest, mounts) };
     }),
   );
@@ -62,15 +65,26 @@ export async function givenCopies(
   return new Copies({ ...access, copies, keep });
 }
 
-/** What the guest has of its own from before, was made of what was here then. */
+/**
+ * What the guest has of its own from before, was made of what was here then. Where that cannot be found out, since the
+ * guest wrote more than is looked at, nothing is known of what it was given: it starts all the same.
+ */
 async function goneOn(
   now: KeptBase,
   before: KeptBase | undefined,
   guest: string,
   access: FileAccess,
+  notice: (line: string) => void,
 ): Promise<KeptBase> {
   const operation = new FileOperation(access, { method: "changes", path: guest, digests: false });
-  const reported = await readReported(operation.stream());
+  const reported = await readReported(operation.stream()).catch((error) => {
+    if (!(error instanceof SbxError && /^(?:FILE_|PROTOCOL$)/.test(error.code))) throw error;
+    notice(
+      `each change in ${escapeText(guest)} counts as a conflict: ${inSentence(error)}`,
+    );
+    return null;
+  });
+  if (reported === null) return { identity: now.identity, tree: new Map() };
   const own = new Set(
     [...reported.values()].filter(({ type, isWhole }) => type !== "directory" || isWhole)
       .map(({ path }) => path),
