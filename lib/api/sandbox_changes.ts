@@ -46,7 +46,7 @@ export abstract class SandboxChanges {
   }
 
   /**
-   * Takes over what the guest changed in copies, path by path, each in one step, and whole or not at all. What is held
+   * Takes over what the guest changed in copies, path by path, each whole or not at all. What is held
    * back (`Change.held`) needs a word of yours; set-user-ID, set-group-ID, owners and times of the guest's are never
    * taken over. What became of each path is in the answer, failures included.
    *
@@ -61,12 +61,13 @@ export abstract class SandboxChanges {
     for (const each of [rest.dryRun, rest.force, rest.includeUnsafe]) {
       flag("apply(…)", each ?? false);
     }
-    requireTexts("apply(…)", [...rest.paths ?? [], rest.digest ?? ""]);
+    requireTexts("apply(…)", rest.paths ?? []);
+    requireTexts("apply(…)", [rest.digest ?? ""]);
     return await this.changing("apply changes of").apply(rest, signal);
   }
 }
 
-function requireTexts(call: string, texts: readonly string[]): void {
+function requireTexts(call: string, texts: unknown): void {
   if (Array.isArray(texts) && texts.every((text) => typeof text === "string")) return;
   throw misuse(call, "paths are a list of texts, and a digest is a text");
 }

@@ -36,6 +36,13 @@ function escapeUpTo(max: number, text: string): string {
   return PLAIN.test(cut) ? cut : cut.replace(UNSAFE, spelt);
 }
 
+/** A line of a text that is read for what it says: none of it is cut, and tabs stay. */
+export function escapeLine(line: string): string {
+  return PLAIN.test(line)
+    ? line
+    : line.replace(UNSAFE, (character) => character === "\t" ? character : spelt(character));
+}
+
 /** The text in quotation marks, with those inside it and backslashes escaped as well. */
 export function quote(text: string): string {
   const cut = text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text;

@@ -17,7 +17,7 @@
 import process from "node:process";
 import { styleText } from "node:util";
 import { inSentence, type SbxError } from "../base/errors.ts";
-import { escapeMessage } from "../base/escape.ts";
+import { escapeLine, escapeMessage } from "../base/escape.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
 import { delivered } from "./stdio.ts";
 import { unblockedOutput } from "./terminal_output.ts";
@@ -78,6 +78,11 @@ class Ui {
   /** The same for what is no text. */
   bytes(bytes: Uint8Array): void {
     this.#print(bytes);
+  }
+
+  /** Lines of a text that others made and that somebody reads to judge it: all of it, and nothing that a terminal obeys. */
+  text(text: string): void {
+    for (const line of text.trimEnd().split("\n")) this.#print(`${escapeLine(line)}\n`);
   }
 
   /** A line of progress or information that `--quiet` leaves out. */

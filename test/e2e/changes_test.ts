@@ -181,7 +181,7 @@ test(
       const { stdout } = await sbx("diff", "changed");
       expect(stdout).toBe([
         ...["M link (link to src/inner/file)", "A moved (directory)", "A moved/file"],
-        ...["A n\\u{1b}[31m", "A new (directory)", "A new/file", "A new/no end", "D removed"],
+        ...["A n\\u{1b}[31m", "A new (directory, 700)", "A new/file", "A new/no end", "D removed"],
         ...["D src/inner (directory)", "D src/inner/file", "M src/main", "P tool (644 → 755)", ""],
       ].join("\n"));
       const some = JSON.parse((await sbx("diff", "changed", "--json", "src")).stdout);

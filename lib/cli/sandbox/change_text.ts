@@ -43,11 +43,28 @@ function detailsOf({ kind, before, after }: Change): string {
     default:
       return [
         ...((after ?? before)?.kind === "file" ? [] : [kindOf(after ?? before)]),
+        ...(kind === "added" && isUnusual(after) ? [octal(after)] : []),
         ...(kind === "modified" && before?.kind === "file" && before.mode !== after?.mode
           ? [`${octal(before)} → ${octal(after)}`]
           : []),
       ].join(", ");
   }
+}
+
+/** Other permission bits than new files have as a rule; those of a link mean nothing. */
+function isUnusual(file: ChangedFile | undefined): boolean {
+  if (file?.kind === "directory") return file.mode !== 0o755;
+  return file?.kind === "file" && file.mode !== 0o644;
+}
+
+/** Permission bits that a patch cannot say, which knows 644 and 755; undefined where it does. */
+export function modeBeyondPatch({ before, after }: Change): string | undefined {
+  if (after?.kind !== "file" || before?.mode === after.mode) return undefined;
+  if (
+    (before === undefined || [0o644, 0o755].includes(before.mode)) &&
+    [0o644, 0o755].includes(after.mode)
+  ) return undefined;
+  return before === undefined ? octal(after) : `${octal(before)} → ${octal(after)}`;
 }
 
 function statOf(change: Change): string {

@@ -13,7 +13,7 @@ import { OK } from "../exit.ts";
 import { unlessSignalled } from "../given_up.ts";
 import { jsonText } from "../json.ts";
 import { ui } from "../ui.ts";
-import { changeLine, nameOf, statLine, totalLine } from "./change_text.ts";
+import { changeLine, modeBeyondPatch, nameOf, statLine, totalLine } from "./change_text.ts";
 
 interface Flags {
   readonly patch?: true;
@@ -67,17 +67,23 @@ export function printPatch(changes: readonly Change[]): void {
   const patches = changes.flatMap(({ patch }) => patch === undefined ? [] : [patch]);
   for (const patch of patches) {
     if (process.stdout.isTTY !== true) ui.out(patch);
-    else for (const line of patch.trimEnd().split("\n")) ui.line(line);
+    else ui.text(patch);
   }
   const others = changes.filter(({ patch }) => patch === undefined);
   const named = nameOf(changes);
   for (const each of others) ui.notice(`no text: ${changeLine(each, named(each))}`);
   const held = changes.filter(({ patch, held }) => patch !== undefined && held !== undefined);
   for (const each of held) ui.notice(`held back: ${named(each)}: ${each.why ?? ""}`);
+  for (const each of changes) {
+    const mode = each.patch === undefined ? undefined : modeBeyondPatch(each);
+    if (mode !== undefined) ui.notice(`permission bits: ${named(each)}: ${mode}`);
+  }
   if (others.length > 0) ui.notice(`${plural(others.length, "change")} not in the patch`);
 }
 
 /** With the same paths, as a shell takes them. */
 function applyCommand(name: string, paths: readonly string[], digest: string): string {
-  return ["sbx apply", name, ...paths.map(shellWord), "--digest", digest].join(" ");
+  // What begins with a dash is no option behind two of them.
+  const end = paths.some((path) => path.startsWith("-")) ? ["--"] : [];
+  return ["sbx apply", name, "--digest", digest, ...end, ...paths.map(shellWord)].join(" ");
 }

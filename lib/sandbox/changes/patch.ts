@@ -8,7 +8,10 @@ import { structuredPatch } from "diff";
 import type { Change } from "./change.ts";
 
 /** Lines that differ, up to which the shortest difference is looked for: its work grows with their square. */
-const MAX_EDITS = 2_000;
+const MAX_EDITS = 500;
+
+/** What one pair may take of a thread that has others to serve. */
+const MAX_MS = 100;
 
 /** What a patch is made of. */
 export interface PatchTexts {
@@ -16,9 +19,9 @@ export interface PatchTexts {
   readonly after?: Uint8Array;
 }
 
-/** Undefined for what is no text, or has nothing to compare. */
+/** Undefined for what is no text, has nothing to compare, or is another kind of thing than it was. */
 export function patchOf(change: Change, { before, after }: PatchTexts): string | undefined {
-  if (before === undefined && after === undefined) return undefined;
+  if (change.kind === "type" || (before === undefined && after === undefined)) return undefined;
   const [from, to] = [textOf(before), textOf(after)];
   if (from === undefined || to === undefined || from === to) return undefined;
   const name = (side: string, isThere: boolean) =>
@@ -45,9 +48,11 @@ function gitMode(mode = 0): string {
 }
 
 function hunksOf(from: string, to: string): string[] {
-  const patch = from === "" || to === ""
-    ? undefined
-    : structuredPatch("", "", from, to, "", "", { context: 3, maxEditLength: MAX_EDITS });
+  const patch = from === "" || to === "" ? undefined : structuredPatch("", "", from, to, "", "", {
+    context: 3,
+    maxEditLength: MAX_EDITS,
+    timeout: MAX_MS,
+  });
   if (patch === undefined) return wholeHunk(from, to);
   return patch.hunks.flatMap(({ oldStart, oldLines, newStart, newLines, lines }) => [
     `@@ -${range(oldStart, oldLines)} +${range(newStart, newLines)} @@\n`,

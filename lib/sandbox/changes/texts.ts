@@ -4,6 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { setImmediate as turn } from "node:timers/promises";
 import { systemCode } from "../../base/file_error.ts";
 import type { OpenTree } from "../../host/open_tree.ts";
 import type { Change, Changes } from "./change.ts";
@@ -54,7 +55,9 @@ export class TextsOfChanges {
   }
 
   #hasRoom({ before, after, kind }: FoundChange): boolean {
-    if (kind === "mode" || (before?.kind !== "file" && after?.kind !== "file")) return false;
+    if (kind === "mode" || kind === "type" || (before?.kind !== "file" && after?.kind !== "file")) {
+      return false;
+    }
     const sizes = [before?.size ?? 0, after?.size ?? 0];
     const whole = sizes.reduce((sum, size) => sum + size, 0);
     if (sizes.some((size) => size > MAX_TEXT_BYTES) || this.#bytes + whole > MAX_ALL_BYTES) {
@@ -65,7 +68,7 @@ export class TextsOfChanges {
   }
 }
 
-/** All of them, each text with its patch. */
+/** All of them, each text with its patch; what they return is the digest. */
 export async function withPatches(
   texts: AsyncGenerator<ChangedTexts, string>,
 ): Promise<Changes> {
@@ -74,6 +77,7 @@ export async function withPatches(
   for (; next.done !== true; next = await texts.next()) {
     const { change, ...sides } = next.value;
     const patch = patchOf(change, sides);
+    await turn();
     changes.push(patch === undefined ? change : { ...change, patch });
   }
   return { changes, digest: next.value };
