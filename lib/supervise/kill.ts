@@ -26,11 +26,12 @@ const LOOK_MS = 25;
 const SIGKILL = 9;
 
 /**
- * Resolves when nothing of it runs any more; does nothing when nothing does.
+ * Resolves when nothing of it runs any more; does nothing when nothing does. What is going to be forgotten gets no
+ * state of its end, which a full disk would not take.
  *
  * @throws SbxError SANDBOX_MISSING; SUPERVISOR_LOST when its supervisor cannot be found, or does not end
  */
-export async function killSandbox(name: string): Promise<void> {
+export async function killSandbox(name: string, isForgotten = false): Promise<void> {
   const until = performance.now() + GONE_MS;
   let own = supervisorArguments(name);
   while (performance.now() < until) {
@@ -48,6 +49,7 @@ export async function killSandbox(name: string): Promise<void> {
         await delay(LOOK_MS);
         continue;
       case "lost": {
+        if (isForgotten) return;
         const lock = await lockSandbox(home);
         if (lock === null) continue; // somebody starts it
         try {

@@ -23,7 +23,7 @@ import {
 export async function removeSandbox(name: string, { force = false }): Promise<void> {
   const { home, record } = await keptSandbox(name);
   refuseLimas(name, record);
-  if (force) await killSandbox(name);
+  if (force) await killSandbox(name, true);
   const lock = await lockSandbox(home).catch((error) => {
     // Its end was its removal.
     if (force && error instanceof SbxError && error.code === "SANDBOX_MISSING") return undefined;
