@@ -11,13 +11,14 @@
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { constants, mkdirSync } from "node:fs"; // Deno's promise of mkdir takes no bytes for a path
+import { type BigIntStats, constants, mkdirSync } from "node:fs"; // Deno's promise of mkdir takes no bytes for a path
 import {
-  chmod,
   copyFile,
   lchown,
   link,
+  lstat,
   open,
+  readlink,
   rename,
   rmdir,
   symlink,
@@ -46,12 +47,17 @@ export interface Commission {
 export interface Committed {
   readonly applied: readonly FoundChange[];
   readonly failed: readonly FailedChange[];
+  /** What is here now of what was applied; null for what is not the guest's any more, or is gone. */
+  readonly stamps: ReadonlyMap<FoundChange, string | null>;
 }
 
 /** Why one change cannot be made, in words. */
 class Impossible extends Error {}
 
 const MEANWHILE = "it was changed here meanwhile";
+
+/** What is removed here may be what the guest has elsewhere, in a file that did not come. */
+export const NOT_REMOVED = "nothing is removed while something else did not come";
 
 /** `changes` are in the order of paths. */
 export async function commit(
@@ -64,14 +70,23 @@ export async function commit(
   const removed = changes.filter(({ kind }) => kind === "deleted").toReversed();
   for (const change of removed) if (isType(change.path)) await work.do(change);
   for (const change of changes) if (change.kind !== "deleted") await work.do(change);
-  for (const change of removed) if (!isType(change.path)) await work.do(change);
+  const isWhole = work.failed.length === 0;
+  for (const change of removed.filter(({ path }) => !isType(path))) {
+    if (isWhole) await work.do(change);
+    else work.failed.push({ change, message: NOT_REMOVED });
+  }
   await work.finish();
   const failed = new Map(work.failed.map((each) => [each.change, each]));
-  return { applied: changes.filter((change) => !failed.has(change)), failed: [...failed.values()] };
+  return {
+    applied: changes.filter((change) => !failed.has(change)),
+    failed: [...failed.values()],
+    stamps: work.stamps,
+  };
 }
 
 class Work {
   readonly failed: FailedChange[] = [];
+  readonly stamps = new Map<FoundChange, string | null>();
   readonly #commission: Commission;
   readonly #directories: FoundChange[] = [];
   /** As root, what is made belongs to whom what it is in belongs to. */
@@ -90,10 +105,23 @@ class Work {
         throw new Impossible(MEANWHILE);
       }
       if (place === null) throw new Impossible("the directory that it is in is not there");
-      if (change.kind === "deleted") return await this.#remove(change, place);
-      if (change.kind === "type") await this.#remove(change, place);
-      await this.#make(change, place);
+      if (change.kind === "deleted" || change.kind === "type") await this.#remove(change, place);
+      const placed = change.kind === "deleted" ? null : await this.#make(change, place, here);
+      await this.#stamp(change, place, placed);
     });
+  }
+
+  /** `placed`: what got the name, as it was before. Whoever wrote to it since then did so here. */
+  async #stamp(
+    change: FoundChange,
+    { directory, name }: TreePlace,
+    placed: BigIntStats | null,
+  ): Promise<void> {
+    const found = await directory.find(name);
+    const isOther = placed !== null &&
+      !(found?.ino === placed.ino && found.size === placed.size &&
+        found.mtimeNs === placed.mtimeNs);
+    this.stamps.set(change, found === null || isOther ? null : stampOf(found));
   }
 
   /** Permission bits of directories, which could be in the way of what is made in them. */
@@ -105,6 +133,8 @@ class Work {
         if (directory === null) throw new Impossible(MEANWHILE);
         // Its owner must be able to move and remove what is in it.
         await directory.chmod((change.after?.mode ?? 0) | OWNERS);
+        const own = await directory.find(Buffer.from("."));
+        this.stamps.set(change, own === null ? null : stampOf(own));
       });
     }
   }
@@ -131,7 +161,12 @@ class Work {
     await rmdir(directory.at(name));
   }
 
-  async #make(change: FoundChange, { directory, name }: TreePlace): Promise<void> {
+  /** What got the name, as it was before; null for what was made there. */
+  async #make(
+    change: FoundChange,
+    { directory, name }: TreePlace,
+    here: BigIntStats | null,
+  ): Promise<BigIntStats | null> {
     const { after, kind } = change;
     const at = directory.at(name);
     switch (after?.kind) {
@@ -141,43 +176,52 @@ class Work {
           await this.#give(directory, at);
         }
         this.#directories.push(change);
-        return;
+        return null;
       case "symlink":
         return await this.#link(change, directory, at);
       case "file":
-        if (kind === "mode") return await setMode(at, after.mode);
-        return await this.#file(change, directory, at);
+        if (kind !== "mode") return await this.#file(change, directory, at);
+        await setMode(at, after.mode);
+        return here;
       default:
         throw new Impossible("nobody knows what it is");
     }
   }
 
-  async #link(change: FoundChange, directory: OpenDirectory, at: Buffer): Promise<void> {
+  async #link(
+    change: FoundChange,
+    directory: OpenDirectory,
+    at: Buffer,
+  ): Promise<BigIntStats | null> {
     const target = Buffer.from(encodeOsString(change.after?.target ?? ""));
+    let placed: BigIntStats | null = null;
     if (change.kind !== "modified") await symlink(target, at);
     else {
       const fresh = this.#commission.stage.at(Buffer.from("link"));
       await symlink(target, fresh);
-      await moved(fresh, directory, at);
+      placed = await place(fresh, directory, at);
     }
     await this.#give(directory, at);
+    return placed;
   }
 
-  async #file(change: FoundChange, directory: OpenDirectory, at: Buffer): Promise<void> {
+  async #file(change: FoundChange, directory: OpenDirectory, at: Buffer): Promise<BigIntStats> {
     const { stage, staged } = this.#commission;
     const name = staged.get(change);
     if (name === undefined) throw new Impossible("its content did not come");
     const fresh = stage.at(name);
-    await chmod(fresh, change.after?.mode ?? 0o600);
+    await setMode(fresh, change.after?.mode ?? 0o600);
     await this.#give(directory, fresh, change.kind === "modified" ? at : undefined);
-    if (change.kind === "modified") return await moved(fresh, directory, at);
+    if (change.kind === "modified") return await place(fresh, directory, at);
+    const placed = await lstat(fresh, { bigint: true });
     try {
       await link(fresh, at); // which does not replace what came there meanwhile
-      await unlink(fresh);
     } catch (error) {
       if (systemCode(error) === "EEXIST") throw error;
-      await moved(fresh, directory, at); // a file system without a second name
+      return await place(fresh, directory, at); // a file system without a second name
     }
+    await unlink(fresh);
+    return placed;
   }
 
   /** To the owner of what it takes the place of, or of the directory that it is in. */
@@ -192,20 +236,29 @@ class Work {
 
 const SLASH = 0x2f;
 
-/** Where the two are on different file systems, the copy is whole before it gets its name as well. */
-async function moved(from: Buffer, directory: OpenDirectory, to: Buffer): Promise<void> {
+/**
+ * Gives a name to what is staged, and answers with what that was. Where the two are on different file systems, the
+ * copy is whole before it gets its name as well.
+ */
+async function place(from: Buffer, directory: OpenDirectory, to: Buffer): Promise<BigIntStats> {
+  const staged = await lstat(from, { bigint: true });
   try {
     await rename(from, to);
+    return staged;
   } catch (error) {
     if (systemCode(error) !== "EXDEV") throw error;
-    const beside = directory.at(nameOfStage(randomBytes(6).toString("hex")));
-    try {
-      await copyFile(from, beside, constants.COPYFILE_EXCL);
-      await rename(beside, to);
-    } catch (error) {
-      await unlink(beside).catch(() => {});
-      throw error;
-    }
+  }
+  const beside = directory.at(nameOfStage(randomBytes(6).toString("hex")));
+  try {
+    if (staged.isSymbolicLink()) {
+      await symlink(await readlink(from, { encoding: "buffer" }), beside);
+    } else await copyFile(from, beside, constants.COPYFILE_EXCL);
+    const copied = await lstat(beside, { bigint: true });
+    await rename(beside, to);
+    return copied;
+  } catch (error) {
+    await unlink(beside).catch(() => {});
+    throw error;
   }
 }
 

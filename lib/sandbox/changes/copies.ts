@@ -13,7 +13,7 @@ import { OpenTree } from "../../host/open_tree.ts";
 import { withStage } from "../../host/stage.ts";
 import { type FileAccess, FileOperation } from "../file_operation.ts";
 import { hostFileError } from "../host_file_error.ts";
-import { identityOf, type KeptBase, stampOf } from "./base_tree.ts";
+import { identityOf, type KeptBase } from "./base_tree.ts";
 import type {
   ApplyChangesOptions,
   ApplyReport,
@@ -23,7 +23,7 @@ import type {
   FailedChange,
 } from "./change.ts";
 import { choose, digestOf, isMeant, meantOf, namedPaths } from "./choose.ts";
-import { commit } from "./commit.ts";
+import { commit, type Committed, NOT_REMOVED } from "./commit.ts";
 import { compare, type FoundChange } from "./compare.ts";
 import { readReported } from "./reported.ts";
 import { type ChangedTexts, TextsOfChanges } from "./texts.ts";
@@ -48,6 +48,21 @@ export interface CopiesSpec extends FileAccess {
 interface Looked {
   readonly copy: GivenCopy;
   readonly changes: readonly FoundChange[];
+}
+
+/** What is to be taken over of one copy. */
+interface Wanted {
+  readonly copy: GivenCopy;
+  readonly chosen: readonly FoundChange[];
+}
+
+/** The same, when its files have come. */
+interface Staged extends Wanted {
+  readonly files: readonly FoundChange[];
+  /** Those that are not what was looked at. */
+  readonly others: ReadonlySet<FoundChange>;
+  readonly tree: OpenTree;
+  readonly stage: OpenDirectory;
 }
 
 export class Copies {
@@ -119,16 +134,18 @@ export class Copies {
         held: [] as Change[],
         failed: [] as FailedChange[],
       };
+      const wanted: Wanted[] = [];
       for (const { copy, changes } of looked) {
         const { chosen, held } = choose(changes, overrules, named);
         report.held.push(...held.map(plain));
         if (dryRun) report.applied.push(...chosen.map(plain));
-        else if (chosen.length > 0) {
-          const isExact = digest !== undefined;
-          const { applied, failed } = await this.#takeOver(copy, chosen, isExact, signal);
-          report.applied.push(...applied.map(plain));
-          report.failed.push(...failed.map((each) => ({ ...each, change: plain(each.change) })));
-        }
+        else if (chosen.length > 0) wanted.push({ copy, chosen });
+      }
+      for (
+        const { applied, failed } of await this.#takeOver(wanted, digest !== undefined, signal)
+      ) {
+        report.applied.push(...applied.map(plain));
+        report.failed.push(...failed.map((each) => ({ ...each, change: plain(each.change) })));
       }
       return report;
     });
@@ -164,59 +181,79 @@ export class Copies {
     return looked;
   }
 
-  /** `isExact`: what is not as it was looked at, has nothing taken over at all. */
+  /**
+   * Everything has come before anything is taken over. `isExact`: where something is not as it was looked at, that is
+   * nothing at all.
+   */
   async #takeOver(
-    copy: GivenCopy,
-    chosen: readonly FoundChange[],
+    wanted: readonly Wanted[],
     isExact: boolean,
     signal: AbortSignal | undefined,
-  ) {
-    return await this.#withTree(copy, async (tree) =>
+  ): Promise<readonly Pick<Committed, "applied" | "failed">[]> {
+    return await this.#staged(wanted, signal, async (staged) => {
+      if (isExact && staged.some(({ others }) => others.size > 0)) throw moved();
+      signal?.throwIfAborted();
+      const done: Pick<Committed, "applied" | "failed">[] = [];
+      for (const each of staged) done.push(await this.#commit(each));
+      return done;
+    });
+  }
+
+  /** Calls `use` while what is wanted stands beside the directories that it is for. */
+  async #staged<T>(
+    [first, ...rest]: readonly Wanted[],
+    signal: AbortSignal | undefined,
+    use: (staged: readonly Staged[]) => Promise<T>,
+  ): Promise<T> {
+    if (first === undefined) return await use([]);
+    const { copy, chosen } = first;
+    const files = chosen.filter(({ after, kind }) => after?.kind === "file" && kind !== "mode");
+    const act = async (tree: OpenTree) =>
       await withStage(tree.top, async (stage) => {
-        const files = chosen.filter(({ after, kind }) => after?.kind === "file" && kind !== "mode");
-        const others = files.length === 0 ? new Set() : await takeFiles(
-          files,
-          inStage(stage),
-          this.#taking(copy, signal),
-        );
-        if (isExact && others.size > 0) throw moved();
-        signal?.throwIfAborted();
-        // What is removed here may be what the guest has elsewhere, in a file that did not come.
-        const isLeft = (change: FoundChange) =>
-          others.has(change) || (others.size > 0 && change.kind === "deleted");
-        const staged = new Map(files.map((file, at) => [file, Buffer.from(String(at))]));
-        const { applied, failed } = await commit(
-          chosen.filter((change) => !isLeft(change)),
-          { tree, stage, staged },
-        );
-        await this.#remember(copy, tree, applied);
-        const late = chosen.filter(isLeft).map((change) => ({
-          change,
-          message: others.has(change)
-            ? "the guest has changed it since it was looked at"
-            : "nothing is removed while something else did not come",
-        }));
-        return { applied, failed: [...failed, ...late] };
-      }));
+        const others = files.length === 0
+          ? new Set<FoundChange>()
+          : await takeFiles(files, inStage(stage), this.#taking(copy, signal), signal);
+        const own = { ...first, files, others, tree, stage };
+        return await this.#staged(rest, signal, (more) => use([own, ...more]));
+      });
+    return await this.#withTree(copy, act, `apply changes to ${escapeText(copy.host)}`);
+  }
+
+  async #commit(
+    { copy, chosen, files, others, tree, stage }: Staged,
+  ): Promise<Pick<Committed, "applied" | "failed">> {
+    const isLeft = (change: FoundChange) =>
+      others.has(change) || (others.size > 0 && change.kind === "deleted");
+    const staged = new Map(files.map((file, at) => [file, Buffer.from(String(at))]));
+    const committed = await commit(chosen.filter((change) => !isLeft(change)), {
+      tree,
+      stage,
+      staged,
+    });
+    await this.#remember(copy, committed);
+    const late = chosen.filter(isLeft).map((change) => ({
+      change,
+      message: others.has(change) ? "the guest has changed it since it was looked at" : NOT_REMOVED,
+    }));
+    return { applied: committed.applied, failed: [...committed.failed, ...late] };
   }
 
   /** What was taken over is what the guest has been given, from here on. */
-  async #remember(
-    { base }: GivenCopy,
-    tree: OpenTree,
-    applied: readonly FoundChange[],
-  ): Promise<void> {
+  async #remember({ base }: GivenCopy, { applied, stamps }: Committed): Promise<void> {
     if (applied.length === 0) return;
-    for (const { path } of applied) {
-      const here = await tree.find(path);
-      if (here === null) base.tree.delete(path);
-      else base.tree.set(path, stampOf(here));
+    for (const change of applied) {
+      const stamp = stamps.get(change) ?? null;
+      if (stamp === null) base.tree.delete(change.path);
+      else base.tree.set(change.path, stamp);
     }
     await this.#spec.keep();
   }
 
-  async #withTree<T>(copy: GivenCopy, use: (tree: OpenTree) => Promise<T>): Promise<T> {
-    const doing = `look for changes of ${escapeText(copy.host)}`;
+  async #withTree<T>(
+    copy: GivenCopy,
+    use: (tree: OpenTree) => Promise<T>,
+    doing = `look for changes of ${escapeText(copy.host)}`,
+  ): Promise<T> {
     try {
       const tree = new OpenTree(await OpenDirectory.open(copy.host));
       try {
