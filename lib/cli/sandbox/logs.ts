@@ -62,17 +62,26 @@ export async function run(command: Command): Promise<number> {
       hint: `see what there is with 'sbx ps ${sandbox.name}'`,
     });
   }
-  if (!follow) return OK;
-  for await (const piece of sandbox.logs(job, { from, follow })) {
-    if (wanted(piece)) await print(piece);
-    if (ui.unread) break;
+  if (follow) {
+    for await (const piece of sandbox.logs(job, { from, follow })) {
+      if (wanted(piece)) await print(piece);
+      if (ui.unread) break;
+    }
   }
+  const lost = await lostOf(sandbox, job);
+  if (lost > 0) ui.notice(`${lost} bytes are missing: the disk was full`);
   return OK;
 }
 
 async function write(stream: LogPiece["stream"], bytes: Uint8Array): Promise<void> {
   const sink = stream === 1 ? process.stdout : ui.stderr;
   await new Promise<void>((resolve) => sink.write(bytes, () => resolve()));
+}
+
+/** Bytes that the disk did not take, of a sandbox that runs. */
+async function lostOf(sandbox: NamedSandbox, job: string): Promise<number> {
+  if ((await sandbox.info()).status !== "running") return 0;
+  return (await sandbox.jobs()).find(({ id }) => id === job)?.lost ?? 0;
 }
 
 /** The main job's output is there before and after its sandbox runs. */

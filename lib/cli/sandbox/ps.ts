@@ -33,7 +33,7 @@ export async function run(command: Command): Promise<number> {
   return OK;
 }
 
-function rowOf({ id, argv, startedMs, endedMs, exit, printed }: JobInfo): readonly string[] {
+function rowOf({ id, argv, startedMs, endedMs, exit, printed, lost }: JobInfo): readonly string[] {
   const status = endedMs === undefined
     ? `running ${agoText(startedMs)}`
     : `ended ${agoText(endedMs)} ago (${
@@ -43,5 +43,6 @@ function rowOf({ id, argv, startedMs, endedMs, exit, printed }: JobInfo): readon
         ? `status ${exit.code ?? 0}`
         : `signal ${exit.signal}`
     })`;
-  return [id, status, `${printed} B`, commandText(argv)];
+  const size = lost === 0 ? `${printed} B` : `${printed} B, ${lost} B lost`;
+  return [id, status, size, commandText(argv)];
 }
