@@ -24,7 +24,7 @@ import type { SecretUse, SecretViolation } from "../secret/report.ts";
 import { substituteHead } from "../secret/substitute_head.ts";
 import type { Vault } from "../secret/vault.ts";
 import { answerGate } from "./answer_gate.ts";
-import { type Home, Homes } from "./home.ts";
+import { type HostSecrets, SecretsByHost } from "./host_secrets.ts";
 import { Lookout, type Seen } from "./lookout.ts";
 import { askReadable, withoutExtensions } from "./readable.ts";
 import { type BodyPlan, planBody } from "./request_body.ts";
@@ -44,23 +44,23 @@ export interface SecretGateSpec {
 }
 
 export function secretGate(spec: SecretGateSpec): RequestGate {
-  const homes = new Homes(spec.vault);
-  return (request) => new Passage(spec, request, homes.of(request.authority.host)).verdict();
+  const byHost = new SecretsByHost(spec.vault);
+  return (request) => new Passage(spec, request, byHost.of(request.authority.host)).verdict();
 }
 
 /** One request. */
 class Passage {
   readonly #spec: SecretGateSpec;
   readonly #request: HttpRequest;
-  readonly #home: Home;
+  readonly #own: HostSecrets;
   readonly #lookout: Lookout;
 
-  constructor(spec: SecretGateSpec, request: HttpRequest, home: Home) {
+  constructor(spec: SecretGateSpec, request: HttpRequest, own: HostSecrets) {
     const { vault, session, onViolation } = spec;
-    const { host } = home;
+    const { host } = own;
     this.#spec = spec;
     this.#request = request;
-    this.#home = home;
+    this.#own = own;
     this.#lookout = new Lookout({
       vault,
       to: host,
@@ -78,7 +78,7 @@ class Passage {
     const foreign = this.#foreign();
     if (foreign !== null) return refuse(foreign);
     if (!this.#spec.session.open) return PASS;
-    if (this.#home.secrets.length === 0) return this.#watched();
+    if (this.#own.secrets.length === 0) return this.#watched();
     const held = this.#held();
     if (held === null) return UNAVAILABLE;
     if (!(held instanceof Promise)) return this.#pass(held, seen);
@@ -88,7 +88,7 @@ class Passage {
   /** Null: a source failed at once. */
   #held(): ReturnType<Vault["heldFor"]> | null {
     try {
-      return this.#spec.vault.heldFor(this.#home.host);
+      return this.#spec.vault.heldFor(this.#own.host);
     } catch {
       return null;
     }
@@ -99,7 +99,7 @@ class Passage {
   }
 
   #foreign(): Refusal | null {
-    const { secrets, placeholders, exclusive } = this.#home;
+    const { secrets, placeholders, exclusive } = this.#own;
     if (!exclusive) return null;
     const foreign = foreignCredential(withoutOwnSignature(this.#request, secrets), placeholders);
     return foreign === null
@@ -124,7 +124,7 @@ class Passage {
   #pass(held: readonly HeldSecret[], seen: Seen): Verdict {
     const { vault, onUse } = this.#spec;
     const request = this.#request;
-    const { host, secrets } = this.#home;
+    const { host, secrets } = this.#own;
     const all = this.#grants(held);
     const grants = withoutPairs(all);
     const substituted = substituteHead(request, grants);
@@ -174,7 +174,7 @@ class Passage {
     if (this.#request.body.kind !== "upgrade") {
       return planBody({ request: this.#request, grants, lookout, onUse });
     }
-    const transform = tunnel({ host: this.#home.host, grants, lookout, onUse });
+    const transform = tunnel({ host: this.#own.host, grants, lookout, onUse });
     return { transform, fields: withoutExtensions, whole: false };
   }
 }

@@ -7,7 +7,7 @@
 import { isHostOf } from "../policy/model/secret.ts";
 import type { KeptSecret, Vault } from "../secret/vault.ts";
 
-export interface Home {
+export interface HostSecrets {
   readonly host: string;
   readonly secrets: readonly KeptSecret[];
   /** The texts of their placeholders. */
@@ -16,9 +16,9 @@ export interface Home {
   readonly exclusive: boolean;
 }
 
-export class Homes {
+export class SecretsByHost {
   readonly #vault: Vault;
-  #latest: Home | null = null;
+  #latest: HostSecrets | null = null;
   /** What it was gathered from. */
   #kept: Vault["kept"] | null = null;
 
@@ -26,7 +26,7 @@ export class Homes {
     this.#vault = vault;
   }
 
-  of(host: string): Home {
+  of(host: string): HostSecrets {
     const { kept } = this.#vault;
     if (this.#latest?.host === host && this.#kept === kept) return this.#latest;
     const secrets = kept.filter(({ secret }) => isHostOf(secret, host));
