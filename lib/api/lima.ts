@@ -20,17 +20,6 @@ export { type LimaInstance, readInstance, readLimaOptions } from "../guest/lima/
 export { keepLimaArguments, keptLimaArguments } from "../host/lima/arguments.ts";
 export { Limactl, type ListedInstance } from "../host/lima/limactl.ts";
 export { installLimaDriver } from "../host/lima/driver.ts";
-export { OWN_DRIVERS, type OwnDriver, ownDriverOf } from "../guest/lima/own_driver.ts";
-export { USERNET } from "../guest/lima/usernet.ts";
-export { configureYaml } from "../host/lima/instance_yaml.ts";
-export { spawnLimaGuest } from "../host/lima/spawn_guest.ts";
-export {
-  makeUsernetHome,
-  removeUsernetHome,
-  usernetHome,
-  usernetHomeOf,
-  usernetNames,
-} from "../host/lima/usernet_home.ts";
 export {
   changedNetwork,
   forgetLima,
@@ -45,17 +34,16 @@ export function placeOf({ name, dir }: Pick<LimaInstance, "name" | "dir">): Lima
 
 /**
  * The instance as Lima gave it, with what a guest of sbx needs. The values of secrets are asked for only when
- * it is about to boot: where nobody says, that is when Lima has a port for its SSH.
+ * it is about to boot, which is when Lima has a port for its SSH.
  *
  * @throws SbxError LIMA_INSTANCE, FILE_UNREADABLE, TLS_INVALID, SECRET_UNAVAILABLE, SECRET_INVALID
  */
 export async function configureInstance(
   instance: unknown,
   network: NetworkOptions,
-  isBooting?: boolean,
 ): Promise<Readonly<Record<string, unknown>>> {
   const { dir, sshLocalPort } = readInstance(instance);
-  const isStarting = isBooting ?? (typeof sshLocalPort === "number" && sshLocalPort > 0);
+  const isStarting = typeof sshLocalPort === "number" && sshLocalPort > 0;
   const authority = await limaAuthority(network, dir);
   const placeholders = isStarting ? await limaPlaceholders(network, dir) : undefined;
   return configured(instance as Record<string, unknown>, {
@@ -77,8 +65,6 @@ export interface InstanceSpec {
   readonly journal?: string;
   /** How long it may take to power off. */
   readonly stopMs: number;
-  /** Called when one of Lima's own drivers may plug the guest in. */
-  readonly listening?: () => void;
 }
 
 /**
@@ -88,7 +74,7 @@ export interface InstanceSpec {
  * @throws SbxError when it does not start
  */
 export async function superviseInstance(
-  { instance, network, journal, stopMs, listening }: InstanceSpec,
+  { instance, network, journal, stopMs }: InstanceSpec,
   launcher: Launcher,
 ): Promise<SbxError | undefined> {
   checkInstance(instance);
@@ -113,14 +99,7 @@ export async function superviseInstance(
   return await supervise(
     instance.name,
     launcher,
-    (options, signal) =>
-      startLimaGuest({
-        ...options,
-        instance,
-        stopMs,
-        signal,
-        ...(listening === undefined ? {} : { listening }),
-      }),
+    (options, signal) => startLimaGuest({ ...options, instance, stopMs, signal }),
   );
 }
 

@@ -13,7 +13,6 @@ export function buildGo(
   name:
     | "aws"
     | "h2spec"
-    | "hostagent"
     | "internet"
     | "limactl"
     | "load"

@@ -1,20 +1,9 @@
 package main
 
-import (
-	"os"
-	"slices"
-
-	"golang.org/x/sys/unix"
-
-	"sbx.dev/netstack/internal/watch"
-)
+import "golang.org/x/sys/unix"
 
 // init lets the process die with the one that started it. The death signal belongs to a thread, and what
-// runs before main runs on the one that lives as long as the process does. A watchdog that has to end what the
-// kernel does not end with sbx would come too late for it.
+// runs before main runs on the one that lives as long as the process does.
 func init() {
-	if slices.Contains(os.Args, watch.Outlives) {
-		return
-	}
 	unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0)
 }

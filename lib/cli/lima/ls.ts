@@ -4,11 +4,11 @@
  * @module
  */
 import type { Command } from "commander";
-import type { ListedInstance } from "../../api/lima.ts";
+import { Limactl, type ListedInstance } from "../../api/lima.ts";
 import { escapeJson, escapeText } from "../../base/escape.ts";
 import { examples } from "../command.ts";
 import { OK } from "../exit.ts";
-import { ownInstances } from "./instances.ts";
+import { DRIVER } from "./instances.ts";
 import { table } from "../table.ts";
 import { ui } from "../ui.ts";
 
@@ -18,7 +18,8 @@ export function declare(command: Command): void {
 }
 
 export async function run(command: Command): Promise<number> {
-  const own = await ownInstances();
+  const limactl = await Limactl.open();
+  const own = (await limactl.list()).filter(({ vmType }) => vmType === DRIVER);
   if (command.opts<{ json?: true }>().json) {
     ui.out(`${escapeJson(JSON.stringify(own, null, 2))}\n`);
   } else if (own.length > 0) {

@@ -4,8 +4,9 @@
  * @module
  */
 import type { Command } from "commander";
+import { Limactl } from "../../api/lima.ts";
 import { examples } from "../command.ts";
-import { limactlOf, removeInstance, requireInstance } from "./instances.ts";
+import { requireInstance } from "./instances.ts";
 
 export function declare(command: Command): void {
   command.argument("<name>", "of the guest")
@@ -16,6 +17,7 @@ export function declare(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [name = ""] = command.args;
   const { force } = command.opts<{ force?: true }>();
-  const limactl = await limactlOf(name);
-  return await removeInstance(limactl, await requireInstance(limactl, name), force === true);
+  const limactl = await Limactl.open();
+  await requireInstance(limactl, name);
+  return await limactl.run("delete", ...(force ? ["--force"] : []), name);
 }

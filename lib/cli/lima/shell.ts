@@ -4,8 +4,9 @@
  * @module
  */
 import type { Command } from "commander";
+import { Limactl } from "../../api/lima.ts";
 import { examples } from "../command.ts";
-import { limactlOf, requireInstance } from "./instances.ts";
+import { requireInstance } from "./instances.ts";
 
 export function declare(command: Command): void {
   command.argument("<name>", "of the guest")
@@ -22,7 +23,7 @@ export async function run(command: Command): Promise<number> {
   const [name = "", ...words] = command.args;
   // This machine's directory is none of the guest's, and Lima would try to enter it.
   const { workdir = "/" } = command.opts<{ workdir?: string }>();
-  const limactl = await limactlOf(name);
+  const limactl = await Limactl.open();
   await requireInstance(limactl, name);
   return await limactl.run("shell", `--workdir=${workdir}`, name, ...words);
 }

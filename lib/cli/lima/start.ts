@@ -9,37 +9,19 @@ import {
   forgetLimaChanges,
   keepLimaArguments,
   Limactl,
-  makeUsernetHome,
-  OWN_DRIVERS,
-  type OwnDriver,
   placeOf,
-  removeUsernetHome,
   requireLimaName,
-  USERNET,
-  usernetHome,
 } from "../../api/lima.ts";
 import { SbxError } from "../../mod.ts";
 import { type CommandHost, examples } from "../command.ts";
 import { OK } from "../exit.ts";
-import {
-  DRIVER,
-  findInstance,
-  limactlOf,
-  requireInstance,
-  requireName,
-  startInstance,
-} from "./instances.ts";
+import { DRIVER, findInstance, requireInstance, requireName } from "./instances.ts";
 import { declareLimaFlags, parsed } from "./network.ts";
 import { ui } from "../ui.ts";
-import { usage } from "../values.ts";
 
 export function declare(command: Command): void {
   command.argument("<name>", "of the guest")
     .argument("[template]", "of Lima's, a yaml file or one like template:debian: to make it from");
-  command.option(
-    "--driver <name>",
-    "of Lima's: sbx runs the guest in a QEMU of its own (the default; Linux), vz and qemu are Lima's own",
-  );
   declareLimaFlags(command);
   examples(command, [
     ["sbx lima start dev template:debian", "a Debian guest with public addresses open"],
@@ -52,26 +34,18 @@ export function declare(command: Command): void {
  * What every guest of sbx's has in its yaml: no way for Lima to lead around the policy, and no download
  * of containerd, which Lima would make for the guest from here.
  */
-function governed(driver: Driver): string {
-  const networks = driver === DRIVER ? "[]" : `[{"lima": "${USERNET}"}]`;
-  return [
-    `.vmType = "${driver}"`,
-    ".plain = true",
-    `.networks = ${networks}`,
-    ".mounts = []",
-    ".portForwards = []",
-    ".containerd.system = false",
-    ".containerd.user = false",
-    ".ssh.forwardAgent = false",
-    ...(driver === DRIVER ? [] : [".ssh.overVsock = false"]),
-    // Which policy it has is for who starts it, not for a template.
-    "del(.vmOpts.sbx)",
-  ].join(" | ");
-}
-
-type Driver = typeof DRIVER | OwnDriver;
-
-const DRIVERS: readonly Driver[] = [DRIVER, ...OWN_DRIVERS];
+const GOVERNED = [
+  `.vmType = "${DRIVER}"`,
+  ".plain = true",
+  ".networks = []",
+  ".mounts = []",
+  ".portForwards = []",
+  ".containerd.system = false",
+  ".containerd.user = false",
+  ".ssh.forwardAgent = false",
+  // Which policy it has is for who starts it, not for a template.
+  "del(.vmOpts.sbx)",
+].join(" | ");
 
 /** Where an instance is that is yet to be made. */
 const NOWHERE = "";
@@ -79,82 +53,45 @@ const NOWHERE = "";
 export async function run(command: Command, _host: CommandHost): Promise<number> {
   const [name = "", template] = command.args;
   requireName(name);
-  const asked = driverNamed(command.opts<{ driver?: string }>().driver);
   const argv = optionWords(command, wordsAfter("start"));
   await parsed(argv); // what is wrong with them is said before anything is made
-  const found = await findInstance(await limactlOf(name), name);
-  if (found === undefined) await requireLimaName({ name, directory: NOWHERE });
-  if (found !== undefined && template !== undefined) {
+  const limactl = await Limactl.open();
+  const before = await findInstance(limactl, name);
+  if (before === undefined) await requireLimaName({ name, directory: NOWHERE });
+  if (before !== undefined && template !== undefined) {
     throw new SbxError("USAGE", `Cannot make ${name} from ${template}: it is there already`, {
       hint: `start it without a template, or remove it with 'sbx lima rm ${name}'`,
     });
   }
-  if (found !== undefined && asked !== undefined && asked !== found.vmType) {
-    throw new SbxError(
-      "USAGE",
-      `Cannot start ${name} with ${asked}: Lima has it for ${found.vmType}`,
-      {
-        hint: "leave --driver out, or make another guest",
-      },
-    );
-  }
-  if (found === undefined) {
+  if (before === undefined) {
     if (template === undefined) {
       throw new SbxError("USAGE", `Cannot start ${name}: there is no such guest`, {
         hint: `name a template to make it from: sbx lima start ${name} template:debian`,
       });
     }
-    const made = await make(name, template, asked ?? DEFAULT_DRIVER);
+    const made = await limactl.run(
+      "create",
+      "--tty=false",
+      `--name=${name}`,
+      `--set=${GOVERNED}`,
+      template,
+    );
     if (made !== OK) return made;
   }
-  const limactl = await limactlOf(name);
-  const instance = await requireInstance(limactl, name);
-  const { dir, status } = instance;
+  const { dir, status } = await requireInstance(limactl, name);
   if (status === "Running") {
     throw new SbxError("USAGE", `Cannot start ${name}: it runs already`, {
       hint: `stop it with 'sbx lima stop ${name}'`,
     });
   }
-  if (argv.length > 0 || found === undefined) {
+  if (argv.length > 0 || before === undefined) {
     await keepLimaArguments(dir, { directory: process.cwd(), argv });
     await forgetLimaChanges(placeOf({ name, dir }));
   }
-  const started = await startInstance(limactl, instance);
+  const started = await limactl.run("start", "--tty=false", name);
   if (started !== OK) return started;
   ui.notice(`${name} runs; enter it with 'sbx lima shell ${name}'`);
   return OK;
-}
-
-/** Lima's VZ is macOS's; there is no proof of a QEMU of sbx's there. */
-const DEFAULT_DRIVER: Driver = process.platform === "darwin" ? "vz" : DRIVER;
-
-/** @throws SbxError USAGE */
-function driverNamed(word: string | undefined): Driver | undefined {
-  if (word === undefined) return undefined;
-  const driver = DRIVERS.find((name) => name === word);
-  if (driver === undefined) {
-    throw usage("--driver", word, "not a driver of Lima's", `use one of ${DRIVERS.join(", ")}`);
-  }
-  if (driver === "vz" && process.platform !== "darwin") {
-    throw usage("--driver", word, "only macOS has it", "leave it out, or use qemu");
-  }
-  return driver;
-}
-
-/** Resolves to limactl's exit status. */
-async function make(name: string, template: string, driver: Driver): Promise<number> {
-  const home = driver === DRIVER ? undefined : usernetHome(name);
-  if (home !== undefined) await makeUsernetHome(home);
-  const limactl = await Limactl.open(home);
-  const made = await limactl.run(
-    "create",
-    "--tty=false",
-    `--name=${name}`,
-    `--set=${governed(driver)}`,
-    template,
-  );
-  if (made !== OK && home !== undefined) removeUsernetHome(home);
-  return made;
 }
 
 /** What was typed behind a command's name; only `-q` can stand before it. */
@@ -162,15 +99,15 @@ function wordsAfter(name: string): readonly string[] {
   return process.argv.slice(process.argv.indexOf(name, 2) + 1);
 }
 
-/** The options as they were written: Lima's driver reads them again, in a process of its own, and knows who it is. */
+/** The options as they were written: Lima's driver reads them again, in a process of its own. */
 export function optionWords(command: Command, words: readonly string[]): readonly string[] {
   const found: string[] = [];
   for (let at = 0; at < words.length && words[at] !== "--"; at++) {
     const word = words[at] ?? "";
-    if (!word.startsWith("-") || word.startsWith("--driver=")) continue;
+    if (!word.startsWith("-")) continue;
+    found.push(word);
     const option = command.options.find(({ short, long }) => short === word || long === word);
-    const value = option?.required === true ? [words[++at] ?? ""] : [];
-    if (word !== "--driver") found.push(word, ...value);
+    if (option?.required === true) found.push(words[++at] ?? "");
   }
   return found;
 }

@@ -4,11 +4,9 @@
  * @module
  */
 import type { Command } from "commander";
-import { existsSync } from "node:fs";
-import { usernetHome } from "../../api/lima.ts";
+import { Limactl } from "../../api/lima.ts";
 import { examples } from "../command.ts";
-import { OK } from "../exit.ts";
-import { limactlOf, requireInstance } from "./instances.ts";
+import { requireInstance } from "./instances.ts";
 
 export function declare(command: Command): void {
   command.argument("<name>", "of the guest")
@@ -22,10 +20,7 @@ export function declare(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [name = ""] = command.args;
   const { force } = command.opts<{ force?: true }>();
-  const limactl = await limactlOf(name);
+  const limactl = await Limactl.open();
   await requireInstance(limactl, name);
-  const status = await limactl.run("stop", ...(force ? ["--force"] : []), name);
-  if (status === OK || !existsSync(usernetHome(name))) return status;
-  // Lima also wants to stop the guest's network, which ends with the guest by itself.
-  return (await requireInstance(limactl, name)).status === "Stopped" ? OK : status;
+  return await limactl.run("stop", ...(force ? ["--force"] : []), name);
 }

@@ -14,8 +14,6 @@ export type LimaEvent =
   | { readonly event: "accepted" }
   /** It may not, or does not. */
   | { readonly event: "refused"; readonly message: string; readonly hint?: string }
-  /** One of Lima's own drivers may start it. */
-  | { readonly event: "listening" }
   /** Its guest runs. */
   | { readonly event: "running" }
   /** Its guest is gone; `message` says why when nobody asked for it. */

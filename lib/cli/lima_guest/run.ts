@@ -1,8 +1,7 @@
 /**
  * `sbx lima-guest run DIRECTORY`: one guest of Lima's, as long as standard input is open, supervised as a named
  * sandbox. The first line of input is the instance; a line `stop` presses the guest's power button, and the end
- * of input ends the guest at once, unless a line `stay` came before it. The directory is for whoever looks for
- * this process.
+ * of input ends the guest at once. The directory is for whoever looks for this process.
  *
  * ```
  * starting ── running ── "stop" ──► leaving ──► gone
@@ -31,18 +30,13 @@ export async function run(): Promise<number> {
   const abandoned = new AbortController();
   const lines = createInterface({ input: process.stdin });
   const first = Promise.withResolvers<string>();
-  let stays = false;
   let stop = (_graceMs: number): Promise<void> => Promise.resolve(abandoned.abort());
   lines.once("line", (line) => {
     first.resolve(line);
-    lines.on("line", (word) => {
-      if (word === "stop") void stop(PRESSED_MS);
-      if (word === "stay") stays = true;
-    });
+    lines.on("line", (word) => word === "stop" ? void stop(PRESSED_MS) : undefined);
   });
   lines.once("close", () => {
     first.resolve("");
-    if (stays) return;
     abandoned.abort();
     void stop(0);
   });
@@ -54,7 +48,6 @@ export async function run(): Promise<number> {
       instance,
       network,
       stopMs,
-      listening: () => void say({ event: "listening" }),
       ...(log === undefined ? {} : { journal: log }),
     }, {
       signal: abandoned.signal,

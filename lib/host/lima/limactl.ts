@@ -12,8 +12,8 @@ import { SbxError } from "../../base/errors.ts";
 import { systemCode } from "../../base/file_error.ts";
 import { installLimaDriver } from "./driver.ts";
 
-/** An instance in Lima's list; what else Lima says of it is kept for who starts it. */
-const LISTED = z.looseObject({
+/** An instance in Lima's list. */
+const LISTED = z.object({
   name: z.string(),
   status: z.string(),
   dir: z.string(),
@@ -25,20 +25,14 @@ export type ListedInstance = Readonly<z.output<typeof LISTED>>;
 
 export class Limactl {
   readonly #drivers: string;
-  readonly #home: string | undefined;
 
-  private constructor(drivers: string, home: string | undefined) {
+  private constructor(drivers: string) {
     this.#drivers = drivers;
-    this.#home = home;
   }
 
-  /**
-   * With the user's own home, or with another one.
-   *
-   * @throws SbxError FILE_UNREADABLE, LIMA_INSTANCE as {@link installLimaDriver}
-   */
-  static async open(home?: string): Promise<Limactl> {
-    return new Limactl(await installLimaDriver(), home);
+  /** @throws SbxError FILE_UNREADABLE, LIMA_INSTANCE as {@link installLimaDriver} */
+  static async open(): Promise<Limactl> {
+    return new Limactl(await installLimaDriver());
   }
 
   /**
@@ -75,11 +69,7 @@ export class Limactl {
   ): Promise<{ readonly status: number; readonly out: string }> {
     const others = process.env["LIMA_DRIVERS_PATH"] ?? "";
     const path = [this.#drivers, ...(others === "" ? [] : [others])].join(":");
-    const env = {
-      ...process.env,
-      LIMA_DRIVERS_PATH: path,
-      ...(this.#home === undefined ? {} : { LIMA_HOME: this.#home }),
-    };
+    const env = { ...process.env, LIMA_DRIVERS_PATH: path };
     const child = spawn("limactl", argv, { stdio, env });
     const chunks: Uint8Array[] = [];
     child.stdout?.on("data", (chunk: Uint8Array) => chunks.push(chunk));

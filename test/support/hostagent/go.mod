@@ -1,3 +1,0 @@
-module sbx.test/hostagent
-
-go 1.26
