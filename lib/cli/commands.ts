@@ -118,7 +118,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "diff",
-    summary: "show what a sandbox changed in directories that it has copies of",
+    summary: "show what a sandbox changed in its copies of directories",
     load: () => import("./sandbox/diff.ts"),
   },
   {

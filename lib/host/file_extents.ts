@@ -6,8 +6,6 @@
 import { ownSystem } from "./own_system.ts";
 import type { Extent } from "./system.ts";
 
-export type { Extent };
-
 /**
  * The next data of the file at or behind an offset; null where none is left. Undefined where nobody knows,
  * as the file system has no word for holes.

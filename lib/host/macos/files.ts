@@ -19,7 +19,7 @@ const AT_FDCWD = -2;
 const AT_SYMLINK_NOFOLLOW = 0x20;
 
 /** No link anywhere in the path is followed: ELOOP. Node has no name for it. */
-export const O_NOFOLLOW_ANY = 0x2000_0000;
+const O_NOFOLLOW_ANY = 0x2000_0000;
 
 /** `open` is the system's, save in tests. */
 export function macFiles(

@@ -74,7 +74,7 @@ export function choose(
 }
 
 /** What is left out with why, and what cannot be done without it, for the same reason. */
-export function withDependents(
+function withDependents(
   changes: readonly FoundChange[],
   left: ReadonlyMap<FoundChange, Reason>,
 ): ReadonlyMap<FoundChange, Reason> {

@@ -8,7 +8,7 @@ import { executedBy, isBelowGit, isHead, isOnlyAbove } from "./executed.ts";
 import { leadsOut } from "./link_target.ts";
 
 /** Larger files are copied by name: 64 GiB. */
-export const MAX_FILE_BYTES = 64 * 1024 ** 3;
+const MAX_FILE_BYTES = 64 * 1024 ** 3;
 
 /** What is known beside the change itself. */
 export interface Circumstances {
