@@ -124,9 +124,9 @@ describe.skipIf(process.arch === "arm64")("on another machine", () => {
       unmounted: "the working directory is outside of the root directory",
       deep: "the path of the working directory is too long",
       threads: "it takes 16 threads, and fewer may be started",
-      stack: "it takes 512 KiB of stack, and the limit is lower",
-      data: "it takes 512 MiB for data, and the limit is lower",
-      space: "it takes 1 GiB of address space, and the limit is lower",
+      stack: "it takes 256 KiB of stack, and the limit is lower",
+      data: "it takes 384 MiB for data, and the limit is lower",
+      space: "it takes 512 MiB of address space, and the limit is lower",
       // Everything after these lacks it, too.
       "other-proc": "/proc is of another PID namespace",
       "no-proc": "/proc is not mounted",

@@ -53,9 +53,9 @@ var faults = map[string]func() error{
 		return nil
 	},
 	"threads": func() error { return errors.Join(syscall.Setuid(4321), limit(rlimitNProc, 8)) },
-	"stack":   func() error { return limit(syscall.RLIMIT_STACK, 256<<10) },
+	"stack":   func() error { return limit(syscall.RLIMIT_STACK, 128<<10) },
 	"data":    func() error { return limit(syscall.RLIMIT_DATA, 256<<20) },
-	"space":   func() error { return limit(syscall.RLIMIT_AS, 512<<20) },
+	"space":   func() error { return limit(syscall.RLIMIT_AS, 256<<20) },
 }
 
 func main() {
