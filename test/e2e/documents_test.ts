@@ -70,6 +70,12 @@ const PRINTED: readonly (readonly [part: string, printed: RegExp])[] = [
   ["sbx rm --force base try", /^base\ntry\n$/],
   ["snapshot rm", /^built\n$/],
   ["-n base", /^base\n$/],
+  ["-n agent", /^agent\n$/],
+  ["echo done", /^$/],
+  ["sbx diff agent --patch", /^\+done$/m],
+  ["sbx diff agent", /^A notes$/m],
+  ["sbx apply agent", /^A notes$/m],
+  ["sbx rm --force agent", /^agent\n$/],
   ["sbx rm", /^dev\n$/],
 ];
 
