@@ -162,7 +162,8 @@ test("a third Ctrl-C ends a command that shows nothing for it, and never a shell
         ["wait", "$ "],
         ...Array.from(
           { length: 5 },
-          () => [["type", "\x03"], ["wait", "$ "], ["pause", 0.1]] as const,
+          // Its prompt is there before readline listens, and is not shown again for a signal in between.
+          () => [["pause", 0.4], ["type", "\x03"], ["wait", "$ "]] as const,
         ).flat(),
         ["type", "exit 9\r"],
       ],
