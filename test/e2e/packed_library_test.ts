@@ -12,7 +12,7 @@ import { PUBLIC } from "../support/places.ts";
 import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
 
 const PROGRAM = `
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Destination, doctor, licences, NetworkPolicy, Rule, Sandbox, Templates, versions } from "@sbx-dev/sbx";
 const said = {};
 const codeOf = (promise) => promise.then(() => "done", ({ code, name }) => name === "SbxError" ? code : name);
@@ -20,6 +20,7 @@ const heard = { denials: [], exits: [], asked: 0 };
 const policy = NetworkPolicy.custom({
   rules: [Rule.allowOutbound(Destination.domain("only.members.test"), { ports: [443] })],
 });
+rmSync("copied", { recursive: true, force: true }); // the runtime before has been here
 mkdirSync("copied");
 writeFileSync("copied/file", "here\\n");
 const sandbox = await Sandbox.builder("packed").memory(256)
