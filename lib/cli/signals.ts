@@ -1,7 +1,8 @@
 /**
  * Signals that reach sbx. Until the command runs they give up the start; while it runs they are the
- * command's, which may handle them as it would without sbx in between; after it they give up what is still done. Those that were ignored when
- * sbx was started stay ignored, as nohup(1) and `trap '' INT` want it.
+ * command's, which may handle them as it would without sbx in between; after it they give up what is
+ * still done. Those that were ignored when sbx was started stay ignored, as nohup(1) and
+ * `trap '' INT` want it.
  *
  * @module
  */

@@ -20,8 +20,9 @@ type SandboxHere = Awaited<ReturnType<typeof startHere>>;
 type TakeFlags = Pick<RunFlags, "apply" | "diff" | "includeUnsafe" | "volume" | "name">;
 
 /** @throws SbxError USAGE for options that mean nothing without a copy */
-export function refuseUncopied({ apply, diff, includeUnsafe, volume }: TakeFlags): void {
-  const option = apply ? "--apply" : diff ? "--diff" : includeUnsafe ? "--include-unsafe" : null;
+export function refuseUncopied(flags: TakeFlags): void {
+  const { apply, includeUnsafe, volume } = flags;
+  const option = optionOf(flags);
   if (option === null) return;
   if (!volume.some(({ as }) => as === "copy")) {
     throw new SbxError("USAGE", `Cannot use ${option}: no directory is mounted as a copy`, {
@@ -36,12 +37,18 @@ export function refuseUncopied({ apply, diff, includeUnsafe, volume }: TakeFlags
 }
 
 /** @throws SbxError USAGE: the end is not waited for */
-export function refuseDetached({ apply, diff, includeUnsafe, name = "NAME" }: TakeFlags): void {
-  const option = apply ? "--apply" : diff ? "--diff" : includeUnsafe ? "--include-unsafe" : null;
+export function refuseDetached(flags: TakeFlags): void {
+  const { name = "NAME" } = flags;
+  const option = optionOf(flags);
   if (option === null) return;
   throw new SbxError("USAGE", `Cannot use ${option} with -d: the command's end is not waited for`, {
     hint: `see what it changed with 'sbx diff ${name}', take it over with 'sbx apply ${name}'`,
   });
+}
+
+/** What asks for changes; null for nothing. */
+function optionOf({ apply, diff, includeUnsafe }: TakeFlags): string | null {
+  return apply ? "--apply" : diff ? "--diff" : includeUnsafe ? "--include-unsafe" : null;
 }
 
 /** Resolves to the status that counts where the command succeeded. @throws the signal's reason */

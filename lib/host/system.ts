@@ -5,6 +5,7 @@
  * @module
  */
 import type { Buffer } from "node:buffer";
+import type { Caller } from "../guest/qemu/identity.ts";
 
 /** A part of a file that is no hole, in bytes from its beginning. */
 export interface Extent {
@@ -72,16 +73,11 @@ export interface SystemSockets {
   shortened(path: string): { readonly path: string; close(): void };
 }
 
-/** As what this process runs, and what it may do. */
-export interface Rights {
-  /** Effective capabilities, by number. A system without them gives all to root. */
-  readonly capabilities: bigint;
-  /** Which users and groups there are here, as in `/proc/self/uid_map` and `gid_map`. */
-  readonly uidMap: string;
-  readonly gidMap: string;
-  /** Whether it may give up its supplementary groups, which user namespaces can forbid. */
-  readonly setsGroups: boolean;
-}
+/** What this process may do. A system without capabilities gives all to root. */
+export type Rights = Omit<Caller, "uid">;
+
+/** A map of users or groups that has each as itself, as outside of any user namespace. */
+export const ALL_IDS = "0 0 4294967295";
 
 /** Bytes that a process was started with, each without the NUL at its end. */
 export interface StartStrings {

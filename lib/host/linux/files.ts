@@ -5,17 +5,19 @@
  */
 import { Buffer } from "node:buffer";
 import { closeSync, constants, openSync, readlinkSync } from "node:fs";
+import { posixFiles, type PosixNumbers, terminated } from "../posix_files.ts";
 import type { SystemFiles } from "../system.ts";
-import { timesOf } from "../timespec.ts";
 import type { LinuxCalls } from "./libc.ts";
 
 const { O_RDONLY, O_RDWR, O_DIRECTORY, O_NOFOLLOW } = constants;
 
-const [LOCK_SH, LOCK_EX, LOCK_NB] = [1, 2, 4] as const;
-const [SEEK_DATA, SEEK_HOLE] = [3, 4] as const;
-const UTIME_OMIT = (1n << 30n) - 2n;
-const AT_FDCWD = -100;
-const AT_SYMLINK_NOFOLLOW = 0x100;
+const NUMBERS: PosixNumbers = {
+  SEEK_DATA: 3,
+  SEEK_HOLE: 4,
+  UTIME_OMIT: (1n << 30n) - 2n,
+  AT_FDCWD: -100,
+  AT_SYMLINK_NOFOLLOW: 0x100,
+};
 
 /** _IOW(0x94, 9, int): makes an open file another one's content, which both share; see ioctl_ficlone(2). */
 const FICLONE = 0x4004_9409n;
@@ -32,22 +34,7 @@ const USER = Buffer.from("user.");
 
 export function linuxFiles(calls: () => LinuxCalls | null): SystemFiles {
   return {
-    tryLock: (fd) => calls()?.flock(fd, LOCK_EX | LOCK_NB) === 0,
-    tryShare: (fd) => calls()?.flock(fd, LOCK_SH | LOCK_NB) === 0,
-    extentAt(fd, offset) {
-      const libc = calls();
-      if (libc === null) return undefined;
-      const from = libc.lseek(fd, offset, SEEK_DATA);
-      if (from >= 0) return { from, to: libc.lseek(fd, from, SEEK_HOLE) };
-      // A file system that knows of holes has one at the end of every file that is not empty.
-      return libc.lseek(fd, 0, SEEK_HOLE) >= 0 ? null : undefined;
-    },
-    setTime: (fd, ns) => calls()?.futimens(fd, timesOf(ns, UTIME_OMIT)) !== undefined,
-    setLinkTime(path, ns) {
-      const times = timesOf(ns, UTIME_OMIT);
-      return calls()?.utimensat(AT_FDCWD, terminated(path), times, AT_SYMLINK_NOFOLLOW) !==
-        undefined;
-    },
+    ...posixFiles(calls, NUMBERS),
     attributeNames(fd) {
       const libc = calls();
       if (libc === null) return [];
@@ -96,10 +83,6 @@ export function linuxFiles(calls: () => LinuxCalls | null): SystemFiles {
 
 /** Has an address, as no buffer without bytes has. */
 const EMPTY = Buffer.alloc(1);
-
-function terminated(text: Buffer): Buffer {
-  return Buffer.concat([text, EMPTY]);
-}
 
 /** A list in which each name ends with NUL. */
 function namesIn(list: Buffer): Buffer[] {

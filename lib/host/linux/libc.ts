@@ -3,13 +3,10 @@
  *
  * @module
  */
+import { POSIX_SYMBOLS, type PosixCalls } from "../posix_files.ts";
 
 /** They answer −1 for a failure, which one is not told. */
-export interface LinuxCalls {
-  lseek(fd: number, offset: number, whence: number): number;
-  futimens(fd: number, times: Uint8Array): number;
-  utimensat(at: number, path: Uint8Array, times: Uint8Array, flags: number): number;
-  flock(fd: number, operation: number): number;
+export interface LinuxCalls extends PosixCalls {
   /** With one argument that is a number. */
   ioctl(fd: number, request: bigint, argument: number): number;
   flistxattr(fd: number, names: Uint8Array, size: number): number;
@@ -36,10 +33,7 @@ function load(): LinuxCalls | null {
   try {
     const { dlopen }: typeof import("bun:ffi") = import.meta.require("bun:ffi");
     const symbols = dlopen("libc.so.6", {
-      lseek: { args: ["i32", "i64", "i32"], returns: "i64" },
-      futimens: { args: ["i32", "ptr"], returns: "i32" },
-      utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
-      flock: { args: ["i32", "i32"], returns: "i32" },
+      ...POSIX_SYMBOLS,
       // What a call with variable arguments takes is passed like any other on Linux.
       ioctl: { args: ["i32", "u64", "i32"], returns: "i32" },
       flistxattr: { args: ["i32", "ptr", "u64"], returns: "i64" },

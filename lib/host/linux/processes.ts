@@ -5,16 +5,13 @@
  */
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { split } from "../nul_strings.ts";
-import type { SystemProcesses } from "../system.ts";
+import { ALL_IDS, type SystemProcesses } from "../system.ts";
 
 /** Of `times` in /proc, on every machine that Linux runs on: USER_HZ is part of its interface. */
 const TICK_MS = 10;
 
 /** Fields of proc_pid_stat(5), counted from the state, which follows the name. */
 const FIELD = { utime: 11, stime: 12, guestTime: 40 } as const;
-
-/** Every identifier, as outside of any user namespace. */
-const ALL = "0 0 4294967295";
 
 /** Of open(2), as fdinfo shows them (proc_pid_fdinfo(5)). */
 const O_RDWR = 0o2;
@@ -53,8 +50,8 @@ export const linuxProcesses: SystemProcesses = {
     const effective = /^CapEff:\t([0-9a-f]+)$/m.exec(textOf("/proc/self/status") ?? "")?.[1];
     return {
       capabilities: effective === undefined ? (1n << 64n) - 1n : BigInt(`0x${effective}`),
-      uidMap: textOf("/proc/self/uid_map") ?? ALL,
-      gidMap: textOf("/proc/self/gid_map") ?? ALL,
+      uidMap: textOf("/proc/self/uid_map") ?? ALL_IDS,
+      gidMap: textOf("/proc/self/gid_map") ?? ALL_IDS,
       setsGroups: textOf("/proc/self/setgroups")?.trim() !== "deny",
     };
   },

@@ -4,13 +4,10 @@
  *
  * @module
  */
+import { POSIX_SYMBOLS, type PosixCalls } from "../posix_files.ts";
 
 /** They answer −1 for a failure, which one is not told, unless it is said. */
-export interface MacCalls {
-  lseek(fd: number, offset: number, whence: number): number;
-  futimens(fd: number, times: Uint8Array): number;
-  utimensat(at: number, path: Uint8Array, times: Uint8Array, flags: number): number;
-  flock(fd: number, operation: number): number;
+export interface MacCalls extends PosixCalls {
   getpeereid(fd: number, user: Uint32Array, group: Uint32Array): number;
   /** Those of its commands that take no argument. */
   fcntl(fd: number, command: number): number;
@@ -40,10 +37,7 @@ function load(): MacCalls | null {
   try {
     const { dlopen }: typeof import("bun:ffi") = import.meta.require("bun:ffi");
     const symbols = dlopen("libSystem.B.dylib", {
-      lseek: { args: ["i32", "i64", "i32"], returns: "i64" },
-      futimens: { args: ["i32", "ptr"], returns: "i32" },
-      utimensat: { args: ["i32", "ptr", "ptr", "i32"], returns: "i32" },
-      flock: { args: ["i32", "i32"], returns: "i32" },
+      ...POSIX_SYMBOLS,
       getpeereid: { args: ["i32", "ptr", "ptr"], returns: "i32" },
       fcntl: { args: ["i32", "i32"], returns: "i32" },
       getrlimit: { args: ["i32", "ptr"], returns: "i32" },

@@ -6,7 +6,7 @@
 import { fstatSync, readdirSync, statSync } from "node:fs";
 import process from "node:process";
 import { split } from "../nul_strings.ts";
-import type { StartStrings, SystemProcesses } from "../system.ts";
+import { ALL_IDS, type StartStrings, type SystemProcesses } from "../system.ts";
 import type { MacCalls } from "./libsystem.ts";
 
 /** Names of sysctl(3). */
@@ -35,8 +35,6 @@ const F_GETFL = 3;
 const FD_CLOEXEC = 1;
 const O_ACCMODE = 3;
 const O_RDWR = 2;
-
-const ALL = "0 0 4294967295";
 
 /** A process with more children is none of ours. */
 const MOST_CHILDREN = 4096;
@@ -76,8 +74,8 @@ export function macProcesses(calls: () => MacCalls | null): SystemProcesses {
     filesOpen: () => readdirSync("/dev/fd").length,
     rights: () => ({
       capabilities: process.geteuid?.() === 0 ? (1n << 64n) - 1n : 0n,
-      uidMap: ALL,
-      gidMap: ALL,
+      uidMap: ALL_IDS,
+      gidMap: ALL_IDS,
       setsGroups: true,
     }),
     bootId() {

@@ -199,7 +199,7 @@ class Work {
     else {
       const fresh = this.#commission.stage.at(Buffer.from("link"));
       await symlink(target, fresh);
-      placed = await place(fresh, directory, at);
+      placed = await putInPlace(fresh, directory, at);
     }
     await this.#give(directory, at);
     return placed;
@@ -212,13 +212,13 @@ class Work {
     const fresh = stage.at(name);
     await setMode(fresh, change.after?.mode ?? 0o600);
     await this.#give(directory, fresh, change.kind === "modified" ? at : undefined);
-    if (change.kind === "modified") return await place(fresh, directory, at);
+    if (change.kind === "modified") return await putInPlace(fresh, directory, at);
     const placed = await lstat(fresh, { bigint: true });
     try {
       await link(fresh, at); // which does not replace what came there meanwhile
     } catch (error) {
       if (systemCode(error) === "EEXIST") throw error;
-      return await place(fresh, directory, at); // a file system without a second name
+      return await putInPlace(fresh, directory, at); // a file system without a second name
     }
     await unlink(fresh);
     return placed;
@@ -240,7 +240,11 @@ const SLASH = 0x2f;
  * Gives a name to what is staged, and answers with what that was. Where the two are on different file systems, the
  * copy is whole before it gets its name as well.
  */
-async function place(from: Buffer, directory: OpenDirectory, to: Buffer): Promise<BigIntStats> {
+async function putInPlace(
+  from: Buffer,
+  directory: OpenDirectory,
+  to: Buffer,
+): Promise<BigIntStats> {
   const staged = await lstat(from, { bigint: true });
   try {
     await rename(from, to);

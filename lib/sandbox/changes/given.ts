@@ -4,13 +4,13 @@
  *
  * @module
  */
-import { posix } from "node:path";
 import { inSentence, SbxError } from "../../base/errors.ts";
 import { escapeText } from "../../base/escape.ts";
 import { type PrivateFile, readPrivate, writePrivate } from "../../base/private_file.ts";
 import { type FileAccess, FileOperation } from "../file_operation.ts";
 import type { FoundMount } from "../mounts.ts";
 import type { Disk } from "../options.ts";
+import { directoriesAbove } from "./above.ts";
 import { continued, formatBases, type KeptBase, type KeptBases, parseBases } from "./base_tree.ts";
 import { walkBase } from "./base_walk.ts";
 import { Copies, type GivenCopy } from "./copies.ts";
@@ -89,10 +89,7 @@ async function goneOn(
     [...reported.values()].filter(({ type, isWhole }) => type !== "directory" || isWhole)
       .map(({ path }) => path),
   );
-  const isOwn = (path: string) => {
-    for (let at = path; at !== "."; at = posix.dirname(at)) if (own.has(at)) return true;
-    return false;
-  };
+  const isOwn = (path: string) => own.has(path) || directoriesAbove(path).some((at) => own.has(at));
   const known = before?.identity === now.identity ? before.tree : undefined;
   return { identity: now.identity, tree: continued(now.tree, known, isOwn) };
 }

@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import { SbxError } from "../../base/errors.ts";
 import { decodeOsString } from "../../base/os_string.ts";
 import { type TreeEntry, TreeReader, type TreeRecord } from "../../guest/agent/tree_record.ts";
+import { parentOf } from "./above.ts";
 
 /** More than an honest tree has; a guest must not fill the memory. */
 const MAX_CHANGES = 500_000;
@@ -81,7 +82,7 @@ class ReportedList {
     if (steps.some((step) => step === "" || step === "." || step === "..")) {
       throw impossible("a name that leads elsewhere");
     }
-    const above = steps.slice(0, -1).join("/");
+    const above = parentOf(path);
     if (above !== "" && this.found.get(above)?.type !== "directory") {
       throw impossible("a file whose directory is none");
     }
