@@ -19,7 +19,7 @@ import type {
   ChangeSelection,
 } from "./changes/change.ts";
 import type { Copies } from "./changes/copies.ts";
-import { type ChangedTexts, withPatches } from "./changes/texts.ts";
+import { type TextChanges, withPatches } from "./changes/texts.ts";
 import { connectionTo, type ConnectOptions, type GuestConnection } from "./connection.ts";
 import { SHARED_QUESTIONS } from "./ending.ts";
 import { type Events, type EventsOptions, requireEvents, type SandboxEvent } from "./events.ts";
@@ -200,7 +200,7 @@ export class Sandbox implements AsyncDisposable {
     signal?: AbortSignal,
   ): Promise<Changes> {
     return patch
-      ? await withPatches(this.changedTexts(selection, signal))
+      ? await withPatches(await this.changedTexts(selection, signal))
       : await this.#copies().diff(selection, signal);
   }
 
@@ -213,12 +213,9 @@ export class Sandbox implements AsyncDisposable {
     return await this.#copies().apply(options, signal);
   }
 
-  /** @internal The changes of {@link Sandbox.diff}, with what small files hold. It returns the digest. */
-  async *changedTexts(
-    selection: ChangeSelection,
-    signal?: AbortSignal,
-  ): AsyncGenerator<ChangedTexts, string> {
-    return yield* this.#copies().texts(selection, signal);
+  /** @internal The changes of {@link Sandbox.diff}, with what small files hold. */
+  async changedTexts(selection: ChangeSelection, signal?: AbortSignal): Promise<TextChanges> {
+    return await this.#copies().texts(selection, signal);
   }
 
   #copies(): Copies {

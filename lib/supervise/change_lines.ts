@@ -14,7 +14,7 @@ import type {
   FailedChange,
 } from "../sandbox/changes/change.ts";
 import { patchOf } from "../sandbox/changes/patch.ts";
-import type { ChangedTexts } from "../sandbox/changes/texts.ts";
+import type { ChangedTexts, TextChanges } from "../sandbox/changes/texts.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
@@ -36,18 +36,11 @@ export async function tellChanges(
   call: ServedCall,
 ): Promise<Fields> {
   const signal = wanted(call);
+  const { changes, digest } = texts
+    ? await sandbox.changedTexts({ paths }, signal)
+    : withoutTexts(await sandbox.diff({ paths }, signal));
   const lines = new Lines(call.output);
-  let digest: string;
-  if (texts) {
-    const all = sandbox.changedTexts({ paths }, signal);
-    let next = await all.next();
-    for (; next.done !== true; next = await all.next()) await lines.tell(textLine(next.value));
-    digest = next.value;
-  } else {
-    const found = await sandbox.diff({ paths }, signal);
-    for (const change of found.changes) await lines.tell({ change });
-    digest = found.digest;
-  }
+  for (const each of changes) await lines.tell(textLine(each));
   await lines.end();
   return { digest };
 }
@@ -106,6 +99,10 @@ async function* linesOf(output: AsyncIterable<Uint8Array>): AsyncGenerator<Chang
       yield JSON.parse(line);
     }
   }
+}
+
+function withoutTexts({ changes, digest }: Changes): TextChanges {
+  return { changes: changes.map((change) => ({ change })), digest };
 }
 
 function textLine({ change, before, after }: ChangedTexts): ChangeLine {

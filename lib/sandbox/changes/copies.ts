@@ -7,7 +7,6 @@
 import { Buffer } from "node:buffer";
 import { SbxError } from "../../base/errors.ts";
 import { escapeText } from "../../base/escape.ts";
-import { flag, optionsOf } from "../../base/misuse.ts";
 import { OpenDirectory } from "../../host/open_directory.ts";
 import { OpenTree } from "../../host/open_tree.ts";
 import { withStage } from "../../host/stage.ts";
@@ -26,7 +25,7 @@ import { choose, digestOf, isMeant, meantOf, namedPaths } from "./choose.ts";
 import { commit, type Committed, NOT_REMOVED } from "./commit.ts";
 import { compare, type FoundChange } from "./compare.ts";
 import { readReported } from "./reported.ts";
-import { type ChangedTexts, TextsOfChanges } from "./texts.ts";
+import { type TextChanges, TextsOfChanges } from "./texts.ts";
 import { inStage, takeFiles } from "./taken.ts";
 
 /** A directory of this machine, and where the guest has its copy. */
@@ -75,20 +74,16 @@ export class Copies {
 
   /** @throws SbxError as `NamedSandbox.diff` */
   async diff(selection: ChangeSelection, signal?: AbortSignal): Promise<Changes> {
-    const { paths } = optionsOf("diff(…)", selection, { paths: true });
-    const named = namedPaths(paths);
+    const named = namedPaths(selection.paths);
     const looked = await this.#inTurn(() => this.#look(signal));
     const meant = looked.flatMap(({ changes }) => meantOf(changes, named));
     return { changes: meant.map(plain), digest: digestOf(meant) };
   }
 
   /** With the content of what is small enough to be read. @throws SbxError as {@link Copies.diff} */
-  async *texts(
-    selection: ChangeSelection,
-    signal?: AbortSignal,
-  ): AsyncGenerator<ChangedTexts, string> {
+  async texts(selection: ChangeSelection, signal?: AbortSignal): Promise<TextChanges> {
     const named = namedPaths(selection.paths);
-    const { meant, texts } = await this.#inTurn(async () => {
+    return await this.#inTurn(async () => {
       const looked = await this.#look(signal);
       const texts = new TextsOfChanges();
       const meant: FoundChange[] = [];
@@ -100,10 +95,11 @@ export class Copies {
           async (tree) => await texts.read(own, tree, () => this.#taking(copy, signal)),
         );
       }
-      return { meant, texts };
+      return {
+        changes: meant.map((change) => ({ change: plain(change), ...texts.of(change) })),
+        digest: digestOf(meant),
+      };
     });
-    for (const change of meant) yield { change: plain(change), ...texts.of(change) };
-    return digestOf(meant);
   }
 
   #taking({ guest }: GivenCopy, signal: AbortSignal | undefined): FileOperation {
@@ -112,15 +108,7 @@ export class Copies {
 
   /** @throws SbxError as `NamedSandbox.apply` */
   async apply(options: ApplyChangesOptions, signal?: AbortSignal): Promise<ApplyReport> {
-    const known = { paths: true, dryRun: true, force: true, includeUnsafe: true, digest: true };
-    const { paths, digest, dryRun = false, ...overrules } = optionsOf(
-      "apply(…)",
-      options,
-      known as { readonly [Name in keyof ApplyChangesOptions]-?: true },
-    );
-    for (const each of [dryRun, overrules.force ?? false, overrules.includeUnsafe ?? false]) {
-      flag("apply(…)", each);
-    }
+    const { paths, digest, dryRun = false, ...overrules } = options;
     const named = namedPaths(paths);
     return await this.#inTurn(async () => {
       const looked = await this.#look(signal);

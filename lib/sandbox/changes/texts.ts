@@ -23,6 +23,13 @@ export interface ChangedTexts {
   readonly after?: Uint8Array;
 }
 
+/** All that differs, with texts. */
+export interface TextChanges {
+  readonly changes: readonly ChangedTexts[];
+  /** That of {@link Changes}. */
+  readonly digest: string;
+}
+
 export class TextsOfChanges {
   readonly #before = new Map<FoundChange, Buffer>();
   readonly #after = new Map<FoundChange, Buffer>();
@@ -68,19 +75,15 @@ export class TextsOfChanges {
   }
 }
 
-/** All of them, each text with its patch; what they return is the digest. */
-export async function withPatches(
-  texts: AsyncGenerator<ChangedTexts, string>,
-): Promise<Changes> {
-  const changes: Change[] = [];
-  let next = await texts.next();
-  for (; next.done !== true; next = await texts.next()) {
-    const { change, ...sides } = next.value;
+/** All of them, each text with its patch. */
+export async function withPatches({ changes, digest }: TextChanges): Promise<Changes> {
+  const patched: Change[] = [];
+  for (const { change, ...sides } of changes) {
     const patch = patchOf(change, sides);
     await turn();
-    changes.push(patch === undefined ? change : { ...change, patch });
+    patched.push(patch === undefined ? change : { ...change, patch });
   }
-  return { changes, digest: next.value };
+  return { changes: patched, digest };
 }
 
 /** Undefined for what is not the file any more that was looked at. */

@@ -19,6 +19,7 @@ import { encodeHole } from "../../../lib/guest/agent/tree_record.ts";
 import type { ApplyChangesOptions } from "../../../lib/sandbox/changes/change.ts";
 import { mutate } from "../../support/mutate.ts";
 import {
+  applied,
   copiesOf,
   dataOf,
   directory,
@@ -28,6 +29,7 @@ import {
   link,
   listOf,
   plant,
+  plantTop,
   stateOf,
   type Tale,
   told,
@@ -41,15 +43,11 @@ afterAll(() => rmSync(base, { recursive: true, force: true }));
 let home: string;
 let top: string;
 beforeEach(() => {
-  home = mkdtempSync(`${base}/`);
-  top = join(home, "top");
-  plant(top, { "file": "here\n", "src/main": "here\n", "src/deep/inner": "here\n" });
-  writeFileSync(join(home, "secret"), "secret");
+  ({ home, top } = plantTop(base));
 });
 
-async function apply(tale: Tale, options: ApplyChangesOptions = {}, lies: Lies = {}) {
-  return told(await (await copiesOf(top, toldGuest(tale, lies))).apply(options));
-}
+const apply = (tale: Tale, options?: ApplyChangesOptions, lies?: Lies) =>
+  applied(top, tale, options, lies);
 
 const TAKEN: readonly (readonly [name: string, tale: Tale, state: readonly string[]])[] = [
   ["a file that was written to", { file: "there" }, [

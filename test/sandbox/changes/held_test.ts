@@ -11,6 +11,7 @@ import type { ApplyChangesOptions } from "../../../lib/sandbox/changes/change.ts
 import { compare } from "../../../lib/sandbox/changes/compare.ts";
 import { readReported } from "../../../lib/sandbox/changes/reported.ts";
 import {
+  applied,
   copiesOf,
   directory,
   gone,
@@ -18,6 +19,7 @@ import {
   link,
   listOf,
   plant,
+  plantTop,
   stateOf,
   type Tale,
   told,
@@ -31,15 +33,11 @@ afterAll(() => rmSync(base, { recursive: true, force: true }));
 let home: string;
 let top: string;
 beforeEach(() => {
-  home = mkdtempSync(`${base}/`);
-  top = join(home, "top");
-  plant(top, { "file": "here\n", "src/main": "here\n", "src/deep/inner": "here\n" });
-  writeFileSync(join(home, "secret"), "secret");
+  ({ home, top } = plantTop(base));
 });
 
-async function apply(tale: Tale, options: ApplyChangesOptions = {}, lies: Lies = {}) {
-  return told(await (await copiesOf(top, toldGuest(tale, lies))).apply(options));
-}
+const apply = (tale: Tale, options?: ApplyChangesOptions, lies?: Lies) =>
+  applied(top, tale, options, lies);
 
 const HELD: readonly (readonly [name: string, tale: Tale, held: readonly string[]])[] = [
   ["what git runs", {

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import {
   lstatSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -23,7 +24,7 @@ import {
   type TreeEntry,
 } from "../../../lib/guest/agent/tree_record.ts";
 import type { FileGuest } from "../../../lib/guest/files.ts";
-import type { ApplyReport } from "../../../lib/sandbox/changes/change.ts";
+import type { ApplyChangesOptions, ApplyReport } from "../../../lib/sandbox/changes/change.ts";
 import { walkBase } from "../../../lib/sandbox/changes/base_walk.ts";
 import { Copies } from "../../../lib/sandbox/changes/copies.ts";
 import { Lifetime } from "../../../lib/sandbox/lifetime.ts";
@@ -122,6 +123,25 @@ export function plant(top: string, files: Readonly<Record<string, string>>): voi
     mkdirSync(dirname(join(top, path)), { recursive: true });
     writeFileSync(join(top, path), text, { mode: 0o644 });
   }
+}
+
+/** A directory to be copied, in one of its own beside a file that no copy may reach. */
+export function plantTop(base: string): { readonly home: string; readonly top: string } {
+  const home = mkdtempSync(`${base}/`);
+  const top = join(home, "top");
+  plant(top, { "file": "here\n", "src/main": "here\n", "src/deep/inner": "here\n" });
+  writeFileSync(join(home, "secret"), "secret");
+  return { home, top };
+}
+
+/** What becomes of a directory with a guest of that story. */
+export async function applied(
+  top: string,
+  tale: Tale,
+  options: ApplyChangesOptions = {},
+  lies: Lies = {},
+) {
+  return told(await (await copiesOf(top, toldGuest(tale, lies))).apply(options));
 }
 
 /** The copies of a sandbox that has one, of a directory as it is now. */
