@@ -173,6 +173,7 @@ const OWN_OPTIONS: Readonly<Record<string, string>> = {
   "logs --job": "named.logs",
   "logs --follow": "named.logs",
   "logs --since": "(each piece of NamedSandbox.logs has its time)",
+  "logs --until": "(each piece of NamedSandbox.logs has its time)",
   "logs --tail": "(a program keeps of NamedSandbox.logs what it wants)",
   "ssh --user": "named.ssh",
   "cp --user": "fs.copyFromHost",

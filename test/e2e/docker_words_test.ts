@@ -49,6 +49,17 @@ test("logs has the last lines, none or all of them, with times, and from a secon
   expect(await out("logs", "--since", String(last / 1_000 + 1), "web-1")).toBe("");
 }, 60_000);
 
+test("logs goes up to a moment, and follows no further", async () => {
+  const stamped = await out("logs", "-t", "web-1");
+  const [first = ""] = stamped.split(" ");
+  expect(await out("logs", "--until", first, "web-1")).toBe("one\n");
+  expect(await out("logs", "-f", "--until", first, "web-1")).toBe("one\n");
+  expect(await out("logs", "-n", "1", "--until", first, "web-1")).toBe("one\n");
+  const soon = new Date(Date.now() + 2_000).toISOString();
+  expect(await sbx("logs", "-f", "--until", soon, "--since", first, "web-1"))
+    .toMatchObject({ status: 0, stdout: "one\ntwo\nthree\n", stderr: "bad\n" });
+}, 60_000);
+
 test("filters of one key are alternatives, of two both hold, and a * stands anywhere", async () => {
   const named = (...filters: readonly string[]) =>
     out("ls", "-q", ...filters.flatMap((each) => ["-f", each]));

@@ -18,6 +18,7 @@ interface Flags {
   readonly follow?: true;
   readonly since?: number;
   readonly tail?: number;
+  readonly until?: number;
   readonly timestamps?: true;
 }
 
@@ -29,7 +30,8 @@ export function declare(command: Command): void {
     .argument("<sandbox>", "its name")
     .option("--job <job>", "a job of 'sbx ps' (default: the command that the sandbox is for)", MAIN)
     .option("-f, --follow", "go on until the job ends")
-    .option("--since <time>", "from then on: 10m ago, or 2026-11-30T08:00:00Z", sinceOf)
+    .option("--since <time>", "from then on: 10m ago, or 2026-11-30T08:00:00Z", momentOf("--since"))
+    .option("--until <time>", "up to then", momentOf("--until"))
     .option("-n, --tail <n>", "the last lines (default: all)", tailCount)
     .option("-t, --timestamps", "when each line was printed, in front of it");
   examples(command, [
@@ -39,11 +41,12 @@ export function declare(command: Command): void {
 }
 
 export async function run(command: Command): Promise<number> {
-  const { job, follow, since = 0, tail = Infinity, timestamps } = command.opts<Flags>();
+  const flags = command.opts<Flags>();
+  const { job, follow, since = 0, until = Infinity, tail = Infinity, timestamps } = flags;
   const stamps = timestamps ? new LogStamps() : undefined;
   const print = (piece: LogPiece) => write(piece.stream, stamps?.stamped(piece) ?? piece.bytes);
   await using sandbox = await Sandbox.get(command.args[0] ?? "");
-  const wanted = (piece: LogPiece) => piece.atMs >= since;
+  const wanted = ({ atMs }: LogPiece) => atMs >= since && atMs <= until;
   let from = 0;
   let isThere = false;
   const pieces: LogPiece[] = [];
@@ -62,8 +65,8 @@ export async function run(command: Command): Promise<number> {
       hint: `see what there is with 'sbx ps ${sandbox.name}'`,
     });
   }
-  if (follow) {
-    for await (const piece of sandbox.logs(job, { from, follow })) {
+  if (follow && until > Date.now()) {
+    for await (const piece of following(sandbox, job, from, until)) {
       if (wanted(piece)) await print(piece);
       if (ui.unread) break;
     }
@@ -71,6 +74,28 @@ export async function run(command: Command): Promise<number> {
   const lost = await lostOf(sandbox, job);
   if (lost > 0) ui.notice(`${lost} bytes are missing: the disk was full`);
   return OK;
+}
+
+/** Further than a timer can wait. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
+/** What comes from an offset on, up to a moment. */
+async function* following(
+  sandbox: NamedSandbox,
+  job: string,
+  from: number,
+  until: number,
+): AsyncGenerator<LogPiece, void> {
+  const left = Math.max(0, until - Date.now());
+  const signal = left > LONGEST_WAIT_MS ? new AbortController().signal : AbortSignal.timeout(left);
+  try {
+    for await (const piece of sandbox.logs(job, { from, follow: true, signal })) {
+      if (piece.atMs > until) return;
+      yield piece;
+    }
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error;
+  }
 }
 
 async function write(stream: LogPiece["stream"], bytes: Uint8Array): Promise<void> {
@@ -98,10 +123,12 @@ function tailCount(text: string): number {
 }
 
 /** A moment, or how long ago it was. */
-function sinceOf(text: string): number {
-  if (/^\d{1,11}(?:\.\d{1,9})?$/.test(text)) return Number(text) * 1_000; // as date +%s has it
-  if (/^[0-9.]+[a-z]+$/.test(text)) return Date.now() - parseDuration("--since", text);
-  const moment = Date.parse(text);
-  if (!Number.isNaN(moment)) return moment;
-  throw usage("--since", text, "not a time", "write it like 10m or 2026-11-30T08:00:00Z");
+function momentOf(option: string): (text: string) => number {
+  return (text) => {
+    if (/^\d{1,11}(?:\.\d{1,9})?$/.test(text)) return Number(text) * 1_000; // as date +%s has it
+    if (/^[0-9.]+[a-z]+$/.test(text)) return Date.now() - parseDuration(option, text);
+    const moment = Date.parse(text);
+    if (!Number.isNaN(moment)) return moment;
+    throw usage(option, text, "not a time", "write it like 10m or 2026-11-30T08:00:00Z");
+  };
 }
