@@ -154,7 +154,7 @@ export type {
   SandboxChanges,
 } from "./api/sandbox_changes.ts";
 export type { ExitStatus, Output, SandboxProcess } from "./sandbox/process.ts";
-export type { SignalName } from "./sandbox/signal.ts";
+export type { SignalName } from "./base/signal.ts";
 export { Sandbox, type SandboxConstructor } from "./api/sandbox.ts";
 export type { NamedSandbox } from "./api/named_sandbox.ts";
 export type { Abortable } from "./api/abortable.ts";

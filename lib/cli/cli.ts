@@ -14,7 +14,7 @@ import { commandTree } from "./command_tree.ts";
 import { COMMANDS, COMPLETE } from "./commands.ts";
 import { FAILED, OK, statusOf, USAGE } from "./exit.ts";
 import { commandHabit } from "./command_habits.ts";
-import { habitHint } from "./habits.ts";
+import { optionHabit } from "./option_habits.ts";
 import { traceAsked } from "./tracing.ts";
 import { ui } from "./ui.ts";
 
@@ -115,16 +115,12 @@ function usageError(error: CommanderError, argv: readonly string[]): SbxError {
   const unknown = /^error: unknown command '(.*)'$/.exec(first)?.[1];
   const habit = named === undefined && unknown !== undefined
     ? commandHabit(unknown)
-    : takesRunOptions(named) && option !== undefined
-    ? habitHint(option)
+    : named !== undefined && option !== undefined
+    ? optionHabit(named, option)
     : undefined;
   return new SbxError("USAGE", message, {
     hint: habit ?? (near === undefined ? help : `did you mean ${near}?`),
   });
-}
-
-function takesRunOptions(command: string | undefined): boolean {
-  return command === "run" || command === "create";
 }
 
 /** What commander found near, unless it is further away than a slip of the finger. */

@@ -8,7 +8,7 @@ import type { GuestProcess } from "../guest/guest.ts";
 import { ANSWER_MS, Ending, OBEY_MS, patienceOf, UNHEARD_MS } from "./ending.ts";
 import { requireTerminalSize } from "./exec_options.ts";
 import type { Lifetime } from "./lifetime.ts";
-import { type SignalName, signalNumber } from "./signal.ts";
+import { type SignalName, signalNumber } from "../base/signal.ts";
 
 /** How a command ended: with a code, or by a signal. */
 export interface ExitStatus {

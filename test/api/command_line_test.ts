@@ -161,6 +161,7 @@ const IN_SANDBOX = ["exec", "shell"];
 /** Options of all other commands; those of Lima's guests are the user's, by name. */
 const OWN_OPTIONS: Readonly<Record<string, string>> = {
   "stop --time": "named.stop",
+  "kill --signal": "named.signal",
   "rm --force": "Sandbox.remove",
   "ls --all": "Sandbox.list",
   "ls --filter": "(a program filters what Sandbox.list gives)",

@@ -9,6 +9,7 @@ import process from "node:process";
 import { COMMAND_HABITS, commandHabit } from "../../lib/cli/command_habits.ts";
 import { COMMANDS } from "../../lib/cli/commands.ts";
 import { HABITS } from "../../lib/cli/habits.ts";
+import { OPTION_HABITS } from "../../lib/cli/option_habits.ts";
 import { type Run, run } from "../support/process.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../main.ts");
@@ -71,6 +72,18 @@ test("every option that sbx run lacks is answered with one line of what to use",
     ]);
   }
 });
+
+test("an option that another command of theirs has is answered the same way", async () => {
+  for (let at = 0; at < OPTION_HABITS.length; at += 4) {
+    await Promise.all(
+      OPTION_HABITS.slice(at, at + 4).map(async (typed) => {
+        const { status, stdout, stderr } = await sbx([...typed, "web"]);
+        const hinted = /^sbx: unknown option '(-.*)'\nhint: (?!see |did )[^\n]+\n$/.exec(stderr);
+        expect([typed, status, stdout, hinted?.[1]]).toEqual([typed, 2, "", typed[1]]);
+      }),
+    );
+  }
+}, 60_000);
 
 test("the options that both have are taken in the spelling of either", async () => {
   const taken = [

@@ -12,7 +12,9 @@ const sbx = (...args: readonly string[]) => run([SBX, ...args], { env });
 const out = async (...args: readonly string[]) => (await sbx(...args)).stdout;
 
 /** Four lines, the third of them as an error, each a moment after the one before; then nothing more. */
-const PRINTS = "echo one; sleep 1; echo two; echo bad >&2; sleep 1; echo three; exec sleep 100000";
+const PRINTS =
+  "trap 'echo heard' HUP; echo one; sleep 1; echo two; echo bad >&2; sleep 1; echo three; " +
+  "while true; do sleep 100000 & wait; done";
 
 beforeAll(async () => {
   const argv = ["run", "-d", "-q", "--no-net", "--memory", "256", "-n", "web-1"];
@@ -58,6 +60,15 @@ test("logs goes up to a moment, and follows no further", async () => {
   const soon = new Date(Date.now() + 2_000).toISOString();
   expect(await sbx("logs", "-f", "--until", soon, "--since", first, "web-1"))
     .toMatchObject({ status: 0, stdout: "one\ntwo\nthree\n", stderr: "bad\n" });
+}, 60_000);
+
+test("kill -s sends a signal to the command of a sandbox, which goes on", async () => {
+  expect(await sbx("kill", "-s", "hup", "web-1")).toMatchObject({ status: 0, stdout: "web-1\n" });
+  await until("the trap", async () => (await out("logs", "-n", "1", "web-1")) === "heard\n", 60);
+  expect(await out("ls", "-q")).toBe("web-1\n");
+  const stopped = await sbx("kill", "-s", "1", "other");
+  expect(stopped).toMatchObject({ status: 125, stdout: "" });
+  expect(stopped.stderr).toContain("is not running");
 }, 60_000);
 
 test("filters of one key are alternatives, of two both hold, and a * stands anywhere", async () => {

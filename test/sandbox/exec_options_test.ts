@@ -5,7 +5,7 @@ import {
   requireExec,
   requireTerminalSize,
 } from "../../lib/sandbox/exec_options.ts";
-import { signalNumber } from "../../lib/sandbox/signal.ts";
+import { signalNumber } from "../../lib/base/signal.ts";
 
 /** As a program in JavaScript calls it. */
 // deno-lint-ignore no-explicit-any

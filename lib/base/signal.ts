@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { quote } from "../base/escape.ts";
-import { kindOf, misuse } from "../base/misuse.ts";
-import { nearest } from "../base/nearest.ts";
+import { quote } from "./escape.ts";
+import { kindOf, misuse } from "./misuse.ts";
+import { nearest } from "./nearest.ts";
 
 /** The name of a signal of Linux, as in signal(7). */
 export type SignalName =
