@@ -28,7 +28,7 @@ import { DnsFlows } from "./dns_flows.ts";
 import { HandedFlows } from "./handed_flows.ts";
 import type { NetworkCounts } from "./network_counts.ts";
 import type { Network, NetworkChange, NetworkSpec, Reconsidered } from "./network_spec.ts";
-import type { PublishedPort } from "./options.ts";
+import type { Publication, PublishedPort } from "./options.ts";
 import { Publisher, type PublisherRequest } from "./publisher.ts";
 import type { SecretGates, SecretSink } from "./secret_gates.ts";
 import { Unanswered } from "./unanswered.ts";
@@ -159,6 +159,10 @@ class SandboxNetwork implements Network {
 
   get published(): readonly PublishedPort[] {
     return [...this.#publisher.listening.values()];
+  }
+
+  get publications(): readonly Publication[] {
+    return this.#publisher.publications;
   }
 
   publish(publication: PublisherRequest): Promise<PublishedPort[]> {

@@ -21,7 +21,7 @@ import type { TrustSpec } from "../tls/session/dial.ts";
 import type { ByteChannel } from "../wire/channel.ts";
 import type { Interceptor } from "./interceptor.ts";
 import type { NetworkCounts } from "./network_counts.ts";
-import type { PublishedPort } from "./options.ts";
+import type { Publication, PublishedPort } from "./options.ts";
 import type { PublisherRequest } from "./publisher.ts";
 import type { AskGuest } from "./unheard.ts";
 
@@ -87,6 +87,8 @@ export interface Network {
   readonly closed: Promise<SbxError | undefined>;
   /** What listens on this machine now. */
   readonly published: readonly PublishedPort[];
+  /** What was asked for of that, as long as any port of it listens. */
+  readonly publications: readonly Publication[];
   /**
    * Listens on ports of this machine for the guest.
    *

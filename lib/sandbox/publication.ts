@@ -26,32 +26,6 @@ export interface Unpublished {
   readonly connections: number;
 }
 
-/**
- * The publications that are left once these ports listen no more: one stays as long as any port of its own does.
- */
-export function leftOf<P extends Wanted>(
-  publications: readonly P[],
-  closed: readonly PublishedPort[],
-  listening: readonly PublishedPort[],
-): P[] {
-  return publications.filter((each) => !isOneOf(each, closed) || isOneOf(each, listening));
-}
-
-/** A publication as it is kept. */
-type Wanted = Omit<Publication, "bind"> & { readonly bind?: string | undefined };
-
-function isOneOf(
-  { bind, hostPort, guestPort, protocol }: Wanted,
-  ports: readonly PublishedPort[],
-): boolean {
-  const address = bind === undefined ? undefined : parseAddress(bind)?.text;
-  return ports.some((port) =>
-    port.guestPort === guestPort && port.protocol === protocol &&
-    (hostPort === 0 || port.port === hostPort) &&
-    (address === undefined || parseAddress(port.address)?.text === address)
-  );
-}
-
 /** @throws SbxError USAGE */
 export function requirePublication(
   publication: Publication,

@@ -31,6 +31,8 @@ export class Publisher {
   /** What netstack listens on, by the number under which it was told to. */
   readonly listening: ReadonlyMap<number, PublishedPort>;
   readonly #listening = new Map<number, PublishedPort>();
+  /** What was asked for and listens, with the numbers of its ports. */
+  #publications: readonly Opened[] = [];
   readonly #control: Pick<Control, "send">;
   readonly #waiting = new Calls<
     Request & { readonly settled: PromiseWithResolvers<Listening> }
@@ -39,6 +41,12 @@ export class Publisher {
   constructor(control: Pick<Control, "send">) {
     this.listening = this.#listening;
     this.#control = control;
+  }
+
+  /** What was asked for, as long as any port of it listens; without what is kept for somebody. */
+  get publications(): readonly Publication[] {
+    return this.#publications.filter(({ publication }) => publication.keptFor === undefined)
+      .map(({ publication }) => publication);
   }
 
   /**
@@ -51,6 +59,8 @@ export class Publisher {
       const listening: Listening[] = [];
       try {
         await this.#listenOnAll(publication, listening);
+        const refs = listening.map(({ ref }) => ref);
+        this.#publications = [...this.#publications, { publication, refs }];
         return listening.map(({ port }) => port);
       } catch (error) {
         for (const { ref } of listening) this.#unpublish(ref);
@@ -109,6 +119,9 @@ export class Publisher {
 
   #unpublish(ref: number): void {
     this.#listening.delete(ref);
+    this.#publications = this.#publications.filter(({ refs }) =>
+      refs.some((each) => this.#listening.has(each))
+    );
     this.#control.send({ t: "unpublish", ref });
   }
 
@@ -119,6 +132,11 @@ export class Publisher {
     this.#control.send({ t: "publish", ref, bind, port, guestPort, proto });
     return settled.promise;
   }
+}
+
+interface Opened {
+  readonly publication: PublisherRequest;
+  readonly refs: readonly number[];
 }
 
 interface Listening {

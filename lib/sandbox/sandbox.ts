@@ -104,6 +104,11 @@ export class Sandbox implements AsyncDisposable {
     return this.#parts.network?.published ?? [];
   }
 
+  /** @internal What its next start is to publish. */
+  get publications(): readonly Publication[] {
+    return this.#parts.network?.publications ?? [];
+  }
+
   /** Resolves at the end of the sandbox: to the failure, or to undefined when it was stopped. */
   get ended(): Promise<SbxError | undefined> {
     return this.#parts.lifetime.ending;

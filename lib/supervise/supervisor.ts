@@ -19,7 +19,7 @@ import { buildInfo } from "../host/build_info.ts";
 import { listenAt } from "../host/unix_socket.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { Publication, PublishedPort, SandboxOptions } from "../sandbox/options.ts";
-import { leftOf, type PortSelection, type Unpublished } from "../sandbox/publication.ts";
+import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import { start } from "../sandbox/start.ts";
 import { serveCalls, type ServedCall } from "../wire/call_server.ts";
@@ -167,16 +167,16 @@ class Supervisor implements Supervised {
   }
 
   async publish(publication: Publication): Promise<readonly PublishedPort[]> {
-    const ports = await this.#running().publish(publication);
-    await this.#remember({ publish: [...this.#record.spec.publish, publication] });
+    const sandbox = this.#running();
+    const ports = await sandbox.publish(publication);
+    await this.#remember({ publish: [...sandbox.publications] });
     return ports;
   }
 
   async unpublish(selection: PortSelection): Promise<Unpublished> {
     const sandbox = this.#running();
     const closed = sandbox.unpublish(selection);
-    const { publish } = this.#record.spec;
-    await this.#remember({ publish: leftOf(publish, closed.ports, sandbox.published) });
+    await this.#remember({ publish: [...sandbox.publications] });
     return closed;
   }
 

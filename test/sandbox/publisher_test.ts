@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { SbxError } from "../../lib/base/errors.ts";
 import type { ToNetstack } from "../../lib/flow/control_message.ts";
-import type { Publication } from "../../lib/sandbox/options.ts";
+import type { Publication, PublishedPort } from "../../lib/sandbox/options.ts";
 import { Publisher } from "../../lib/sandbox/publisher.ts";
 
 const WEB: Publication = { hostPort: 0, guestPort: 80, protocol: "tcp" };
@@ -90,6 +90,34 @@ test("a number that the user chose is not tried twice, and half a publication is
     message: "Cannot publish tcp [::1]:8080: the port is taken",
   });
   expect([asked.length, open()]).toEqual([2, []]);
+});
+
+test("of publications that are alike, each goes with the last of its own ports", async () => {
+  const { publisher } = machine();
+  const chosen = { ...WEB, hostPort: 7000 };
+  const [first, second] = [await publisher.publish(WEB), await publisher.publish(WEB)];
+  const third = await publisher.publish(chosen);
+  expect(publisher.publications).toEqual([WEB, WEB, chosen]);
+  const close = (ports: readonly PublishedPort[]) =>
+    ports.forEach((port) => publisher.unpublish(port));
+  close(third);
+  expect(publisher.publications).toEqual([WEB, WEB]);
+  close(first.slice(0, 1));
+  expect(publisher.publications).toEqual([WEB, WEB]);
+  close(first.slice(1));
+  expect(publisher.publications).toEqual([WEB]);
+  close(second);
+  expect(publisher.publications).toEqual([]);
+});
+
+test("what fails, is not open yet or is kept for somebody, is no publication", async () => {
+  const { publisher } = machine(({ bind }) => bind === "10.0.0.1" ? "EACCES" : undefined);
+  await failure(publisher.publish({ ...WEB, bind: "10.0.0.1" }));
+  await publisher.publish({ ...WEB, keptFor: "lima" });
+  const opening = publisher.publish(WEB);
+  expect(publisher.publications).toEqual([]);
+  await opening;
+  expect(publisher.publications).toEqual([WEB]);
 });
 
 test.each([
