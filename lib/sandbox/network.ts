@@ -161,8 +161,8 @@ class SandboxNetwork implements Network {
     return [...this.#publisher.listening.values()];
   }
 
-  get publications(): readonly Publication[] {
-    return this.#publisher.publications;
+  publications(closing: readonly PublishedPort[] = []): readonly Publication[] {
+    return this.#publisher.publications(closing);
   }
 
   publish(publication: PublisherRequest): Promise<PublishedPort[]> {

@@ -27,7 +27,8 @@ import { IdleClock } from "./idle_clock.ts";
 import { type JobInfo, Jobs, MAIN_JOB } from "./jobs.ts";
 import { NoticeLog } from "./notice_log.ts";
 import { OpenCalls } from "./open_calls.ts";
-import { optionsOf, policyOf, type SandboxRecord, type SandboxSpec, settingsOf } from "./record.ts";
+import { LiveChanges, type SpecChange } from "./live_changes.ts";
+import { optionsOf, type SandboxRecord } from "./record.ts";
 import {
   busy,
   forgetSandbox,
@@ -110,6 +111,7 @@ class Supervisor implements Supervised {
   readonly #startMachine: StartMachine;
   readonly #notices: NoticeLog;
   readonly #idle: IdleClock;
+  readonly #changes: LiveChanges;
   readonly #over = Promise.withResolvers<void>();
   readonly #calls = new OpenCalls();
   /** Aborted once the sandbox is to end for good, whatever it is doing. */
@@ -127,6 +129,12 @@ class Supervisor implements Supervised {
     this.#startMachine = startMachine;
     this.#notices = new NoticeLog(home.notices);
     this.#idle = new IdleClock(record.life.idleTimeoutMs, () => void this.stop(GRACE_MS));
+    this.#changes = new LiveChanges({
+      name: home.name,
+      running: () => this.#running(),
+      remember: (change) => this.#remember(change),
+      tellPorts: (ports) => this.#tellPorts(ports),
+    });
     this.jobs = new Jobs(home, (argv, options) => {
       const [command = "", ...args] = argv;
       return this.#running().exec(command, args, options);
@@ -155,29 +163,19 @@ class Supervisor implements Supervised {
     await this.#over.promise;
   }
 
-  async applyPolicy(
+  applyPolicy(
     policy: Readonly<Record<string, unknown>>,
     dryRun: boolean,
   ): Promise<PolicyChange> {
-    const sandbox = this.#running();
-    const settings = settingsOf(this.name, policy);
-    const change = await sandbox.applyPolicy(settings, { dryRun });
-    if (!dryRun) await this.#remember({ policy: policyOf(sandbox.settings) });
-    return change;
+    return this.#changes.applyPolicy(policy, dryRun);
   }
 
-  async publish(publication: Publication): Promise<readonly PublishedPort[]> {
-    const sandbox = this.#running();
-    const ports = await sandbox.publish(publication);
-    await this.#remember({ publish: [...sandbox.publications] });
-    return ports;
+  publish(publication: Publication): Promise<readonly PublishedPort[]> {
+    return this.#changes.publish(publication);
   }
 
-  async unpublish(selection: PortSelection): Promise<Unpublished> {
-    const sandbox = this.#running();
-    const closed = sandbox.unpublish(selection);
-    await this.#remember({ publish: [...sandbox.publications] });
-    return closed;
+  unpublish(selection: PortSelection): Promise<Unpublished> {
+    return this.#changes.unpublish(selection);
   }
 
   /** Resolves to what it failed of, if anything. */
@@ -327,32 +325,20 @@ class Supervisor implements Supervised {
     return written;
   }
 
-  /** What changed while it runs holds at its next start. */
-  async #remember(change: Partial<Pick<SandboxSpec, "policy" | "publish">>): Promise<void> {
+  async #remember(change: SpecChange): Promise<void> {
     const { lima, ...rest } = this.#record;
     const record = {
       ...rest,
       spec: { ...rest.spec, ...change },
       ...(lima === undefined ? {} : { lima: { ...lima, changed: { ...lima.changed, ...change } } }),
     };
+    await this.#write(() => rewriteRecord(this.#home, record));
     this.#record = record;
-    try {
-      await this.#write(() => rewriteRecord(this.#home, record));
-    } catch (cause) {
-      if (!(cause instanceof SbxError)) throw cause;
-      throw new SbxError(
-        cause.code,
-        `Cannot keep what was changed of sandbox ${this.name}: it holds until its end`,
-        {
-          hint:
-            `the next start would not know of it: do it again when this is mended: ${cause.message}`,
-          cause,
-        },
-      );
-    }
-    if (this.#state.kind === "running" && this.#sandbox !== undefined) {
-      await this.#become({ ...this.#state, published: [...this.#sandbox.published] });
-    }
+  }
+
+  async #tellPorts(published: readonly PublishedPort[]): Promise<void> {
+    if (this.#state.kind !== "running") return;
+    await this.#become({ ...this.#state, published: [...published] });
   }
 
   #running(): Sandbox {

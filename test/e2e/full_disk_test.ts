@@ -28,13 +28,43 @@ rm "$STATE/fill"
 step create -q --name never --no-net -- true
 `;
 
+/** Copies to a guest whose own disk is full, and out of one onto this machine's. */
+const COPIES = `
+mkdir -p "$STATE/here/tree" "$STATE/here/new"
+cd "$STATE/here"
+head -c 1000000 /dev/urandom > big
+cp big new/b
+for file in kept tree/a; do echo old > $file; done
+echo new > new/a
+step exec up -- sh -c 'cp /etc/hostname /root/kept; mkdir /root/tree; cp /etc/hostname /root/tree/a'
+step exec up -- sh -c 'fallocate -l $(($(df --output=avail -B1 /root | tail -1) - 500000)) /root/fill'
+step cp big up:/root/kept
+step cp new/. up:/root/tree
+step exec up -- sh -c 'rm /root/fill; cd /root; find . -type f | sort | xargs cat /etc/hostname | uniq -c'
+step cp new up:/root
+port=$("$SBX" port add up 81 | sed -n 's/^127[^:]*:\\([0-9]*\\)->81$/\\1/p')
+fill
+step cp up:/root/new/b kept
+step cp up:/root/new/b fresh
+step cp up:/root/new/. tree
+find . -type f | sort
+cat kept tree/a
+cd /
+`;
+
 /** The same with a guest that runs, and a job whose output the disk cannot take. */
 const RUNNING = `
-mount -t tmpfs -o size=8m,mode=700 none "$STATE" || exit
+mount -t tmpfs -o size=24m,mode=700 none "$STATE" || exit
 step() { echo "# $*"; "$SBX" "$@" 2>&1; echo "= $?"; }
-step run -q -d --name up --no-net -m 256M -- sleep 1000
-dd if=/dev/zero of="$STATE/fill" bs=4k 2>/dev/null
+fill() { dd if=/dev/zero of="$STATE/fill" bs=4k 2>/dev/null; }
+step run -q -d --name up --policy public-only -m 256M --disk 64M -- sleep 1000
+${COPIES}
 step exec up -- sh -c 'echo still there'
+step policy apply up allow-all
+step port add up 8080
+"$SBX" port rm up "$port" 2>&1
+"$SBX" port ls up | sed "s/$port/PORT/" | grep ^127
+"$SBX" inspect up | grep -c deny@private
 step exec -d up -- sh -c 'head -c 100000 /dev/zero; sleep 1000'
 until "$SBX" ps up | grep -q lost; do sleep 0.2; done
 step logs --job 1 up
@@ -43,19 +73,68 @@ step rm -f up
 step ls -aq
 `;
 
-test("a guest goes on beside a full disk, and what its jobs print is missed aloud", async () => {
-  const { status, stdout } = await run(["unshare", ...UNSHARED, "sh", "-c", RUNNING], {
-    env: { SBX, STATE: state, XDG_STATE_HOME: state, XDG_CACHE_HOME: join(ROOT, ".cache/test") },
-    limit: 170,
-  });
-  expect([status, stdout]).toEqual([
-    0,
-    `# run -q -d --name up --no-net -m 256M -- sleep 1000
+const NO_SPACE = (path: string) =>
+  `sbx: cannot copy to ${path} in the guest: no space left in the guest
+hint: remove files in the guest, or start one with more memory or a larger disk
+= 125`;
+
+const UNCHANGED = (doing: string) =>
+  `sbx: cannot ${doing} sandbox up: cannot write the record of sandbox up ${state}/sbx/sandboxes/up/record.json: no space left on the device
+hint: nothing was changed: do it again when this is mended`;
+
+test(
+  "on a full disk a guest goes on, copies and changes fail whole, and what jobs print is missed aloud",
+  async () => {
+    const { status, stdout } = await run(["unshare", ...UNSHARED, "sh", "-c", RUNNING], {
+      env: { SBX, STATE: state, XDG_STATE_HOME: state, XDG_CACHE_HOME: join(ROOT, ".cache/test") },
+      limit: 170,
+    });
+    expect([status, stdout]).toEqual([
+      0,
+      `# run -q -d --name up --policy public-only -m 256M --disk 64M -- sleep 1000
 up
 = 0
+# exec up -- sh -c cp /etc/hostname /root/kept; mkdir /root/tree; cp /etc/hostname /root/tree/a
+= 0
+# exec up -- sh -c fallocate -l $(($(df --output=avail -B1 /root | tail -1) - 500000)) /root/fill
+= 0
+# cp big up:/root/kept
+${NO_SPACE("/root/kept")}
+# cp new/. up:/root/tree
+${NO_SPACE("/root/tree/")}
+# exec up -- sh -c rm /root/fill; cd /root; find . -type f | sort | xargs cat /etc/hostname | uniq -c
+      3 up
+= 0
+# cp new up:/root
+= 0
+# cp up:/root/new/b kept
+sbx: cannot copy to kept: no space left on the device
+= 125
+# cp up:/root/new/b fresh
+sbx: cannot copy to fresh: no space left on the device
+= 125
+# cp up:/root/new/. tree
+sbx: cannot copy to tree: no space left on the device
+= 125
+./big
+./kept
+./new/a
+./new/b
+./tree/a
+old
+old
 # exec up -- sh -c echo still there
 still there
 = 0
+# policy apply up allow-all
+${UNCHANGED("apply the policy to")}
+= 125
+# port add up 8080
+${UNCHANGED("publish a port of")}
+= 125
+${UNCHANGED("unpublish a port of")}
+127.0.0.1:PORT->81
+1
 # exec -d up -- sh -c head -c 100000 /dev/zero; sleep 1000
 1
 = 0
@@ -69,8 +148,10 @@ up
 # ls -aq
 = 0
 `,
-  ]);
-}, 180_000);
+    ]);
+  },
+  180_000,
+);
 
 test("what is made or started on a full disk is not, ls is true, and rm works", async () => {
   const { status, stdout } = await run(["unshare", ...UNSHARED, "sh", "-c", SCRIPT], {

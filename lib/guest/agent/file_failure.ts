@@ -21,7 +21,7 @@ const CODES: ReadonlyMap<string, ErrorCode> = new Map([
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   FILE_NOT_EMPTY: "remove it with { recursive: true }",
-  FILE_NO_SPACE: "remove files in the guest, or give it more memory",
+  FILE_NO_SPACE: "remove files in the guest, or start one with more memory or a larger disk",
 };
 
 /** `Cannot <do> <path> in the guest: <what the agent said>`. */
