@@ -132,7 +132,12 @@ async function failure(builder: SandboxBuilder): Promise<SbxError> {
 
 test("a kept disk has what the guest wrote, and what sbx gives anew, whatever was planted there", async () => {
   {
-    await using first = await box("first").create();
+    // Its connections are opened, by an authority that its next lives have nothing of.
+    await using first = await box("first")
+      .network((network) =>
+        network.policy(NetworkPolicy.publicOnly()).tls((tls) => tls.intercept())
+      )
+      .create();
     await says(
       first,
       `set -e
@@ -142,6 +147,7 @@ test("a kept disk has what the guest wrote, and what sbx gives anew, whatever wa
       mkdir /root/victims; echo untouched >/root/victims/hostname
       ln -sf /root/victims/hostname /etc/hostname
       rm -r /etc/ssl; ln -s /root/victims /etc/ssl
+      echo own >/etc/firefox/policies/policies.json
       rm -r /tmp /srv /var/run; ln -s / /tmp; ln -s /proc/self/root /srv; echo in the way >/var/run`,
     );
     const other = await failure(box("other"));
@@ -155,13 +161,14 @@ test("a kept disk has what the guest wrote, and what sbx gives anew, whatever wa
     const answers = await says(
       second,
       `hostname; cat /etc/hostname; tool; cat /home/joe/file /var/lib/mine; id -un joe; ls /run
-      find /root/victims; cat /root/victims/hostname; readlink /var/run
+      find /etc /usr/local /root/.pki -name 'sbx*' -o -name '*.db' -path '*/nssdb/*'
+      cat /etc/firefox/policies/policies.json; find /root/victims; cat /root/victims/hostname; readlink /var/run
       stat -c %F /etc/ssl /etc/hostname /tmp /srv; test -s /etc/ssl/certs/ca-certificates.crt && echo trust
       test $(df -B1M --output=size / | tail -n 1) -gt 1900 && echo large
       echo synced >/root/synced; sync; echo kill >/root/late`,
     );
     expect(answers).toBe(
-      "second\nsecond\ntool\nown\nmine\njoe\nlock\n" +
+      "second\nsecond\ntool\nown\nmine\njoe\nlock\nown\n" +
         "/root/victims\n/root/victims/hostname\nuntouched\n/run\n" +
         "directory\nregular file\ndirectory\ndirectory\ntrust\nlarge\n",
     );

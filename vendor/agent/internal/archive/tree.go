@@ -59,7 +59,7 @@ func (t Tree) Directory(name string, mode fs.FileMode) (fd int, made bool, err e
 // none where a link leads.
 func (t Tree) RemoveMatching(name, pattern string) error {
 	place, err := open(t.fd, name)
-	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
+	if isNowhere(err) {
 		return nil
 	}
 	if err != nil {
@@ -90,6 +90,62 @@ func (t Tree) RemoveMatching(name, pattern string) error {
 		}
 	}
 	return nil
+}
+
+// Stamp tells a file from another one of its name, and from itself once somebody changed it.
+type Stamp struct{ Inode, ChangedNs uint64 }
+
+// Stamp is that of a file or link in the tree.
+func (t Tree) Stamp(name string) (Stamp, error) {
+	parent, base, err := t.parent(name)
+	if err != nil {
+		return Stamp{}, err
+	}
+	defer unix.Close(parent)
+	return stamp(parent, base)
+}
+
+// RemoveUnchanged removes a file or link that has the stamp yet.
+func (t Tree) RemoveUnchanged(name string, known Stamp) error {
+	parent, base, err := t.parent(name)
+	if isNowhere(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	found, err := stamp(parent, base)
+	if err == nil && found == known {
+		err = unix.Unlinkat(parent, base, 0)
+	}
+	if err == unix.ENOENT || err == unix.EISDIR {
+		return nil
+	}
+	return err
+}
+
+func (t Tree) parent(name string) (fd int, base string, err error) {
+	directory, base := path.Split(path.Join("/", name))
+	directory = strings.Trim(directory, "/")
+	if directory == "" {
+		directory = "."
+	}
+	fd, err = open(t.fd, directory)
+	return fd, base, err
+}
+
+func stamp(parent int, base string) (Stamp, error) {
+	var found unix.Stat_t
+	if err := unix.Fstatat(parent, base, &found, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return Stamp{}, err
+	}
+	return Stamp{found.Ino, uint64(found.Ctim.Nano())}, nil
+}
+
+// isNowhere says that there is no such directory in the tree, but a link, perhaps.
+func isNowhere(err error) bool {
+	return err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP
 }
 
 func open(at int, name string) (int, error) {

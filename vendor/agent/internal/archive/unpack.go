@@ -24,15 +24,16 @@ const (
 )
 
 // Unpack writes the directories, files and symbolic links of a tar archive under dir, and the parents
-// that the archive does not name. No link under dir is followed. Another kind of entry is an error. What
-// follows the archive is not read when a bufio.Reader of BufferSize brings it.
+// that the archive does not name, and returns the names of the files and links. No link under dir is followed.
+// Another kind of entry is an error. What follows the archive is not read when a bufio.Reader of BufferSize brings
+// it.
 //
 // Every start waits for it, so the system is asked for no more than each entry needs: os.OpenFile and
 // os.Symlink take four times as long for the same files under emulation.
-func Unpack(archive io.Reader, dir string, existing Existing) error {
+func Unpack(archive io.Reader, dir string, existing Existing) (made []string, err error) {
 	tree, err := OpenTree(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	u := unpacker{tree: tree, existing: existing, parents: map[string]int{}, buffer: make([]byte, 64<<10)}
 	defer u.close()
@@ -40,13 +41,16 @@ func Unpack(archive io.Reader, dir string, existing Existing) error {
 	for {
 		entry, err := entries.next()
 		if err == io.EOF {
-			return nil
+			return made, nil
 		}
 		if err == nil {
 			err = u.unpack(entry, &entries)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", entry.name, err)
+			return made, fmt.Errorf("%s: %w", entry.name, err)
+		}
+		if entry.kind != folder {
+			made = append(made, entry.name)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func TestUnpackWritesFilesLinksAndDirectories(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "old"), []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := Unpack(archive(t,
+	_, err := Unpack(archive(t,
 		tar.Header{Typeflag: tar.TypeReg, Name: "a/b/file", Mode: 0o640},
 		tar.Header{Typeflag: tar.TypeReg, Name: "/rooted", Mode: 0o644},
 		tar.Header{Typeflag: tar.TypeDir, Name: "empty/", Mode: 0o700},
@@ -68,7 +68,7 @@ func TestUnpackTakesNamesAndTargetsOfAnyLength(t *testing.T) {
 	dir := t.TempDir()
 	name := strings.Repeat("directory/", 40) + strings.Repeat("n", 200)
 	target := strings.Repeat("../", 100) + "there"
-	err := Unpack(archive(t,
+	_, err := Unpack(archive(t,
 		tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Format: tar.FormatGNU},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "link", Linkname: target, Format: tar.FormatGNU},
 		tar.Header{Typeflag: tar.TypeReg, Name: "short", Mode: 0o644},
@@ -95,7 +95,7 @@ func TestUnpackReplacesWhatIsInTheWay(t *testing.T) {
 	if err := os.Symlink("elsewhere", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	err := Unpack(archive(t,
+	_, err := Unpack(archive(t,
 		tar.Header{Typeflag: tar.TypeReg, Name: "empty", Mode: 0o644},
 		tar.Header{Typeflag: tar.TypeReg, Name: "link", Mode: 0o644},
 		tar.Header{Typeflag: tar.TypeReg, Name: "twice", Mode: 0o644},
@@ -114,7 +114,7 @@ func TestUnpackReplacesWhatIsInTheWay(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, "elsewhere")); err == nil {
 		t.Error("the link that was replaced was written through")
 	}
-	if Unpack(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: ".", Mode: 0o644}), dir, Replaced) == nil {
+	if _, err := Unpack(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: ".", Mode: 0o644}), dir, Replaced); err == nil {
 		t.Error("the root was replaced")
 	}
 }
@@ -135,7 +135,7 @@ func TestUnpackReadsTheSameInPiecesOfAnySize(t *testing.T) {
 			"eof":   iotest.DataErrReader(bytes.NewReader(packed.Bytes())),
 		} {
 			dir := t.TempDir()
-			if err := Unpack(from, dir, Replaced); err != nil {
+			if _, err := Unpack(from, dir, Replaced); err != nil {
 				t.Fatalf("%d bytes, %s: %v", size, name, err)
 			}
 			if got, err := os.ReadFile(filepath.Join(dir, "after")); err != nil || !bytes.Equal(got, content) {
@@ -151,7 +151,7 @@ func TestUnpackStaysInside(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := Unpack(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "../../up", Mode: 0o644}), dir, Replaced); err != nil {
+	if _, err := Unpack(archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "../../up", Mode: 0o644}), dir, Replaced); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "up")); err != nil {
@@ -180,7 +180,7 @@ func TestUnpackFollowsNoLinkAndMakesDirectoriesOfWhatIsInTheWay(t *testing.T) {
 	}
 	for _, existing := range []Existing{Kept, Replaced} {
 		for _, name := range []string{"absolute", "up", "loop", "inner", "plain"} {
-			err := Unpack(archive(t,
+			_, err := Unpack(archive(t,
 				tar.Header{Typeflag: tar.TypeDir, Name: name + "/made", Mode: 0o755},
 				tar.Header{Typeflag: tar.TypeReg, Name: name + "/sub/file", Mode: 0o644},
 			), dir, existing)
@@ -219,7 +219,7 @@ func TestUnpackKeepsWhatIsThere(t *testing.T) {
 		{Typeflag: tar.TypeReg, Name: "link", Mode: 0o644},
 		{Typeflag: tar.TypeReg, Name: "missing", Mode: 0o644},
 	}
-	if err := Unpack(archive(t, entries...), dir, Kept); err != nil {
+	if _, err := Unpack(archive(t, entries...), dir, Kept); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "directory")); err != nil || info.Mode().Perm() != 0o700 {
@@ -244,7 +244,7 @@ func TestUnpackLeavesWhatFollowsTheArchive(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			t.Errorf("%s came early", name)
 		}
-		if err := Unpack(from, dir, Replaced); err != nil {
+		if _, err := Unpack(from, dir, Replaced); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
@@ -255,27 +255,27 @@ func TestUnpackLeavesWhatFollowsTheArchive(t *testing.T) {
 
 func TestUnpackRefusesWhatItDoesNotKnow(t *testing.T) {
 	device := tar.Header{Typeflag: tar.TypeChar, Name: "null", Devmajor: 1, Devminor: 3}
-	if err := Unpack(archive(t, device), t.TempDir(), Replaced); err == nil {
+	if _, err := Unpack(archive(t, device), t.TempDir(), Replaced); err == nil {
 		t.Error("a device was unpacked")
 	}
 	whole := archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "file", Mode: 0o644}).Bytes()
 	for _, end := range []int{0, 1, 511, 512, 520, 1023, 1024} {
-		if err := Unpack(bytes.NewReader(whole[:end]), t.TempDir(), Replaced); err == nil {
+		if _, err := Unpack(bytes.NewReader(whole[:end]), t.TempDir(), Replaced); err == nil {
 			t.Errorf("an archive that ends at %d was taken for whole", end)
 		}
 	}
 	for _, at := range []int{0, 100, 125, 150} { // name, mode, size, checksum
 		bent := bytes.Clone(whole)
 		bent[at] ^= 1
-		if err := Unpack(bytes.NewReader(bent), t.TempDir(), Replaced); err == nil {
+		if _, err := Unpack(bytes.NewReader(bent), t.TempDir(), Replaced); err == nil {
 			t.Errorf("a header that was changed at %d was taken", at)
 		}
 	}
 	pax := tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("n", 300), Format: tar.FormatPAX}
-	if err := Unpack(archive(t, pax), t.TempDir(), Replaced); err == nil {
+	if _, err := Unpack(archive(t, pax), t.TempDir(), Replaced); err == nil {
 		t.Error("an extension that nobody reads was passed over")
 	}
-	if err := Unpack(bytes.NewReader([]byte("no archive at all, but long enough to be a header")), t.TempDir(), Replaced); err == nil {
+	if _, err := Unpack(bytes.NewReader([]byte("no archive at all, but long enough to be a header")), t.TempDir(), Replaced); err == nil {
 		t.Error("garbage was unpacked")
 	}
 }

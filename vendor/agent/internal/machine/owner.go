@@ -14,17 +14,14 @@ import (
 // ownerMark says on a disk whose it is.
 const ownerMark = scratch + "/owner"
 
-// identities are files by which programs know one machine from another, and which they make where there are none;
-// and the certificates of an authority that another guest's connections were opened with, which this one may have
-// none of. What the host gives anew at each start whatever happens is not among them.
+// identities are files by which programs know one machine from another, and which they make where there are none.
+// What the host gives at each start is not among them.
 var identities = []struct{ directory, pattern string }{
 	{"root/etc/ssh", "ssh_host_*"},
 	{"root/etc/dropbear", "dropbear_*_host_key"},
 	{"root/var/lib/dbus", "machine-id"},
 	{"root/var/lib/systemd", "random-seed"},
 	{"root/var/lib/systemd", "credential.secret"},
-	{"root/etc/ssl/certs", "sbx-authority.pem"},
-	{layer(Share{At: "/usr"}) + "/upper/local/share/ca-certificates", "sbx-authority.crt"},
 }
 
 // adopt makes a disk its owner's. Where it has somebody else's mark it is a copy of his: what made his machine known

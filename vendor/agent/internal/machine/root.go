@@ -73,7 +73,7 @@ func mountScratch(on *Disk, modules io.Reader) error {
 	if on == nil {
 		return mount("tmpfs", scratch, "tmpfs", 0, scratchOptions)
 	}
-	if err := archive.Unpack(modules, boot.Modules, archive.Replaced); err != nil {
+	if _, err := archive.Unpack(modules, boot.Modules, archive.Replaced); err != nil {
 		return fmt.Errorf("modules of the disk: %w", err)
 	}
 	return disk.Mount(scratch)
@@ -161,7 +161,7 @@ func unpackIntoLayers(root archive.Tree, trees []Share, packed io.Reader, existi
 			return err
 		}
 	}
-	if err := unpack(packed, existing); err != nil {
+	if _, err := unpack(packed, existing); err != nil {
 		return err
 	}
 	for _, tree := range slices.Backward(trees) {
@@ -200,14 +200,19 @@ func (m *Machine) completeRoot(preparation Preparation, packed io.Reader) error 
 			return err
 		}
 	}
-	return unpack(packed, archive.Replaced)
+	if preparation.Disk == nil || !preparation.Disk.Kept {
+		_, err := unpack(packed, archive.Replaced)
+		return err
+	}
+	return lend(func() ([]string, error) { return unpack(packed, archive.Replaced) })
 }
 
-func unpack(packed io.Reader, existing archive.Existing) error {
-	if err := archive.Unpack(packed, newRoot, existing); err != nil {
-		return fmt.Errorf("files of the root: %w", err)
+func unpack(packed io.Reader, existing archive.Existing) ([]string, error) {
+	made, err := archive.Unpack(packed, newRoot, existing)
+	if err != nil {
+		return nil, fmt.Errorf("files of the root: %w", err)
 	}
-	return nil
+	return made, nil
 }
 
 type directory struct {
