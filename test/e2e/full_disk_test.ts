@@ -28,7 +28,7 @@ rm "$STATE/fill"
 step create -q --name never --no-net -- true
 `;
 
-/** Copies to a guest whose own disk is full, and out of one onto this machine's. */
+/** Copies to a guest whose own disk is full, which starts again all the same, and out of one onto this machine's. */
 const COPIES = `
 mkdir -p "$STATE/here/tree" "$STATE/here/new"
 cd "$STATE/here"
@@ -40,7 +40,10 @@ step exec up -- sh -c 'cp /etc/hostname /root/kept; mkdir /root/tree; cp /etc/ho
 step exec up -- sh -c 'fallocate -l $(($(df --output=avail -B1 /root | tail -1) - 500000)) /root/fill'
 step cp big up:/root/kept
 step cp new/. up:/root/tree
-step exec up -- sh -c 'rm /root/fill; cd /root; find . -type f | sort | xargs cat /etc/hostname | uniq -c'
+step exec up -- sh -c 'cat /dev/zero > /root/rest'
+step stop -t 0 up
+step start up
+step exec up -- sh -c 'rm /root/fill /root/rest; cd /root; find . -type f | sort | xargs cat /etc/hostname | uniq -c'
 step cp new up:/root
 port=$("$SBX" port add up 81 | sed -n 's/^127[^:]*:\\([0-9]*\\)->81$/\\1/p')
 fill
@@ -102,7 +105,16 @@ up
 ${NO_SPACE("/root/kept")}
 # cp new/. up:/root/tree
 ${NO_SPACE("/root/tree/")}
-# exec up -- sh -c rm /root/fill; cd /root; find . -type f | sort | xargs cat /etc/hostname | uniq -c
+# exec up -- sh -c cat /dev/zero > /root/rest
+cat: write error: No space left on device
+= 1
+# stop -t 0 up
+up
+= 0
+# start up
+up
+= 0
+# exec up -- sh -c rm /root/fill /root/rest; cd /root; find . -type f | sort | xargs cat /etc/hostname | uniq -c
       3 up
 = 0
 # cp new up:/root

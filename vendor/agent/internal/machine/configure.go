@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -143,10 +144,18 @@ func (m *Machine) apply(config Config, packed io.Reader) error {
 		return err
 	}
 	defer own.Close()
+	disk, err := os.OpenRoot(scratch) // it cannot be named once the root is entered
+	if err != nil {
+		return err
+	}
+	defer disk.Close()
 	if err := enterRoot(); err != nil {
 		return err
 	}
-	return m.mountAll(config.Mounts, own)
+	if err := m.mountAll(config.Mounts, own); err != nil || !m.isKept() {
+		return err
+	}
+	return holdReserve(disk)
 }
 
 // mountAll mounts what the user named. What is written to copies is kept in own.

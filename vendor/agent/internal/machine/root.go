@@ -46,6 +46,9 @@ func assembleRoot(preparation Preparation, packed io.Reader) error {
 	}
 	defer tree.Close()
 	if preparation.Disk != nil {
+		if err := releaseReserve(); err != nil {
+			return fmt.Errorf("room on the disk: %w", err)
+		}
 		if err := adopt(tree, preparation.Disk.Owner); err != nil {
 			return err
 		}
