@@ -5,6 +5,7 @@
  * @module
  */
 import { structuredPatch } from "diff";
+import { encodeOsString } from "../../base/os_string.ts";
 import type { Change } from "./change.ts";
 
 /** Lines that differ, up to which the shortest difference is looked for: its work grows with their square. */
@@ -90,11 +91,11 @@ function range(start: number, lines: number): string {
     : `${start},${lines}`;
 }
 
-/** As git quotes names that a line of a patch could not have. */
+/** As git quotes names that a line of a patch could not have; with blanks as well, behind which GNU's patch sees a date. */
 function quoted(path: string): string {
   // deno-lint-ignore no-control-regex
-  if (!/[\x00-\x1f"\\\x7f-\uffff]/.test(path)) return path;
-  const bytes = [...new TextEncoder().encode(path)].map((byte) =>
+  if (!/[\x00-\x20"\\\x7f-\uffff]/.test(path)) return path;
+  const bytes = [...encodeOsString(path)].map((byte) =>
     byte < 0x20 || byte > 0x7e
       ? `\\${byte.toString(8).padStart(3, "0")}`
       : byte === 0x22 || byte === 0x5c

@@ -1,6 +1,10 @@
 /** What a patch of a change says. */
 import { expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { decodeOsString, encodeOsString } from "../../../lib/base/os_string.ts";
 import type { Change, ChangedFile } from "../../../lib/sandbox/changes/change.ts";
 import { patchOf } from "../../../lib/sandbox/changes/patch.ts";
 
@@ -30,3 +34,39 @@ test("texts with little in common are shown whole, and applied would be the new 
   });
   expect(patch).toContain("@@ -1,4000 +1,4000 @@");
 });
+
+const NAMES = [
+  "plain",
+  "a b",
+  " a",
+  "a ",
+  "tab\tname",
+  "line\nname",
+  'quote"',
+  "back\\slash",
+  "-dash",
+  "caf\u00e9",
+  "\u202e",
+  decodeOsString(Buffer.of(0x62, 0xff, 0x64)),
+];
+
+test.each<[program: string, args: readonly string[]]>([
+  ["git", ["apply", "-"]],
+  ["patch", ["-p1", "-s"]],
+])(
+  "a patch of a file of any name is what %s takes",
+  (program, args) => {
+    const cwd = mkdtempSync(`${tmpdir()}/sbx-patch-`);
+    try {
+      const at = (name: string) =>
+        Buffer.concat([Buffer.from(`${cwd}/`), Buffer.from(encodeOsString(name))]);
+      for (const name of NAMES) writeFileSync(at(name), "one\n");
+      const texts = { before: Buffer.from("one\n"), after: Buffer.from("two") };
+      const input = NAMES.map((path) => patchOf({ ...change, path }, texts)).join("");
+      execFileSync(program, args, { cwd, input });
+      expect(NAMES.map((name) => readFileSync(at(name), "utf8"))).toEqual(NAMES.map(() => "two"));
+    } finally {
+      rmSync(cwd, { recursive: true });
+    }
+  },
+);
