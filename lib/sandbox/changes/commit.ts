@@ -3,37 +3,25 @@
  * gets its own. Nothing is done to what is not as it was when it was looked at, and no link is followed.
  *
  * ```
- * what is in the way of another kind ─► directories, files and links, from above ─► the rest that goes, from below
- *   ─► permission bits of directories
+ * what takes the place of another kind, made ready ─► what is in its way ─► directories, files and links, from above
+ *   ─► the rest that goes, from below ─► permission bits of directories
  * ```
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-import { randomBytes } from "node:crypto";
-import { type BigIntStats, constants, mkdirSync } from "node:fs"; // Deno's promise of mkdir takes no bytes for a path
-import {
-  copyFile,
-  lchown,
-  link,
-  lstat,
-  open,
-  readlink,
-  rename,
-  rmdir,
-  symlink,
-  unlink,
-} from "node:fs/promises";
+import { type BigIntStats, mkdirSync } from "node:fs"; // Deno's promise of mkdir takes no bytes for a path
+import { lchown, rmdir, symlink, unlink, writeFile } from "node:fs/promises";
 import process from "node:process";
 import { encodeOsString } from "../../base/os_string.ts";
 import { systemCode, systemWords } from "../../base/file_error.ts";
 import type { OpenDirectory } from "../../host/open_directory.ts";
 import type { OpenTree, TreePlace } from "../../host/open_tree.ts";
-import { nameOfStage } from "../../host/stage.ts";
 import { directoriesAbove } from "./above.ts";
 import { stampOf } from "./base_tree.ts";
 import type { FailedChange } from "./change.ts";
 import { type FoundChange, OWNERS } from "./compare.ts";
+import { putInPlace, putWhereNothingIs, setMode } from "./put.ts";
 
 /** What is to be done, and with what. */
 export interface Commission {
@@ -65,30 +53,44 @@ export async function commit(
   commission: Commission,
 ): Promise<Committed> {
   const work = new Work(commission);
-  const types = new Set(changes.filter(({ kind }) => kind === "type").map(({ path }) => path));
-  const isType = (path: string) => directoriesAbove(path).some((at) => types.has(at));
+  const types = new Map<string, FoundChange>();
+  for (const change of changes.filter(({ kind }) => kind === "type")) {
+    types.set(change.path, change);
+    await work.prepare(change);
+  }
+  const typeAbove = (path: string) =>
+    directoriesAbove(path).map((at) => types.get(at)).find((above) => above !== undefined);
   const removed = changes.filter(({ kind }) => kind === "deleted").toReversed();
-  for (const change of removed) if (isType(change.path)) await work.do(change);
-  for (const change of changes) if (change.kind !== "deleted") await work.do(change);
-  const isWhole = work.failed.length === 0;
-  for (const change of removed.filter(({ path }) => !isType(path))) {
+  for (const change of removed) {
+    const above = typeAbove(change.path);
+    if (above === undefined) continue;
+    if (work.failed.has(above)) work.fail(change, NOT_REMOVED);
+    else await work.do(change);
+  }
+  for (const change of changes) {
+    if (change.kind !== "deleted" && !work.failed.has(change)) await work.do(change);
+  }
+  const isWhole = work.failed.size === 0;
+  for (const change of removed.filter(({ path }) => typeAbove(path) === undefined)) {
     if (isWhole) await work.do(change);
-    else work.failed.push({ change, message: NOT_REMOVED });
+    else work.fail(change, NOT_REMOVED);
   }
   await work.finish();
-  const failed = new Map(work.failed.map((each) => [each.change, each]));
   return {
-    applied: changes.filter((change) => !failed.has(change)),
-    failed: [...failed.values()],
+    applied: changes.filter((change) => !work.failed.has(change)),
+    failed: [...work.failed.values()],
     stamps: work.stamps,
   };
 }
 
 class Work {
-  readonly failed: FailedChange[] = [];
+  readonly failed = new Map<FoundChange, FailedChange>();
   readonly stamps = new Map<FoundChange, string | null>();
   readonly #commission: Commission;
   readonly #directories: FoundChange[] = [];
+  /** Made already, in the stage. */
+  readonly #ready = new Map<FoundChange, Buffer>();
+  #made = 0;
   /** As root, what is made belongs to whom what it is in belongs to. */
   readonly #isRoot = process.geteuid?.() === 0;
 
@@ -96,19 +98,34 @@ class Work {
     this.#commission = commission;
   }
 
+  fail(change: FoundChange, message: string): void {
+    this.failed.set(change, { change, message });
+  }
+
+  /** Makes what takes the place of another kind, since that would be lost if it could not be made afterwards. */
+  async prepare(change: FoundChange): Promise<void> {
+    await this.#try(change, async () => {
+      const { directory } = await this.#look(change);
+      await this.#fresh(change, directory);
+    });
+  }
+
   async do(change: FoundChange): Promise<void> {
     await this.#try(change, async () => {
-      const { tree } = this.#commission;
-      const place = await tree.place(change.path);
-      const here = await place?.directory.find(place.name) ?? null;
-      if ((here === null ? undefined : stampOf(here)) !== change.stamp) {
-        throw new Impossible(MEANWHILE);
-      }
-      if (place === null) throw new Impossible("the directory that it is in is not there");
-      if (change.kind === "deleted" || change.kind === "type") await this.#remove(change, place);
+      const { here, ...place } = await this.#look(change);
+      if (change.kind === "deleted") await this.#remove(change, place);
       const placed = change.kind === "deleted" ? null : await this.#make(change, place, here);
       await this.#stamp(change, place, placed);
     });
+  }
+
+  /** Where the change is, and what is there. @throws Impossible where that is not what was looked at */
+  async #look({ path, stamp }: FoundChange): Promise<TreePlace & { here: BigIntStats | null }> {
+    const place = await this.#commission.tree.place(path);
+    const here = await place?.directory.find(place.name) ?? null;
+    if ((here === null ? undefined : stampOf(here)) !== stamp) throw new Impossible(MEANWHILE);
+    if (place === null) throw new Impossible("the directory that it is in is not there");
+    return { ...place, here };
   }
 
   /** `placed`: what got the name, as it was before. Whoever wrote to it since then did so here. */
@@ -152,7 +169,7 @@ class Work {
         : systemCode(error) === "ENOTEMPTY"
         ? "something else is in it"
         : systemWords(error);
-      this.failed.push({ change, message });
+      this.fail(change, message);
     }
   }
 
@@ -164,64 +181,98 @@ class Work {
   /** What got the name, as it was before; null for what was made there. */
   async #make(
     change: FoundChange,
-    { directory, name }: TreePlace,
+    place: TreePlace,
     here: BigIntStats | null,
   ): Promise<BigIntStats | null> {
-    const { after, kind } = change;
+    if (change.after?.kind === "directory") {
+      await this.#directory(change, place);
+      return null;
+    }
+    if (change.kind === "mode") return await this.#mode(change, place, here);
+    const { directory, name } = place;
     const at = directory.at(name);
-    switch (after?.kind) {
+    const isFree = change.before === undefined || change.before.kind === "directory";
+    if (isFree && change.after?.kind === "symlink") {
+      if (change.before !== undefined) await this.#remove(change, place);
+      await symlink(targetOf(change), at); // which does not replace what came there meanwhile
+      await this.#give(directory, at);
+      return null;
+    }
+    const fresh = await this.#fresh(change, directory, change.kind === "modified" ? at : undefined);
+    if (!isFree) return await putInPlace(fresh, directory, at);
+    if (change.before !== undefined) await this.#remove(change, place);
+    return await putWhereNothingIs(fresh, directory, at);
+  }
+
+  async #directory(change: FoundChange, place: TreePlace): Promise<void> {
+    const { directory, name } = place;
+    const at = directory.at(name);
+    if (change.kind === "added") {
+      mkdirSync(at, 0o700);
+      await this.#give(directory, at);
+    } else if (change.kind === "type") {
+      const fresh = await this.#fresh(change, directory);
+      await this.#remove(change, place);
+      await putInPlace(fresh, directory, at);
+    }
+    this.#directories.push(change);
+  }
+
+  /** What the guest has, in the stage. `like`: what it takes the place of. */
+  async #fresh(change: FoundChange, directory: OpenDirectory, like?: Buffer): Promise<Buffer> {
+    const { stage, staged } = this.#commission;
+    const ready = this.#ready.get(change);
+    if (ready !== undefined) return ready;
+    const content = staged.get(change);
+    const fresh = content === undefined ? this.#inStage() : stage.at(content);
+    switch (change.after?.kind) {
       case "directory":
-        if (kind !== "mode") {
-          mkdirSync(at, 0o700);
-          await this.#give(directory, at);
-        }
-        this.#directories.push(change);
-        return null;
+        mkdirSync(fresh, 0o700);
+        break;
       case "symlink":
-        return await this.#link(change, directory, at);
+        await symlink(targetOf(change), fresh);
+        break;
       case "file":
-        if (kind !== "mode") return await this.#file(change, directory, at);
-        await setMode(at, after.mode);
-        return here;
+        if (content === undefined) throw new Impossible("its content did not come");
+        await setMode(fresh, change.after.mode);
+        break;
       default:
         throw new Impossible("nobody knows what it is");
     }
+    this.#ready.set(change, fresh);
+    await this.#give(directory, fresh, like);
+    return fresh;
   }
 
-  async #link(
+  /** A name that nothing has. */
+  #inStage(): Buffer {
+    return this.#commission.stage.at(Buffer.from(`made${this.#made++}`));
+  }
+
+  /** A file that has other names, of which some may be outside, leaves them: what they lead to stays as it is. */
+  async #mode(
     change: FoundChange,
-    directory: OpenDirectory,
-    at: Buffer,
+    { directory, name }: TreePlace,
+    here: BigIntStats | null,
   ): Promise<BigIntStats | null> {
-    const target = Buffer.from(encodeOsString(change.after?.target ?? ""));
-    let placed: BigIntStats | null = null;
-    if (change.kind !== "modified") await symlink(target, at);
-    else {
-      const fresh = this.#commission.stage.at(Buffer.from("link"));
-      await symlink(target, fresh);
-      placed = await putInPlace(fresh, directory, at);
-    }
-    await this.#give(directory, at);
-    return placed;
-  }
-
-  async #file(change: FoundChange, directory: OpenDirectory, at: Buffer): Promise<BigIntStats> {
-    const { stage, staged } = this.#commission;
-    const name = staged.get(change);
-    if (name === undefined) throw new Impossible("its content did not come");
-    const fresh = stage.at(name);
-    await setMode(fresh, change.after?.mode ?? 0o600);
-    await this.#give(directory, fresh, change.kind === "modified" ? at : undefined);
-    if (change.kind === "modified") return await putInPlace(fresh, directory, at);
-    const placed = await lstat(fresh, { bigint: true });
+    const mode = change.after?.mode ?? 0o600;
+    const file = await directory.read(name);
     try {
-      await link(fresh, at); // which does not replace what came there meanwhile
-    } catch (error) {
-      if (systemCode(error) === "EEXIST") throw error;
-      return await putInPlace(fresh, directory, at); // a file system without a second name
+      const open = await file.stat({ bigint: true });
+      if (open.ino !== here?.ino || open.dev !== here.dev) throw new Impossible(MEANWHILE);
+      if (open.nlink === 1n) {
+        await file.chmod(mode);
+        return here;
+      }
+      const fresh = this.#inStage();
+      await writeFile(fresh, file.createReadStream({ autoClose: false }), { flag: "wx" });
+      await setMode(fresh, mode);
+      const at = directory.at(name);
+      await this.#give(directory, fresh, at);
+      return await putInPlace(fresh, directory, at);
+    } finally {
+      await file.close();
     }
-    await unlink(fresh);
-    return placed;
   }
 
   /** To the owner of what it takes the place of, or of the directory that it is in. */
@@ -236,42 +287,6 @@ class Work {
 
 const SLASH = 0x2f;
 
-/**
- * Gives a name to what is staged, and answers with what that was. Where the two are on different file systems, the
- * copy is whole before it gets its name as well.
- */
-async function putInPlace(
-  from: Buffer,
-  directory: OpenDirectory,
-  to: Buffer,
-): Promise<BigIntStats> {
-  const staged = await lstat(from, { bigint: true });
-  try {
-    await rename(from, to);
-    return staged;
-  } catch (error) {
-    if (systemCode(error) !== "EXDEV") throw error;
-  }
-  const beside = directory.at(nameOfStage(randomBytes(6).toString("hex")));
-  try {
-    if (staged.isSymbolicLink()) {
-      await symlink(await readlink(from, { encoding: "buffer" }), beside);
-    } else await copyFile(from, beside, constants.COPYFILE_EXCL);
-    const copied = await lstat(beside, { bigint: true });
-    await rename(beside, to);
-    return copied;
-  } catch (error) {
-    await unlink(beside).catch(() => {});
-    throw error;
-  }
-}
-
-async function setMode(at: Buffer, mode: number): Promise<void> {
-  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-  const file = await open(at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  try {
-    await file.chmod(mode);
-  } finally {
-    await file.close();
-  }
+function targetOf({ after }: FoundChange): Buffer {
+  return Buffer.from(encodeOsString(after?.target ?? ""));
 }

@@ -1,14 +1,41 @@
 /** What is taken over while others go on: several copies, and a user who works in the directory meanwhile. */
 import { afterAll, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { Buffer } from "node:buffer";
+import {
+  linkSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import type { FileGuest } from "../../../lib/guest/files.ts";
+import { OpenDirectory } from "../../../lib/host/open_directory.ts";
+import { OpenTree } from "../../../lib/host/open_tree.ts";
 import { walkBase } from "../../../lib/sandbox/changes/base_walk.ts";
+import { commit } from "../../../lib/sandbox/changes/commit.ts";
+import { compare } from "../../../lib/sandbox/changes/compare.ts";
 import { Copies } from "../../../lib/sandbox/changes/copies.ts";
+import { readReported } from "../../../lib/sandbox/changes/reported.ts";
 import { Lifetime } from "../../../lib/sandbox/lifetime.ts";
-import { copiesOf, plant, stateOf, type Tale, told, toldGuest } from "./told_guest.ts";
+import {
+  applied,
+  copiesOf,
+  dataOf,
+  encoded,
+  gone,
+  link,
+  listOf,
+  plant,
+  stateOf,
+  type Tale,
+  told,
+  toldGuest,
+} from "./told_guest.ts";
 
 const base = mkdtempSync(`${tmpdir()}/sbx-commit-`);
 afterAll(() => rmSync(base, { recursive: true, force: true }));
@@ -60,4 +87,60 @@ test("what a user writes while the rest is taken over is a conflict afterwards",
     failed: [],
   });
   expect(readFileSync(first, "utf8")).toBe("mine!");
+});
+
+/** One byte more than the path of a link can have here, which the records of a tree allow. */
+const TOO_FAR = link("x".repeat(4096));
+
+test.each<[what: string, tale: Tale]>([
+  ["a file", { file: TOO_FAR }],
+  ["a directory", { src: TOO_FAR }],
+  ["a file of which another has the content", { file: TOO_FAR, moved: "here", "src/main": gone }],
+])("what cannot be made costs nothing of what it was to take the place of: %s", async (_, tale) => {
+  plant(home, { file: "here", "src/main": "here" });
+  const before = stateOf(home).filter((line) => !line.startsWith("moved"));
+  const { applied: done, failed } = await applied(home, { src: { type: "directory" }, ...tale });
+  expect(stateOf(home).filter((line) => !line.startsWith("moved"))).toEqual(before);
+  expect(failed[0]).toContain("too long");
+  expect(done.filter((line) => !line.endsWith("moved"))).toEqual([]);
+});
+
+test("links are replaced on another file system than the one where they are made", async () => {
+  const elsewhere = mkdtempSync("/dev/shm/sbx-stage-");
+  const tree = new OpenTree(await OpenDirectory.open(home));
+  const stage = await OpenDirectory.open(elsewhere);
+  try {
+    for (const name of ["a", "b"]) symlinkSync("old", join(home, name));
+    const tale = { a: link("new"), b: link("new") };
+    const changes = await compare(
+      await readReported(new Blob([Buffer.from(listOf(tale))]).stream()),
+      { tree, host: home, guest: "/work", mounted: [], base: (await walkBase(home)).tree },
+    );
+    expect((await commit(changes, { tree, stage, staged: new Map() })).failed).toEqual([]);
+    expect(stateOf(home)).toEqual(["a → new", "b → new"]);
+  } finally {
+    await stage.close();
+    await tree.close();
+    rmSync(elsewhere, { recursive: true });
+  }
+});
+
+test("what another name of a file leads to stays as it is, permission bits included", async () => {
+  const outside = join(home, "outside");
+  const top = join(home, "top");
+  plant(top, { script: "here", text: "here" });
+  for (const name of ["script", "text"]) linkSync(join(top, name), `${outside}-${name}`);
+  const list = Buffer.concat([
+    encoded("", { type: "directory" }),
+    encoded("script", { mode: 0o777, size: 4 }),
+    dataOf(new Bun.CryptoHasher("sha256").update("here").digest()),
+    listOf({}).subarray(-4),
+  ]);
+  expect((await applied(top, {}, {}, { list })).applied).toEqual(["mode script"]);
+  expect((await applied(top, { text: "there" })).applied).toEqual(["modified text"]);
+  expect(stateOf(home).map((line) => line.replace(/^outside-/, ""))).toEqual([
+    ...["script: here", "text: here", "top/", "top/script: here", "top/text: there"],
+  ]);
+  expect(statSync(join(top, "script")).mode & 0o777).toBe(0o777);
+  expect(statSync(`${outside}-script`).mode & 0o777).toBe(0o644);
 });
