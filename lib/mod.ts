@@ -90,6 +90,7 @@ export {
 export {
   type BuildTemplateOptions,
   type KeptTemplate,
+  type TemplateBuild,
   type TemplateManifest,
   Templates,
   type TemplateSize,

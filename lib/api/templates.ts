@@ -6,6 +6,7 @@
  */
 import { misuse, optionsOf } from "../base/misuse.ts";
 import { untilAborted } from "../base/until.ts";
+import type { TemplateBuild } from "../guest/provider.ts";
 import type { Manifest, TemplateSize } from "../guest/template/manifest.ts";
 import type { KeptTemplate } from "../guest/template/store.ts";
 import { askBinary } from "../host/ask_binary.ts";
@@ -14,11 +15,11 @@ import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../sandbox/options.ts";
 import { type Abortable, signalOf } from "./abortable.ts";
 import { SandboxBuilder } from "./sandbox_builder.ts";
 
-export type { KeptTemplate, Manifest as TemplateManifest, TemplateSize };
+export type { KeptTemplate, Manifest as TemplateManifest, TemplateBuild, TemplateSize };
 
 /** How a template is made. */
 export interface BuildTemplateOptions extends Abortable {
-  /** Leaves it, with null, where it failed within a day. */
+  /** Leaves it where it failed within a day; false when absent. */
   readonly unlessFailed?: boolean;
 }
 
@@ -26,12 +27,12 @@ export interface BuildTemplateOptions extends Abortable {
 export interface Templates {
   /**
    * Makes the template of a size; of what is not said, as the builder's defaults have it, with a
-   * network. Those that were used the longest ago make room for it. Null: it is kept already, or
-   * somebody else makes it. Aborting `signal` ends the making, of which nothing is left.
+   * network. Those that were used the longest ago make room for it. The answer says whether it was made, or why
+   * not. Aborting `signal` ends the making, of which nothing is left.
    *
    * @throws SbxError USAGE, REQUIREMENT_MISSING, GUEST_START, FILE_UNREADABLE, and the signal's reason
    */
-  build(size?: Partial<TemplateSize>, options?: BuildTemplateOptions): Promise<Manifest | null>;
+  build(size?: Partial<TemplateSize>, options?: BuildTemplateOptions): Promise<TemplateBuild>;
   /**
    * The same in a process of its own, which goes on when this one ends: at most a minute, and after
    * everything else that wants the processor. Does not throw; nobody hears of what fails, and what failed
@@ -65,7 +66,7 @@ export const Templates: Templates = Object.freeze({
   async build(
     size: Partial<TemplateSize> = {},
     options: BuildTemplateOptions = {},
-  ): Promise<Manifest | null> {
+  ): Promise<TemplateBuild> {
     const { cpus, memoryMiB, network } = sizeOf("build(…)", size);
     const known = { unlessFailed: true, signal: true } as const;
     const { unlessFailed = false, signal } = optionsOf("build(…)", options, known);
@@ -73,7 +74,7 @@ export const Templates: Templates = Object.freeze({
     if (!isSbxItself()) {
       const whole = { cpus, memoryMiB, network };
       const args = [whole, { unlessFailed }];
-      return await askBinary("build-template", args, signal) as Manifest | null;
+      return await askBinary("build-template", args, signal) as TemplateBuild;
     }
     const [{ guestProvider }, { ownRoot }, { guestLink }, { evict, MOST_BYTES }, { lockFile }] =
       await Promise.all([
@@ -89,7 +90,7 @@ export const Templates: Templates = Object.freeze({
       root: ownRoot(),
       ...(network ? { network: guestLink() } : {}),
     }, { unlessFailed, ...(signal === undefined ? {} : { signal }) });
-    if (made !== null) await evict(await directory(), MOST_BYTES, lockFile);
+    if (made.outcome === "made") await evict(await directory(), MOST_BYTES, lockFile);
     return made;
   },
 

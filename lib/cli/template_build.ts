@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import { Templates } from "../mod.ts";
+import { type TemplateBuild, Templates } from "../mod.ts";
 import { examples } from "./command.ts";
 import { OK } from "./exit.ts";
 import { unlessSignalled } from "./given_up.ts";
@@ -24,6 +24,13 @@ export function declare(command: Command): void {
   ]);
 }
 
+const SAID: Readonly<Record<TemplateBuild["outcome"], string>> = {
+  "made": "the template is made",
+  "kept": "there is one already",
+  "busy": "another process is making it",
+  "failed-lately": "it is not tried: it failed within a day",
+};
+
 export async function run(command: Command): Promise<number> {
   const { cpus, memory, net, unlessFailed = false, quiet } = command.opts<{
     readonly cpus?: number;
@@ -39,10 +46,8 @@ export async function run(command: Command): Promise<number> {
     ...(memory === undefined ? {} : { memoryMiB: memory }),
   };
   return await unlessSignalled(async (signal) => {
-    const made = await Templates.build(size, { unlessFailed, signal });
-    ui.notice(
-      made === null ? "there is one, or somebody else is making it" : "the template is made",
-    );
+    const { outcome } = await Templates.build(size, { unlessFailed, signal });
+    ui.notice(SAID[outcome]);
     return OK;
   });
 }

@@ -59,6 +59,14 @@ export interface SaveOptions {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * What became of the making of a template. `kept`: there was one already; `busy`: somebody else is making it;
+ * `failed-lately`: left, as that was asked for.
+ */
+export type TemplateBuild =
+  | { readonly outcome: "made"; readonly manifest: Manifest }
+  | { readonly outcome: "kept" | "busy" | "failed-lately" };
+
 export interface GuestProvider {
   /** What people call the machine. */
   readonly name: string;
@@ -79,10 +87,9 @@ export interface GuestProvider {
    */
   boot(plan: GuestPlan, cable: Cable | undefined, watcher: BootWatcher): Promise<Guest>;
   /**
-   * Makes the template that guests of such plans go on from. Null when somebody else is
-   * making it, or it is there already.
+   * Makes the template that guests of such plans go on from.
    *
    * @throws SbxError GUEST_START, FILE_UNREADABLE, and what `probe` throws
    */
-  saveTemplate(plan: CommonPlan, options?: SaveOptions): Promise<Manifest | null>;
+  saveTemplate(plan: CommonPlan, options?: SaveOptions): Promise<TemplateBuild>;
 }

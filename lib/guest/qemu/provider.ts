@@ -15,10 +15,16 @@ import {
 } from "../configuration.ts";
 import type { Guest } from "../guest.ts";
 import { type CommonPlan, type GuestPlan, hasTree, namedShares, type Transport } from "../plan.ts";
-import type { BootWatcher, Cable, GuestProvider, Probe, SaveOptions } from "../provider.ts";
+import type {
+  BootWatcher,
+  Cable,
+  GuestProvider,
+  Probe,
+  SaveOptions,
+  TemplateBuild,
+} from "../provider.ts";
 import type { Root } from "../root/root.ts";
 import { packTar } from "../root/tar.ts";
-import type { Manifest } from "../template/manifest.ts";
 import { qemuChecks } from "./checks.ts";
 import { filesNeeded } from "./files_needed.ts";
 import { ROOT_STAYS_ROOT } from "./identity.ts";
@@ -98,7 +104,7 @@ export class QemuProvider implements GuestProvider {
     return await this.#finish(guest, watcher, () => this.#configure(guest, plan, entries, by));
   }
 
-  async saveTemplate(plan: CommonPlan, options: SaveOptions = {}): Promise<Manifest | null> {
+  async saveTemplate(plan: CommonPlan, options: SaveOptions = {}): Promise<TemplateBuild> {
     const machine = await measured(await this.#machine());
     const entries = await rootEntries(plan.root);
     const key = await keyOf(plan, entries, machine, this.#host);

@@ -19,9 +19,8 @@ import { fileError } from "../../base/file_error.ts";
 import { untilAborted } from "../../base/until.ts";
 import { preparation, type RootEntries } from "../configuration.ts";
 import type { CommonPlan } from "../plan.ts";
-import type { SaveOptions } from "../provider.ts";
+import type { SaveOptions, TemplateBuild } from "../provider.ts";
 import { packTar } from "../root/tar.ts";
-import type { Manifest } from "../template/manifest.ts";
 import {
   claim,
   discard,
@@ -60,7 +59,7 @@ const LIMIT_MS = 60_000;
 
 const MOST_STATE = 16 << 20;
 
-/** Null: it is kept already, or somebody else makes it, or it failed. @throws SbxError GUEST_START, FILE_UNREADABLE */
+/** @throws SbxError GUEST_START, FILE_UNREADABLE */
 export async function saveTemplate(
   key: string,
   plan: CommonPlan,
@@ -68,20 +67,20 @@ export async function saveTemplate(
   machine: Machine,
   host: QemuHost,
   { unlessFailed = false, signal }: SaveOptions = {},
-): Promise<Manifest | null> {
+): Promise<TemplateBuild> {
   signal?.throwIfAborted();
   const directory = templateDirectory(host);
   await host.requireOwn(directory);
-  if (unlessFailed && await failedLately(directory, key)) return null;
+  if (unlessFailed && await failedLately(directory, key)) return { outcome: "failed-lately" };
   const claimed = await claim(directory, key, host.tryLock).catch((cause) => {
     throw fileError("make a template in", directory, cause);
   });
-  if (claimed === null) return null;
+  if (claimed === null) return { outcome: "busy" };
   const { part } = claimed;
   try {
     const kept = await findTemplate(directory, key, ownersOf(host.caller()), epoch(host))
       .catch(async () => (await discard(directory, key), null));
-    if (kept !== null) return null;
+    if (kept !== null) return { outcome: "kept" };
     const state = await bootAndSave(part, plan, entries, machine, host, signal);
     const { tscKHz } = machine;
     const facts = {
@@ -91,7 +90,7 @@ export async function saveTemplate(
       tscKHz,
       calls: CALLS,
     };
-    return await keep(part, facts, state, epoch(host));
+    return { outcome: "made", manifest: await keep(part, facts, state, epoch(host)) };
   } catch (cause) {
     signal?.throwIfAborted();
     await noteFailure(directory, key);
