@@ -24,15 +24,18 @@ export interface PatchTexts {
 export function patchOf(change: Change, { before, after }: PatchTexts): string | undefined {
   if (change.kind === "type" || (before === undefined && after === undefined)) return undefined;
   const [from, to] = [textOf(before), textOf(after)];
-  if (from === undefined || to === undefined || from === to) return undefined;
-  const name = (side: string, isThere: boolean) =>
-    isThere ? quoted(`${side}/${change.path}`) : "/dev/null";
+  const isBoth = before !== undefined && after !== undefined;
+  if (from === undefined || to === undefined || (from === to && isBoth)) return undefined;
+  const [name, other] = [quoted(`a/${change.path}`), quoted(`b/${change.path}`)];
   return [
-    `diff --git ${quoted(`a/${change.path}`)} ${quoted(`b/${change.path}`)}\n`,
+    `diff --git ${name} ${other}\n`,
     ...modeLines(change, before !== undefined, after !== undefined),
-    `--- ${name("a", before !== undefined)}\n`,
-    `+++ ${name("b", after !== undefined)}\n`,
-    ...hunksOf(from, to),
+    // A file that comes or goes empty is all told.
+    ...(from === to ? [] : [
+      `--- ${before === undefined ? "/dev/null" : name}\n`,
+      `+++ ${after === undefined ? "/dev/null" : other}\n`,
+      ...hunksOf(from, to),
+    ]),
   ].join("");
 }
 

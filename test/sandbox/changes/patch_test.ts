@@ -2,8 +2,9 @@
 import { expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { decodeOsString, encodeOsString } from "../../../lib/base/os_string.ts";
 import type { Change, ChangedFile } from "../../../lib/sandbox/changes/change.ts";
 import { patchOf } from "../../../lib/sandbox/changes/patch.ts";
@@ -70,3 +71,30 @@ test.each<[program: string, args: readonly string[]]>([
     }
   },
 );
+
+test.each([
+  ["a name with spaces", "a file", "one\n", "two\n"],
+  ["a name with spaces that comes", "a file", undefined, "two\n"],
+  ["a name that is quoted", "ü file", "one\n", "two\n"],
+  ["an empty file that comes", "file", undefined, ""],
+  ["an empty file that goes", "a file", "", undefined],
+  ["a file that becomes empty", "file", "one\n", ""],
+])("git takes %s", (_, path, before, after) => {
+  const directory = mkdtempSync(join(tmpdir(), "sbx-patch-"));
+  try {
+    if (before !== undefined) writeFileSync(join(directory, path), before);
+    const [given, kept] = [before, after].map((text) =>
+      text === undefined ? undefined : Buffer.from(text)
+    );
+    const patch = patchOf({
+      ...change,
+      path,
+      kind: before === undefined ? "added" : after === undefined ? "deleted" : "modified",
+    }, { ...(given && { before: given }), ...(kept && { after: kept }) });
+    execFileSync("git", ["apply"], { cwd: directory, input: patch });
+    const at = join(directory, path);
+    expect(existsSync(at) ? readFileSync(at, "utf8") : undefined).toBe(after);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
