@@ -132,7 +132,11 @@ class Comparison {
   async #look(each: Reported): Promise<void> {
     const { path } = each;
     if (this.#sides.mounted.some((at) => path === at || path.startsWith(`${at}/`))) return;
-    if (path.split("/").some((step) => isStage(Buffer.from(step)))) return;
+    if (path.split("/").some((step) => isStage(Buffer.from(step)))) {
+      const after = each.type === "gone" ? undefined : fileThere(each);
+      const kind = after === undefined ? "deleted" : "added";
+      return await this.#add({ path, kind, before: undefined, after, unseen: STAGED });
+    }
     const { tree } = this.#sides;
     const here = await tree.find(path);
     if (each.type === "gone") {
@@ -276,6 +280,9 @@ class Comparison {
     return (await directory?.names() ?? []).some((name) => isHead(decodeOsString(name)));
   }
 }
+
+/** Of names that another copy on its way here may have. */
+const STAGED = "copies that sbx makes here have such names";
 
 /** Bits of a directory that its owner keeps whatever the guest says. */
 export const OWNERS = 0o700;

@@ -76,6 +76,17 @@ const HELD: readonly (readonly [name: string, tale: Tale, held: readonly string[
     "executed .git/refs/x/.git/hooks",
   ]],
 
+  ["what has the name of a copy under way, which sbx could take for its own", {
+    ".sbx-copy-0": "mine",
+    ".sbx-copy-1": gone,
+    src: directory,
+    "src/.sbx-copy-2": whole,
+    "src/.sbx-copy-2/in": "mine",
+  }, [
+    ...["special .sbx-copy-0", "special .sbx-copy-1", "special src/.sbx-copy-2"],
+    "special src/.sbx-copy-2/in",
+  ]],
+
   ["a file that says where a repository is", { ".git": "gitdir: elsewhere" }, ["executed .git"]],
   ["what a shell runs that enters", { ".envrc": "rm" }, ["executed .envrc"]],
   ["the same in other letters", { ".ENVRC": "rm" }, ["executed .ENVRC"]],
