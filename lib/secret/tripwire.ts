@@ -12,9 +12,11 @@
  */
 
 import { Buffer } from "node:buffer";
-import { Automaton, Pair, SAME, type Table } from "./automaton.ts";
+import { CLASS_COUNT, CLASSES, ESCAPE, folded, SAME } from "./alphabet.ts";
+import { Automaton, type Table } from "./automaton.ts";
 import { base64Inside, OFFSETS } from "./encodings.ts";
 import type { Placeholder } from "./placeholder.ts";
+import { Skim } from "./skim.ts";
 import { beginsEscape, Unescaper } from "./unescape.ts";
 
 export type Disguise = "plain" | "hex" | "base64";
@@ -33,42 +35,31 @@ const LAYERS = 2;
 /** For texts, of which each request has one. */
 const SCRATCH = Buffer.alloc(32 << 10);
 
-/** One case, one alphabet of base64, and nothing of what lines and names are cut with. */
-const KNOWN = "abcdefghijklmnopqrstuvwxyz0123456789+/";
-const REST = KNOWN.length + 1;
-/** Those of bytes that begin an escape come last. */
-const ESCAPE = REST + 1;
-
-const CLASSES = Uint8Array.from({ length: 256 }, (_, byte) => {
-  if (byte <= 0x20 || byte === 0x2e) return SAME;
-  if (beginsEscape(byte)) return ESCAPE;
-  const character = String.fromCharCode(byte).replace("-", "+").replace("_", "/").toLowerCase();
-  const at = KNOWN.indexOf(character);
-  return at < 0 ? REST : at + 1;
-});
-
 /** A placeholder, and the secret that it is of. */
 export interface Tripping {
   readonly name: string;
   readonly placeholder: Placeholder;
 }
 
+/** What is looked for, ready for any number of streams. */
+interface Search {
+  readonly table: Table;
+  readonly skim: Skim;
+  /** By the index of the string. */
+  readonly sightings: readonly Omit<Sighting, "escapes">[];
+}
+
 /** The placeholders of one sandbox. */
 export class Tripwire {
-  #table: Table;
-  #sightings: readonly Omit<Sighting, "escapes">[];
+  #search: Search;
 
   constructor(placeholders: Iterable<Tripping>) {
-    const { table, sightings } = tableOf(placeholders);
-    this.#table = table;
-    this.#sightings = sightings;
+    this.#search = searchFor(placeholders);
   }
 
   /** From now on it is these; a stream that is watched already goes by those that there were. */
   set(placeholders: Iterable<Tripping>): void {
-    const { table, sightings } = tableOf(placeholders);
-    this.#table = table;
-    this.#sightings = sightings;
+    this.#search = searchFor(placeholders);
   }
 
   /** A whole: a datagram, a name, a first flight, a field. Text is taken as one character a byte. */
@@ -80,25 +71,21 @@ export class Tripwire {
 
   /** A stream of bytes, to be pushed in its order. */
   watch(): Watch {
-    return new Watch(this.#table, this.#sightings);
+    return new Watch(this.#search);
   }
 }
 
-function tableOf(placeholders: Iterable<Tripping>) {
-  const strings: Buffer[] = [];
+function searchFor(placeholders: Iterable<Tripping>): Search {
+  const strings: string[] = [];
   const sightings: Omit<Sighting, "escapes">[] = [];
   for (const { name, placeholder: { core } } of placeholders) {
     for (const [disguise, text] of disguises(core)) {
-      strings.push(Buffer.from(folded(text), "latin1"));
+      strings.push(folded(text));
       sightings.push({ name, disguise });
     }
   }
-  return { table: new Automaton(strings).table(CLASSES, ESCAPE + 1, ESCAPE), sightings };
-}
-
-/** With the last byte of each class for all of it, as {@link Automaton.table} takes them. */
-function folded(text: string): string {
-  return text.toLowerCase().replaceAll("+", "-").replaceAll("/", "_");
+  const automaton = new Automaton(strings.map((one) => Buffer.from(one, "latin1")));
+  return { table: automaton.table(CLASSES, CLASS_COUNT), skim: new Skim(strings), sightings };
 }
 
 function disguises(core: string): [Disguise, string][] {
@@ -116,36 +103,31 @@ function disguises(core: string): [Disguise, string][] {
  * seen, so that what {@link push} complains about is the piece that must not go on.
  */
 export class Watch {
-  readonly #table: Table;
-  readonly #sightings: readonly Omit<Sighting, "escapes">[];
+  readonly #search: Search;
   /** Of the text without its escapes; null until there is one. */
   #layer: Layer | null = null;
   #row = 0;
   #seen: Sighting[] = [];
 
-  constructor(table: Table, sightings: readonly Omit<Sighting, "escapes">[]) {
-    this.#table = table;
-    this.#sightings = sightings;
+  constructor(search: Search) {
+    this.#search = search;
   }
 
   /** The placeholders that end in these bytes, each once. */
   push(bytes: Uint8Array, length: number = bytes.length): readonly Sighting[] {
     this.#seen = [];
-    const { classes, rows, pairs } = this.#table;
-    const last = length - 1;
+    const { table, skim } = this.#search;
+    const { classes, rows } = table;
     let row = this.#row;
     let quiet = this.#layer === null || this.#layer.quiet;
+    let passed = 0; // up to there it is known that nothing can be passed over
     for (let at = 0; at < length; at++) {
-      let byte = bytes[at] ?? 0;
-      if (row === 0 && quiet) {
-        for (; at < last; at++) {
-          const next = bytes[at + 1] ?? 0;
-          const pair = pairs[byte << 8 | next];
-          if (pair === Pair.Passed) byte = next;
-          else if (pair !== Pair.Same) break;
-        }
+      if (row === 0 && quiet && at >= passed) {
+        at = skim.pass(bytes, at, length);
+        passed = at + skim.size;
+        if (at === length) break;
       }
-      // Where others were passed over behind it, they would have changed nothing.
+      const byte = bytes[at] ?? 0;
       const kind = classes[byte] ?? SAME;
       const before = row;
       row = rows[before + kind] ?? 0;
@@ -154,7 +136,7 @@ export class Watch {
         this.#see(row, 0);
       }
       if (quiet && kind !== ESCAPE) continue;
-      const layer = this.#layer ??= layered(LAYERS, this.#table, this.#see);
+      const layer = this.#layer ??= layered(LAYERS, table, this.#see);
       layer.push(byte, before, row);
       quiet = layer.quiet;
     }
@@ -163,7 +145,8 @@ export class Watch {
   }
 
   readonly #see = (row: number, escapes: number): void => {
-    const sighting = this.#sightings[this.#table.found(row)];
+    const { table, sightings } = this.#search;
+    const sighting = sightings[table.found(row)];
     if (sighting === undefined || this.#seen.some(({ name }) => name === sighting.name)) return;
     this.#seen.push({ ...sighting, escapes });
   };

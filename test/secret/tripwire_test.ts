@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { gzipSync } from "node:zlib";
 import { makePlaceholders } from "../../lib/secret/placeholder.ts";
-import { Tripwire } from "../../lib/secret/tripwire.ts";
+import { type Sighting, Tripwire } from "../../lib/secret/tripwire.ts";
 import { growth, SUBQUADRATIC } from "../support/growth.ts";
 import { mutate } from "../support/mutate.ts";
 import { cut, random } from "../support/random.ts";
@@ -21,12 +21,11 @@ const drawn = () =>
     new Map([["AWS_KEY", 20], ["ANTHROPIC", 108]]),
   );
 const placeholders = drawn();
-const tripwire = new Tripwire(
-  secrets.map(({ name }, at) => ({
-    name,
-    placeholder: placeholders[at] ?? { text: "", core: "" },
-  })),
-);
+const tripping = secrets.map(({ name }, at) => ({
+  name,
+  placeholder: placeholders[at] ?? { text: "", core: "" },
+}));
+const tripwire = new Tripwire(tripping);
 
 const percent = (text: string) =>
   text.replace(/[^]/g, (one) => "%" + one.charCodeAt(0).toString(16).padStart(2, "0"));
@@ -209,6 +208,55 @@ test("of 20,000 damaged texts each is read to its end, whole as in pieces", () =
   });
 }, 60_000);
 
+test("what is passed over changes nothing of what is seen, in any text, cut anywhere", () => {
+  const numbers = random(34);
+  const { below, pick } = numbers;
+  const wires = [tripwire, new Tripwire(tripping.slice(0, 1))];
+  const encoders = Object.values(ENCODINGS);
+  const junk = [
+    ..."%\\&#;uxnrtXU.\n {\xff09afzk7",
+    "%2",
+    "\\u00",
+    "&#",
+    "&#x",
+    "&#37;",
+    "%5c",
+    "\\\\",
+  ];
+  const piece = () => {
+    const encoded = pick(encoders)(pick(placeholders).text);
+    const from = pick([0, below(encoded.length)]);
+    return encoded.slice(from, pick([encoded.length, from + below(30)]));
+  };
+  const run = () => {
+    const letters = pick(["0123456789abcdef", "abcxyz", "{\xff:,", " \n", "%2", junk.join("")]);
+    return Array.from({ length: below(60) }, () => pick([...letters])).join("");
+  };
+  let seen = 0;
+  for (let round = 0; round < 2_000; round++) {
+    let text = "";
+    for (let parts = below(10); parts >= 0; parts--) text += pick([run, piece, () => pick(junk)])();
+    const bytes = Buffer.from(text, "latin1");
+    for (const wire of wires) {
+      // Of single bytes none is passed over.
+      const slow = sightingsOf(wire, [...bytes].map((byte) => Uint8Array.of(byte)));
+      expect([text, sightingsOf(wire, [bytes])]).toEqual([text, onceOf(slow)]);
+      expect(onceOf(sightingsOf(wire, cut(bytes, numbers)))).toEqual(onceOf(slow));
+      seen += slow.length;
+    }
+  }
+  expect(seen).toBeGreaterThan(1_000);
+}, 60_000);
+
+function sightingsOf(wire: Tripwire, pieces: readonly Uint8Array[]): Sighting[] {
+  const watch = wire.watch();
+  return pieces.flatMap((one) => watch.push(one));
+}
+
+function onceOf(sightings: readonly Sighting[]): Sighting[] {
+  return sightings.filter((one, at) => at === sightings.findIndex(({ name }) => name === one.name));
+}
+
 test.each([
   "a",
   "%",
@@ -226,6 +274,9 @@ test.each([
   "%41",
   "&#65;",
   ".",
+  "0",
+  "{" + "0".repeat(15),
+  "0".repeat(12) + "%{",
   (placeholders[0]?.core ?? "").slice(0, -1),
   base64(placeholders[0]?.core ?? "").slice(0, 20),
   percent((placeholders[0]?.core ?? "").slice(0, -1)),
