@@ -19,13 +19,12 @@ import {
   readServer,
 } from "../policy/model/settings.ts";
 import { type AddedHost, addedHost } from "../policy/text/added_host.ts";
-import { quote } from "../policy/text/fault.ts";
+import { orMisuse, quote } from "../policy/text/fault.ts";
 import { parseRule, parseShortRule } from "../policy/text/grammar.ts";
 import { gatherSecrets, parseSecret } from "../policy/text/secret_declaration.ts";
 import type { NetworkOptions, Publication } from "../sandbox/options.ts";
 import { requirePublication } from "../sandbox/publication.ts";
 import { ProgramValues } from "../secret/program_values.ts";
-import { argument } from "./argument.ts";
 import { SecretBuilder } from "./secret_builder.ts";
 import { TlsBuilder } from "./tls_builder.ts";
 
@@ -123,7 +122,7 @@ export class NetworkBuilder {
    */
   addHost(name: string, address: string): NetworkBuilder {
     const call = `addHost(${quote(name)}, ${quote(address)})`;
-    const host = argument(call, () => addedHost(name, address));
+    const host = orMisuse(call, () => addedHost(name, address));
     return this.#with({ hosts: [...this.#calls.hosts, host] });
   }
 
@@ -304,7 +303,7 @@ function canonical(call: string, text: string, read: (text: string) => string | 
 }
 
 function server(text: string): string {
-  return argument(`dnsServers(${quote(text)})`, () => readServer(text));
+  return orMisuse(`dnsServers(${quote(text)})`, () => readServer(text));
 }
 
 function oneOf<T extends string>(call: string, value: T, words: readonly T[]): T {

@@ -13,11 +13,10 @@ import {
 } from "../policy/file/secret_entry.ts";
 import type { SecretShape } from "../policy/file/secret_shape.ts";
 import type { Place, Secret, Source, SourceKind } from "../policy/model/secret.ts";
-import { quote } from "../policy/text/fault.ts";
+import { orMisuse, quote } from "../policy/text/fault.ts";
 import { readFormat, readHost, readPlace } from "../policy/text/secret_declaration.ts";
 import { readSource } from "../policy/text/secret_source.ts";
 import type { ProgramValue } from "../secret/program_values.ts";
-import { argument as argumentOf } from "./argument.ts";
 
 /** What was called so far; absent fields have the defaults of a declaration. */
 interface Calls {
@@ -225,5 +224,5 @@ function pairShape({ profile, regions, services }: AwsOptions): SecretShape["aws
 }
 
 function argument<T>(call: string, read: () => T): T {
-  return argumentOf(call, read, "SECRET_INVALID");
+  return orMisuse(call, read, "SECRET_INVALID");
 }

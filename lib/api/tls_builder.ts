@@ -12,8 +12,7 @@ import {
   readUnverified,
   type TlsSettings,
 } from "../policy/model/tls_settings.ts";
-import { quote } from "../policy/text/fault.ts";
-import { argument } from "./argument.ts";
+import { orMisuse, quote } from "../policy/text/fault.ts";
 
 /** What was called so far; absent fields leave it to the policy file. */
 interface Calls {
@@ -50,7 +49,7 @@ export class TlsBuilder {
   /** TCP ports whose flows must be TLS and are opened; 443 alone when not called. */
   interceptedPorts(ports: readonly number[]): TlsBuilder {
     const read = () => readTlsPorts(ports);
-    return this.#with({ ports: argument(`interceptedPorts(${ports.join(", ")})`, read) });
+    return this.#with({ ports: orMisuse(`interceptedPorts(${ports.join(", ")})`, read) });
   }
 
   /**
@@ -108,7 +107,7 @@ export class TlsBuilder {
    * lives as long as both of its ends, like one that is not intercepted.
    */
   idleTimeout(ms: number): TlsBuilder {
-    return this.#with({ idleMs: argument(`idleTimeout(${ms})`, () => readIdle(ms)) });
+    return this.#with({ idleMs: orMisuse(`idleTimeout(${ms})`, () => readIdle(ms)) });
   }
 
   /** The calls on top of what a policy file says. */
@@ -139,5 +138,5 @@ export class TlsBuilder {
 }
 
 function pattern(call: string, text: string, read: (text: string) => string): string {
-  return argument(`${call}(${quote(text)})`, () => read(text));
+  return orMisuse(`${call}(${quote(text)})`, () => read(text));
 }

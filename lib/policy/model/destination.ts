@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { orError, quote } from "../text/fault.ts";
+import { orMisuse, quote } from "../text/fault.ts";
 import type { Destination as DestinationValue, Group } from "./policy.ts";
 import { readCidr, readDomain, readGroup, readSuffix } from "./target.ts";
 
@@ -65,5 +65,5 @@ export const Destination: DestinationConstructor = Object.freeze({
 const ANY: Destination = Object.freeze({ kind: "any" });
 
 function constructed(call: string, text: string, read: (text: string) => Destination): Destination {
-  return orError(`use Destination.${call}(${quote(text)})`, () => Object.freeze(read(text)));
+  return orMisuse(`Destination.${call}(${quote(text)})`, () => Object.freeze(read(text)));
 }

@@ -5,7 +5,7 @@
  */
 import { SbxError } from "../../base/errors.ts";
 import { optionsOf } from "../../base/misuse.ts";
-import { orError } from "../text/fault.ts";
+import { orMisuse } from "../text/fault.ts";
 import type {
   Action,
   Destination,
@@ -35,10 +35,10 @@ export interface PortRangeConstructor {
 /** What makes ranges of ports. */
 export const PortRange: PortRangeConstructor = Object.freeze({
   range(from: number, to: number): PortRange {
-    return orError(`use PortRange.range(${from}, ${to})`, () => Object.freeze(portRange(from, to)));
+    return orMisuse(`PortRange.range(${from}, ${to})`, () => Object.freeze(portRange(from, to)));
   },
   single(port: number): PortRange {
-    return orError(`use PortRange.single(${port})`, () => Object.freeze(portRange(port, port)));
+    return orMisuse(`PortRange.single(${port})`, () => Object.freeze(portRange(port, port)));
   },
 });
 
@@ -93,7 +93,7 @@ function rule(
       },
     );
   }
-  for (const word of protocols) orError(`use ${call}`, () => readProtocol(word));
+  for (const word of protocols) orMisuse(call, () => readProtocol(word));
   const checked = {
     protocols: Object.freeze([...protocols]),
     ports: Object.freeze(

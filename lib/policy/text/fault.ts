@@ -7,6 +7,7 @@
 
 import { type ErrorCode, SbxError } from "../../base/errors.ts";
 import { quote } from "../../base/escape.ts";
+import { misuse } from "../../base/misuse.ts";
 import { nearest } from "../../base/nearest.ts";
 
 export { quote };
@@ -48,14 +49,28 @@ export function orError<T>(
   read: () => T,
   code: ErrorCode = "POLICY_INVALID",
 ): T {
+  return caught(read, ({ message, hint }) =>
+    new SbxError(
+      code,
+      `Cannot ${attempt}: ${message}`,
+      hint === undefined ? {} : { hint },
+    ));
+}
+
+/** Runs the reader of a call's argument; what is wrong with the argument is wrong with the call. */
+export function orMisuse<T>(
+  call: string,
+  read: () => T,
+  code: ErrorCode = "POLICY_INVALID",
+): T {
+  return caught(read, ({ message, hint }) => misuse(call, message, { hint, code }));
+}
+
+function caught<T>(read: () => T, errorOf: (fault: PolicyFault) => SbxError): T {
   try {
     return read();
   } catch (fault) {
     if (!(fault instanceof PolicyFault)) throw fault;
-    throw new SbxError(
-      code,
-      `Cannot ${attempt}: ${fault.message}`,
-      fault.hint === undefined ? {} : { hint: fault.hint },
-    );
+    throw errorOf(fault);
   }
 }
