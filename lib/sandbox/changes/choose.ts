@@ -1,5 +1,5 @@
 /**
- * Which changes are meant, and which of those are taken over. Pure.
+ * Which changes are meant, and which of those are taken over.
  *
  * @module
  */
@@ -7,11 +7,12 @@ import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { SbxError } from "../../base/errors.ts";
 import { escapeText } from "../../base/escape.ts";
-import { directoriesAbove } from "./above.ts";
+import { directoriesAbove, parentOf } from "./above.ts";
 import type { ApplyChangesOptions, Change, HeldReason } from "./change.ts";
 import type { FoundChange } from "./compare.ts";
 import { executedBy, isOnlyAbove } from "./executed.ts";
 import type { Reason } from "./held_back.ts";
+import { inTurns } from "./in_turns.ts";
 
 /** Paths as somebody named them, without what means nothing. @throws SbxError USAGE */
 export function namedPaths(paths: readonly string[] | undefined): readonly string[] {
@@ -94,9 +95,9 @@ function withDependents(
   }
   const missing = new Map<string, HeldReason>();
   for (const change of changes) {
-    for (const path of directoriesAbove(change.hostPath)) {
-      const above = missing.get(path);
-      if (above === undefined || all.has(change)) continue;
+    // Directories in one that is missing are new as well, and were looked at before what is in them.
+    const above = missing.get(parentOf(change.hostPath));
+    if (above !== undefined && !all.has(change)) {
       all.set(change, { held: above, why: "the directory that it is in is not taken over" });
     }
     const reason = all.get(change);
@@ -157,9 +158,9 @@ function isNamedItself(change: Change, paths: readonly string[]): boolean {
 }
 
 /** Stands for the changes and both of their sides. */
-export function digestOf(changes: readonly FoundChange[]): string {
+export async function digestOf(changes: readonly FoundChange[]): Promise<string> {
   const hash = createHash("sha256");
-  for (const { guestPath, hostPath, kind, stamp, after, held } of changes) {
+  for await (const { guestPath, hostPath, kind, stamp, after, held } of inTurns(changes)) {
     hash.update(`${JSON.stringify([guestPath, hostPath, kind, stamp, after, held])}\n`);
   }
   return hash.digest("hex");

@@ -15,10 +15,11 @@ import type { FileKind } from "../../guest/files.ts";
 import { isStage } from "../../host/stage.ts";
 import { OpenTree } from "../../host/open_tree.ts";
 import { directoriesAbove, parentOf } from "./above.ts";
-import { type BaseTree, stampOf } from "./base_tree.ts";
+import { type BaseTree, identityOf, stampOf } from "./base_tree.ts";
 import type { Change, ChangedFile, ChangeKind } from "./change.ts";
 import { folded, isGitOwn, isHead } from "./executed.ts";
 import { type Reasons, reasonsAgainst } from "./held_back.ts";
+import { inTurns } from "./in_turns.ts";
 import type { Reported } from "./reported.ts";
 
 /** A change with what only this process needs to know. */
@@ -49,7 +50,7 @@ export async function compare(
 ): Promise<FoundChange[]> {
   const comparison = new Comparison(reported, sides, signal);
   for (const each of reported.values()) await comparison.visit(each);
-  return comparison.changes();
+  return await comparison.changes();
 }
 
 /** What says that this process can look at nothing at all, rather than not at one path. */
@@ -75,7 +76,8 @@ class Comparison {
   readonly #heads = new Set<string>();
   /** Directories that were repositories' own, and are none in the guest any more. */
   readonly #lost = new Set<string>();
-  #namesakes: ReadonlyMap<string, readonly string[]> | undefined;
+  /** By directory and folded name, what the guest has of it, and once it was looked for, what that is here. */
+  #namesakes: Map<string, readonly string[] | ReadonlySet<string>> | undefined;
 
   constructor(
     reported: ReadonlyMap<string, Reported>,
@@ -92,14 +94,17 @@ class Comparison {
     }
   }
 
-  changes(): FoundChange[] {
+  async changes(): Promise<FoundChange[]> {
     const { mounted } = this.#sides;
     // What the guest's mounts needed to be mounted on is nobody's change.
-    return this.#found.filter(({ change: { path, kind, after } }) =>
+    const found = this.#found.filter(({ change: { path, kind, after } }) =>
       kind !== "added" || after?.kind !== "directory" ||
       !mounted.some((at) => at.startsWith(`${path}/`)) ||
       this.#found.some(({ change }) => change.path.startsWith(`${path}/`))
-    ).map((found) => this.#judged(found)).toSorted((a, b) => a.path < b.path ? -1 : 1);
+    );
+    const judged: FoundChange[] = [];
+    for await (const each of inTurns(found)) judged.push(this.#judged(each));
+    return judged.toSorted((a, b) => a.path < b.path ? -1 : 1);
   }
 
   #judged({ change, stamp, repositories, unseen }: Found): FoundChange {
@@ -108,7 +113,7 @@ class Comparison {
     const against = reasonsAgainst(change, {
       isConflict: stamp !== known,
       isGiven: known !== undefined,
-      isRepository: (at) => repositories.has(at),
+      isRepository: (at) => repositories.size > 0 && repositories.has(at),
       isOfLostRepository: kind === "deleted" && this.#lost.size > 0 &&
         [path, ...directoriesAbove(path), ""].some((at) => this.#lost.has(at)),
       ...(unseen === undefined ? {} : { unseen }),
@@ -173,14 +178,24 @@ class Comparison {
   async #isRenamed(path: string, here: BigIntStats): Promise<boolean> {
     this.#namesakes ??= Map.groupBy(
       [...this.#reported.values()].filter(({ type }) => type !== "gone").map(({ path }) => path),
-      foldedPath,
+      foldedName,
     );
-    for (const other of this.#namesakes.get(foldedPath(path)) ?? []) {
-      if (other === path || parentOf(other) !== parentOf(path)) continue;
-      const found = await this.#sides.tree.find(other);
-      if (found?.ino === here.ino && found.dev === here.dev) return true;
+    const key = foldedName(path);
+    const known = this.#namesakes.get(key);
+    if (known === undefined) return false;
+    const identities = known instanceof Set ? known : await this.#identitiesOf(known);
+    this.#namesakes.set(key, identities);
+    return identities.has(identityOf(here));
+  }
+
+  async #identitiesOf(paths: Iterable<string>): Promise<ReadonlySet<string>> {
+    const identities = new Set<string>();
+    for (const path of paths) {
+      this.#signal?.throwIfAborted();
+      const found = await this.#sides.tree.find(path);
+      if (found !== null) identities.add(identityOf(found));
     }
-    return false;
+    return identities;
   }
 
   /** What is left of a repository without its head would be none, and what is held back of it would stay. */
@@ -354,6 +369,8 @@ async function digestOf(
   }
 }
 
-function foldedPath(path: string): string {
-  return path.split("/").map(folded).join("/");
+/** As {@link folded}, in the directory as it is called. */
+function foldedName(path: string): string {
+  const above = parentOf(path);
+  return `${above}/${folded(path.slice(above === "" ? 0 : above.length + 1))}`;
 }

@@ -77,7 +77,7 @@ export class Copies {
     const named = namedPaths(selection.paths);
     const looked = await this.#inTurn(() => this.#look(signal));
     const meant = looked.flatMap(({ changes }) => meantOf(changes, named));
-    return { changes: meant.map(plain), digest: digestOf(meant) };
+    return { changes: meant.map(plain), digest: await digestOf(meant) };
   }
 
   /** With the content of what is small enough to be read. @throws SbxError as {@link Copies.diff} */
@@ -97,7 +97,7 @@ export class Copies {
       }
       return {
         changes: meant.map((change) => ({ change: plain(change), ...texts.of(change) })),
-        digest: digestOf(meant),
+        digest: await digestOf(meant),
       };
     });
   }
@@ -113,7 +113,7 @@ export class Copies {
     return await this.#inTurn(async () => {
       const looked = await this.#look(signal);
       const meant = looked.flatMap(({ changes }) => meantOf(changes, named));
-      if (digest !== undefined && digest !== digestOf(meant)) throw moved();
+      if (digest !== undefined && digest !== await digestOf(meant)) throw moved();
       for (const path of named) {
         if (!meant.some((change) => isMeant(change, [path]))) throw unchanged(path);
       }
