@@ -11,7 +11,7 @@ const NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     "git's hooks": [".githooks", ".husky"],
     "git": [".gitconfig", ".gitmodules"],
-    "version control": [".hg", ".hgrc", "hgrc", ".jj", ".bzr"],
+    "version control": [".hg", ".hgrc", "hgrc", ".sl", ".jj", ".bzr", "_darcs", ".pijul"],
     "hooks of commits": [
       ...[".pre-commit-config.yaml", ".pre-commit-hooks.yaml", ".overcommit.yml"],
       ...["lefthook.yml", "lefthook.yaml", "lefthook.toml", ".lefthook.yml", ".lefthook.yaml"],
@@ -25,7 +25,7 @@ const NAMES: ReadonlyMap<string, string> = new Map(
       ...[".envrc", ".envrc.local", ".direnv", ".env"],
       ...[".autoenv", ".autoenv.zsh", ".autoenv_leave.zsh", ".env.zsh"],
       ...[".mise.toml", "mise.toml", ".mise.local.toml", "mise.local.toml", ".mise"],
-      ...[".tool-versions", ".rtx.toml", ".devenv.nix"],
+      ...[".tool-versions", ".rtx.toml", ".devenv.nix", ".rvmrc"],
     ],
     "editors": [
       ...[".vscode", ".idea", ".fleet", ".zed", ".helix", ".vs", ".nova", ".settings"],
@@ -37,6 +37,9 @@ const NAMES: ReadonlyMap<string, string> = new Map(
       ...[".claude", ".claude.json", ".mcp.json", ".cursor", ".cursorrules", ".codex", ".gemini"],
       ...[".windsurf", ".windsurfrules", ".continue", ".aider.conf.yml", ".aider", ".opencode"],
       ...["agents.md", "claude.md", "claude.local.md", "gemini.md", ".clinerules"],
+      ...[".roo", ".roorules", ".kiro", ".junie", ".trae", ".qwen", ".kilocode", ".augment"],
+      ...["agents.override.md", "opencode.json", "opencode.jsonc", "crush.json", ".crush.json"],
+      ...[".goosehints"],
     ],
     "continuous integration": [
       ...[".gitlab-ci.yml", ".gitlab-ci.yaml", ".travis.yml", ".circleci", ".buildkite"],
@@ -48,7 +51,11 @@ const NAMES: ReadonlyMap<string, string> = new Map(
       ...[".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", ".pnp.cjs", ".pnp.loader.mjs"],
       ...["pip.conf", ".pypirc", ".gemrc", ".cargo", ".bundle", ".condarc"],
     ],
-    "debuggers": [".gdbinit", ".lldbinit"],
+    "debuggers": [".gdbinit", ".lldbinit", ".pdbrc", ".perldb"],
+    "interpreters that start there": [
+      ...[".rprofile", ".renviron", ".rdata", ".irbrc", ".pryrc", ".ghci", ".ocamlinit"],
+      ...[".iex.exs", ".octaverc"],
+    ],
     "Python": ["sitecustomize.py", "usercustomize.py"],
     "programs of this account": [
       ...[".ssh", ".gnupg", ".netrc", ".config", ".local", ".screenrc", ".tmux.conf", ".docker"],
@@ -69,7 +76,8 @@ const FORGE: ReadonlyMap<string, string> = new Map([
   ["workflows", "continuous integration"],
   ["actions", "continuous integration"],
   ["copilot-instructions.md", "coding agents"],
-  ["instructions", "coding agents"],
+  ...["instructions", "prompts", "agents", "chatmodes", "skills", "hooks"]
+    .map((name) => [name, "coding agents"] as const),
 ]);
 
 /** Directories of which only some of what is in them counts. */

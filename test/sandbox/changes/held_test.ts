@@ -99,8 +99,29 @@ const HELD: readonly (readonly [name: string, tale: Tale, held: readonly string[
   ["what coding agents obey", {
     ".github": whole,
     ".github/copilot-instructions.md": "obey",
+    ".github/prompts": whole,
     "AGENTS.md": "obey",
-  }, ["executed .github/copilot-instructions.md", "executed AGENTS.md"]],
+    "opencode.json": "obey",
+  }, [
+    ...["executed .github/copilot-instructions.md", "executed .github/prompts"],
+    ...["executed AGENTS.md", "executed opencode.json"],
+  ]],
+  ["what interpreters run that start there", {
+    ".Rprofile": "obey",
+    ".iex.exs": "obey",
+    ".irbrc": "obey",
+    ".pdbrc": "obey",
+    ".rvmrc": "obey",
+  }, [
+    "executed .Rprofile",
+    "executed .iex.exs",
+    "executed .irbrc",
+    "executed .pdbrc",
+    "executed .rvmrc",
+  ]],
+  ["hooks of other version control", { ".sl": whole, ".sl/config": "obey", _darcs: whole }, [
+    ...["executed .sl", "executed .sl/config", "executed _darcs"],
+  ]],
   [
     "what a package manager runs",
     { ".yarn": whole, ".yarn/releases": whole, ".yarn/cache": whole },
