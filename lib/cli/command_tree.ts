@@ -43,6 +43,7 @@ export async function commandTree(
         const module = await entry.load();
         module.declare(command);
         takeFormat(command);
+        refuseSeparators(command);
         command.action(() => act(command, module));
       }
     }
@@ -61,6 +62,18 @@ function takeFormat(command: Command): void {
   command.on("option:format", (format) => {
     if (format === "json") command.setOptionValue("json", true);
   });
+}
+
+/**
+ * Commander gives an option whatever stands behind it: in `sbx run --log -- curl --policy none` the two dashes, and
+ * nobody would know any more where the command begins.
+ */
+function refuseSeparators(command: Command): void {
+  for (const option of command.options.filter(({ required }) => required)) {
+    command.on(`option:${option.name()}`, (value: string) => {
+      if (value === "--") command.error(`error: option '${option.flags}' argument missing`);
+    });
+  }
 }
 
 function program(name: string, description: string): Command {

@@ -91,6 +91,7 @@ const PARTLY: ReadonlyMap<string, ReadonlyMap<string, string>> = new Map([
 /** In a repository's own directory: what git runs or obeys, or what leads it to another repository. */
 const GIT_OWN: ReadonlySet<string> = new Set([
   ...["hooks", "config", "config.worktree", "commondir", "gitdir", "alternates"],
+  ...["remotes", "branches"], // where older repositories have the addresses of others
   ...["fsmonitor--daemon", "fsmonitor--daemon.ipc"],
   ...["rebase-merge", "rebase-apply", "sequencer"], // which have commands to go on with
 ]);
