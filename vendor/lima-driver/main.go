@@ -6,6 +6,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -34,13 +35,13 @@ func main() {
 func run(sbx guest.Command, directory string, inspect bool) error {
 	switch {
 	case os.Geteuid() == 0:
-		return fmt.Errorf("cannot run as root: Lima does not, and the guest would be root's")
+		return errors.New("cannot run as root: Lima does not, and the guest would be root's; run limactl as the user whose guest it is")
 	case inspect:
 		return instance.Inspect(os.Stdin, os.Stdout)
 	case directory == "":
-		return fmt.Errorf("cannot serve: no --inst-dir was given")
+		return errors.New("cannot serve: no --inst-dir was given; Lima starts this program, by 'sbx lima start' or limactl")
 	case len(sbx) == 0:
-		return fmt.Errorf("cannot serve: no --sbx was given")
+		return errors.New("cannot serve: no --sbx was given; have Lima start the driver in the directory that 'sbx lima driver' says")
 	}
 	shorten(os.Stderr)
 	return driver.Serve(sbx, directory)

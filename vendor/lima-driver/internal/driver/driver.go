@@ -110,7 +110,7 @@ func (d *Driver) boot() (*guest.Guest, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.guest != nil || d.closed {
-		return nil, errors.New("cannot start: the instance runs already, or its driver is about to end")
+		return nil, errors.New("cannot start: the instance runs already, or its driver is about to end; see 'sbx lima ls', and try again once it is stopped")
 	}
 	lock, err := instance.Lock(d.directory)
 	if err != nil {
@@ -183,7 +183,7 @@ func (d *Driver) configured() ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.instance == nil {
-		return nil, errors.New("cannot start: Lima did not say which instance")
+		return nil, errors.New("cannot start: Lima did not say which instance; sbx needs Lima 2.2 or newer")
 	}
 	return d.instance, nil
 }

@@ -50,20 +50,20 @@ func Serve(sbx guest.Command, directory string) error {
 	}
 	path := filepath.Join(directory, Name+".drv.sock")
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("cannot replace the socket of an earlier driver: %w", err)
+		return fmt.Errorf("cannot replace the socket of an earlier driver: %w; remove %s", err, path)
 	}
 	// Whoever can connect can start and stop the guest.
 	before := syscall.Umask(0o077)
 	listener, err := net.Listen("unix", path)
 	syscall.Umask(before)
 	if err != nil {
-		return fmt.Errorf("cannot listen for Lima: %w", err)
+		return fmt.Errorf("cannot listen for Lima: %w; is the instance's directory yours to write, and its path short?", err)
 	}
 	// At the end there may be another driver's socket in its place.
 	listener.(*net.UnixListener).SetUnlinkOnClose(false)
 	made, err := os.Lstat(path)
 	if err != nil {
-		return fmt.Errorf("cannot listen for Lima: %w", err)
+		return fmt.Errorf("cannot listen for Lima: %w; is the instance's directory yours to write, and its path short?", err)
 	}
 	defer func() {
 		if isAt(path, made) {

@@ -22,7 +22,7 @@ func (c Command) doing(ctx context.Context, what ...string) *exec.Cmd {
 func Configure(ctx context.Context, sbx Command, instance []byte) ([]byte, error) {
 	event, err := ask(ctx, sbx, "configure", instance)
 	if err == nil && event.Kind != "configured" {
-		err = fmt.Errorf("sbx answered %q", event.Kind)
+		err = strange(event)
 	}
 	return event.Instance, err
 }
@@ -31,7 +31,7 @@ func Configure(ctx context.Context, sbx Command, instance []byte) ([]byte, error
 func Check(ctx context.Context, sbx Command, instance []byte) error {
 	event, err := ask(ctx, sbx, "check", instance)
 	if err == nil && event.Kind != "accepted" {
-		err = fmt.Errorf("sbx answered %q", event.Kind)
+		err = strange(event)
 	}
 	return err
 }
@@ -42,6 +42,11 @@ func Forget(ctx context.Context, sbx Command, instance []byte) error {
 	return err
 }
 
+// strange is the failure of an answer that belongs to another question: driver and sbx are of two versions.
+func strange(event Event) error {
+	return fmt.Errorf("cannot go by sbx: it answered %q; stop the instance, whose driver is of another version", event.Kind)
+}
+
 func ask(ctx context.Context, sbx Command, what string, instance []byte) (Event, error) {
 	command := sbx.doing(ctx, what)
 	command.Stdin = bytes.NewReader(instance)
@@ -50,7 +55,7 @@ func ask(ctx context.Context, sbx Command, what string, instance []byte) (Event,
 	event, err := readEvents(bytes.NewReader(out)).next()
 	switch {
 	case err != nil:
-		return event, errors.Join(fmt.Errorf("cannot ask %s", sbx[0]), failure, err)
+		return event, errors.Join(fmt.Errorf("cannot ask %s; 'sbx lima driver' puts the driver of an sbx that was moved or replaced in place again", sbx[0]), failure, err)
 	case event.Kind == "refused":
 		return event, event.fault()
 	}

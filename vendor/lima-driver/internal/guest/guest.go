@@ -44,7 +44,7 @@ func Run(sbx Command, directory string, instance []byte, lock *os.File) (*Guest,
 		return nil, err
 	}
 	if err := command.Start(); err != nil {
-		return nil, fmt.Errorf("cannot start sbx, without which the guest has no network: %w", err)
+		return nil, fmt.Errorf("cannot start sbx, without which the guest has no network: %w; 'sbx lima driver' puts the driver of an sbx that was moved in place again", err)
 	}
 	g := &Guest{
 		input: input, process: command.Process,
@@ -76,7 +76,7 @@ func (g *Guest) follow(command *exec.Cmd, said events) {
 		}
 	}
 	if status := command.Wait(); status != nil && g.err == nil {
-		g.err = fmt.Errorf("the guest's sbx ended: %w", status)
+		g.err = fmt.Errorf("cannot go on: the guest's sbx ended (%w); driver.stderr.log in the instance's directory may say why", status)
 	}
 	close(g.gone)
 }
@@ -90,7 +90,7 @@ func (g *Guest) Running(ctx context.Context) error {
 		if g.err != nil {
 			return g.err
 		}
-		return errors.New("the guest's sbx ended before the guest ran")
+		return errors.New("cannot start: the guest's sbx ended before the guest ran; driver.stderr.log in the instance's directory may say why")
 	case <-ctx.Done():
 		return ctx.Err()
 	}

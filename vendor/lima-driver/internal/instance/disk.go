@@ -18,7 +18,7 @@ func CreateDisk(directory string) error {
 		return fmt.Errorf("cannot make the disk: %w", err)
 	}
 	if err := os.Rename(filepath.Join(directory, "image"), disk); err != nil {
-		return fmt.Errorf("cannot make the disk of the image: %w", err)
+		return fmt.Errorf("cannot make the disk of the image: %w; 'limactl delete' the instance, and make it anew", err)
 	}
 	return nil
 }

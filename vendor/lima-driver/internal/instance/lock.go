@@ -2,6 +2,7 @@
 package instance
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ func Lock(directory string) (*os.File, error) {
 		}
 	}
 	file.Close()
-	return nil, fmt.Errorf("cannot start: the instance runs already")
+	return nil, errors.New("cannot start: the instance runs already; stop it with 'sbx lima stop', or limactl stop --force")
 }
 
 // Runs tells whether an instance is locked. Where it is not, it is for the moment of the look, which
