@@ -18,10 +18,19 @@ import { OK } from "../exit.ts";
 import { DRIVER, findInstance, requireInstance, requireName } from "./instances.ts";
 import { declareLimaFlags, parsed } from "./network.ts";
 import { ui } from "../ui.ts";
+import { parseDuration } from "../values.ts";
+
+/** Of one start, and Lima's to know: it is not kept for the next. */
+const START_TIMEOUT = "--start-timeout";
 
 export function declare(command: Command): void {
   command.argument("<name>", "of the guest")
     .argument("[template]", "of Lima's, a yaml file or one like template:debian: to make it from");
+  command.option(
+    `${START_TIMEOUT} <duration>`,
+    "how long Lima waits for the guest at this start, 10m otherwise",
+    (text) => parseDuration(START_TIMEOUT, text),
+  );
   declareLimaFlags(command);
   examples(command, [
     ["sbx lima start dev template:debian", "a Debian guest with public addresses open"],
@@ -53,6 +62,7 @@ const NOWHERE = "";
 export async function run(command: Command, _host: CommandHost): Promise<number> {
   const [name = "", template] = command.args;
   requireName(name);
+  const { startTimeout } = command.opts<{ startTimeout?: number }>();
   const argv = optionWords(command, wordsAfter("start"));
   await parsed(argv); // what is wrong with them is said before anything is made
   const limactl = await Limactl.open();
@@ -88,7 +98,8 @@ export async function run(command: Command, _host: CommandHost): Promise<number>
     await keepLimaArguments(dir, { directory: process.cwd(), argv });
     await forgetLimaChanges(placeOf({ name, dir }));
   }
-  const started = await limactl.run("start", "--tty=false", name);
+  const waits = startTimeout === undefined ? [] : [`--timeout=${Math.ceil(startTimeout)}ms`];
+  const started = await limactl.run("start", "--tty=false", ...waits, name);
   if (started !== OK) return started;
   ui.notice(`${name} runs; enter it with 'sbx lima shell ${name}'`);
   return OK;
@@ -99,15 +110,15 @@ function wordsAfter(name: string): readonly string[] {
   return process.argv.slice(process.argv.indexOf(name, 2) + 1);
 }
 
-/** The options as they were written: Lima's driver reads them again, in a process of its own. */
+/** The options as they were written: Lima's driver reads those that are the guest's again, in a process of its own. */
 export function optionWords(command: Command, words: readonly string[]): readonly string[] {
   const found: string[] = [];
   for (let at = 0; at < words.length && words[at] !== "--"; at++) {
     const word = words[at] ?? "";
     if (!word.startsWith("-")) continue;
-    found.push(word);
     const option = command.options.find(({ short, long }) => short === word || long === word);
-    if (option?.required === true) found.push(words[++at] ?? "");
+    const value = option?.required === true ? [words[++at] ?? ""] : [];
+    if (word.split("=", 1)[0] !== START_TIMEOUT) found.push(word, ...value);
   }
   return found;
 }
