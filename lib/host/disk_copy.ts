@@ -7,7 +7,6 @@
 import { Buffer } from "node:buffer";
 import { fstatSync, fsync, ftruncateSync, read, write } from "node:fs";
 import { promisify } from "node:util";
-import { extentAt } from "./file_extents.ts";
 import { ownSystem } from "./own_system.ts";
 
 const CHUNK = 4 << 20;
@@ -52,7 +51,7 @@ export async function copySparse(
 async function copyExtents(from: number, to: number, size: number, signal?: AbortSignal) {
   const room = new Uint8Array(CHUNK);
   for (let at = 0; at < size;) {
-    const extent = extentAt(from, at);
+    const extent = ownSystem().files.extentAt(from, at);
     if (extent === null) return;
     const { from: begin, to: end } = extent ?? { from: at, to: size };
     for (at = begin; at < end;) {

@@ -19,7 +19,6 @@ import {
   MAX_CONTENT,
   RECORD_HEAD,
 } from "../guest/agent/tree_record.ts";
-import { extentAt } from "./file_extents.ts";
 import type { OpenDirectory } from "./open_directory.ts";
 import { ownSystem } from "./own_system.ts";
 import { isStage } from "./stage.ts";
@@ -137,13 +136,14 @@ export class TreePacker {
 
   /** Only a file that takes less room than its size is asked for its holes; one that grows is read on. */
   async #content(handle: FileHandle, { blocks, size }: BigIntStats): Promise<void> {
-    if (blocks * 512n >= size || extentAt(handle.fd, 0) === undefined) {
+    const { files } = ownSystem();
+    if (blocks * 512n >= size || files.extentAt(handle.fd, 0) === undefined) {
       await this.#data(handle, 0, Infinity);
       return;
     }
     let at = 0;
     for (;;) {
-      const extent = extentAt(handle.fd, at);
+      const extent = files.extentAt(handle.fd, at);
       const next = extent?.from ?? Number(size);
       if (next > at) await this.#send(encodeHole(next - at));
       if (extent === null || extent === undefined) return;

@@ -6,7 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { inSentence, SbxError } from "../base/errors.ts";
-import { withoutCoreDumps } from "../host/core_dumps.ts";
+import { ownSystem } from "../host/own_system.ts";
 import { openSource, type SourceContext } from "../host/secret_source.ts";
 import { partsOf } from "../policy/model/aws_pair.ts";
 import { isHostOf, type Secret, type SecretSettings } from "../policy/model/secret.ts";
@@ -47,7 +47,7 @@ interface LiveSecret {
  */
 export async function openVault(spec: VaultSpec): Promise<Vault> {
   const { settings: { secrets, onViolation }, onNotice } = spec;
-  withoutCoreDumps();
+  ownSystem().processes.withoutCoreDumps();
   const lives = openLives(spec);
   const first = await Promise.all(lives.map((live) => live.current()));
   const all = placed(secrets, lives, first, spec.draw ?? draw);
