@@ -18,6 +18,7 @@ import type { ChangedTexts, TextChanges } from "../sandbox/changes/texts.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Fields } from "../wire/call_result.ts";
 import type { ServedCall } from "../wire/call_server.ts";
+import { LineWriter } from "./line_writer.ts";
 import { wanted } from "./wanted.ts";
 
 /** One line: a change, with the content of both sides in base64 where that was asked for, or what became of it. */
@@ -39,7 +40,7 @@ export async function tellChanges(
   const { changes, digest } = texts
     ? await sandbox.changedTexts({ paths }, signal)
     : withoutTexts(await sandbox.diff({ paths }, signal));
-  const lines = new Lines(call.output);
+  const lines = new LineWriter(call.output);
   for (const each of changes) await lines.tell(textLine(each));
   await lines.end();
   return { digest };
@@ -52,10 +53,11 @@ export async function tellApplied(
   call: ServedCall,
 ): Promise<Fields> {
   const { applied, held, failed } = await sandbox.apply(options, wanted(call));
-  const lines = new Lines(call.output);
-  for (const change of applied) await lines.tell({ as: "applied", change });
-  for (const change of held) await lines.tell({ as: "held", change });
-  for (const { change, message } of failed) await lines.tell({ as: "failed", change, message });
+  const lines = new LineWriter(call.output);
+  const tell = (line: ChangeLine) => lines.tell(line);
+  for (const change of applied) await tell({ as: "applied", change });
+  for (const change of held) await tell({ as: "held", change });
+  for (const { change, message } of failed) await tell({ as: "failed", change, message });
   await lines.end();
   return {};
 }
@@ -111,20 +113,4 @@ function textLine({ change, before, after }: ChangedTexts): ChangeLine {
     ...(before === undefined ? {} : { before: Buffer.from(before).toString("base64") }),
     ...(after === undefined ? {} : { after: Buffer.from(after).toString("base64") }),
   };
-}
-
-class Lines {
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-
-  constructor(output: WritableStream<Uint8Array>) {
-    this.#writer = output.getWriter();
-  }
-
-  async tell(line: ChangeLine): Promise<void> {
-    await this.#writer.write(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
-  }
-
-  async end(): Promise<void> {
-    await this.#writer.close();
-  }
 }

@@ -30,6 +30,7 @@ import {
   fromProgram,
   type Told,
 } from "./program_protocol.ts";
+import { LineWriter } from "./line_writer.ts";
 import { OpenCalls } from "./open_calls.ts";
 import { AskedValues } from "./program_values.ts";
 import { settingsOf } from "./record.ts";
@@ -86,7 +87,7 @@ class ProgramSandbox implements Supervised {
     const { name } = request;
     this.#name = name;
     this.#values = request.values;
-    const told = new Lines(call.output);
+    const told = new ToldLines(call.output);
     const values = new AskedValues((ask, secret) => told.tell({ ask, secret }));
     void hear(call.input, values);
     call.onSignal = () => this.#halt.abort();
@@ -105,7 +106,7 @@ class ProgramSandbox implements Supervised {
     return { ...await running };
   }
 
-  async #run(starting: Promise<Sandbox>, told: Lines): Promise<Ended> {
+  async #run(starting: Promise<Sandbox>, told: ToldLines): Promise<Ended> {
     const sandbox = await starting;
     const { accelerator, template, published } = sandbox;
     this.#sandbox = sandbox;
@@ -145,8 +146,8 @@ class ProgramSandbox implements Supervised {
     return await this.#running().publish(publication);
   }
 
-  unpublish(selection: PortSelection): Promise<Unpublished> {
-    return Promise.resolve(this.#running().unpublish(selection));
+  async unpublish(selection: PortSelection): Promise<Unpublished> {
+    return await this.#running().unpublish(selection);
   }
 
   async stop(): Promise<void> {
@@ -161,15 +162,15 @@ class ProgramSandbox implements Supervised {
 }
 
 /** What is told, a line each; of a program that does not read, notices and denials are counted. */
-class Lines {
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+class ToldLines {
+  readonly #lines: LineWriter;
   #unread = 0;
   #lost = 0;
   #last: Promise<void> = Promise.resolve();
 
   constructor(output: WritableStream<Uint8Array>) {
-    this.#writer = output.getWriter();
-    this.#writer.closed.catch(() => {}); // it reads no more, or is gone
+    this.#lines = new LineWriter(output);
+    this.#lines.closed.catch(() => {}); // it reads no more, or is gone
   }
 
   tell(line: Told): void {
@@ -190,8 +191,7 @@ class Lines {
 
   #write(line: Told): void {
     this.#unread++;
-    const written = this.#writer.write(new TextEncoder().encode(`${JSON.stringify(line)}\n`));
-    this.#last = written.catch(() => {}).then(() => void this.#unread--);
+    this.#last = this.#lines.tell(line).catch(() => {}).then(() => void this.#unread--);
   }
 }
 

@@ -18,6 +18,7 @@ import type { ServedCall } from "../wire/call_server.ts";
 import { tellApplied, tellChanges } from "./change_lines.ts";
 import { relayConnection } from "./connection_relay.ts";
 import { relayFiles } from "./file_relay.ts";
+import { LineWriter } from "./line_writer.ts";
 import type { Jobs } from "./jobs.ts";
 import type { CreateRequest } from "./program_protocol.ts";
 import {
@@ -184,16 +185,14 @@ async function tellEvents(
   kinds: readonly EventKind[] | undefined,
   call: ServedCall,
 ): Promise<Fields> {
-  const writer = call.output.getWriter();
+  const lines = new LineWriter(call.output);
   const events = sandbox.events({
     signal: wanted(call),
     ...(kinds === undefined ? {} : { kinds }),
   });
   try {
-    for await (const event of events) {
-      await writer.write(new TextEncoder().encode(`${JSON.stringify(event)}\n`));
-    }
-    await writer.close();
+    for await (const event of events) await lines.tell(event);
+    await lines.end();
   } catch (error) {
     if (!(error instanceof SbxError && error.code === "PIPE_CLOSED")) throw error;
   }
