@@ -13,6 +13,7 @@ import { describeMachine } from "./measure/machine.ts";
 const BENCHMARKS: Readonly<Record<string, () => Promise<{ readonly benchmark: Benchmark }>>> = {
   dns: () => import("./measure/dns.ts"),
   exec: () => import("./measure/exec.ts"),
+  files: () => import("./measure/files.ts"),
   network: () => import("./measure/network.ts"),
   memory: () => import("./measure/memory.ts"),
   start: () => import("./measure/start.ts"),

@@ -7,23 +7,37 @@
  */
 import type { Round, Series, Subject } from "./benchmark.ts";
 
-/** Runs every subject once a round, in an order that turns, after `warmUp` rounds that don't count. */
+/**
+ * Runs every subject once a round, in an order that turns, after `warmUp` rounds that don't count. One that fails in
+ * a round is left out, of all of them, and `note` hears why; without `note` nobody would, and the failure is thrown.
+ *
+ * @throws Error when nobody is left
+ */
 export async function interleave(
   subjects: readonly Subject[],
   rounds: number,
-  { warmUp = 1, note = (_: string): void => {} } = {},
+  { warmUp = 1, note }: { warmUp?: number; note?: (line: string) => void } = {},
 ): Promise<Series[]> {
-  const series = subjects.map(({ name }) => ({ name, rounds: [] as Round[] }));
+  const taken = new Map(subjects.map((subject) => [subject, [] as Round[]]));
   for (let turn = -warmUp; turn < rounds; turn++) {
-    note(turn < 0 ? "warm-up" : `round ${turn + 1} of ${rounds}`);
+    note?.(turn < 0 ? "warm-up" : `round ${turn + 1} of ${rounds}`);
     for (let place = 0; place < subjects.length; place++) {
       // Nobody always runs right after the same neighbour's leftovers.
-      const index = (place + turn + warmUp) % subjects.length;
-      const round = await subjects[index]?.round();
-      if (turn >= 0 && round !== undefined) series[index]?.rounds.push(round);
+      const subject = subjects[(place + turn + warmUp) % subjects.length];
+      const own = subject && taken.get(subject);
+      if (subject === undefined || own === undefined) continue;
+      try {
+        const round = await subject.round();
+        if (turn >= 0) own.push(round);
+      } catch (error) {
+        if (note === undefined) throw error;
+        note(`without ${subject.name}: ${error instanceof Error ? error.message : error}`);
+        taken.delete(subject);
+        if (taken.size === 0) throw new Error("Cannot measure: nobody is left", { cause: error });
+      }
     }
   }
-  return series;
+  return [...taken].map(([{ name }, rounds]) => ({ name, rounds }));
 }
 
 /** The median of one figure; NaN when it was never measured. */

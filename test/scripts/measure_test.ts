@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { Steps } from "../../scripts/measure/files.ts";
 import type { Round, Series } from "../../scripts/measure/benchmark.ts";
 import { interleave, medianOf, quantile, ratioOf } from "../../scripts/measure/rounds.ts";
 import { formatTable } from "../../scripts/measure/table.ts";
+import { treeOfPackages } from "../../scripts/measure/tree.ts";
 
 const series = (name: string, ...values: number[]): Series => ({
   name,
@@ -22,6 +24,35 @@ describe("rounds", () => {
     expect(order.join("")).toBe("abbaab");
     expect(taken.map(({ name, rounds }) => [name, rounds.map(({ n }) => n)]))
       .toEqual([["a", [4, 5]], ["b", [3, 6]]]);
+  });
+
+  test("go on without who fails in one, whom none of them count then, and a note says why", async () => {
+    let turns = 0;
+    const breaking = {
+      name: "pasta",
+      round: () => {
+        if (++turns === 2) throw new Error("it is broken");
+        return { n: turns };
+      },
+    };
+    const sound = { name: "sbx", round: () => ({ n: 1 }) };
+    const notes: string[] = [];
+    const options = { warmUp: 0, note: (line: string) => notes.push(line) };
+    const taken = await interleave([breaking, sound], 3, options);
+    expect(taken).toEqual([{ name: "sbx", rounds: [{ n: 1 }, { n: 1 }, { n: 1 }] }]);
+    expect([turns, notes]).toEqual([2, [
+      "round 1 of 3",
+      "round 2 of 3",
+      "without pasta: it is broken",
+      "round 3 of 3",
+    ]]);
+  });
+
+  test("reject when nobody is left, and when nobody would hear who is not", async () => {
+    const broken = { name: "pasta", round: () => Promise.reject(new Error("it is broken")) };
+    const sound = { name: "sbx", round: () => ({ n: 1 }) };
+    await expect(interleave([broken], 1, { note: () => {} })).rejects.toThrow("nobody is left");
+    await expect(interleave([broken, sound], 1)).rejects.toThrow("it is broken");
   });
 
   test.each([
@@ -61,4 +92,40 @@ aims
   a call, ours  0.50 x theirs   at most 0.5     met
   a call, ours  0.50 x theirs  at least 0.6  missed
 `);
+});
+
+describe("small files", () => {
+  test("are 3000 of 13 MB in all, and the same ones each time", () => {
+    const entries = treeOfPackages().flatMap(({ entries }) => entries);
+    expect(new Set(entries.map(({ path }) => path)).size).toBe(3000);
+    const bytes = entries.map(({ data }) => data?.length ?? 0);
+    expect(Math.round(bytes.reduce((all, one) => all + one) / 1e6)).toBe(13);
+    expect(Math.max(...bytes)).toBeLessThan(16_384);
+    const hash = new Bun.CryptoHasher("sha256");
+    for (const { path, data = "" } of entries) hash.update(path).update(data);
+    expect(hash.digest("hex")).toBe(
+      "5f448908515d758830d5424004c15c4563a946b49606d05bb2d9232b5b8ec9ff",
+    );
+  });
+
+  const figures = [{ key: "read", title: "read", unit: "s" }, {
+    key: "stat",
+    title: "stat",
+    unit: "s",
+  }];
+
+  test("are timed by the lines around each step, however they come", () => {
+    const taken = new Steps();
+    taken.take("beg", 0);
+    taken.take("ins\n", 1_000);
+    taken.take("read\nbegins\n", 3_000);
+    taken.take("stat\n", 3_500);
+    expect(taken.round(figures)).toEqual({ read: 2, stat: 0.5 });
+  });
+
+  test("whose steps did not all end are no round", () => {
+    const taken = new Steps();
+    taken.take("begins\nread\nbegins\nsta", 0);
+    expect(() => taken.round(figures)).toThrow("it came to no end: stat");
+  });
 });
