@@ -32,8 +32,9 @@ export function sizeOf({ cpus, memoryMiB, network }: CommonPlan): TemplateSize {
 }
 
 /**
- * A machine that waits for its state cannot be given another cable than ours; and its root is in its memory
- * already. Nor is one made for a tree, of which there can be many.
+ * A machine that waits for its state cannot be given another cable than ours. Nor can it have a disk: its root is
+ * in its memory already, with the files that every guest has, and on a disk these go by what the guest before left
+ * there. Nor is one made for a tree, of which there can be many.
  */
 export function isServed(
   { root, template, memoryMiB, disk, mounts }: GuestPlan,
