@@ -1,7 +1,6 @@
 /** The sandboxes of a user on a real disk: made, found, locked, swept and removed, by two at once as well. */
-import { afterAll, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect, test } from "bun:test";
+import { mkdirSync, readdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { SbxError } from "../../lib/base/errors.ts";
@@ -20,18 +19,9 @@ import {
 } from "../../lib/supervise/registry.ts";
 import { removeSandbox } from "../../lib/supervise/remove.ts";
 import type { SandboxState } from "../../lib/supervise/state.ts";
+import { eachWithOwnState } from "../support/own_state.ts";
 
-const before = process.env["XDG_STATE_HOME"];
-const scratch = mkdtempSync(join(tmpdir(), "sbx-registry-"));
-let number = 0;
-beforeEach(() => {
-  process.env["XDG_STATE_HOME"] = join(scratch, String(++number));
-});
-afterAll(() => {
-  if (before === undefined) delete process.env["XDG_STATE_HOME"];
-  else process.env["XDG_STATE_HOME"] = before;
-  rmSync(scratch, { recursive: true });
-});
+eachWithOwnState("registry");
 
 const keep = (name: string, life: Partial<Life> = {}) =>
   keepSandbox({

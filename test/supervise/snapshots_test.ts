@@ -1,10 +1,9 @@
 /** Snapshots on a real disk, of disks that no guest has: kept, found, swept and removed, by two at once as well. */
-import { afterAll, beforeEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,9 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { SbxError } from "../../lib/base/errors.ts";
 import { lockFile } from "../../lib/host/file_lock.ts";
 import { NetworkPolicy, Sandbox, type SandboxBuilder } from "../../lib/mod.ts";
@@ -30,18 +27,9 @@ import {
   removeSnapshot,
   usableSnapshot,
 } from "../../lib/supervise/snapshots.ts";
+import { eachWithOwnState } from "../support/own_state.ts";
 
-const before = process.env["XDG_STATE_HOME"];
-const scratch = mkdtempSync(join(tmpdir(), "sbx-snapshots-"));
-let number = 0;
-beforeEach(() => {
-  process.env["XDG_STATE_HOME"] = join(scratch, String(++number));
-});
-afterAll(() => {
-  if (before === undefined) delete process.env["XDG_STATE_HOME"];
-  else process.env["XDG_STATE_HOME"] = before;
-  rmSync(scratch, { recursive: true });
-});
+eachWithOwnState("snapshots");
 
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(() => "none", (error) => error instanceof SbxError ? error.code : String(error));
@@ -257,7 +245,7 @@ test("a sandbox that begins with a snapshot has its own disk, as large as wanted
   for (
     const [builder, code] of [
       [from().disk("512M"), "USAGE"],
-      [from().disk("2G", { path: join(scratch, "elsewhere") }), "USAGE"],
+      [from().disk("2G", { path: "/elsewhere" }), "USAGE"],
       [Sandbox.builder().from("none"), "SNAPSHOT_MISSING"],
       [from().name("one"), "SANDBOX_EXISTS"],
     ] as const
