@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"time"
 
+	"sbx.dev/agent/internal/archive"
 	"sbx.dev/agent/internal/boot"
 	"sbx.dev/agent/internal/session"
 )
@@ -57,21 +60,39 @@ func (m *Machine) Prepare(call *session.Call) (any, error) {
 	return nil, nil
 }
 
-func prepare(preparation Preparation, archive io.Reader) error {
+// tidyAfter is longer than what is left of a start, which would wait for it.
+const tidyAfter = time.Second
+
+// tidyLater removes what nobody needs any more of the kernel's first file system, where it lies in memory. That
+// is covered by then.
+func tidyLater() error {
+	first, err := archive.OpenTree("/")
+	if err != nil {
+		return err
+	}
+	time.AfterFunc(tidyAfter, func() {
+		defer first.Close()
+		first.RemoveMatching(path.Base(boot.Modules), "*")
+		first.RemoveMatching(".", "init")
+	})
+	return nil
+}
+
+func prepare(preparation Preparation, packed io.Reader) error {
 	for _, list := range preparation.Modules {
 		if err := boot.LoadModules(boot.Modules, list); err != nil {
 			return err
 		}
 	}
-	if err := assembleRoot(preparation, archive); err != nil {
+	if err := assembleRoot(preparation, packed); err != nil {
 		return fmt.Errorf("root: %w", err)
 	}
 	if err := mountLate(); err != nil {
 		return err
 	}
-	// Nobody needs these any more, and they lie in memory.
-	os.RemoveAll(boot.Modules)
-	os.Remove("/init")
+	if err := tidyLater(); err != nil {
+		return err
+	}
 	// Without a group of its own, ping would need to be root.
 	os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("0 2147483647"), 0)
 	if err := bringUpLoopback(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"sbx.dev/agent/internal/nstest"
@@ -28,7 +29,9 @@ func becomeInitramfs(t *testing.T, tree string) {
 	for _, name := range []string{"dev", "proc", "sys", "modules", "tree"} {
 		check(os.Mkdir(filepath.Join(root, name), 0o755))
 	}
-	check(os.WriteFile(root+"/init", nil, 0o755))
+	for _, name := range []string{"init", "modules/9p.ko"} {
+		check(os.WriteFile(filepath.Join(root, name), nil, 0o755))
+	}
 	check(unix.Mount("tmpfs", root+"/dev", "tmpfs", 0, ""))
 	check(unix.Mount("proc", root+"/proc", "proc", 0, ""))
 	check(unix.Mount("sysfs", root+"/sys", "sysfs", 0, ""))
@@ -96,6 +99,10 @@ func TestTheRootHoldsTheHostsTreeUnderAWritableLayer(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeReg, Name: "usr/hidden", Mode: 0o644},
 	)
 	preparation := Preparation{Home: "/home/user", Links: map[string]string{"bin": "usr/bin"}, Trees: trees}
+	first, err := unix.Open("/", unix.O_PATH, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := prepare(preparation, common); err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +129,14 @@ func TestTheRootHoldsTheHostsTreeUnderAWritableLayer(t *testing.T) {
 	for _, path := range []string{"/init", "/modules", "/scratch", "/lower", "/tree"} {
 		if _, err := os.Lstat(path); !os.IsNotExist(err) {
 			t.Errorf("%s of the first file system is still there: %v", path, err)
+		}
+	}
+	for _, name := range []string{"init", "modules/9p.ko"} {
+		var found unix.Stat_t
+		for end := time.Now().Add(time.Minute); unix.Fstatat(first, name, &found, 0) == nil; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s takes memory for ever", name)
+			}
 		}
 	}
 	if err := os.WriteFile("/usr/tool", []byte("the guest's"), 0o755); err != nil {
