@@ -44,5 +44,5 @@ export async function writeTarball(
   copyLicences(release.root, partsOf(target), directory);
   copyPages(release.root, directory);
   const outs = compressions.map((each) => `${out}/${tarballName(release, target, each)}`);
-  await archive(directory, outs, release.time);
+  await archive(directory, outs, release.time, target.machine);
 }
