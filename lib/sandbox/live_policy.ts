@@ -3,8 +3,8 @@
  * rest at once, or not at all.
  *
  * ```
- * one after the other: settings ──► may change? ──► lists and certificates read ──► kept ──► applied
- *                                      └─ POLICY_FIXED     └─ unreadable             └─ the disk is full
+ * one after the other: settings ──► may change? ──► lists and certificates read ──► applied
+ *                                      └─ POLICY_FIXED     └─ unreadable
  * ```
  *
  * @module
@@ -43,9 +43,6 @@ export interface LivePolicySpec {
   readonly dnsTimeoutMs: number;
 }
 
-/** Writes down what is about to hold, for the next start. @throws SbxError, which leaves all as it is */
-export type KeepSettings = (settings: NetworkOptions) => Promise<void>;
-
 export class LivePolicy {
   readonly #spec: LivePolicySpec;
   #options: NetworkOptions;
@@ -65,24 +62,18 @@ export class LivePolicy {
   apply(
     next: Policy | NetworkSettings,
     { dryRun = false }: ApplyOptions = {},
-    keep?: KeepSettings,
   ): Promise<PolicyChange> {
-    const turn = this.#turn.then(() => this.#apply(next, dryRun, keep));
+    const turn = this.#turn.then(() => this.#apply(next, dryRun));
     this.#turn = turn.catch(() => {});
     return turn;
   }
 
-  async #apply(
-    next: Policy | NetworkSettings,
-    dryRun: boolean,
-    keep?: KeepSettings,
-  ): Promise<PolicyChange> {
+  async #apply(next: Policy | NetworkSettings, dryRun: boolean): Promise<PolicyChange> {
     const { network, intercepts, vault, options: { secrets } } = this.#spec;
     const before = this.#options;
     const after = nextOptions(before, next);
     requireLive(before, after, { intercepts, secrets });
     const change = await this.#prepare(before, after);
-    if (!dryRun) await keep?.(after);
     if (!dryRun) vault?.permit(new Set(after.secrets.secrets.map(({ name }) => name)));
     const { flows, forgotten } = dryRun ? network.reconsider(change) : network.apply(change);
     if (!dryRun) {

@@ -161,8 +161,8 @@ class SandboxNetwork implements Network {
     return [...this.#publisher.listening.values()];
   }
 
-  publications(closing: readonly PublishedPort[] = []): readonly Publication[] {
-    return this.#publisher.publications(closing);
+  get publications(): readonly Publication[] {
+    return this.#publisher.publications;
   }
 
   publish(publication: PublisherRequest): Promise<PublishedPort[]> {

@@ -87,8 +87,8 @@ export interface Network {
   readonly closed: Promise<SbxError | undefined>;
   /** What listens on this machine now. */
   readonly published: readonly PublishedPort[];
-  /** What was asked for of that, as long as any port of it listens that is not about to be closed. */
-  publications(closing?: readonly PublishedPort[]): readonly Publication[];
+  /** What was asked for of that, as long as any port of it listens. */
+  readonly publications: readonly Publication[];
   /**
    * Listens on ports of this machine for the guest.
    *

@@ -43,14 +43,9 @@ export class Publisher {
     this.#control = control;
   }
 
-  /** What was asked for, as long as any port of it but these listens; without what is kept for somebody. */
-  publications(closing: readonly PublishedPort[] = []): readonly Publication[] {
-    const stays = (ref: number) => {
-      const port = this.#listening.get(ref);
-      return port !== undefined && !closing.includes(port);
-    };
-    return this.#publications
-      .filter(({ publication, refs }) => publication.keptFor === undefined && refs.some(stays))
+  /** What was asked for, as long as any port of it listens; without what is kept for somebody. */
+  get publications(): readonly Publication[] {
+    return this.#publications.filter(({ publication }) => publication.keptFor === undefined)
       .map(({ publication }) => publication);
   }
 

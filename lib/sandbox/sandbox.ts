@@ -29,7 +29,7 @@ import type { SandboxFiles } from "./files.ts";
 import { GuestFiles } from "./guest_files.ts";
 import { forward, type Forwarding } from "./forwarding.ts";
 import type { Lifetime } from "./lifetime.ts";
-import type { KeepSettings, LivePolicy } from "./live_policy.ts";
+import type { LivePolicy } from "./live_policy.ts";
 import type { ApplyOptions, NetworkSettings } from "./live_settings.ts";
 import type { Proven } from "../guest/lima/proof.ts";
 import { readMetrics, type SandboxMetrics } from "./metrics.ts";
@@ -39,7 +39,7 @@ import type { NetworkOptions, Publication, PublishedPort, SandboxOptions } from 
 import { SandboxProcess } from "./process.ts";
 import { type PortSelection, requirePublication, type Unpublished } from "./publication.ts";
 import { requireNoValue } from "./revealed.ts";
-import { closePorts, portsToClose } from "./unpublish.ts";
+import { unpublish } from "./unpublish.ts";
 import { waitForPort, type WaitOptions } from "./wait_for_port.ts";
 
 /** The parts that a start put together. */
@@ -106,7 +106,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** @internal What its next start is to publish. */
   get publications(): readonly Publication[] {
-    return this.#parts.network?.publications() ?? [];
+    return this.#parts.network?.publications ?? [];
   }
 
   /** Resolves at the end of the sandbox: to the failure, or to undefined when it was stopped. */
@@ -182,20 +182,17 @@ export class Sandbox implements AsyncDisposable {
    *
    * Secrets that the settings do not name are taken back; they can be given back as they were.
    *
-   * `keep` is called with what will hold when nothing but itself can fail any more.
-   *
    * @throws SbxError POLICY_FIXED for settings that only a start can change: the network device itself, the
    * authority and what the guest trusts, limits, any other change of secrets; FILE_UNREADABLE,
-   * POLICY_INVALID, TLS_INVALID, STOPPED, USAGE, and what `keep` throws
+   * POLICY_INVALID, TLS_INVALID, STOPPED, USAGE
    */
   async applyPolicy(
     next: Policy | NetworkSettings,
     options: Pick<ApplyOptions, "dryRun"> = {},
-    keep?: KeepSettings,
   ): Promise<PolicyChange> {
     optionsOf("applyPolicy(…)", options, { dryRun: true });
     const { policy } = this.#network("apply the policy");
-    return await this.#parts.lifetime.until(policy.apply(next, options, keep), "apply the policy");
+    return await this.#parts.lifetime.until(policy.apply(next, options), "apply the policy");
   }
 
   /**
@@ -245,18 +242,12 @@ export class Sandbox implements AsyncDisposable {
 
   /**
    * Stops listening on a port of this machine, on all of its addresses unless one is named, and cuts the
-   * connections that came in there. `keep` is called before, with what is published after that.
+   * connections that came in there.
    *
    * @throws SbxError PORT_MISSING, POLICY_FIXED for Lima's way into its guest, STOPPED, USAGE
    */
-  async unpublish(
-    port: PortSelection,
-    keep?: (left: readonly Publication[]) => Promise<void>,
-  ): Promise<Unpublished> {
-    const { network } = this.#network("unpublish a port");
-    const ports = portsToClose(network, port);
-    await keep?.(network.publications(ports));
-    return closePorts(network, ports);
+  unpublish(port: PortSelection): Unpublished {
+    return unpublish(this.#network("unpublish a port").network, port);
   }
 
   /**

@@ -11,19 +11,13 @@ import type { PublishedPort } from "./options.ts";
 import type { PortSelection, Unpublished } from "./publication.ts";
 
 /** @throws SbxError PORT_MISSING, POLICY_FIXED, USAGE */
-export function portsToClose(
-  network: Pick<Network, "published">,
-  port: PortSelection,
-): readonly PublishedPort[] {
-  const { address, port: number, protocol } = optionsOf("unpublish(…)", port, {
+export function unpublish(network: Network, port: PortSelection): Unpublished {
+  const { address, port: number } = optionsOf("unpublish(…)", port, {
     address: true,
     port: true,
     protocol: true,
   });
-  const ports = network.published.filter((open) =>
-    open.port === number && (address ?? open.address) === open.address &&
-    (protocol ?? open.protocol) === open.protocol
-  );
+  const ports = selectedPorts(network.published, port);
   const where = address === undefined ? `port ${number}` : formatEndpoint(address, number);
   if (ports.some(({ keptFor }) => keptFor !== undefined)) {
     throw new SbxError(
@@ -35,14 +29,17 @@ export function portsToClose(
   if (ports.length === 0) {
     throw new SbxError("PORT_MISSING", `Cannot unpublish ${where}: nothing listens there`);
   }
-  return ports;
-}
-
-/** With the connections that came in there. */
-export function closePorts(
-  network: Pick<Network, "unpublish">,
-  ports: readonly PublishedPort[],
-): Unpublished {
   const cut = ports.reduce((count, open) => count + network.unpublish(open), 0);
   return { ports, connections: cut };
+}
+
+/** Those that are meant by a selection. */
+export function selectedPorts(
+  ports: readonly PublishedPort[],
+  { address, port, protocol }: PortSelection,
+): readonly PublishedPort[] {
+  return ports.filter((each) =>
+    each.port === port && (address ?? each.address) === each.address &&
+    (protocol ?? each.protocol) === each.protocol
+  );
 }

@@ -132,7 +132,8 @@ class Supervisor implements Supervised {
     this.#changes = new LiveChanges({
       name: home.name,
       running: () => this.#running(),
-      remember: (change) => this.#remember(change),
+      hold: (change) => this.#hold(change),
+      remember: () => this.#write(() => rewriteRecord(home, this.#record)),
       tellPorts: (ports) => this.#tellPorts(ports),
     });
     this.jobs = new Jobs(home, (argv, options) => {
@@ -325,20 +326,21 @@ class Supervisor implements Supervised {
     return written;
   }
 
-  async #remember(change: SpecChange): Promise<void> {
+  #hold(change: SpecChange): void {
     const { lima, ...rest } = this.#record;
-    const record = {
+    this.#record = {
       ...rest,
       spec: { ...rest.spec, ...change },
       ...(lima === undefined ? {} : { lima: { ...lima, changed: { ...lima.changed, ...change } } }),
     };
-    await this.#write(() => rewriteRecord(this.#home, record));
-    this.#record = record;
   }
 
   async #tellPorts(published: readonly PublishedPort[]): Promise<void> {
     if (this.#state.kind !== "running") return;
-    await this.#become({ ...this.#state, published: [...published] });
+    await this.#become({ ...this.#state, published: [...published] }).catch((error) => {
+      if (!(error instanceof SbxError)) throw error;
+      this.#notices.write(error.message); // what was changed holds
+    });
   }
 
   #running(): Sandbox {
