@@ -30,8 +30,14 @@ func releaseReserve() error {
 	return os.RemoveAll(path.Join(scratch, reserve))
 }
 
-// holdReserve takes what is left of it again. What the disk has no room for is missing, until there is some.
+// holdReserve takes what is left of it again. What the disk has no room for is missing, until there is some. Whatever
+// else a guest planted in its places is removed.
 func holdReserve(disk *os.Root) error {
+	if held, err := disk.Lstat(reserve); err == nil && !held.IsDir() {
+		if err := disk.Remove(reserve); err != nil {
+			return err
+		}
+	}
 	if err := disk.Mkdir(reserve, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 		return unlessFull(err)
 	}
@@ -44,10 +50,14 @@ func holdReserve(disk *os.Root) error {
 }
 
 func hold(disk *os.Root, name string) error {
-	if held, err := disk.Lstat(name); err == nil && held.Size() == reservedBytes {
+	if held, err := disk.Lstat(name); err == nil && held.Mode().IsRegular() && held.Size() == reservedBytes {
 		return nil
 	}
-	file, err := disk.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err := disk.RemoveAll(name); err != nil {
+		return err
+	}
+	// Only a new file is opened: a pipe would be waited for, and a link may lead anywhere on the disk.
+	file, err := disk.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
