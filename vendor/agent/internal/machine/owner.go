@@ -14,14 +14,16 @@ import (
 // ownerMark says on a disk whose it is.
 const ownerMark = scratch + "/owner"
 
-// identities are files by which programs know one machine from another, and which they make where there are none.
-// What the host gives at each start is not among them.
+// identities are files by which programs know one machine from another, and which they make where there are none;
+// and the certificates of another guest's authority, from before it was written down what a start gives.
 var identities = []struct{ directory, pattern string }{
 	{"root/etc/ssh", "ssh_host_*"},
 	{"root/etc/dropbear", "dropbear_*_host_key"},
 	{"root/var/lib/dbus", "machine-id"},
 	{"root/var/lib/systemd", "random-seed"},
 	{"root/var/lib/systemd", "credential.secret"},
+	{"root/etc/ssl/certs", "sbx-authority.pem"},
+	{layer(Share{At: "/usr"}) + "/upper/local/share/ca-certificates", "sbx-authority.crt"},
 }
 
 // adopt makes a disk its owner's. Where it has somebody else's mark it is a copy of his: what made his machine known

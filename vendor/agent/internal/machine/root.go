@@ -52,6 +52,7 @@ func assembleRoot(preparation Preparation, packed io.Reader) error {
 		if err := adopt(tree, preparation.Disk.Owner); err != nil {
 			return err
 		}
+		takeBack(tree)
 	}
 	if !isWhole(preparation.Trees) {
 		if err := makeSkeleton(tree, preparation); err != nil {
@@ -203,11 +204,11 @@ func (m *Machine) completeRoot(preparation Preparation, packed io.Reader) error 
 			return err
 		}
 	}
-	if preparation.Disk == nil || !preparation.Disk.Kept {
-		_, err := unpack(packed, archive.Replaced)
+	given, err := unpack(packed, archive.Replaced)
+	if err != nil || preparation.Disk == nil || !preparation.Disk.Kept {
 		return err
 	}
-	return lend(func() ([]string, error) { return unpack(packed, archive.Replaced) })
+	return lend(root, preparation.Trees, given)
 }
 
 func unpack(packed io.Reader, existing archive.Existing) ([]string, error) {
