@@ -60,6 +60,12 @@ test("logs goes up to a moment, and follows no further", async () => {
   const soon = new Date(Date.now() + 2_000).toISOString();
   expect(await sbx("logs", "-f", "--until", soon, "--since", first, "web-1"))
     .toMatchObject({ status: 0, stdout: "one\ntwo\nthree\n", stderr: "bad\n" });
+  const counting = "n=0; while echo $n; do n=$((n+1)); sleep 0.02; done";
+  const job = (await out("exec", "-d", "web-1", "sh", "-c", counting)).trim();
+  const end = new Date(Date.now() + 1_000).toISOString();
+  const followed = await out("logs", "-f", "--until", end, "--job", job, "web-1");
+  expect(followed).toMatch(/^0\n1\n/);
+  expect(followed).toBe(await out("logs", "--until", end, "--job", job, "web-1"));
 }, 60_000);
 
 test("kill -s sends a signal to the command of a sandbox, which goes on", async () => {

@@ -10,6 +10,7 @@ import { converse } from "../converse.ts";
 import { RUN_STATUSES } from "../exit.ts";
 import { Signals } from "../signals.ts";
 import { parseCount, parseKey } from "../values.ts";
+import { MAIN_JOB } from "./main_job.ts";
 
 interface Flags {
   readonly job: string;
@@ -24,7 +25,7 @@ export function declare(command: Command): void {
     .option(
       "--job <job>",
       "a job of 'sbx ps' (default: the command that the sandbox is for)",
-      "main",
+      MAIN_JOB,
     )
     .option(
       "--from <offset>",

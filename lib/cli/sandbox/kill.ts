@@ -10,6 +10,7 @@ import { examples } from "../command.ts";
 import { ui } from "../ui.ts";
 import { usage } from "../values.ts";
 import { forEach } from "./for_each.ts";
+import { MAIN_JOB } from "./main_job.ts";
 
 export function declare(command: Command): void {
   command
@@ -36,7 +37,7 @@ export async function run(command: Command): Promise<number> {
 
 async function send(name: string, signal: number): Promise<void> {
   await using sandbox = await Sandbox.get(name);
-  await sandbox.signal("main", signal);
+  await sandbox.signal(MAIN_JOB, signal);
 }
 
 function signalOf(text: string): number {

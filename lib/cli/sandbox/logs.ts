@@ -12,6 +12,7 @@ import { ui } from "../ui.ts";
 import { parseCount, parseDuration, usage } from "../values.ts";
 import { LogStamps } from "./log_stamps.ts";
 import { cutTo, tailOf } from "./log_tail.ts";
+import { MAIN_JOB } from "./main_job.ts";
 
 interface Flags {
   readonly job: string;
@@ -22,13 +23,14 @@ interface Flags {
   readonly timestamps?: true;
 }
 
-/** The job that a sandbox is there for. */
-const MAIN = "main";
-
 export function declare(command: Command): void {
   command
     .argument("<sandbox>", "its name")
-    .option("--job <job>", "a job of 'sbx ps' (default: the command that the sandbox is for)", MAIN)
+    .option(
+      "--job <job>",
+      "a job of 'sbx ps' (default: the command that the sandbox is for)",
+      MAIN_JOB,
+    )
     .option("-f, --follow", "go on until the job ends")
     .option("--since <time>", "from then on: 10m ago, or 2026-11-30T08:00:00Z", momentOf("--since"))
     .option("--until <time>", "up to then", momentOf("--until"))
@@ -79,7 +81,7 @@ export async function run(command: Command): Promise<number> {
 /** Further than a timer can wait. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
-/** What comes from an offset on, up to a moment. */
+/** What comes from an offset on, up to a moment and little more: whoever follows looks now and then. */
 async function* following(
   sandbox: NamedSandbox,
   job: string,
@@ -88,14 +90,18 @@ async function* following(
 ): AsyncGenerator<LogPiece, void> {
   const left = Math.max(0, until - Date.now());
   const signal = left > LONGEST_WAIT_MS ? new AbortController().signal : AbortSignal.timeout(left);
+  let next = from;
   try {
     for await (const piece of sandbox.logs(job, { from, follow: true, signal })) {
       if (piece.atMs > until) return;
+      next = piece.offset + piece.bytes.length;
       yield piece;
     }
+    return;
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
   }
+  yield* sandbox.logs(job, { from: next }); // what came since the last look
 }
 
 async function write(stream: LogPiece["stream"], bytes: Uint8Array): Promise<void> {
@@ -112,7 +118,7 @@ async function lostOf(sandbox: NamedSandbox, job: string): Promise<number> {
 /** The main job's output is there before and after its sandbox runs. */
 async function hasJob(sandbox: NamedSandbox, job: string): Promise<boolean> {
   const { status, command } = await sandbox.info();
-  if (job === MAIN && command !== undefined) return true;
+  if (job === MAIN_JOB && command !== undefined) return true;
   return status === "running" && (await sandbox.jobs()).some(({ id }) => id === job);
 }
 
