@@ -262,7 +262,7 @@ export class NamedSandbox extends SandboxChanges implements AsyncDisposable {
     return await this.#running("wait for a job of").wait(job, signalOf("wait(…)", options));
   }
 
-  /** Sends a signal, by number, to a job. @throws SbxError `STOPPED`, `JOB_MISSING`, and the reason of `options.signal` */
+  /** Signals a job that runs, by number. @throws SbxError `STOPPED`, `JOB_MISSING`, and the reason of `options.signal` */
   async signal(job: string, signal: number, options: Abortable = {}): Promise<void> {
     const client = this.#running("signal a job of");
     await client.signal(job, signal, signalOf("signal(…)", options));

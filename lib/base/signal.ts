@@ -88,8 +88,13 @@ export function signalNumber(signal: SignalName | number): number {
   }
   if (typeof signal !== "string") throw misuse("kill(…)", `${kindOf(signal)} is no signal`);
   if (Object.hasOwn(NUMBERS, signal)) return NUMBERS[signal];
-  const close = nearest(`SIG${String(signal).replace(/^sig/i, "")}`, Object.keys(NUMBERS));
+  const close = nearest(withoutPrefix(signal), Object.keys(NUMBERS).map(withoutPrefix));
   throw misuse(`kill(${quote(signal)})`, "unknown signal", {
-    hint: close === null ? "use a name like SIGTERM, or a number" : `did you mean ${close}?`,
+    hint: close === null ? "use a name like SIGTERM, or a number" : `did you mean SIG${close}?`,
   });
+}
+
+/** What all have alike makes any two of them seem near. */
+function withoutPrefix(signal: string): string {
+  return signal.replace(/^sig/i, "");
 }

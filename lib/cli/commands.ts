@@ -31,7 +31,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "kill",
-    summary: "end sandboxes from outside, also those that do not answer",
+    summary: "end sandboxes from outside, or send their commands a signal",
     load: () => import("./sandbox/kill.ts"),
   },
   {

@@ -239,10 +239,12 @@ export class Jobs {
     return await this.#find(id).process.started;
   }
 
-  /** @throws SbxError JOB_MISSING */
+  /** @throws SbxError JOB_MISSING, also where it has ended */
   signal(id: string, signal: number): void {
     const job = this.#find(id);
-    if (!job.isOver) job.process.kill(signal);
+    if (!job.isOver) return job.process.kill(signal);
+    const message = `Cannot signal job ${id} of sandbox ${this.#home.name}: it has ended`;
+    throw new SbxError("JOB_MISSING", message);
   }
 
   /**
@@ -256,7 +258,7 @@ export class Jobs {
     const enough = new AbortController();
     call.onSignal = (signal) => {
       if (signal === GIVE_UP) enough.abort();
-      else this.signal(id, signal);
+      else if (!job.isOver) job.process.kill(signal);
     };
     call.onResize = (columns, rows) => job.process.resize(columns, rows);
     const left = AbortSignal.any([call.gone, enough.signal]);

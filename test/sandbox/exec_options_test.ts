@@ -106,6 +106,7 @@ test("a signal is one by its name or its number, and nothing else is", () => {
   const rows: readonly (readonly [signal: unknown, said: string])[] = [
     ["TERM", 'kill("TERM"): unknown signal; did you mean SIGTERM?'],
     ["sigint", 'kill("sigint"): unknown signal; did you mean SIGINT?'],
+    ["SIGFOO", 'kill("SIGFOO"): unknown signal; use a name like SIGTERM, or a number'],
     ["SIGTREM", 'kill("SIGTREM"): unknown signal; did you mean SIGTERM?'],
     ["9", 'kill("9"): unknown signal; use a name like SIGTERM, or a number'],
     ["toString", "unknown signal"],
