@@ -5,12 +5,17 @@
  * @module
  */
 
+/** Of every command with a terminal. */
+export const KEYS = "Enter and ~. end it; another key for it is --escape-char";
+/** Of every command that runs one in a guest. */
+export const PRIVILEGED = "leave it out: root of the guest may do everything there already";
+
 const TABLE: Readonly<Record<string, string>> = {
   "--cap-add": "root of the guest may do everything there already",
   "--cap-drop": "run the command as another user of the guest: -u nobody",
   "--cidfile": "nothing of a guest is left to be named",
   "--cpu-shares": "give the guest fewer processors: -c 1",
-  "--detach-keys": "Enter and ~. end a guest; another key for it is --escape-char",
+  "--detach-keys": KEYS,
   "--device": "a guest sees no device of this machine",
   "--dns": "name a resolver with --dns-server ADDR",
   "--dns-search": "the guest has the search domains of this machine, unless --dns-server is given",
@@ -27,7 +32,7 @@ const TABLE: Readonly<Record<string, string>> = {
   "--network": "write --no-net for none, or choose with --policy",
   "--pid": "a guest shares nothing with this machine",
   "--platform": "leave it out: the guest has this machine's architecture",
-  "--privileged": "leave it out: root of the guest may do everything there already",
+  "--privileged": PRIVILEGED,
   "--publish-all": "publish each port with -p PORT",
   "--pull": "unpack the image into a directory, and give it with --root DIR",
   "--read-only":
@@ -50,11 +55,16 @@ const SHORT: Readonly<Record<string, string>> = {
   "-l": "--label",
 };
 
-/** What to use in an option's place; undefined for one that no other tool has. `-Pit` is a `-P` first. */
+/** What to use in an option's place; undefined for one that no other tool has. */
 export function habitHint(option: string): string | undefined {
-  const short = option.startsWith("--") ? option : option.slice(0, 2);
-  const name = Object.hasOwn(SHORT, short) ? SHORT[short] ?? option : option;
+  const typed = firstOption(option);
+  const name = Object.hasOwn(SHORT, typed) ? SHORT[typed] ?? typed : typed;
   return Object.hasOwn(TABLE, name) ? TABLE[name] : undefined;
+}
+
+/** `-Pit` is a `-P` first. */
+export function firstOption(option: string): string {
+  return option.startsWith("--") ? option : option.slice(0, 2);
 }
 
 /** The options that are known here, for a test of all. */

@@ -3,20 +3,19 @@
  *
  * @module
  */
-import { habitHint } from "./habits.ts";
+import { firstOption, habitHint, KEYS, PRIVILEGED } from "./habits.ts";
 
 const ARCHIVE = "leave it out: modes, times and links are kept";
-const KEY = "Enter and ~. end it; another key for it is --escape-char";
 const PICK = "pick it out with jq: sbx inspect NAME | jq -r .status";
 const STARTED = "leave it out, and attach afterwards: sbx attach NAME";
 const STOPPED = "'sbx stop' sends SIGTERM; another: sbx kill --signal INT NAME";
 
 const TABLE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  attach: { "--detach-keys": KEY },
+  attach: { "--detach-keys": KEYS },
   cp: { "-a": ARCHIVE, "--archive": ARCHIVE },
   exec: {
-    "--detach-keys": KEY,
-    "--privileged": "leave it out: root of the guest may do everything there already",
+    "--detach-keys": KEYS,
+    "--privileged": PRIVILEGED,
   },
   inspect: {
     "-f": PICK,
@@ -44,7 +43,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 export function optionHabit(command: string, option: string): string | undefined {
   if (command === "run" || command === "create") return habitHint(option);
   const own = Object.hasOwn(TABLE, command) ? TABLE[command] ?? {} : {};
-  const name = option.startsWith("--") ? option : option.slice(0, 2);
+  const name = firstOption(option);
   return Object.hasOwn(own, name) ? own[name] : undefined;
 }
 
