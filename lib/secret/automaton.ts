@@ -1,5 +1,5 @@
 /**
- * One search for many byte strings at once (Aho and Corasick, 1975): each byte is looked at once,
+ * One search for many byte strings at once (Aho and Corasick, 1975): its work grows with what is read,
  * whatever the strings and whatever the bytes.
  *
  * States have their children in lists: nearly all have one child, and long values in a dozen encodings
@@ -85,7 +85,15 @@ export class Automaton {
     return this.#child[state] === 0;
   }
 
-  /** Where, from there on, a string can begin; the length of the bytes when nowhere. */
+  /** No string is shorter. */
+  get shortest(): number {
+    return this.#windows.size;
+  }
+
+  /**
+   * Where, from there on, a string can begin; the length of the bytes when nowhere. What it is worth asking
+   * for is said at {@link Windows.skip}.
+   */
   skip(bytes: Uint8Array, from: number): number {
     for (let at = from; at < bytes.length;) {
       at = this.#windows.skip(bytes, at, bytes.length);

@@ -2,8 +2,9 @@
  * Replaces byte strings in a stream that comes in pieces: from the left, the longest first, once, as if
  * the whole had been there.
  *
- * Bytes are read again where a long string was begun around a short one and came to nothing: as often as
- * the longest is longer than the shortest at worst, whatever is read.
+ * Bytes are looked at twice where nothing can be skipped. They are read again where a long string was begun
+ * around a short one and came to nothing: as often as the longest is longer than the shortest at worst,
+ * whatever is read.
  *
  * Held back is only what may be the beginning of one of the strings, so that an answer that comes line
  * by line goes on line by line. Where nothing more comes, and somebody may wait for it, a beginning can be
@@ -182,9 +183,11 @@ export class ReplacingStream<R extends Replacement> {
   /** Reads on until a candidate is decided, or to the end. Answers how far it came. */
   #find(work: Uint8Array, from: number): number {
     let at = from;
+    let skipFrom = from; // before that a window would be looked at again, for each byte that begins a string
     while (at < work.length) {
-      if (this.#state === START) {
+      if (this.#state === START && at >= skipFrom) {
         at = this.#automaton.skip(work, at);
+        skipFrom = at + this.#automaton.shortest;
         if (at === work.length) break;
       }
       this.#state = this.#automaton.step(this.#state, work[at++] ?? 0);

@@ -37,8 +37,9 @@ export class Windows {
 
   /**
    * No string begins between `from` and there, and a search that begins there stands at `to` where one that
-   * began at `from` does. The window from there on may hold a string, or is cut off: whoever asks again
-   * before its end makes work that is linear no more than by the size of windows.
+   * began at `from` does. Looked at is no more than what is skipped and the one window from there on, which
+   * may hold a string or is cut off. It is looked at again by whoever asks again before its end: who reads
+   * on to there first looks at nothing more than twice, however long windows are.
    */
   skip(bytes: Uint8Array, from: number, to: number): number {
     const classes = this.#classes;

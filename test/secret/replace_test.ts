@@ -182,3 +182,21 @@ test.each([
   }, { most: 1 << 18 });
   expect(ratio).toBeLessThan(SUBQUADRATIC);
 }, 60_000);
+
+const LEAST = 512; // where growth begins
+
+test.each([
+  ["what it begins with", "-m", "-----", "x"],
+  ["bytes that are like its own in their low bits", 'a"#$', "", "abcd"],
+])("its work does not grow with the length of a string, in a run of %s", (_, run, head, rest) => {
+  const ofLength = new Map<number, ReturnType<typeof replacements>>();
+  for (let length = LEAST; length <= 16 << 10; length *= 2) {
+    ofLength.set(length, replacements({ [(head + rest.repeat(length)).slice(0, length)]: "y" }));
+  }
+  const bytes = Buffer.from(run.repeat((1 << 18) / run.length));
+  const { ratio } = growth((size) => ofLength.get(size)?.stream().push(bytes), {
+    most: 16 << 10,
+    limit: 3,
+  });
+  expect(ratio).toBeLessThan(3); // of an eighth; with the length it would be 8
+}, 60_000);
