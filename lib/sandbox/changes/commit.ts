@@ -3,9 +3,13 @@
  * gets its own. Nothing is done to what is not as it was when it was looked at, and no link is followed.
  *
  * ```
- * what takes the place of another kind, made ready ─► what is in its way ─► directories, files and links, from above
- *   ─► the rest that goes, from below ─► permission bits of directories
+ * what takes the place of another kind, made ready ─► directories, files and links, from above
+ *   ─► each of another kind: what is in its way, itself, what is in it ─► the rest that goes, from below
+ *   ─► permission bits of directories
  * ```
+ *
+ * From the second line on things are lost here, of which the guest may have moved the content to what is added. So
+ * nothing goes any more once something has failed.
  *
  * @module
  */
@@ -17,10 +21,10 @@ import { encodeOsString } from "../../base/os_string.ts";
 import { systemCode, systemWords } from "../../base/file_error.ts";
 import type { OpenDirectory } from "../../host/open_directory.ts";
 import type { OpenTree, TreePlace } from "../../host/open_tree.ts";
-import { directoriesAbove } from "./above.ts";
 import { stampOf } from "./base_tree.ts";
 import type { FailedChange } from "./change.ts";
 import { type FoundChange, OWNERS } from "./compare.ts";
+import { byType } from "./order.ts";
 import { putInPlace, putWhereNothingIs, setMode } from "./put.ts";
 
 /** What is to be done, and with what. */
@@ -53,25 +57,15 @@ export async function commit(
   commission: Commission,
 ): Promise<Committed> {
   const work = new Work(commission);
-  const types = new Map<string, FoundChange>();
-  for (const change of changes.filter(({ kind }) => kind === "type")) {
-    types.set(change.path, change);
-    await work.prepare(change);
-  }
-  const typeAbove = (path: string) =>
-    directoriesAbove(path).map((at) => types.get(at)).find((above) => above !== undefined);
-  const removed = changes.filter(({ kind }) => kind === "deleted").toReversed();
-  for (const change of removed) {
-    const above = typeAbove(change.path);
-    if (above === undefined) continue;
-    if (work.failed.has(above)) work.fail(change, NOT_REMOVED);
-    else await work.do(change);
-  }
-  for (const change of changes) {
-    if (change.kind !== "deleted" && !work.failed.has(change)) await work.do(change);
+  const { types, others } = byType(changes);
+  for (const { change } of types) await work.prepare(change);
+  for (const change of others.made) await work.do(change);
+  for (const { change, below } of types) {
+    for (const each of [...below.gone.toReversed(), change]) await work.replace(each);
+    for (const each of below.made) await work.do(each);
   }
   const isWhole = work.failed.size === 0;
-  for (const change of removed.filter(({ path }) => typeAbove(path) === undefined)) {
+  for (const change of others.gone.toReversed()) {
     if (isWhole) await work.do(change);
     else work.fail(change, NOT_REMOVED);
   }
@@ -100,6 +94,12 @@ class Work {
 
   fail(change: FoundChange, message: string): void {
     this.failed.set(change, { change, message });
+  }
+
+  /** Does what something is lost by, if nothing has failed. */
+  async replace(change: FoundChange): Promise<void> {
+    if (this.failed.size === 0) await this.do(change);
+    else if (!this.failed.has(change)) this.fail(change, NOT_REMOVED);
   }
 
   /** Makes what takes the place of another kind, since that would be lost if it could not be made afterwards. */

@@ -211,7 +211,8 @@ export class Copies {
     { copy, chosen, files, others, tree, stage }: Staged,
   ): Promise<Pick<Committed, "applied" | "failed">> {
     const isLeft = (change: FoundChange) =>
-      others.has(change) || (others.size > 0 && change.kind === "deleted");
+      others.has(change) ||
+      (others.size > 0 && (change.kind === "deleted" || change.kind === "type"));
     const staged = new Map(files.map((file, at) => [file, Buffer.from(String(at))]));
     const committed = await commit(chosen.filter((change) => !isLeft(change)), {
       tree,

@@ -26,6 +26,7 @@ import {
   applied,
   copiesOf,
   dataOf,
+  directory,
   encoded,
   gone,
   link,
@@ -143,4 +144,32 @@ test("what another name of a file leads to stays as it is, permission bits inclu
   ]);
   expect(statSync(join(top, "script")).mode & 0o777).toBe(0o777);
   expect(statSync(`${outside}-script`).mode & 0o777).toBe(0o644);
+});
+
+/** `moved` comes to stand here meanwhile, so that what the guest has there cannot. */
+const MOVED_AWAY: readonly (readonly [what: string, tale: Tale])[] = [
+  ["a directory that became a link", { moved: "there", src: link("x") }],
+  ["a directory that became a file", { moved: "there", src: "x" }],
+  ["a file that became a link", { moved: "there", file: link("x") }],
+  ["a file that became a directory", { moved: "there", file: directory, "file/in": "x" }],
+];
+
+test.each(MOVED_AWAY)(
+  "what failed elsewhere may be the content of %s, which stays",
+  async (_, tale) => {
+    plant(home, { file: "here", "src/main": "here" });
+    const { applied: done, failed } = await applied(home, tale, {}, {
+      meanwhile: () => writeFileSync(join(home, "moved"), "mine"),
+    });
+    expect(done).toEqual([]);
+    expect(failed).toContain("moved: it was changed here meanwhile");
+    expect(stateOf(home)).toEqual(["file: here", "moved: mine", "src/", "src/main: here"]);
+  },
+);
+
+test("what is in a directory that was a file may be the content of a directory that goes", async () => {
+  plant(home, { file: "here", "src/main": "here" });
+  const tale = { file: directory, "file/in": TOO_FAR, src: link("x") };
+  expect((await applied(home, tale)).applied).toEqual(["type file"]);
+  expect(stateOf(home)).toEqual(["file/", "src/", "src/main: here"]);
 });

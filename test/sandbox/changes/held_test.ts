@@ -294,7 +294,11 @@ test("a directory that its owner could not change stays one that is told once", 
   expect((await apply(tale)).applied).toEqual(["mode src"]);
 });
 
-test.each<Tale>([{ file: gone, moved: "here\n" }, { src: "here\n" }])(
+test.each<Tale>([
+  { file: gone, moved: "here\n" },
+  { file: link("src"), moved: "here\n" },
+  { src: "here\n" },
+])(
   "nothing is removed while what came in its place is not what was shown (%#)",
   async (tale) => {
     const before = stateOf(top);
