@@ -5,13 +5,11 @@
  * @module
  */
 
+import { SAME } from "./automaton.ts";
 import { beginsEscape } from "./unescape.ts";
 
 /** A class for each byte. */
 type Class = number;
-
-/** Of bytes that change nothing. */
-export const SAME: Class = 0;
 
 const KNOWN = "abcdefghijklmnopqrstuvwxyz0123456789+/";
 

@@ -8,8 +8,7 @@
  * @module
  */
 
-import { SAME } from "./alphabet.ts";
-import { CLASSES_END, Windows } from "./windows.ts";
+import { MOST_CLASSES, Windows } from "./windows.ts";
 
 /** A state stands for the longest end of what was read that is the beginning of a string. */
 export type State = number;
@@ -19,6 +18,9 @@ export const START: State = 0;
 
 /** No string ends here. */
 export const NONE = -1;
+
+/** The class of bytes that change nothing. */
+export const SAME = 0;
 
 /**
  * The same search for classes of bytes that are few, in a third of the time. The next row stands at
@@ -32,7 +34,7 @@ export interface Table {
 }
 
 /** Low bits of bytes, for those that windows are read by. */
-const LOW = Uint8Array.from({ length: 256 }, (_, byte) => byte % CLASSES_END);
+const LOW = Uint8Array.from({ length: 256 }, (_, byte) => byte % MOST_CLASSES);
 
 export class Automaton {
   readonly #first: Int32Array;

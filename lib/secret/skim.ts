@@ -10,7 +10,8 @@
  * @module
  */
 
-import { CLASSES, classesOf, ESCAPE, IN_ESCAPES, LETTERS, SAME } from "./alphabet.ts";
+import { CLASSES, classesOf, ESCAPE, IN_ESCAPES, LETTERS } from "./alphabet.ts";
+import { SAME } from "./automaton.ts";
 import { Windows } from "./windows.ts";
 
 /** Every class. */
@@ -44,17 +45,17 @@ export class Skim {
    * As {@link Windows.skip}, for a search that stands at its start, with no escape begun. From there on it
    * goes on as if it had read everything.
    */
-  pass(bytes: Uint8Array, from: number, to: number): number {
+  skip(bytes: Uint8Array, from: number, to: number): number {
     for (let at = from;;) {
       while (at < to && CLASSES[bytes[at] ?? 0] === SAME) at++;
-      const stuck = at = this.#escaped.skip(bytes, at, to);
+      const start = at = this.#escaped.skip(bytes, at, to);
       // None is begun at its start: without one inside, digits are no rest of any, as in hexadecimal.
       while (!hasEscape(bytes, at, Math.min(at + this.size, to))) {
         const next = this.#plain.skip(bytes, at, Math.min(at + this.size, to));
         if (next === at) return at;
         at = next;
       }
-      if (at === stuck) return at;
+      if (at === start) return at;
     }
   }
 }

@@ -12,12 +12,13 @@
  */
 
 import { Buffer } from "node:buffer";
-import { CLASS_COUNT, CLASSES, ESCAPE, folded, SAME } from "./alphabet.ts";
-import { Automaton, type Table } from "./automaton.ts";
+import { CLASS_COUNT, CLASSES, ESCAPE, folded } from "./alphabet.ts";
+import { Automaton, SAME, type Table } from "./automaton.ts";
 import { base64Inside, OFFSETS } from "./encodings.ts";
 import type { Placeholder } from "./placeholder.ts";
 import { Skim } from "./skim.ts";
 import { beginsEscape, Unescaper } from "./unescape.ts";
+import { GRAM } from "./windows.ts";
 
 export type Disguise = "plain" | "hex" | "base64";
 
@@ -120,11 +121,12 @@ export class Watch {
     const { classes, rows } = table;
     let row = this.#row;
     let quiet = this.#layer === null || this.#layer.quiet;
-    let passed = 0; // up to there it is known that nothing can be passed over
+    let skipFrom = 0; // before that nothing can be skipped
+    const skipTo = length - GRAM;
     for (let at = 0; at < length; at++) {
-      if (row === 0 && quiet && at >= passed) {
-        at = skim.pass(bytes, at, length);
-        passed = at + skim.size;
+      if (row === 0 && quiet && at >= skipFrom && at <= skipTo) {
+        at = skim.skip(bytes, at, length);
+        skipFrom = at + skim.size;
         if (at === length) break;
       }
       const byte = bytes[at] ?? 0;

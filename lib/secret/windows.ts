@@ -8,14 +8,14 @@
  * @module
  */
 
-/** Two side by side stand in some string too often, where there are many. */
-const GRAM = 3;
+/** Two side by side stand in some string too often, where there are many. What is shorter is never skipped. */
+export const GRAM = 3;
 
 /** Of a class. */
 const BITS = 6;
 
-/** Classes of bytes are below this. */
-export const CLASSES_END = 1 << BITS;
+/** Of bytes. */
+export const MOST_CLASSES = 1 << BITS;
 
 /** Which three classes stand side by side in what holds a string. */
 export class Windows {
@@ -24,8 +24,11 @@ export class Windows {
   readonly #classes: Uint8Array;
   readonly #grams = new Int32Array(1 << BITS * GRAM >> 5);
 
-  /** `classes`: the one of each byte. */
+  /** `classes`: the one of each byte, below {@link MOST_CLASSES}. */
   constructor(classes: Uint8Array, size: number) {
+    if (classes.some((one) => one >= MOST_CLASSES)) {
+      throw new RangeError("Too many classes of bytes");
+    }
     this.#classes = classes;
     this.size = size;
   }

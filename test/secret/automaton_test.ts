@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { Automaton, NONE, START } from "../../lib/secret/automaton.ts";
+import { MOST_CLASSES, Windows } from "../../lib/secret/windows.ts";
 import { growth } from "../support/growth.ts";
 import { random } from "../support/random.ts";
 
@@ -72,6 +73,11 @@ test("what it passes over changes neither what is found nor where the search sta
     expect(state).toBe(bytes.reduce((from, byte) => automaton.step(from, byte), START));
   }
   expect(passed).toBeGreaterThan(10_000);
+});
+
+test("windows of more classes than they tell apart are refused", () => {
+  expect(() => new Windows(Uint8Array.of(MOST_CLASSES), 8)).toThrow(RangeError);
+  expect(new Windows(Uint8Array.of(MOST_CLASSES - 1), 8).size).toBe(8);
 });
 
 test("without strings everything is passed over", () => {
