@@ -267,6 +267,8 @@ class Work {
       const fresh = this.#inStage();
       await writeFile(fresh, file.createReadStream({ autoClose: false }), { flag: "wx" });
       await setMode(fresh, mode);
+      const now = await directory.find(name);
+      if (now === null || stampOf(now) !== stampOf(here)) throw new Impossible(MEANWHILE);
       const at = directory.at(name);
       await this.#give(directory, fresh, at);
       return await putInPlace(fresh, directory, at);

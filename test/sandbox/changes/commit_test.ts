@@ -2,12 +2,14 @@
 import { afterAll, beforeEach, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import {
+  existsSync,
   linkSync,
   mkdtempSync,
   readFileSync,
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +20,7 @@ import { OpenDirectory } from "../../../lib/host/open_directory.ts";
 import { OpenTree } from "../../../lib/host/open_tree.ts";
 import { walkBase } from "../../../lib/sandbox/changes/base_walk.ts";
 import { commit } from "../../../lib/sandbox/changes/commit.ts";
-import { compare } from "../../../lib/sandbox/changes/compare.ts";
+import { compare, type FoundChange } from "../../../lib/sandbox/changes/compare.ts";
 import { Copies } from "../../../lib/sandbox/changes/copies.ts";
 import { readReported } from "../../../lib/sandbox/changes/reported.ts";
 import { Lifetime } from "../../../lib/sandbox/lifetime.ts";
@@ -172,4 +174,30 @@ test("what is in a directory that was a file may be the content of a directory t
   const tale = { file: directory, "file/in": TOO_FAR, src: link("x") };
   expect((await applied(home, tale)).applied).toEqual(["type file"]);
   expect(stateOf(home)).toEqual(["file/", "src/", "src/main: here"]);
+});
+
+test("what is written to a file of several names while its bits change stays, and is told", async () => {
+  const file = join(home, "file");
+  const elsewhere = mkdtempSync(`${base}/`);
+  const tree = new OpenTree(await OpenDirectory.open(home));
+  const stage = await OpenDirectory.open(elsewhere);
+  try {
+    plant(home, { file: "here" });
+    truncateSync(file, 64 << 20);
+    linkSync(file, join(elsewhere, "other"));
+    const stamp = (await walkBase(home)).tree.get("file");
+    const info = { kind: "file", size: 64 << 20 } as const;
+    const path = { path: "file", guestPath: "/work/file", hostPath: file };
+    const bits = { before: { ...info, mode: 0o644 }, after: { ...info, mode: 0o755 } };
+    const changes = [{ ...path, kind: "mode", ...bits, stamp } as FoundChange];
+    const committing = commit(changes, { tree, stage, staged: new Map() });
+    while (!existsSync(join(elsewhere, "made0"))) await turn();
+    writeFileSync(file, "mine", { flag: "r+" });
+    expect((await committing).failed.map(({ message }) => message))
+      .toEqual(["it was changed here meanwhile"]);
+    expect(statSync(file).ino).toBe(statSync(join(elsewhere, "other")).ino);
+  } finally {
+    await stage.close();
+    await tree.close();
+  }
 });
