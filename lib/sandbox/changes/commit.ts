@@ -192,8 +192,7 @@ class Work {
     const { directory, name } = place;
     const at = directory.at(name);
     const isFree = change.before === undefined || change.before.kind === "directory";
-    if (isFree && change.after?.kind === "symlink") {
-      if (change.before !== undefined) await this.#remove(change, place);
+    if (change.before === undefined && change.after?.kind === "symlink") {
       await symlink(targetOf(change), at); // which does not replace what came there meanwhile
       await this.#give(directory, at);
       return null;

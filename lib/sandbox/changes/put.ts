@@ -17,22 +17,31 @@ import {
   symlink,
   unlink,
 } from "node:fs/promises";
+import process from "node:process";
 import { systemCode } from "../../base/file_error.ts";
 import type { OpenDirectory } from "../../host/open_directory.ts";
 import { nameOfStage } from "../../host/stage.ts";
 
-/** What came there meanwhile stays, and is EEXIST. Answers with what got the name, as it was before. */
+/**
+ * What came there meanwhile stays, and is EEXIST, which link(2) says before it says that it can give no second name.
+ * Where it can give none, what comes between that and the rename is replaced. Answers with what got the name, as it
+ * was before.
+ */
 export async function putWhereNothingIs(
   from: Buffer,
   directory: OpenDirectory,
   to: Buffer,
 ): Promise<BigIntStats> {
   const placed = await lstat(from, { bigint: true });
+  if (placed.isSymbolicLink() && process.platform === "darwin") { // where link(2) follows it
+    await symlink(await readlink(from, { encoding: "buffer" }), to);
+    return await lstat(to, { bigint: true });
+  }
   try {
     await link(from, to);
   } catch (error) {
     if (systemCode(error) === "EEXIST") throw error;
-    return await putInPlace(from, directory, to); // a file system without a second name
+    return await putInPlace(from, directory, to);
   }
   await unlink(from);
   return placed;

@@ -22,6 +22,7 @@ import { walkBase } from "../../../lib/sandbox/changes/base_walk.ts";
 import { commit } from "../../../lib/sandbox/changes/commit.ts";
 import { compare, type FoundChange } from "../../../lib/sandbox/changes/compare.ts";
 import { Copies } from "../../../lib/sandbox/changes/copies.ts";
+import { putWhereNothingIs } from "../../../lib/sandbox/changes/put.ts";
 import { readReported } from "../../../lib/sandbox/changes/reported.ts";
 import { Lifetime } from "../../../lib/sandbox/lifetime.ts";
 import {
@@ -124,6 +125,30 @@ test("links are replaced on another file system than the one where they are made
   } finally {
     await stage.close();
     await tree.close();
+    rmSync(elsewhere, { recursive: true });
+  }
+});
+
+test("what came meanwhile stays where no second name can be given either", async () => {
+  const elsewhere = mkdtempSync("/dev/shm/sbx-stage-");
+  const directory = await OpenDirectory.open(home);
+  const put = (name: string) =>
+    putWhereNothingIs(
+      Buffer.from(join(elsewhere, name)),
+      directory,
+      directory.at(Buffer.from(name)),
+    );
+  try {
+    plant(elsewhere, { file: "there", free: "there" });
+    symlinkSync("there", join(elsewhere, "link"));
+    plant(home, { file: "mine", link: "mine" });
+    for (const name of ["file", "link"]) {
+      await expect(put(name)).rejects.toMatchObject({ code: "EEXIST" });
+    }
+    await put("free");
+    expect(stateOf(home)).toEqual(["file: mine", "free: there", "link: mine"]);
+  } finally {
+    await directory.close();
     rmSync(elsewhere, { recursive: true });
   }
 });
