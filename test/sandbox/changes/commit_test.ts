@@ -1,5 +1,5 @@
 /** What is taken over while others go on: several copies, and a user who works in the directory meanwhile. */
-import { afterAll, beforeEach, expect, test } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import {
   existsSync,
@@ -12,7 +12,6 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import type { FileGuest } from "../../../lib/guest/files.ts";
@@ -34,6 +33,7 @@ import {
   gone,
   link,
   listOf,
+  ownDirectory,
   plant,
   stateOf,
   type Tale,
@@ -41,8 +41,7 @@ import {
   toldGuest,
 } from "./told_guest.ts";
 
-const base = mkdtempSync(`${tmpdir()}/sbx-commit-`);
-afterAll(() => rmSync(base, { recursive: true, force: true }));
+const base = ownDirectory();
 
 let home: string;
 beforeEach(() => {

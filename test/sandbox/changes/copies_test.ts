@@ -1,10 +1,9 @@
 /** What a guest says that it changed, against this machine: what is taken over, and what never is. */
-import { afterAll, beforeEach, expect, test } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import {
   chmodSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,7 +11,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SbxError } from "../../../lib/base/errors.ts";
 import { encodeHole } from "../../../lib/guest/agent/tree_record.ts";
@@ -28,6 +26,7 @@ import {
   type Lies,
   link,
   listOf,
+  ownDirectory,
   plant,
   plantTop,
   stateOf,
@@ -37,8 +36,7 @@ import {
   whole,
 } from "./told_guest.ts";
 
-const base = mkdtempSync(`${tmpdir()}/sbx-changes-`);
-afterAll(() => rmSync(base, { recursive: true, force: true }));
+const base = ownDirectory();
 
 let home: string;
 let top: string;

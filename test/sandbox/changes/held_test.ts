@@ -1,8 +1,7 @@
 /** What of a guest's changes is held back until somebody says a word, and what counts as one. */
-import { afterAll, beforeEach, expect, test } from "bun:test";
+import { beforeEach, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { OpenDirectory } from "../../../lib/host/open_directory.ts";
 import { OpenTree } from "../../../lib/host/open_tree.ts";
@@ -18,6 +17,7 @@ import {
   type Lies,
   link,
   listOf,
+  ownDirectory,
   plant,
   plantTop,
   stateOf,
@@ -27,8 +27,7 @@ import {
   whole,
 } from "./told_guest.ts";
 
-const base = mkdtempSync(`${tmpdir()}/sbx-held-`);
-afterAll(() => rmSync(base, { recursive: true, force: true }));
+const base = ownDirectory();
 
 let home: string;
 let top: string;

@@ -1,5 +1,5 @@
 /** What a guest tells of changes fills no memory, and keeps nobody else waiting. */
-import { afterAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,14 +18,14 @@ import {
   encoded,
   gone,
   listOf,
+  ownDirectory,
   plant,
   type Tale,
   toldGuest,
 } from "./told_guest.ts";
 
-const top = mkdtempSync(join(tmpdir(), "sbx-limits-"));
+const top = ownDirectory();
 plant(top, { file: "here\n" });
-afterAll(() => rmSync(top, { recursive: true, force: true }));
 
 const directory = { type: "directory" } as const;
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { afterAll } from "bun:test";
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import {
@@ -12,8 +13,10 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
   asData,
@@ -123,6 +126,13 @@ export function plant(top: string, files: Readonly<Record<string, string>>): voi
     mkdirSync(dirname(join(top, path)), { recursive: true });
     writeFileSync(join(top, path), text, { mode: 0o644 });
   }
+}
+
+/** A directory for the tests of a file, of which nothing is left after the last. */
+export function ownDirectory(): string {
+  const own = mkdtempSync(`${tmpdir()}/sbx-changes-`);
+  afterAll(() => rmSync(own, { recursive: true, force: true }));
+  return own;
 }
 
 /** A directory to be copied, in one of its own beside a file that no copy may reach. */
