@@ -56,6 +56,8 @@ export function growth(
     small = Math.max(1, Math.min(...Array.from({ length: 8 }, () => cost(read, size / 8))));
     large = Math.min(large, cost(read, size));
   }
+  // A square grows on; a step, as where the collector begins to have work, is behind the next size.
+  if (suspect() && size * 2 <= most) return growth(read, { most, enough: large * 2, limit });
   return { size, small, large, ratio: large > enough / 10 ? large / Math.max(1, small) : 1 };
 }
 
