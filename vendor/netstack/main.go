@@ -18,7 +18,7 @@ import (
 // version is set by the build.
 var version = "dev"
 
-const usage = `usage: netstack serve [--listen unix:///PATH | --listen-vfkit unixgram:///PATH]
+const usage = `usage: netstack serve [--listen unix:///PATH | --listen-vfkit unixgram:///PATH | --listen-descriptor unix:///PATH]
        netstack launch [--uid N --gid N | --own-user] [--capabilities NAME,...] [--keep N] [--receive FD,...]
                 [--own-memory FD] [--parent PID] [--reads PATH]... [--writes PATH]... [--read-only [--kvm]]
                 [--connects] -- PROGRAM [ARG...]

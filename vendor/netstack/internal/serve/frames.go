@@ -11,8 +11,14 @@ import (
 )
 
 // openFrames waits for the guest's end of the cable.
-func openFrames(listen, vfkit string) (link.Framing, error) {
+func openFrames(listen, vfkit, descriptor string) (link.Framing, error) {
 	switch {
+	case descriptor != "":
+		conn, err := acceptDescriptor(descriptor)
+		if err != nil {
+			return nil, err
+		}
+		return link.NewPair(conn), nil
 	case vfkit != "":
 		conn, err := transport.ListenUnixgram(vfkit)
 		if err != nil {

@@ -32,6 +32,7 @@ func Run(args []string) error {
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	listen := flags.String("listen", "", "unix:///PATH on which QEMU connects, instead of descriptor 5")
 	vfkit := flags.String("listen-vfkit", "", "unixgram:///PATH on which vfkit connects")
+	descriptor := flags.String("listen-descriptor", "", "unix:///PATH on which Lima's VZ driver hands over the guest's end")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func Run(args []string) error {
 	}
 	go c.Guard(func() { c.Fail(fmt.Sprint("flows channel: ", m.Run())) })
 	go func() {
-		frames, err := openFrames(*listen, *vfkit)
+		frames, err := openFrames(*listen, *vfkit, *descriptor)
 		if err != nil {
 			c.Fail(err.Error())
 		}
