@@ -171,7 +171,7 @@ export type {
 export type { SandboxDescription, SandboxInfo } from "./api/sandbox_info.ts";
 export type { SnapshotInfo } from "./api/snapshots.ts";
 export type { DetachedOptions, MainCommandOptions } from "./api/detached.ts";
-export type { Proven } from "./guest/lima/proof.ts";
+export type { Proven } from "./guest/lima/proof_part.ts";
 export type { JobInfo } from "./supervise/jobs.ts";
 export type { LogPiece } from "./supervise/job_log.ts";
 export type { SandboxStatus } from "./supervise/state.ts";

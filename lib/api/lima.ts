@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { configured } from "../guest/lima/configure.ts";
+import { configured, type Told } from "../guest/lima/configure.ts";
 import { limaHostname, type LimaInstance, readInstance } from "../guest/lima/instance.ts";
 import { requireGoverned } from "../guest/lima/refusals.ts";
 import { ownArchitecture } from "../host/lima/machine.ts";
+import { configureOwnYaml } from "../host/lima/own_yaml.ts";
 import { usableAsset } from "../host/usable_asset.ts";
 import { limaAuthority } from "../sandbox/lima_authority.ts";
 import { limaPlaceholders } from "../sandbox/lima_placeholders.ts";
@@ -20,6 +21,17 @@ export { type LimaInstance, readInstance, readLimaOptions } from "../guest/lima/
 export { keepLimaArguments, keptLimaArguments } from "../host/lima/arguments.ts";
 export { Limactl, type ListedInstance } from "../host/lima/limactl.ts";
 export { installLimaDriver } from "../host/lima/driver.ts";
+export { OWN_DRIVERS, type OwnDriver, ownDriverOf } from "../guest/lima/own_driver.ts";
+export { sourceVariablesOf } from "../policy/model/aws_pair.ts";
+export { USERNET } from "../guest/lima/usernet.ts";
+export { ownDriverLog, type SpawnedLimaGuest, spawnLimaGuest } from "../host/lima/spawn_guest.ts";
+export { openUsernetHome } from "../host/lima/usernet_home.ts";
+export {
+  hasUsernetHome,
+  usernetHome,
+  usernetHomeOf,
+  usernetNames,
+} from "../host/lima/usernet_place.ts";
 export {
   changedNetwork,
   forgetLima,
@@ -44,12 +56,22 @@ export async function configureInstance(
 ): Promise<Readonly<Record<string, unknown>>> {
   const { dir, sshLocalPort } = readInstance(instance);
   const isStarting = typeof sshLocalPort === "number" && sshLocalPort > 0;
+  return configured(instance as Record<string, unknown>, await told(dir, network, isStarting));
+}
+
+/**
+ * The same in the yaml of an instance that one of Lima's own drivers is about to boot.
+ *
+ * @throws SbxError as {@link configureInstance}
+ */
+export async function configureOwn(dir: string, network: NetworkOptions): Promise<void> {
+  await configureOwnYaml(dir, await told(dir, network, true));
+}
+
+async function told(dir: string, network: NetworkOptions, isStarting: boolean): Promise<Told> {
   const authority = await limaAuthority(network, dir);
   const placeholders = isStarting ? await limaPlaceholders(network, dir) : undefined;
-  return configured(instance as Record<string, unknown>, {
-    authority,
-    ...(placeholders === undefined ? {} : { placeholders }),
-  });
+  return { authority, ...(placeholders === undefined ? {} : { placeholders }) };
 }
 
 /** @throws SbxError LIMA_INSTANCE with all that leads around the policy */
@@ -65,6 +87,8 @@ export interface InstanceSpec {
   readonly journal?: string;
   /** How long it may take to power off. */
   readonly stopMs: number;
+  /** Called when one of Lima's own drivers may plug the guest in. */
+  readonly listening?: () => void;
 }
 
 /**
@@ -74,7 +98,7 @@ export interface InstanceSpec {
  * @throws SbxError when it does not start
  */
 export async function superviseInstance(
-  { instance, network, journal, stopMs }: InstanceSpec,
+  { instance, network, journal, stopMs, listening }: InstanceSpec,
   launcher: Launcher,
 ): Promise<SbxError | undefined> {
   checkInstance(instance);
@@ -99,7 +123,14 @@ export async function superviseInstance(
   return await supervise(
     instance.name,
     launcher,
-    (options, signal) => startLimaGuest({ ...options, instance, stopMs, signal }),
+    (options, signal) =>
+      startLimaGuest({
+        ...options,
+        instance,
+        stopMs,
+        signal,
+        ...(listening === undefined ? {} : { listening }),
+      }),
   );
 }
 

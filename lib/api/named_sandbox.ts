@@ -6,7 +6,7 @@
 import { SbxError } from "../base/errors.ts";
 import { callable, flag, optionsOf } from "../base/misuse.ts";
 import { untilAborted } from "../base/until.ts";
-import type { Proven } from "../guest/lima/proof.ts";
+import type { Proven } from "../guest/lima/proof_part.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Policy } from "../policy/model/policy.ts";

@@ -29,9 +29,15 @@ export interface NetstackProcess {
   kill(): void;
 }
 
-/** Starts `netstack serve`. */
-export function spawnNetstack(binary: string): NetstackProcess {
-  const child = startNetstack(binary);
+/** A socket on which the guest is plugged in, and by what: QEMU's frames, or a descriptor that is handed over. */
+export interface NetstackPlug {
+  readonly kind: "qemu" | "descriptor";
+  readonly path: string;
+}
+
+/** Starts `netstack serve`. With a `plug`, the guest's end is not among what it inherits. */
+export function spawnNetstack(binary: string, plug?: NetstackPlug): NetstackProcess {
+  const child = startNetstack(binary, plug);
   const fds = (child as unknown as { stdio: readonly (number | null)[] }).stdio;
   const [control = -1, flows = -1, framesFd = -1] = [fds[3] ?? -1, fds[4] ?? -1, fds[5] ?? -1];
   const tail = new Tail();
@@ -56,10 +62,13 @@ export function spawnNetstack(binary: string): NetstackProcess {
   };
 }
 
-function startNetstack(binary: string) {
+const PLUGS = { qemu: "--listen", descriptor: "--listen-descriptor" } as const;
+
+function startNetstack(binary: string, plug: NetstackPlug | undefined) {
+  const listen = plug === undefined ? [] : [PLUGS[plug.kind], `unix://${plug.path}`];
   try {
     return Bun.spawn({
-      cmd: [binary, "serve"],
+      cmd: [binary, "serve", ...listen],
       stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", "pipe"],
       env: { ...CHILD_ENV, ...(isTraced("flow") ? { SBX_TRACE: "flow" } : {}) },
       detached: true,

@@ -60,18 +60,23 @@ export function limaArguments(directory: string): readonly string[] {
   return ["lima-guest", "run", directory];
 }
 
+/** What is passed on to a process that stays. */
+export function keptEnvironment(variables: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    [...KEPT, ...variables].flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
 /** @throws the system's error where `directory` or the program is gone */
 export function spawnSupervisor(spec: SupervisorSpawn): SpawnedSupervisor {
   const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
   const faults = openSync(spec.faults, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
   if (fstatSync(faults).size > MOST_FAULTS) ftruncateSync(faults);
   const [program, ...args] = ownProgram();
-  const env = Object.fromEntries(
-    [...KEPT, ...spec.variables].flatMap((name) => {
-      const value = process.env[name];
-      return value === undefined ? [] : [[name, value]];
-    }),
-  );
+  const env = keptEnvironment(spec.variables);
   let child: ChildProcess;
   try {
     child = spawn(program, [...args, ...supervisorArguments(spec.name)], {

@@ -95,6 +95,8 @@ export interface SystemProcesses {
   /** Null: there is no such process, or no way to know. */
   usageOf(pid: number): ProcessUsage | null;
   childrenOf(pid: number): readonly number[];
+  /** When a process that runs was started, which nobody after it with its number was; null: there is none. */
+  startOf(pid: number): string | null;
   /** How many files this process may open in all; `hard`: after raising the limit as far as anybody may. */
   fileLimit(): { readonly soft: number; readonly hard: number };
   /** How many it has open. @throws the system's error: EMFILE where not even that can be seen */

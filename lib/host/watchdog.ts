@@ -17,7 +17,7 @@ const LONGEST_MS = 2 ** 40 - 1;
 
 export interface Watchdog {
   readonly pid: number;
-  /** From here on it watches over this child. */
+  /** From here on it watches over this process. */
   guard(pid: number): void;
   /** Ends the machine in so many milliseconds, unless the function returned is called before. */
   limit(ms: number): () => void;
@@ -26,14 +26,25 @@ export interface Watchdog {
   readonly exited: Promise<Exit>;
 }
 
-/**
- * Starts it. With `endsCaller` it ends this process too, by SIGKILL, when this one goes on hanging
- * after its machine was ended.
- */
-export function spawnWatchdog(binary: string, endsCaller: boolean): Watchdog {
+export interface WatchdogSpec {
+  /** It ends this process too, by SIGKILL, when this one goes on hanging after its machine was ended. */
+  readonly endsCaller: boolean;
+  /** The machine is no child of this process, which the kernel would end with it: the watchdog does. */
+  readonly outlivesCaller?: boolean;
+}
+
+/** Starts it. */
+export function spawnWatchdog(
+  binary: string,
+  { endsCaller, outlivesCaller = false }: WatchdogSpec,
+): Watchdog {
+  const options = [
+    ...(endsCaller ? ["--end-parent"] : []),
+    ...(outlivesCaller ? ["--outlives-parent"] : []),
+  ];
   const child = spawn(
     binary,
-    ["watch", "--parent", String(process.pid), ...(endsCaller ? ["--end-parent"] : [])],
+    ["watch", "--parent", String(process.pid), ...options],
     { stdio: ["pipe", "ignore", endsCaller ? "inherit" : "ignore"], env: {}, detached: true },
   );
   child.on("error", () => {}); // a child that did not start has no streams, which says it below

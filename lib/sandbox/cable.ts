@@ -10,7 +10,7 @@ import { LINK, type Link } from "../base/link.ts";
 import { KnownNames } from "../dns/known_names.ts";
 import type { GuestLink, GuestNetwork } from "../guest/plan.ts";
 import { hostNetwork, hostsFileEntries, searchDomains, systemResolvers } from "../host/network.ts";
-import { type NetstackProcess, spawnNetstack } from "../host/processes.ts";
+import { type NetstackPlug, type NetstackProcess, spawnNetstack } from "../host/processes.ts";
 import type { Denial } from "../journal/denials.ts";
 import type { Journal } from "../journal/journal.ts";
 import type { SecretSettings } from "../policy/model/secret.ts";
@@ -25,6 +25,7 @@ import { LivePolicy } from "./live_policy.ts";
 import { openNetwork } from "./network.ts";
 import type { Network } from "./network_spec.ts";
 import type { NetworkOptions, PublishedPort } from "./options.ts";
+import type { PublisherRequest } from "./publisher.ts";
 import { resolverAt } from "./resolver_at.ts";
 import type { AskGuest } from "./unheard.ts";
 
@@ -39,7 +40,13 @@ export interface CableSpec {
   /** The ends' addresses. Absent: those of a guest that the agent configures. */
   readonly link?: Link;
   /** How whoever runs the guest gets in, which no policy closes. Absent: it needs no way in. */
-  readonly wayIn?: { readonly hostPort: number; readonly guestPort: number };
+  readonly wayIn?: {
+    /** Absent: it is published later. */
+    readonly hostPort?: number;
+    readonly guestPort: number;
+  };
+  /** The socket on which the guest is plugged in by somebody else. Absent: what is started is given an end. */
+  readonly plug?: NetstackPlug;
   /** Who answers for intercepted servers where the network's own settings name nobody. */
   readonly authority?: NonNullable<TlsSettings["authority"]>;
   /** The random bytes of placeholders. Absent: the system's. */
@@ -99,7 +106,7 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
     new KnownNames({ guest: hostname, user, gateway: link.gateway.ip4, hosts, search });
   const resolversOf = ({ servers }: DnsSettings) =>
     (servers.length > 0 ? servers : hostResolvers(onNotice)).map(resolverAt);
-  const netstack = spawnNetstack(binary);
+  const netstack = spawnNetstack(binary, spec.plug);
   const network = await openNetwork({
     control: netstack.control,
     flows: netstack.flows,
@@ -128,9 +135,10 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
   });
   lifetime.add(netstackPart(netstack, network));
   const published: PublishedPort[] = [];
-  const ways = wayIn === undefined
+  const { hostPort } = wayIn ?? {};
+  const ways = wayIn === undefined || hostPort === undefined
     ? []
-    : [{ ...wayIn, bind: "127.0.0.1", protocol: "tcp", keptFor: "lima" } as const];
+    : [publicationFor({ ...wayIn, hostPort })];
   for (const publication of [...ways, ...publish]) {
     published.push(...await network.publish(publication));
   }
@@ -152,6 +160,13 @@ export async function openCable(spec: CableSpec): Promise<Cable> {
     ...(interceptor === undefined ? {} : { authority: interceptor.authority }),
     ...(vault === undefined ? {} : { vault }),
   };
+}
+
+/** The port by which Lima gets in. */
+export function publicationFor(
+  wayIn: { readonly hostPort: number; readonly guestPort: number },
+): PublisherRequest {
+  return { ...wayIn, bind: "127.0.0.1", protocol: "tcp", keptFor: "lima" };
 }
 
 /** What the guest sees of the cable. */

@@ -6,17 +6,16 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
-import { limaArgv } from "../guest/lima/args.ts";
 import { LimaGuest } from "../guest/lima/guest.ts";
 import { limaHostname, type LimaInstance } from "../guest/lima/instance.ts";
-import { limaLink, limaMac, SSH_PORT } from "../guest/lima/link.ts";
-import { proofOf, requireProof } from "../guest/lima/proof.ts";
+import { limaLink, limaMac } from "../guest/lima/link.ts";
+import { ownDriverOf } from "../guest/lima/own_driver.ts";
+import { requireProven } from "../guest/lima/proof_part.ts";
 import { requireGoverned } from "../guest/lima/refusals.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { agentProgram } from "../host/lima/agent_program.ts";
 import { openAgentPort } from "../host/lima/agent_port.ts";
-import { limaFacts, socketInode } from "../host/lima/facts.ts";
-import { findLimaBoot, findLimaMachine, ownArchitecture, spawnLima } from "../host/lima/machine.ts";
+import { ownArchitecture } from "../host/lima/machine.ts";
 import { machineId } from "../host/lima/machine_id.ts";
 import { keptDraw } from "../host/lima/placeholder_seed.ts";
 import { requireFiles } from "../host/surroundings.ts";
@@ -30,6 +29,8 @@ import { Events, followed } from "./events.ts";
 import { guestCards } from "./guest_cards.ts";
 import { Lifetime } from "./lifetime.ts";
 import { ownAuthority } from "./lima_authority.ts";
+import { openQemuRoute } from "./lima_qemu_route.ts";
+import type { LimaRoute, LimaRouteSpec } from "./lima_route.ts";
 import type { SandboxOptions } from "./options.ts";
 import { placeholdersOf } from "./placeholders.ts";
 import { policyNotices } from "./policy_notices.ts";
@@ -55,6 +56,8 @@ export interface LimaStart extends SandboxOptions {
   readonly stopMs: number;
   /** Aborting it gives the start up. */
   readonly signal?: AbortSignal;
+  /** Called when one of Lima's own drivers may plug the guest in. */
+  readonly listening?: () => void;
 }
 
 /**
@@ -89,13 +92,12 @@ async function compose(options: LimaStart, lifetime: Lifetime, events: Events): 
   const notice = (line: string) => options.onNotice?.(line);
   requireGoverned(instance, ownArchitecture());
   requireFiles();
-  const wayIn = { hostPort: sshPort(instance), guestPort: SSH_PORT };
   const { network } = options;
   const authority = await ownAuthority(network, instance.dir);
   await refuseUselessSecrets(network);
   for (const line of policyNotices(network)) notice(line);
-  const machine = await findLimaMachine(notice);
-  const boot = await findLimaBoot(instance, machine);
+  const mac = limaMac(machineId(), instance.dir);
+  const route = await openRoute({ instance, mac, lifetime, notice, listening: options.listening });
   const [launcher, program] = await Promise.all([
     usableAsset("netstack", notice),
     agentProgram(notice),
@@ -110,11 +112,10 @@ async function compose(options: LimaStart, lifetime: Lifetime, events: Events): 
     policy: network.policy,
     ...(options.command === undefined ? {} : { command: options.command }),
   }));
-  const mac = limaMac(machineId(), instance.dir);
-  const cable = await openCable({
+  const opening = openCable({
     network,
     link: limaLink(mac),
-    wayIn,
+    ...route.cable,
     ...(authority === undefined ? {} : { authority }),
     ...(network.secrets.secrets.length === 0 ? {} : { draw: await keptDraw(instance.dir) }),
     hostname: limaHostname(instance.name),
@@ -124,11 +125,10 @@ async function compose(options: LimaStart, lifetime: Lifetime, events: Events): 
     onDenial: (denial) => onDenial?.(denial),
     onNotice: notice,
   });
-  const { framesFd } = cable.netstack;
-  const plugged = { cable: socketInode(framesFd), mac };
-  const argv = limaArgv(instance, machine, boot, mac);
+  const [cable] = await Promise.all([opening, route.listen()]);
   let hasAnswered = false;
-  const guest = new LimaGuest(spawnLima({ launcher, argv, framesFd }), machine.accelerator, {
+  const { machine, look } = await route.plug(cable, launcher);
+  const guest = new LimaGuest(machine, route.accelerator, {
     connect: () =>
       openAgentPort({
         instance,
@@ -139,15 +139,15 @@ async function compose(options: LimaStart, lifetime: Lifetime, events: Events): 
     onFault: (error) => void lifetime.end(error),
   });
   lifetime.add({ name: "QEMU", gone: guest.exited, stop: () => guest.stop() });
-  const watchdog = spawnWatchdog(launcher, true);
+  const watchdog = spawnWatchdog(launcher, { endsCaller: true, outlivesCaller: route.isLimas });
   watchdog.guard(guest.pid);
   lifetime.add(watchdogPart(watchdog));
   cable.netstack.releaseFrames();
-  requireProof(await answering(guest, limaFacts(guest, plugged)));
+  requireProven(await answering(guest, look()));
   await answering(guest, guest.run());
   const prove = async () => {
     const inside = await guestCards(guest);
-    const proof = proofOf({ ...await limaFacts(guest, plugged), inside });
+    const proof = await look(inside);
     const faults = proof.flatMap(({ faults }) => faults);
     if (faults.length > 0) {
       void lifetime.end(
@@ -181,6 +181,13 @@ async function compose(options: LimaStart, lifetime: Lifetime, events: Events): 
   });
 }
 
+async function openRoute(spec: LimaRouteSpec): Promise<LimaRoute> {
+  const driver = ownDriverOf(spec.instance);
+  if (driver === undefined) return await openQemuRoute(spec);
+  const { openUsernetRoute } = await import("./lima_usernet_route.ts");
+  return await openUsernetRoute(spec, driver);
+}
+
 /** What is asked of a guest that has just been started, unless it is none. */
 async function answering<T>(guest: LimaGuest, answers: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -204,10 +211,4 @@ async function answering<T>(guest: LimaGuest, answers: Promise<T>): Promise<T> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** @throws SbxError LIMA_INSTANCE */
-function sshPort({ sshLocalPort }: LimaInstance): number {
-  if (typeof sshLocalPort === "number" && sshLocalPort > 0) return sshLocalPort;
-  throw new SbxError("LIMA_INSTANCE", "Cannot start the guest: Lima gave it no port for SSH");
 }

@@ -31,7 +31,7 @@ import { forward, type Forwarding } from "./forwarding.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { LivePolicy } from "./live_policy.ts";
 import type { ApplyOptions, NetworkSettings } from "./live_settings.ts";
-import type { Proven } from "../guest/lima/proof.ts";
+import type { Proven } from "../guest/lima/proof_part.ts";
 import { readMetrics, type SandboxMetrics } from "./metrics.ts";
 import type { Network } from "./network_spec.ts";
 import { promptOf } from "./prompt.ts";

@@ -158,7 +158,7 @@ async function compose(
     {
       notice,
       running(pid) {
-        watchdog = spawnWatchdog(netstack, endsProcess);
+        watchdog = spawnWatchdog(netstack, { endsCaller: endsProcess });
         watchdog.guard(pid);
         lifetime.add(watchdogPart(watchdog));
       },

@@ -13,7 +13,7 @@ import { fileRequest } from "../guest/agent/file_call.ts";
 import { commandStatus } from "../guest/agent/result.ts";
 import type { FileGuest } from "../guest/files.ts";
 import { frozenBy } from "../guest/agent/freeze.ts";
-import type { Proven } from "../guest/lima/proof.ts";
+import type { Proven } from "../guest/lima/proof_part.ts";
 import type { CommandExit, ExecSpec, FrozenDisk } from "../guest/guest.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { connectTo } from "../host/unix_socket.ts";

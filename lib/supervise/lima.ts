@@ -78,14 +78,19 @@ export async function keepLima(place: LimaPlace, options: SandboxOptions): Promi
   else await rewriteRecord(kept.home, record);
 }
 
-/** Forgets it, where it is there and does not run. @throws SbxError STATE_UNUSABLE, FILE_UNREADABLE */
-export async function forgetLima(place: LimaPlace): Promise<void> {
+/**
+ * Forgets it, where it is there and does not run; false: it runs.
+ *
+ * @throws SbxError STATE_UNUSABLE, FILE_UNREADABLE
+ */
+export async function forgetLima(place: LimaPlace): Promise<boolean> {
   const kept = await found(place.name);
-  if (kept === null || directoryOf(kept) !== place.directory) return;
+  if (kept === null || directoryOf(kept) !== place.directory) return true;
   const lock = await lockSandbox(kept.home);
-  if (lock === null) return;
+  if (lock === null) return false;
   try {
     await forgetSandbox(kept.home);
+    return true;
   } finally {
     lock.release();
   }

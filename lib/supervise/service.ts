@@ -4,7 +4,7 @@
  * @module
  */
 import { SbxError } from "../base/errors.ts";
-import type { Proven } from "../guest/lima/proof.ts";
+import type { Proven } from "../guest/lima/proof_part.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { ApplyChangesOptions } from "../sandbox/changes/change.ts";
 import type { EventKind } from "../sandbox/events.ts";

@@ -1,13 +1,13 @@
 /**
- * A Debian guest under Lima's driver, with Lima's part played, and `sbx lima` on a real limactl where there
- * is one. scripts/test-lima runs this: where guests are emulated it takes minutes.
+ * A Debian guest under Lima's driver, with Lima's part played. scripts/test-lima runs this: where guests are
+ * emulated it takes minutes.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { makeDebianGuest, WITHOUT_CLOUD_INIT } from "../support/lima/debian_guest.ts";
+import { makeDebianGuest } from "../support/lima/debian_guest.ts";
 import { type LimaHost, openLimaHost } from "../support/lima/host.ts";
 import { PRIVATE, PUBLIC } from "../support/places.ts";
 import { until } from "../support/process.ts";
@@ -73,48 +73,6 @@ tls: {intercept: true, upstreamCa: [${world.ca}]}
     await lima.end("leave");
   },
   LIMIT_MS,
-);
-
-const limactl = spawnSync("limactl", ["--version"]).status === 0;
-
-describe.skipIf(!limactl)(
-  "a real limactl (needs one on the PATH, and another user than root)",
-  () => {
-    const sbx = (...args: readonly string[]) => world.sbx(["lima", ...args], { limit: 900 });
-
-    test("makes, starts, enters, lists, stops and removes a guest of sbx's", async () => {
-      const guest = makeDebianGuest();
-      const template = join(world.scratch, "template.yaml");
-      writeFileSync(
-        template,
-        JSON.stringify({
-          memory: "1GiB",
-          cpus: 2,
-          disk: "4GiB",
-          firmware: { legacyBIOS: true },
-          images: [{
-            location: join(guest.key, "../disk"),
-            arch: process.arch === "arm64" ? "aarch64" : "x86_64",
-            kernel: {
-              location: guest.kernel,
-              cmdline: guest.commandLine.replace(WITHOUT_CLOUD_INIT, ""),
-            },
-            initrd: { location: join(guest.key, "../initrd") },
-          }],
-        }),
-      );
-      const name = "sbx-test";
-      try {
-        expect((await sbx("start", name, template, "--policy", "none")).status).toBe(0);
-        expect((await sbx("ls")).stdout).toMatch(/^sbx-test +Running/m);
-        expect((await sbx("shell", name, "ls", "/sys/class/net")).stdout).toBe("eth0\nlo\n");
-        expect((await sbx("stop", name)).status).toBe(0);
-        await until("its end", async () => /Stopped/.test((await sbx("ls")).stdout));
-      } finally {
-        await sbx("rm", "--force", name);
-      }
-    }, LIMIT_MS);
-  },
 );
 
 const missing = ["/usr/share/OVMF", "/usr/sbin/mkfs.vfat", "/usr/bin/mcopy"]

@@ -13,6 +13,7 @@ export function buildGo(
   name:
     | "aws"
     | "h2spec"
+    | "hostagent"
     | "internet"
     | "limactl"
     | "load"

@@ -29,6 +29,16 @@ func TestMain(m *testing.M) {
 			fmt.Println(child.Process.Pid)
 			time.Sleep(time.Hour)
 		},
+		"watched": func() {
+			child := nettest.Itself("netstack", "watch", "--parent", strconv.Itoa(os.Getpid()), "--outlives-parent")
+			words, err := child.StdinPipe()
+			if err != nil || child.Start() != nil {
+				os.Exit(1)
+			}
+			fmt.Fprintf(words, "machine %s\n", os.Args[1])
+			fmt.Println("watched")
+			time.Sleep(time.Hour)
+		},
 	})
 }
 
@@ -186,6 +196,31 @@ func TestNetstackDiesWithItsParent(t *testing.T) {
 	parent.Process.Kill()
 	parent.Wait()
 	nettest.Settle(t, "the end of netstack", func() bool { return !alive(pid) })
+}
+
+// Whether it had begun to watch, or not: the machine is nobody's child that the kernel would end.
+func TestAWatchdogThatOutlivesItsParentEndsTheMachine(t *testing.T) {
+	for round := range 10 {
+		machine := exec.Command("sleep", "1000")
+		if err := machine.Start(); err != nil {
+			t.Fatal(err)
+		}
+		parent := nettest.Itself("watched", strconv.Itoa(machine.Process.Pid))
+		out, err := parent.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := parent.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(out).ReadString('\n'); line != "watched\n" {
+			t.Fatalf("the parent said %q, %v", line, err)
+		}
+		time.Sleep(time.Duration(round) * 10 * time.Millisecond)
+		parent.Process.Kill()
+		parent.Wait()
+		nettest.MustEnd(t, machine)
+	}
 }
 
 // alive tells whether a process runs; one that nobody has reaped yet does not.

@@ -24,7 +24,7 @@ const usage = `usage: netstack serve [--listen unix:///PATH | --listen-vfkit uni
                 [--connects] -- PROGRAM [ARG...]
        netstack share --path PATH [--read-only] [--uid N --gid N | --own-user] [--capabilities NAME,...] -- PROGRAM [ARG...]
        netstack greet FD
-       netstack watch --parent PID [--end-parent]
+       netstack watch --parent PID [--end-parent] [--outlives-parent]
        netstack guard --parent PID --program PID
        netstack landlock  the version of the kernel's Landlock, 0 without one
        netstack tsc       the time stamp counter in kHz, 0 without one

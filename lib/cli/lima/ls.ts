@@ -4,11 +4,11 @@
  * @module
  */
 import type { Command } from "commander";
-import { Limactl, type ListedInstance } from "../../api/lima.ts";
+import type { ListedInstance } from "../../api/lima.ts";
 import { escapeJson, escapeText } from "../../base/escape.ts";
 import { examples } from "../command.ts";
 import { OK } from "../exit.ts";
-import { DRIVER } from "./instances.ts";
+import { ownInstances } from "./instances.ts";
 import { table } from "../table.ts";
 import { ui } from "../ui.ts";
 
@@ -18,8 +18,7 @@ export function declare(command: Command): void {
 }
 
 export async function run(command: Command): Promise<number> {
-  const limactl = await Limactl.open();
-  const own = (await limactl.list()).filter(({ vmType }) => vmType === DRIVER);
+  const own = await ownInstances();
   if (command.opts<{ json?: true }>().json) {
     ui.out(`${escapeJson(JSON.stringify(own, null, 2))}\n`);
   } else if (own.length > 0) {

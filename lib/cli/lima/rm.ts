@@ -4,9 +4,15 @@
  * @module
  */
 import type { Command } from "commander";
-import { Limactl } from "../../api/lima.ts";
 import { examples } from "../command.ts";
-import { requireInstance } from "./instances.ts";
+import { OK } from "../exit.ts";
+import {
+  findInstance,
+  limactlOf,
+  removeInstance,
+  removeLeftover,
+  requireInstance,
+} from "./instances.ts";
 
 export function declare(command: Command): void {
   command.argument("<name>", "of the guest")
@@ -17,7 +23,8 @@ export function declare(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [name = ""] = command.args;
   const { force } = command.opts<{ force?: true }>();
-  const limactl = await Limactl.open();
-  await requireInstance(limactl, name);
-  return await limactl.run("delete", ...(force ? ["--force"] : []), name);
+  const hadLeftover = await removeLeftover(name);
+  const limactl = await limactlOf(name);
+  if (hadLeftover && await findInstance(limactl, name) === undefined) return OK;
+  return await removeInstance(limactl, await requireInstance(limactl, name), force === true);
 }

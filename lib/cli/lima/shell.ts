@@ -4,9 +4,8 @@
  * @module
  */
 import type { Command } from "commander";
-import { Limactl } from "../../api/lima.ts";
 import { examples } from "../command.ts";
-import { requireInstance } from "./instances.ts";
+import { limactlOf, requireInstance } from "./instances.ts";
 
 export function declare(command: Command): void {
   command.argument("<name>", "of the guest")
@@ -23,7 +22,7 @@ export async function run(command: Command): Promise<number> {
   const [name = "", ...words] = command.args;
   // This machine's directory is none of the guest's, and Lima would try to enter it.
   const { workdir = "/" } = command.opts<{ workdir?: string }>();
-  const limactl = await Limactl.open();
+  const limactl = await limactlOf(name);
   await requireInstance(limactl, name);
   return await limactl.run("shell", `--workdir=${workdir}`, name, ...words);
 }

@@ -4,9 +4,10 @@
  * @module
  */
 import type { Command } from "commander";
-import { Limactl } from "../../api/lima.ts";
+import { hasUsernetHome } from "../../api/lima.ts";
 import { examples } from "../command.ts";
-import { requireInstance } from "./instances.ts";
+import { OK } from "../exit.ts";
+import { limactlOf, requireInstance } from "./instances.ts";
 
 export function declare(command: Command): void {
   command.argument("<name>", "of the guest")
@@ -20,7 +21,10 @@ export function declare(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const [name = ""] = command.args;
   const { force } = command.opts<{ force?: true }>();
-  const limactl = await Limactl.open();
+  const limactl = await limactlOf(name);
   await requireInstance(limactl, name);
-  return await limactl.run("stop", ...(force ? ["--force"] : []), name);
+  const status = await limactl.run("stop", ...(force ? ["--force"] : []), name);
+  if (status === OK || !hasUsernetHome(name)) return status;
+  // Lima also wants to stop the guest's network, which ends with the guest by itself.
+  return (await requireInstance(limactl, name)).status === "Stopped" ? OK : status;
 }

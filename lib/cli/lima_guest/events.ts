@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { SbxError } from "../../mod.ts";
+import { type ErrorCode, SbxError } from "../../mod.ts";
 import { FAILED, OK } from "../exit.ts";
 import { ui } from "../ui.ts";
 
@@ -13,30 +13,44 @@ export type LimaEvent =
   /** It may run; or it was forgotten, as it was to be. */
   | { readonly event: "accepted" }
   /** It may not, or does not. */
-  | { readonly event: "refused"; readonly message: string; readonly hint?: string }
+  | {
+    readonly event: "refused";
+    readonly message: string;
+    readonly hint?: string;
+    readonly code: ErrorCode;
+  }
+  /** One of Lima's own drivers may start it. */
+  | { readonly event: "listening" }
   /** Its guest runs. */
   | { readonly event: "running" }
   /** Its guest is gone; `message` says why when nobody asked for it. */
-  | { readonly event: "ended"; readonly message?: string };
+  | { readonly event: "ended"; readonly message?: string; readonly code?: ErrorCode };
 
 export async function say(event: LimaEvent): Promise<void> {
   ui.out(`${JSON.stringify(event)}\n`);
   await ui.flush();
 }
 
-/** Says what the work comes to, or why there is nothing; resolves to the exit status. */
-export async function answering(work: () => Promise<LimaEvent>): Promise<number> {
+/**
+ * Says what the work comes to, or why there is nothing; resolves to the exit status. `log`: where
+ * standard error goes.
+ */
+export async function answering(
+  work: () => Promise<LimaEvent>,
+  log = () => "driver.stderr.log",
+): Promise<number> {
   try {
     await say(await work());
     return OK;
   } catch (error) {
     if (!(error instanceof SbxError)) throw error;
-    const { message, hint, others } = error;
+    const { message, hint, code, others } = error;
     ui.error(error);
-    const more = others.length === 0 ? "" : ` (and ${others.length} more, see driver.stderr.log)`;
+    const more = others.length === 0 ? "" : ` (and ${others.length} more, see ${log()})`;
     await say({
       event: "refused",
       message: message + more,
+      code,
       ...(hint === undefined ? {} : { hint }),
     });
     return FAILED;

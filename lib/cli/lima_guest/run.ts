@@ -1,7 +1,8 @@
 /**
  * `sbx lima-guest run DIRECTORY`: one guest of Lima's, as long as standard input is open, supervised as a named
  * sandbox. The first line of input is the instance; a line `stop` presses the guest's power button, and the end
- * of input ends the guest at once. The directory is for whoever looks for this process.
+ * of input ends the guest at once, unless a line `stay` came before it. The directory is for whoever looks for
+ * this process.
  *
  * ```
  * starting ── running ── "stop" ──► leaving ──► gone
@@ -13,7 +14,7 @@
 import type { Command } from "commander";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { readInstance, superviseInstance } from "../../api/lima.ts";
+import { ownDriverLog, ownDriverOf, readInstance, superviseInstance } from "../../api/lima.ts";
 import { answering, say } from "./events.ts";
 import { parsedInstance } from "./given.ts";
 import { settingsOf } from "../lima/network.ts";
@@ -30,25 +31,33 @@ export async function run(): Promise<number> {
   const abandoned = new AbortController();
   const lines = createInterface({ input: process.stdin });
   const first = Promise.withResolvers<string>();
+  let stays = false;
   let stop = (_graceMs: number): Promise<void> => Promise.resolve(abandoned.abort());
   lines.once("line", (line) => {
     first.resolve(line);
-    lines.on("line", (word) => word === "stop" ? void stop(PRESSED_MS) : undefined);
+    lines.on("line", (word) => {
+      if (word === "stop") void stop(PRESSED_MS);
+      if (word === "stay") stays = true;
+    });
   });
   lines.once("close", () => {
     first.resolve("");
+    if (stays) return;
     abandoned.abort();
     void stop(0);
   });
+  let log = "driver.stderr.log";
   return await answering(async () => {
     const instance = readInstance(parsedInstance(await first.promise));
-    const { network, log, stopMs } = await settingsOf(instance);
+    if (ownDriverOf(instance) !== undefined) log = ownDriverLog(instance.dir);
+    const { network, log: journal, stopMs } = await settingsOf(instance);
     if (abandoned.signal.aborted) return { event: "ended" };
     const lost = await superviseInstance({
       instance,
       network,
       stopMs,
-      ...(log === undefined ? {} : { journal: log }),
+      listening: () => void say({ event: "listening" }),
+      ...(journal === undefined ? {} : { journal }),
     }, {
       signal: abandoned.signal,
       // From here on what there is to tell goes into a file that is bounded: the guest has a hand in it.
@@ -56,6 +65,8 @@ export async function run(): Promise<number> {
       begun: (end) => void (stop = end),
       ready: () => void say({ event: "running" }),
     });
-    return lost === undefined ? { event: "ended" } : { event: "ended", message: lost.message };
-  });
+    return lost === undefined
+      ? { event: "ended" }
+      : { event: "ended", message: lost.message, code: lost.code };
+  }, () => log);
 }

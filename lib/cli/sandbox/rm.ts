@@ -26,7 +26,7 @@ export async function run(command: Command): Promise<number> {
   return await forEach(command.args, async (name) => {
     const lima = (await Sandbox.list()).find((info) => info.name === name)?.lima;
     if (lima !== undefined && existsSync(lima)) {
-      return await limaDoes(name, lima, ["delete", ...(force ? ["--force"] : [])]);
+      return await limaDoes(name, lima, "delete", force);
     }
     await Sandbox.remove(name, { force });
     ui.line(name);

@@ -22,7 +22,7 @@ export async function run(command: Command, _: CommandHost): Promise<number> {
     return await forEach(command.args, async (name) => {
       await using sandbox = await Sandbox.get(name);
       const { lima } = await sandbox.info();
-      if (lima !== undefined) return await limaDoes(name, lima, ["start", "--tty=false"]);
+      if (lima !== undefined) return await limaDoes(name, lima, "start");
       await sandbox.start({ signal, onNotice: startNotice(true) });
       ui.line(name);
     });

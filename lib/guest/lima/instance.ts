@@ -13,22 +13,27 @@ const truth = z.boolean().nullish().transform((value) => value ?? false);
 const list = z.array(z.unknown()).nullish().transform((values) => values?.length ?? 0);
 const word = z.string().nullish().transform((value) => value ?? "");
 
+/** A card of the guest's; what Lima fills in besides has no say in where it leads. */
+const network = z.object({ lima: word, socket: word, vzNAT: truth });
+
 const CONFIG = z.object({
+  vmType: word,
   os: word,
   plain: truth,
-  networks: list,
+  networks: z.array(network).nullish().transform((cards) => cards ?? []),
   mounts: list,
   portForwards: list,
   additionalDisks: list,
   tpm: truth,
   audio: z.object({ device: word }).nullish(),
+  hostResolver: z.object({ hosts: z.record(z.string(), z.unknown()).nullish() }).nullish(),
   video: z.object({ display: word }).nullish(),
   firmware: z.object({ legacyBIOS: truth }).nullish(),
   ssh: z.object({
     forwardAgent: truth,
     forwardX11: truth,
     forwardX11Trusted: truth,
-    overVsock: truth,
+    overVsock: z.boolean().nullish(),
   }).nullish(),
   vmOpts: z.object({ sbx: z.unknown() }).nullish(),
 });

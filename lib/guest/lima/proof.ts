@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { SbxError } from "../../base/errors.ts";
 import { FRAMES_FD, MONITOR_FD } from "./args.ts";
+import { part, proofInside, type Proven, requireProven, type Row } from "./proof_part.ts";
 
 /** What was seen. Texts are QEMU's, and hostile. */
 export interface LimaFacts {
@@ -24,16 +24,6 @@ export interface LimaFacts {
   readonly mac: string;
   /** The addresses of the guest's own network devices, as the guest says. Absent: it was not asked. */
   readonly inside?: readonly string[];
-}
-
-/** One part of the proof. */
-export interface Proven {
-  /** What was looked at. */
-  readonly name: string;
-  /** What does not hold; empty: it is proven. */
-  readonly faults: readonly string[];
-  /** What was found where nothing is wrong. */
-  readonly found: string;
 }
 
 /** Options that add cards or backends, or let a file or a later word do so. */
@@ -88,35 +78,13 @@ export function proofOf(facts: LimaFacts): readonly Proven[] {
     part("command line", commandLine, "one network, which is the cable"),
     part("devices", devices, `one card on one cable, ${mac}`),
     part("sockets", held, "the cable to netstack, and none on a network"),
-    ...(inside === undefined ? [] : [part("inside", cardsInside(inside, mac), `one card, ${mac}`)]),
-  ];
-}
-
-/** What holds, and the words for it when it does not. */
-type Row = readonly [holds: boolean, otherwise: string];
-
-function part(name: string, rows: readonly Row[], found: string): Proven {
-  const faults = rows.flatMap(([holds, otherwise]) => holds ? [] : [otherwise]);
-  return { name, faults, found };
-}
-
-/** The guest's word, which adds to what was seen from outside and takes the place of none of it. */
-function cardsInside(inside: readonly string[], mac: string): readonly Row[] {
-  return [
-    [inside.length === 1, `the guest sees ${inside.length} network cards`],
-    [inside.length !== 1 || inside[0] === mac, "the guest's card has another address"],
+    ...(inside === undefined ? [] : [proofInside(inside, mac)]),
   ];
 }
 
 /** @throws SbxError GUEST_START that says what does not hold */
 export function requireProof(facts: LimaFacts): void {
-  const unproven = unprovenOf(facts);
-  if (unproven.length === 0) return;
-  throw new SbxError(
-    "GUEST_START",
-    `Cannot let the guest run: ${unproven.join("; ")}`,
-    { hint: "this is what a guest must never have: please report it with 'sbx version'" },
-  );
+  requireProven(proofOf(facts));
 }
 
 /** The classes in an answer to `query-pci`, bridges followed. */

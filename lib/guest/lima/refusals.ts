@@ -6,6 +6,8 @@
  */
 import { type Complaint, SbxError } from "../../base/errors.ts";
 import type { LimaInstance } from "./instance.ts";
+import { ownDriverOf } from "./own_driver.ts";
+import { USERNET } from "./usernet.ts";
 
 type Config = LimaInstance["config"];
 
@@ -15,12 +17,19 @@ interface Row {
   readonly hint: string;
 }
 
+/** Of a guest that one of Lima's own drivers runs: the one card on the network that is sbx. */
+function isGoverned(networks: Config["networks"]): boolean {
+  const [card] = networks;
+  return networks.length === 1 && card?.lima === USERNET && card.socket === "" && !card.vzNAT;
+}
+
 /** Displays and sound cards that are none. */
 const NOTHING: ReadonlySet<string> = new Set(["", "none"]);
 
 const ROWS: readonly Row[] = [
   {
-    has: ({ networks }) => networks > 0,
+    has: ({ networks }, { config }) =>
+      ownDriverOf({ config }) === undefined ? networks.length > 0 : !isGoverned(networks),
     state: "networks lists a network that nobody would judge",
     hint: "leave networks out: the guest's only network is sbx's",
   },
@@ -50,7 +59,8 @@ const ROWS: readonly Row[] = [
     hint: "set ssh.forwardX11: false",
   },
   {
-    has: ({ ssh }) => ssh?.overVsock ?? false,
+    // VZ uses it where nobody says.
+    has: ({ ssh, vmType }) => ssh?.overVsock ?? vmType === "vz",
     state: "ssh.overVsock needs a way to the guest beside its network",
     hint: "set ssh.overVsock: false",
   },
@@ -81,6 +91,15 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+/** Of guests that one of Lima's own drivers runs. */
+const OWN_DRIVER_ROWS: readonly Row[] = [
+  {
+    has: ({ hostResolver }) => Object.keys(hostResolver?.hosts ?? {}).length > 0,
+    state: "hostResolver.hosts names hosts for a resolver of Lima's, and the guest's is sbx",
+    hint: "leave it out, and use --add-host",
+  },
+];
+
 const LIMA_ARCHITECTURES = { x64: "x86_64", arm64: "aarch64" } as const;
 
 /**
@@ -89,7 +108,8 @@ const LIMA_ARCHITECTURES = { x64: "x86_64", arm64: "aarch64" } as const;
 export function requireGoverned(instance: LimaInstance, own: "x64" | "arm64"): void {
   const { name, arch, config } = instance;
   const cannot = `Cannot run Lima's instance ${name}`;
-  const found: Complaint[] = ROWS.filter(({ has }) => has(config, instance))
+  const rows = ownDriverOf(instance) === undefined ? ROWS : [...ROWS, ...OWN_DRIVER_ROWS];
+  const found: Complaint[] = rows.filter(({ has }) => has(config, instance))
     .map(({ state, hint }) => ({ message: `${cannot}: ${state}`, hint }));
   if (arch !== LIMA_ARCHITECTURES[own]) {
     found.push({

@@ -5,7 +5,7 @@
  */
 import { readlinkSync } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
-import type { LimaGuest } from "../../guest/lima/guest.ts";
+import type { LimaProcess } from "../../guest/lima/guest.ts";
 import { type LimaFacts, pciClassesOf } from "../../guest/lima/proof.ts";
 
 /** Tables of sockets that speak to networks, and which of a line's words is the inode. */
@@ -23,7 +23,7 @@ export function socketInode(fd: number): string {
 
 /** @throws SbxError GUEST_START; and the system's error when QEMU is gone */
 export async function limaFacts(
-  { pid, monitor }: LimaGuest,
+  { pid, monitor }: Pick<LimaProcess, "pid" | "monitor">,
   { cable, mac }: Pick<LimaFacts, "cable" | "mac">,
 ): Promise<LimaFacts> {
   // Once it answers, the process is QEMU, and no launcher any more.

@@ -9,10 +9,11 @@ import { constants } from "node:os";
 import process from "node:process";
 import { z } from "zod";
 import { SbxError } from "../../base/errors.ts";
+import { quote } from "../../base/escape.ts";
 import { systemCode } from "../../base/file_error.ts";
 import { installLimaDriver } from "./driver.ts";
 
-/** An instance in Lima's list. */
+/** An instance in Lima's list, as far as it is shown. */
 const LISTED = z.object({
   name: z.string(),
   status: z.string(),
@@ -25,14 +26,20 @@ export type ListedInstance = Readonly<z.output<typeof LISTED>>;
 
 export class Limactl {
   readonly #drivers: string;
+  readonly #home: string | undefined;
 
-  private constructor(drivers: string) {
+  private constructor(drivers: string, home: string | undefined) {
     this.#drivers = drivers;
+    this.#home = home;
   }
 
-  /** @throws SbxError FILE_UNREADABLE, LIMA_INSTANCE as {@link installLimaDriver} */
-  static async open(): Promise<Limactl> {
-    return new Limactl(await installLimaDriver());
+  /**
+   * With the user's own home, or with another one.
+   *
+   * @throws SbxError FILE_UNREADABLE, LIMA_INSTANCE as {@link installLimaDriver}
+   */
+  static async open(home?: string): Promise<Limactl> {
+    return new Limactl(await installLimaDriver(), home);
   }
 
   /**
@@ -44,33 +51,64 @@ export class Limactl {
     return (await this.#spawn(argv, "inherit")).status;
   }
 
+  /** The same, interrupted once `signal` is aborted. @throws SbxError REQUIREMENT_MISSING */
+  async runUntil(signal: AbortSignal, argv: readonly string[]): Promise<number> {
+    return (await this.#spawn(argv, "inherit", signal)).status;
+  }
+
   /**
    * All instances, of whatever driver.
    *
    * @throws SbxError REQUIREMENT_MISSING, LIMA_INSTANCE when Lima has no list
    */
   async list(): Promise<readonly ListedInstance[]> {
+    return await this.#list((line) => LISTED.parse(line));
+  }
+
+  /**
+   * All that Lima has of one of them; undefined: it is gone.
+   *
+   * @throws SbxError as {@link list}
+   */
+  async whole(name: string): Promise<unknown> {
+    const named = await this.#list((line) => ({ line, name: LISTED.parse(line).name }));
+    return named.find((one) => one.name === name)?.line;
+  }
+
+  async #list<T>(parse: (line: unknown) => T): Promise<readonly T[]> {
     const { status, out } = await this.#spawn(["list", "--json"], ["ignore", "pipe", "inherit"]);
     try {
       if (status !== 0) throw new TypeError(`status ${status}`);
       const lines = out.split("\n").filter((line) => line.trim() !== "");
-      return lines.map((line) => LISTED.parse(JSON.parse(line)));
+      return lines.map((line) => parse(JSON.parse(line)));
     } catch (cause) {
       throw new SbxError("LIMA_INSTANCE", "Cannot list Lima's instances: limactl failed", {
-        hint: "see what `limactl list --json` says; sbx needs Lima 2.2 or newer",
+        hint:
+          `see what \`${this.#homeWords()}limactl list --json\` says; sbx needs Lima 2.2 or newer`,
         cause,
       });
     }
   }
 
+  /** For a shell. */
+  #homeWords(): string {
+    return this.#home === undefined ? "" : `LIMA_HOME=${quote(this.#home)} `;
+  }
+
   #spawn(
     argv: readonly string[],
     stdio: StdioOptions,
+    signal?: AbortSignal,
   ): Promise<{ readonly status: number; readonly out: string }> {
     const others = process.env["LIMA_DRIVERS_PATH"] ?? "";
     const path = [this.#drivers, ...(others === "" ? [] : [others])].join(":");
-    const env = { ...process.env, LIMA_DRIVERS_PATH: path };
+    const env = {
+      ...process.env,
+      LIMA_DRIVERS_PATH: path,
+      ...(this.#home === undefined ? {} : { LIMA_HOME: this.#home }),
+    };
     const child = spawn("limactl", argv, { stdio, env });
+    signal?.addEventListener("abort", () => child.kill("SIGINT"), { once: true });
     const chunks: Uint8Array[] = [];
     child.stdout?.on("data", (chunk: Uint8Array) => chunks.push(chunk));
     return new Promise((resolve, reject) => {

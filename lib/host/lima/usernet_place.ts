@@ -38,7 +38,7 @@ export function usernetNames(): readonly string[] {
 }
 
 /** Whether the guest is there, and not just a home that was made for one. */
-function hasUsernetHome(name: string): boolean {
+export function hasUsernetHome(name: string): boolean {
   return existsSync(join(usernetHome(name), name, "lima.yaml"));
 }
 

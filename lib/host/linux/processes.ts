@@ -11,7 +11,7 @@ import { ALL_IDS, type SystemProcesses } from "../system.ts";
 const TICK_MS = 10;
 
 /** Fields of proc_pid_stat(5), counted from the state, which follows the name. */
-const FIELD = { utime: 11, stime: 12, guestTime: 40 } as const;
+const FIELD = { utime: 11, stime: 12, guestTime: 40, startTime: 19 } as const;
 
 /** Of open(2), as fdinfo shows them (proc_pid_fdinfo(5)). */
 const O_RDWR = 0o2;
@@ -34,6 +34,11 @@ export const linuxProcesses: SystemProcesses = {
       rssBytes: kibibytes(`/proc/${pid}/status`, "VmRSS") ?? 0,
       ...(pss === undefined ? {} : { pssBytes: pss }),
     };
+  },
+  /** In ticks since the boot. Of one that waits to be collected nothing is left to signal. */
+  startOf(pid) {
+    const fields = statOf(pid);
+    return fields === null || fields[0] === "Z" ? null : fields[FIELD.startTime] ?? null;
   },
   childrenOf(pid) {
     const text = textOf(`/proc/${pid}/task/${pid}/children`) ?? "";

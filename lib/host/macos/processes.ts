@@ -22,7 +22,7 @@ const PROC_PPID_ONLY = 6;
 
 /** Of proc_pid_rusage(), whose `struct rusage_info_v2` begins with a UUID. */
 const RUSAGE_INFO_V2 = 2;
-const USAGE = { size: 512, user: 16, system: 24, resident: 64 } as const;
+const USAGE = { size: 512, user: 16, system: 24, resident: 64, start: 80, exit: 88 } as const;
 
 /** Of getrlimit(2). */
 const RLIMIT_CORE = 4;
@@ -57,6 +57,14 @@ export function macProcesses(calls: () => MacCalls | null): SystemProcesses {
         guestCpuMs: 0, // not told apart
         rssBytes: field(USAGE.resident),
       };
+    },
+    startOf(pid) {
+      const usage = new Uint8Array(USAGE.size);
+      if (calls()?.pidUsage(pid, RUSAGE_INFO_V2, usage) !== 0) return null;
+      const view = new DataView(usage.buffer);
+      // Of one that waits to be collected nothing is left to signal. Not tried on a Mac.
+      if (view.getBigUint64(USAGE.exit, true) !== 0n) return null;
+      return `${view.getBigUint64(USAGE.start, true)}`;
     },
     childrenOf(pid) {
       const pids = new Int32Array(MOST_CHILDREN);

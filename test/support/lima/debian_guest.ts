@@ -48,6 +48,14 @@ ExecStart=sh -c 'mount -o ro /dev/disk/by-label/cidata /mnt && for f in /mnt/*.s
 [Install]
 WantedBy=multi-user.target
 `,
+  // Where guests are emulated, cloud-init takes minutes for what Lima does not ask of it.
+  "etc/cloud/cloud.cfg.d/99-test.cfg": `datasource_list: [NoCloud, None]
+ssh_deletekeys: false
+ssh_genkeytypes: [ed25519]
+cloud_init_modules: [bootcmd, write-files, users-groups, ssh, ca-certs]
+cloud_config_modules: []
+cloud_final_modules: [scripts-per-boot, scripts-user]
+`,
   "etc/fstab": "LABEL=root / ext4 defaults 0 1\n",
   "etc/hostname": "lima-debian\n",
 };

@@ -13,7 +13,7 @@ import {
   readFileSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import process from "node:process";
 import { buildGo } from "../build.ts";
 import { LimactlClient } from "../limactl.ts";
@@ -25,12 +25,16 @@ import { makeSmallGuest, type TestGuest } from "./small_guest.ts";
 export const USER = 5;
 
 export interface LimaHost {
+  /** The user's home directory. */
+  readonly home: string;
   /** argv of a program that the user runs on the host. */
   as(argv: readonly string[]): string[];
   run(argv: readonly string[], options?: RunOptions): Promise<Run>;
   sbx(...args: readonly string[]): Promise<Run>;
   /** Runs sbx as the user, with a text on standard input. */
   sbxWith(stdin: string, ...args: readonly string[]): Promise<Run>;
+  /** The guest of instances that are given none. */
+  readonly small: TestGuest;
   /** Gives a file to the user. */
   own(path: string): void;
   /** A new instance; what `config` has goes over what Lima fills in. */
@@ -168,7 +172,7 @@ export class LimaTestInstance {
 }
 
 /** As Lima's hostagent writes it. */
-function sshConfig(dir: string, name: string, port: number): string {
+export function sshConfig(dir: string, name: string, port: number): string {
   const options = [
     `IdentityFile "${dir}/key"`,
     "StrictHostKeyChecking no",
@@ -188,8 +192,14 @@ function sshConfig(dir: string, name: string, port: number): string {
     .join("\n");
 }
 
-/** Prepares the host. Everything is below the world's scratch directory, and goes with it. */
-export async function openLimaHost(world: World): Promise<LimaHost> {
+/**
+ * Prepares the host. Everything is below the world's scratch directory, and goes with it. `programs` are put on
+ * the user's PATH.
+ */
+export async function openLimaHost(
+  world: World,
+  programs: readonly string[] = [],
+): Promise<LimaHost> {
   const home = join(world.scratch, "lima");
   mkdirSync(home);
   const user = process.getuid?.() === 0 ? USER : process.getuid?.() ?? USER;
@@ -201,13 +211,21 @@ export async function openLimaHost(world: World): Promise<LimaHost> {
   const become = process.getuid?.() === 0
     ? ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
     : [];
-  const env = ["env", "-i", `HOME=${home}`, `PATH=${process.env["PATH"] ?? ""}`];
+  const bin = join(home, "bin");
+  mkdirSync(bin);
+  for (const program of programs) {
+    copyFileSync(program, join(bin, basename(program)));
+    chmodSync(join(bin, basename(program)), 0o755);
+  }
+  const env = ["env", "-i", `HOME=${home}`, `PATH=${bin}:${process.env["PATH"] ?? ""}`];
   const as = (argv: readonly string[]) => world.onHost([...become, ...env, ...argv]);
   const directory = join(world.scratch, "small-guest");
   mkdirSync(directory);
   const small = makeSmallGuest(directory);
   let count = 0;
   const host: LimaHost = {
+    home,
+    small,
     as,
     run: (argv, options) => world.run([...become, ...env, ...argv], options),
     sbx: (...args) => world.run([...become, ...env, binary, ...args]),

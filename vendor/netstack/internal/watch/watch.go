@@ -25,6 +25,10 @@ const (
 	parentSteps = 5
 )
 
+// Outlives is the option of a watchdog whose machine is no child of sbx: the kernel does not end that with sbx, nor
+// this process before it has done so.
+const Outlives = "--outlives-parent"
+
 // Run ends a machine from outside, without a word from the guest and without sbx's one thread:
 // when sbx says nothing for ten steps, when a limit that it set is not lifted in time, and when sbx
 // is gone. With --end-parent an sbx that still hangs after that is ended as well. A stopped one
@@ -33,7 +37,7 @@ const (
 // Each line of stdin is a sign of life, and one of
 //
 //	alive
-//	machine PID     what to end: a child of sbx, as this process is
+//	machine PID     what to end
 //	limit ID MS     end it in so many milliseconds
 //	lift ID         unless this comes first
 //
@@ -42,6 +46,7 @@ func Run(args []string) error {
 	flags := flag.NewFlagSet("watch", flag.ContinueOnError)
 	parent := flags.Int("parent", 0, "sbx")
 	endParent := flags.Bool("end-parent", false, "end sbx too when it hangs on after its machine was ended")
+	outlives := flags.Bool(Outlives[2:], false, "the machine is no child of sbx: end it after sbx has gone, too")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -51,6 +56,9 @@ func Run(args []string) error {
 		return err
 	}
 	if os.Getppid() != *parent {
+		if *outlives {
+			(&watchdog{}).bury(lines(os.Stdin))
+		}
 		return errors.New("watch: the parent is gone")
 	}
 	w := newWatchdog(func() bool { return stopped(*parent) })
@@ -64,6 +72,17 @@ func Run(args []string) error {
 	ticker := time.NewTicker(watchStep)
 	defer ticker.Stop()
 	return w.run(lines(os.Stdin), ticker.C)
+}
+
+// bury ends the machine of an sbx that went before this process began: what it said is there to its end.
+func (w *watchdog) bury(words <-chan string) {
+	defer w.end()
+	for word := range words {
+		if fields := strings.Fields(word); len(fields) == 2 && fields[0] == "machine" {
+			w.obey(word)
+			return
+		}
+	}
 }
 
 // lines reads them into a channel, which is closed at their end.

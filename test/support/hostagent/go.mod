@@ -1,0 +1,3 @@
+module sbx.test/hostagent
+
+go 1.26
