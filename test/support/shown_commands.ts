@@ -31,7 +31,7 @@ export const LEFT_OUT: Readonly<Record<string, string>> = {
   "docker rm made": NO_DOCKER,
 };
 
-/** No package has Lima 2.2: scripts/test-lima runs its driver, and limactl where there is one. */
+/** No package has Lima 2.2: scripts/test-lima runs its driver, and Lima's own limactl. */
 const LIMA = "docs/lima.md";
 
 /** Who runs a command: the tests of this name. */
