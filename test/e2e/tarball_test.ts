@@ -59,7 +59,8 @@ test("the driver in it becomes Lima's, whatever links to it", async () => {
   symlinkSync(join(directory, "lima-driver-sbx"), link);
   const env = { HOME: home, XDG_CACHE_HOME: `${home}/cache`, XDG_DATA_HOME: `${home}/data` };
   const { status, stderr } = await run([...AS_NOBODY, link], { cwd: "/", env, limit: 100 });
-  expect([status, stderr]).toEqual([1, "lima-driver-sbx: cannot serve: no --inst-dir was given\n"]);
+  expect(status).toBe(1);
+  expect(stderr).toStartWith("lima-driver-sbx: cannot serve: no --inst-dir was given");
 }, 110_000);
 
 test("unpacked by another user, it runs its first command", async () => {
