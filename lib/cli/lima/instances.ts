@@ -84,7 +84,7 @@ export async function requireInstance(limactl: Limactl, name: string): Promise<L
   if (found !== undefined) return found;
   const near = nearest(name, (await ownInstances()).map((instance) => instance.name));
   throw new SbxError("USAGE", `Cannot use ${quote(name)}: there is no such guest`, {
-    hint: near === null ? "see `sbx lima ls`" : `did you mean ${near}?`,
+    hint: near === null ? "see 'sbx lima ls'" : `did you mean ${near}?`,
   });
 }
 

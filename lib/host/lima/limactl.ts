@@ -84,7 +84,7 @@ export class Limactl {
     } catch (cause) {
       throw new SbxError("LIMA_INSTANCE", "Cannot list Lima's instances: limactl failed", {
         hint:
-          `see what \`${this.#homeWords()}limactl list --json\` says; sbx needs Lima 2.2 or newer`,
+          `see what '${this.#homeWords()}limactl list --json' says; sbx needs Lima 2.2 or newer`,
         cause,
       });
     }
