@@ -5,8 +5,9 @@
  * @module
  */
 import { setTimeout as delay } from "node:timers/promises";
+import { MAIN_JOB } from "../base/main_job.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
-import { type Jobs, MAIN_JOB } from "./jobs.ts";
+import type { Jobs } from "./jobs.ts";
 
 const SIGTERM = 15;
 

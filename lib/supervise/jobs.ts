@@ -13,15 +13,13 @@ import { join } from "node:path";
 import { SbxError } from "../base/errors.ts";
 import { type Failure, failureOf } from "../base/failure.ts";
 import { fileError } from "../base/file_error.ts";
+import { MAIN_JOB } from "../base/main_job.ts";
 import type { ExitStatus, SandboxProcess } from "../sandbox/process.ts";
 import type { ExecOptions } from "../sandbox/exec_options.ts";
 import { GIVE_UP } from "../wire/call_frame.ts";
 import type { ServedCall } from "../wire/call_server.ts";
 import type { Home } from "./home.ts";
 import { JobLog, JobLogReader } from "./job_log.ts";
-
-/** The job that a sandbox is there for. */
-export const MAIN_JOB = "main";
 
 /** Jobs that have ended and are remembered; beyond it the oldest are forgotten, with what they printed. */
 const REMEMBERED = 200;

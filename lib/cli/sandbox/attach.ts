@@ -5,12 +5,12 @@
  */
 import type { Command } from "commander";
 import { Sandbox, SbxError } from "../../mod.ts";
+import { MAIN_JOB } from "../../base/main_job.ts";
 import { type CommandHost, examples } from "../command.ts";
 import { converse } from "../converse.ts";
 import { RUN_STATUSES } from "../exit.ts";
 import { Signals } from "../signals.ts";
 import { parseCount, parseKey } from "../values.ts";
-import { MAIN_JOB } from "./main_job.ts";
 
 interface Flags {
   readonly job: string;

@@ -6,11 +6,11 @@
 import type { Command } from "commander";
 import { signalNumber } from "../../base/signal.ts";
 import { Sandbox, SbxError, type SignalName } from "../../mod.ts";
+import { MAIN_JOB } from "../../base/main_job.ts";
 import { examples } from "../command.ts";
 import { ui } from "../ui.ts";
 import { usage } from "../values.ts";
 import { forEach } from "./for_each.ts";
-import { MAIN_JOB } from "./main_job.ts";
 
 export function declare(command: Command): void {
   command

@@ -6,13 +6,13 @@
 import type { Command } from "commander";
 import process from "node:process";
 import { type LogPiece, type NamedSandbox, Sandbox, SbxError } from "../../mod.ts";
+import { MAIN_JOB } from "../../base/main_job.ts";
 import { examples } from "../command.ts";
 import { OK } from "../exit.ts";
 import { ui } from "../ui.ts";
 import { parseCount, parseDuration, usage } from "../values.ts";
 import { LogStamps } from "./log_stamps.ts";
 import { cutTo, tailOf } from "./log_tail.ts";
-import { MAIN_JOB } from "./main_job.ts";
 
 interface Flags {
   readonly job: string;
