@@ -3,7 +3,7 @@
  * everything else is real, the SSH by which commands and files get in among it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import {
@@ -35,9 +35,9 @@ beforeAll(async () => {
     members: { [MEMBER]: { field: "authorization", value: `Bearer ${VALUE}` } },
   });
   host = await openLimaHost(world);
-  const key = file("key", VALUE);
+  const key = host.file("key", VALUE);
   chmodSync(key, 0o600);
-  const policy = file(
+  const policy = host.file(
     "policy.yaml",
     `default: {outbound: deny, inbound: deny}
 denyWith: reject
@@ -53,14 +53,6 @@ afterAll(async () => {
   await lima?.end("kill");
   await world?.[Symbol.asyncDispose]();
 });
-
-/** A file of the user's own. */
-function file(name: string, text: string): string {
-  const path = join(world.scratch, name);
-  writeFileSync(path, text);
-  host.own(path);
-  return path;
-}
 
 async function start(): Promise<void> {
   lima = await instance.open();
@@ -129,7 +121,7 @@ describe("commands by SSH", () => {
 });
 
 test("files go in and out", async () => {
-  const from = file("in.bin", "x".repeat(300_000));
+  const from = host.file("in.bin", "x".repeat(300_000));
   await sbx("cp", from, `${NAME}:/tmp/in.bin`);
   expect(await inside("wc -c </tmp/in.bin; echo made >/tmp/out; chmod 640 /tmp/out")).toBe(
     "300000\n",
@@ -161,7 +153,7 @@ test("the guest has a placeholder, and the host of the secret its value", async 
 }, LIMIT_MS);
 
 test("ports are published and closed", async () => {
-  await sbx("policy", "apply", NAME, file("in.yaml", await policyOf({ inbound: "allow" })));
+  await sbx("policy", "apply", NAME, host.file("in.yaml", await policyOf({ inbound: "allow" })));
   expect(await sbx("port", "add", NAME, "8099:8080")).toContain("127.0.0.1:8099->8080\n");
   expect(await sbx("port", "ls", NAME)).toContain("127.0.0.1:8099->8080\n");
   const ask = () => say(world, "127.0.0.1", 8099, "GET / HTTP/1.0\\r\\n\\r\\n");
@@ -209,7 +201,7 @@ test(
         "http://allowed.test/",
       ]);
     expect((await get()).status).not.toBe(0);
-    const wider = file("wider.yaml", await policyOf({ rules: ["allow@allowed.test:tcp:80"] }));
+    const wider = host.file("wider.yaml", await policyOf({ rules: ["allow@allowed.test:tcp:80"] }));
     expect(await sbx("policy", "apply", NAME, wider)).toContain("allow@allowed.test:tcp:80");
     expect((await get()).stdout).toContain(`${PUBLIC}:80 as allowed.test`);
     expect((await instance.ssh("echo in")).stdout).toBe("in\n");

@@ -3,7 +3,7 @@
  * guests are emulated it takes minutes.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { makeDebianGuest, WITHOUT_CLOUD_INIT } from "../support/lima/debian_guest.ts";
@@ -27,7 +27,7 @@ beforeAll(async () => {
   });
   host = await openLimaHost(world, [realLimactl()]);
   const guest = makeDebianGuest();
-  template = file(
+  template = host.file(
     "template.yaml",
     JSON.stringify({
       memory: "1GiB",
@@ -46,9 +46,9 @@ beforeAll(async () => {
       }],
     }),
   );
-  const key = file("key", VALUE);
+  const key = host.file("key", VALUE);
   chmodSync(key, 0o600);
-  policy = file(
+  policy = host.file(
     "policy.yaml",
     `default: {outbound: deny, inbound: deny}
 denyWith: reject
@@ -59,14 +59,6 @@ secrets: [{name: API_KEY, hosts: [${MEMBER}], source: "file:${key}"}]
   );
 }, LIMIT_MS);
 afterAll(() => world?.[Symbol.asyncDispose]());
-
-/** A file of the user's own. */
-function file(name: string, text: string): string {
-  const path = join(world.scratch, name);
-  writeFileSync(path, text);
-  host.own(path);
-  return path;
-}
 
 /** Where the user can read it. */
 function copy(path: string): string {
@@ -165,7 +157,7 @@ describe.each(
     expect((await sbx("exec", name, "--", "sh", "-c", get)).status).not.toBe(0);
     const { spec } = JSON.parse(await ok("inspect", name));
     const wider = { ...spec.policy, rules: [...spec.policy.rules, "allow@allowed.test:tcp:80"] };
-    await ok("policy", "apply", name, file(`wider-${name}.json`, JSON.stringify(wider)));
+    await ok("policy", "apply", name, host.file(`wider-${name}.json`, JSON.stringify(wider)));
     expect(await inside(get)).toContain(`${PUBLIC}:80 as allowed.test`);
   }, LIMIT_MS);
 

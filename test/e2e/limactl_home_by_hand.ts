@@ -19,20 +19,13 @@ let template: string;
 beforeAll(async () => {
   world = await openWorld();
   host = await openLimaHost(world, [realLimactl()]);
-  const disk = file("disk.img", "no disk");
-  template = file(
+  const disk = host.file("disk.img", "no disk");
+  template = host.file(
     "template.yaml",
     JSON.stringify({ images: [{ location: disk, arch: "x86_64" }], user: { name: "tester" } }),
   );
 }, LIMIT_MS);
 afterAll(() => world?.[Symbol.asyncDispose]());
-
-function file(name: string, text: string): string {
-  const path = join(world.scratch, name);
-  writeFileSync(path, text);
-  host.own(path);
-  return path;
-}
 
 const home = (name: string) => join(host.home, ".local/share/sbx/lima-homes", name);
 const network = (name: string) => join(home(name), "_networks/sbx");
@@ -89,7 +82,7 @@ test("a directory that was there where an instance was to be made stays", async 
 }, LIMIT_MS);
 
 test("what Lima cannot make leaves no home, and rm removes one", async () => {
-  const broken = file("broken.yaml", "images: 7\n");
+  const broken = host.file("broken.yaml", "images: 7\n");
   const { status } = await host.sbx("lima", "start", "broken", broken, "--driver", "qemu");
   expect([status === 0, existsSync(home("broken"))]).toEqual([false, false]);
   expect((await host.sbx("lima", "rm", "--force", "alone")).status).toBe(0);

@@ -37,6 +37,8 @@ export interface LimaHost {
   readonly small: TestGuest;
   /** Gives a file to the user. */
   own(path: string): void;
+  /** A file of the user's own; answers its path. */
+  file(name: string, text: string): string;
   /** A new instance; what `config` has goes over what Lima fills in. */
   instance(
     name: string,
@@ -231,6 +233,12 @@ export async function openLimaHost(
     sbx: (...args) => world.run([...become, ...env, binary, ...args]),
     sbxWith: (stdin, ...args) => world.run([...become, ...env, binary, ...args], { stdin }),
     own: (path) => void own(path),
+    file(name, text) {
+      const path = join(world.scratch, name);
+      writeFileSync(path, text);
+      own(path);
+      return path;
+    },
     instance(name, config = {}, guest = small) {
       const dir = join(home, name);
       mkdirSync(dir, { mode: 0o700 });
