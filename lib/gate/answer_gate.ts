@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { recalling } from "../base/recall.ts";
 import { type Field, listOf, valuesOf } from "../http/fields.ts";
 import type { AnswerGate, AnswerPass, HttpAnswer } from "../http/gate.ts";
 import type { BodyShape, HttpRequest } from "../http/request.ts";
@@ -139,16 +140,5 @@ function contentOf(body: BodyShape, codings: readonly Coding[], mayGrow: boolean
   return { fitted, length: fitted && !isCoded ? length : null, waits };
 }
 
-/** Servers have few, and say them in each answer. */
-const TEXT_TYPES = new Map<string, boolean>();
-const MOST_TYPES = 64;
-const LONGEST_TYPE = 100;
-
 /** What is no text has lengths of its own inside: images, archives, messages of gRPC. */
-function isTextType(type: string): boolean {
-  const known = TEXT_TYPES.get(type);
-  if (known !== undefined) return known;
-  const isText = bodyKindOf(type) !== null;
-  if (type.length <= LONGEST_TYPE && TEXT_TYPES.size < MOST_TYPES) TEXT_TYPES.set(type, isText);
-  return isText;
-}
+const isTextType = recalling((type) => bodyKindOf(type) !== null);

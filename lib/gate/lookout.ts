@@ -55,9 +55,9 @@ export class Lookout {
   #sort(sightings: readonly Sighting[], route: Route): Seen {
     if (sightings.length === 0) return NOTHING;
     const { vault: { kept }, to, isPinned, onViolation } = this.#spec;
-    const secrets = kept.map(({ secret }) => secret);
-    const { violations, inert } = sortSightings(sightings, secrets, isPinned ? to : null);
-    const home = new Set(inert.map(({ name }) => name));
+    const { violations, inert } = sortSightings(sightings, kept, isPinned ? to : null);
+    const home = new Set<string>();
+    for (const { name } of inert) home.add(name);
     if (violations.length === 0) return { violation: null, home };
     onViolation({ sightings: violations, route, to });
     const detail = [...new Set(violations.map(({ name }) => name))].join(", ");

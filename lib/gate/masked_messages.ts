@@ -7,6 +7,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { recalling } from "../base/recall.ts";
 import type { MaskFilter } from "./masked_content.ts";
 import { unreadable } from "./unreadable.ts";
 
@@ -14,10 +15,10 @@ import { unreadable } from "./unreadable.ts";
 const TYPE = /^application\/(?:grpc(?:-web)?(?:\+[a-z0-9.-]{1,64})?|connect\+[a-z0-9.-]{1,64})$/;
 
 /** Whether a body of this Content-Type is such messages. */
-export function isMessages(contentType: string): boolean {
+export const isMessages = recalling((contentType) => {
   const [type = ""] = contentType.split(";");
   return TYPE.test(type.trim().toLowerCase());
-}
+});
 
 /** Flags in one byte, and how many bytes the message has, in four. */
 const ENVELOPE = 5;

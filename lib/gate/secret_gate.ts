@@ -14,7 +14,7 @@
  *
  * @module
  */
-import type { JudgeRequest, Refusal } from "../http/exchange.ts";
+import type { JudgeRequest, Refusal, RequestLine } from "../http/exchange.ts";
 import { PASS, type RequestGate, type Verdict } from "../http/gate.ts";
 import { type HttpRequest, lineOf } from "../http/request.ts";
 import { pairsOf, withoutPairs } from "../secret/aws/sign_again.ts";
@@ -52,6 +52,7 @@ export function secretGate(spec: SecretGateSpec): RequestGate {
 class Passage {
   readonly #spec: SecretGateSpec;
   readonly #request: HttpRequest;
+  readonly #line: RequestLine;
   readonly #own: HostSecrets;
   readonly #lookout: Lookout;
 
@@ -60,6 +61,7 @@ class Passage {
     const { host } = own;
     this.#spec = spec;
     this.#request = request;
+    this.#line = lineOf(request);
     this.#own = own;
     this.#lookout = new Lookout({
       vault,
@@ -95,7 +97,7 @@ class Passage {
   }
 
   #denied(): Refusal | null {
-    return this.#spec.judge(lineOf(this.#request));
+    return this.#spec.judge(this.#line);
   }
 
   #foreign(): Refusal | null {
@@ -163,7 +165,7 @@ class Passage {
 
   #grants(held: readonly HeldSecret[]): readonly Grant[] {
     const { session: { verified, sni, isPinned } } = this.#spec;
-    const { host: authority, method, path } = lineOf(this.#request);
+    const { host: authority, method, path } = this.#line;
     const pinned = sni !== null && isPinned(sni);
     return grantsOf(held, { verified, pinned, sni, authority, method, path });
   }

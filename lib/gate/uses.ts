@@ -21,14 +21,14 @@ export function usesOf(
   home: ReadonlySet<string>,
   place: SecretUse["place"],
 ): readonly SecretUse[] {
-  const isCounted = (name: string) =>
-    used.some((one) => one.name === name) || inert.some((one) => one.name === name);
-  const seen = [...home].filter((name) => !isCounted(name))
-    .map((name) => ({ name, place, count: 1 }));
-  return [
-    ...used.map((tally) => ({ ...tally, host, what: "sent" as const })),
-    ...[...inert, ...seen].map((tally) => ({ ...tally, host, what: "inert" as const })),
-  ];
+  const uses: SecretUse[] = [];
+  for (const tally of used) uses.push({ ...tally, host, what: "sent" });
+  for (const tally of inert) uses.push({ ...tally, host, what: "inert" });
+  for (const name of home) {
+    if (uses.some((use) => use.name === name)) continue;
+    uses.push({ name, place, count: 1, host, what: "inert" });
+  }
+  return uses;
 }
 
 export const NONE: Counted = { used: [], inert: [] };

@@ -139,6 +139,7 @@ function namedIn(
 
 /** What a target asks of its host, without the query. */
 function pathOf(method: string, target: string): string {
+  if (target.startsWith("/")) return withoutQuery(target);
   return withoutQuery(namedIn(method, target)?.path ?? target);
 }
 

@@ -48,7 +48,8 @@ export class Recorder {
   readonly #passed: TokenBucket;
   /** Open flows whose `opened` was left out, as their `closed` will be. */
   readonly #untold = new Set<number>();
-  #suppressed: Record<Suppressible, number> = { ...NONE_SUPPRESSED };
+  /** Lines that were left out since it was last told of them; null: none. */
+  #suppressed: Record<Suppressible, number> | null = null;
 
   constructor(
     journal: Journal,
@@ -177,7 +178,7 @@ export class Recorder {
 
   #mayWrite(what: Suppressible, bucket: TokenBucket): boolean {
     if (!bucket.take()) {
-      this.#suppressed[what]++;
+      this.#suppress(what);
       return false;
     }
     this.#tellSuppressed();
@@ -192,14 +193,19 @@ export class Recorder {
   #mayClose({ id, opened }: FlowEvent & { kind: "closed" }): boolean {
     if (!opened) return this.#mayWrite("closed", this.#passed); // nobody answered: it is its only line
     if (!this.#untold.delete(id)) return true;
-    this.#suppressed.closed++;
+    this.#suppress("closed");
     return false;
   }
 
+  #suppress(what: Suppressible): void {
+    this.#suppressed ??= { ...NONE_SUPPRESSED };
+    this.#suppressed[what]++;
+  }
+
   #tellSuppressed(): void {
-    if (Object.values(this.#suppressed).every((count) => count === 0)) return;
-    const suppressed: SuppressedLines = this.#suppressed;
-    this.#suppressed = { ...NONE_SUPPRESSED };
+    const suppressed = this.#suppressed;
+    if (suppressed === null) return;
+    this.#suppressed = null;
     this.#journal.write({ event: "suppressed", ...suppressed });
   }
 

@@ -166,9 +166,8 @@ class Home {
   held(): readonly HeldSecret[] | Promise<readonly HeldSecret[]> {
     const asked = this.#secrets.filter(this.#isPermitted);
     const all = asked.map(({ live }) => live.current());
-    const ready = all.flatMap((values) => values instanceof Promise ? [] : [values]);
     try {
-      if (ready.length === all.length) return this.#holding(asked, ready);
+      if (areThere(all)) return this.#holding(asked, all);
     } catch (error) {
       return Promise.reject(this.#failed(error));
     }
@@ -221,6 +220,10 @@ function held({ parts }: LiveSecret, values: Values): HeldSecret[] {
     const value = values[at] ?? null;
     return part === null || value === null ? [] : [{ ...part, value }];
   });
+}
+
+function areThere(all: readonly (Values | Promise<Values>)[]): all is readonly Values[] {
+  return !all.some((values) => values instanceof Promise);
 }
 
 /** The guest has what there was at the start: keys of a session are not those of a user. */

@@ -80,9 +80,8 @@ export class Violations {
   stream(flow: number, to: string, host: string | null): Admit {
     const { tripwire, kept } = this.#vault;
     const watch = tripwire.watch();
-    const secrets = kept.map(({ secret }) => secret);
     return (bytes) => {
-      const { violations, inert } = sortSightings(watch.push(bytes), secrets, host);
+      const { violations, inert } = sortSightings(watch.push(bytes), kept, host);
       for (const { name } of inert) {
         const use = {
           name,

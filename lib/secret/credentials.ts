@@ -5,6 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { recalling } from "../base/recall.ts";
 
 /** Fields with a name that says nothing. */
 const KNOWN: ReadonlySet<string> = new Set([
@@ -28,10 +29,10 @@ const KIND =
 const NOT_OF_KIND = /(?:csrf|xsrf|continuation|page|next|sync|resume|upload)[-_]?token$/;
 
 /** Whether servers expect a credential in the field; by its name in lower case. */
-export function isCredentialField(key: string): boolean {
+export const isCredentialField = recalling((key) => {
   if (KNOWN.has(key)) return true;
   return key.length <= 64 && KIND.test(key) && !NOT_OF_KIND.test(key);
-}
+});
 
 /** Parameters of a query with a name that says nothing. */
 const PARAMETERS: ReadonlySet<string> = new Set([

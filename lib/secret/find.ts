@@ -69,7 +69,8 @@ function first(
   from: number,
 ): number | null {
   let least: number | null = null;
-  for (const [index, { text }] of placeholders.entries()) {
+  for (let index = 0; index < placeholders.length; index++) {
+    const text = placeholders[index]?.text ?? "";
     let at = next[index] ?? -1;
     if (at >= 0 && at < from) at = next[index] = read.indexOf(text, from);
     if (at >= 0 && (least === null || at < (next[least] ?? 0))) least = index;

@@ -66,6 +66,11 @@ class ValueGrant {
   reveal(): string {
     return this.#value.reveal();
   }
+
+  /** As {@link SecretValue.revealBytes}. */
+  revealBytes(): string {
+    return this.#value.revealBytes();
+  }
 }
 
 export type Grant = ValueGrant;

@@ -89,10 +89,9 @@ class Substitution {
   constructor(grants: readonly Grant[]) {
     this.#grants = grants;
     this.#placeholders = grants.map(({ placeholder }) => placeholder);
-    this.#shortest = this.#placeholders.reduce(
-      (least, { text }) => Math.min(least, text.length),
-      Infinity,
-    );
+    let shortest = Infinity;
+    for (const { text } of this.#placeholders) shortest = Math.min(shortest, text.length);
+    this.#shortest = shortest;
   }
 
   target(text: string): string {
@@ -101,7 +100,10 @@ class Substitution {
     if (!text.startsWith("/")) return this.elsewhere(text);
     const [, path = "", query = "", fragment = ""] = /^([^?#]*)(\?[^#]*)?(#[^]*)?$/.exec(text) ??
       [];
-    const into = (place: Place) => this.#into(place, percentEncode);
+    const into = (place: Place) => (index: number) => {
+      const value = this.#put(index, place);
+      return value === null ? null : percentEncode(Buffer.from(value, "latin1"));
+    };
     return replacePercentEncoded(path, this.#placeholders, into("path")) +
       replacePercentEncoded(query, this.#placeholders, into("query")) +
       this.elsewhere(fragment);
@@ -123,10 +125,13 @@ class Substitution {
     });
   }
 
-  #plain(field: HeadField): string {
-    const { value } = field;
+  #plain({ key, value }: HeadField): string {
     if (!holdsPlaceholder(value, this.#placeholders)) return value;
-    return replacePlaceholders(value, this.#placeholders, this.#intoField(field));
+    return replacePlaceholders(
+      value,
+      this.#placeholders,
+      (index) => this.#put(index, "header", key),
+    );
   }
 
   /** Null when nothing of it is ours: no Basic credentials, or none with a placeholder inside. */
@@ -134,42 +139,29 @@ class Substitution {
     const credentials = hasScheme(key) ? readBasic(value) : null;
     if (credentials === null) return null;
     let found = false;
-    const into = this.#into("basic", (bytes) => bytes.toString("latin1"));
     const plain = credentials.bytes.toString("latin1");
     const inside = replacePlaceholders(plain, this.#placeholders, (index) => {
       found = true;
-      return into(index);
+      return this.#put(index, "basic");
     });
     if (!found) return null;
     const bytes = Buffer.from(inside, "latin1");
     return bytes.equals(credentials.bytes) ? value : writeBasic({ ...credentials, bytes });
   }
 
-  #intoField({ key }: HeadField) {
-    return this.#into(
-      "header",
-      (bytes) => bytes.toString("latin1"),
-      ({ secret }) => isSelected(secret.headers, key),
-    );
-  }
-
-  #into(
-    place: Place,
-    encode: (value: Buffer) => string,
-    fits: (grant: Grant) => boolean = () => true,
-  ) {
-    return (index: number): string | null => {
-      const grant = this.#grants[index];
-      if (grant === undefined) return null;
-      if (!grant.secret.places.has(place) || !fits(grant)) {
-        this.inert.add(grant.secret.name, place);
-        return null;
-      }
-      // Beyond the limit nothing is built any more; the whole is refused.
-      if (++this.uses > MOST_USES) return "";
-      this.used.add(grant.secret.name, place);
-      return encode(Buffer.from(grant.reveal(), "utf8"));
-    };
+  /** The value that goes there, one character a byte; null: none does. `key`: of the field that it is for. */
+  #put(index: number, place: Place, key?: string): string | null {
+    const grant = this.#grants[index];
+    if (grant === undefined) return null;
+    const { name, places, headers } = grant.secret;
+    if (!places.has(place) || key !== undefined && !isSelected(headers, key)) {
+      this.inert.add(name, place);
+      return null;
+    }
+    // Beyond the limit nothing is built any more; the whole is refused.
+    if (++this.uses > MOST_USES) return "";
+    this.used.add(name, place);
+    return grant.revealBytes();
   }
 }
 

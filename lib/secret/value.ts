@@ -24,8 +24,11 @@ export class SecretValue {
   /** Private to the engine: not in JSON, not in what `console.log` or a debugger's inspect prints. */
   readonly #text: string;
 
+  readonly #bytes: string;
+
   private constructor(text: string) {
     this.#text = text;
+    this.#bytes = Buffer.from(text, "utf8").toString("latin1");
   }
 
   /**
@@ -45,6 +48,11 @@ export class SecretValue {
   /** The value. Whoever calls this has a grant, or looks for the value in order to mask it. */
   reveal(): string {
     return this.#text;
+  }
+
+  /** The same as it is sent, one character a byte. */
+  revealBytes(): string {
+    return this.#bytes;
   }
 
   toJSON(): string {

@@ -21,14 +21,14 @@ export interface SortedSightings {
  */
 export function sortSightings(
   sightings: readonly Sighting[],
-  secrets: readonly Pick<Secret, "name" | "hosts">[],
+  kept: readonly { readonly secret: Pick<Secret, "name" | "hosts"> }[],
   host: string | null,
 ): SortedSightings {
   const violations: Sighting[] = [];
   const inert: Sighting[] = [];
   for (const sighting of sightings) {
-    const secret = secrets.find(({ name }) => name === sighting.name);
-    const isHome = host !== null && secret !== undefined && isHostOf(secret, host);
+    const one = kept.find(({ secret: { name } }) => name === sighting.name);
+    const isHome = host !== null && one !== undefined && isHostOf(one.secret, host);
     (isHome ? inert : violations).push(sighting);
   }
   return { violations, inert };

@@ -140,11 +140,7 @@ test(
         return inside.some((one) => one.includes(text));
       }).map(({ secret }) => secret.name);
       expect(used.length).toBeGreaterThan(0);
-      const { violations } = sortSightings(
-        tripwire.scan(bytes),
-        secrets.map(({ secret }) => secret),
-        "evil.test",
-      );
+      const { violations } = sortSightings(tripwire.scan(bytes), secrets, "evil.test");
       expect(violations.map(({ name }) => name).sort()).toEqual(used.sort());
     }
   },

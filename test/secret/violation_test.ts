@@ -3,9 +3,9 @@ import type { Sighting } from "../../lib/secret/tripwire.ts";
 import { sortSightings } from "../../lib/secret/violation.ts";
 import { secretOf } from "./held.ts";
 
-const secrets = [
-  secretOf({ name: "A", hosts: ["a.test"] }),
-  secretOf({ name: "B", hosts: ["b.test", ".c.test"] }),
+const kept = [
+  { secret: secretOf({ name: "A", hosts: ["a.test"] }) },
+  { secret: secretOf({ name: "B", hosts: ["b.test", ".c.test"] }) },
 ];
 const seen = (name: string): Sighting => ({ name, disguise: "plain", escapes: 0 });
 
@@ -18,7 +18,7 @@ test.each<[string | null, string[], string[]]>([
   ["", ["A", "B", "X"], []],
   [null, ["A", "B", "X"], []],
 ])("on the way to %p, %j do not belong there and %j do", (host, violations, inert) => {
-  const sorted = sortSightings([seen("A"), seen("B"), seen("X")], secrets, host);
+  const sorted = sortSightings([seen("A"), seen("B"), seen("X")], kept, host);
   expect(sorted.violations.map(({ name }) => name)).toEqual(violations);
   expect(sorted.inert.map(({ name }) => name)).toEqual(inert);
 });

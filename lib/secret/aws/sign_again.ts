@@ -9,7 +9,6 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import type { AwsPart } from "../../policy/model/secret.ts";
 import type { Grant } from "../grant.ts";
 import type { HeadField, RequestHead } from "../substitute_head.ts";
@@ -233,11 +232,11 @@ class Signing<F extends HeadField> {
   }
 
   #credential(): string {
-    return `${bytesOf(this.#pair.id)}/${formatScope(this.#signature.scope)}`;
+    return `${this.#pair.id.revealBytes()}/${formatScope(this.#signature.scope)}`;
   }
 
   #token(): string | null {
-    return this.#pair.token === null ? null : bytesOf(this.#pair.token);
+    return this.#pair.token === null ? null : this.#pair.token.revealBytes();
   }
 
   #digits(
@@ -269,11 +268,6 @@ const WORDS: ReadonlySet<string> = new Set([
 ]);
 
 const HASH = /^[0-9a-f]{64}$/;
-
-/** As heads have values: one character a byte. */
-function bytesOf(grant: Grant): string {
-  return Buffer.from(grant.reveal(), "utf8").toString("latin1");
-}
 
 function withValue<F extends HeadField>(field: F, value: string): F {
   return { ...field, value, sensitive: true as const };
