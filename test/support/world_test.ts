@@ -9,6 +9,7 @@ import {
   SILENT,
   UNREACHABLE,
 } from "./places.ts";
+import { until } from "./process.ts";
 import { contacts } from "./recorder.ts";
 import { openWorld } from "./world.ts";
 
@@ -46,6 +47,30 @@ test("packets to a port where nothing listens are seen all the same", async () =
   expect(status).toBe(7);
   expect(Object.keys(contacts(await world.internet.report(), [PUBLIC])))
     .toEqual([`tcp ${PUBLIC}:4242`]);
+});
+
+test("what a connection of before a reset says belongs to it only in bytes", async () => {
+  await world.internet.reset();
+  const script = `
+import socket, sys
+s = socket.create_connection(("${PUBLIC}", 9000)); s.sendall(b"SINK\\n")
+print("open", flush=True); sys.stdin.readline()
+s.sendall(b"x"); print("sent", flush=True); sys.stdin.readline()
+s.shutdown(socket.SHUT_WR); s.recv(200); s.close(); print("closed", flush=True)
+`;
+  const talk = world.startOnHost(["python3", "-u", "-c", script]);
+  const said = (word: string) => until(word, () => talk.stdout().includes(word));
+  const seen = async () => contacts(await world.internet.report(), [PUBLIC]);
+  await said("open");
+  await world.internet.reset();
+  talk.child.stdin?.write("\n");
+  await said("sent");
+  await until("its byte", async () => Object.keys(await seen()).length > 0);
+  await world.internet.reset();
+  talk.child.stdin?.write("\n");
+  await said("closed");
+  expect((await talk.ended).status).toBe(0);
+  expect(await seen()).toEqual({});
 });
 
 test("one address is unreachable and another silent", async () => {

@@ -11,8 +11,9 @@ import (
 // book is what the servers saw. A canary at zero is only worth something beside a server that counts,
 // so both are the same code.
 type book struct {
-	mu sync.Mutex
-	r  report
+	mu        sync.Mutex
+	r         report
+	farewells farewells
 	// catchUp tallies what has arrived and was not looked at yet; nil where packets are not captured.
 	catchUp func()
 }
@@ -68,6 +69,7 @@ func newBook() *book {
 }
 
 func (b *book) reset() {
+	b.farewells.reset()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.r = report{

@@ -46,7 +46,8 @@ func capture(name string, b *book) error {
 			if !ok || link.Pkttype == syscall.PACKET_OUTGOING {
 				continue
 			}
-			if key, ok := label(swap(link.Protocol), p[:n]); ok {
+			key, ok := label(swap(link.Protocol), p[:n])
+			if ok && !b.farewells.isOne(swap(link.Protocol), p[:n]) {
 				b.note(func(r *report) { r.Packets[key]++ })
 			}
 		}
