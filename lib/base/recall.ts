@@ -1,6 +1,6 @@
 /**
- * Answers about words that peers say in each message: names of fields, types of content. They have few, so
- * that the first few answers are kept; whatever else comes is worked out each time.
+ * What was worked out before, where nothing that it depends on is another. Peers say most things again and
+ * again: the same few words in each message, the same fields in each request of a connection.
  *
  * @module
  */
@@ -8,7 +8,10 @@
 const MOST_WORDS = 64;
 const LONGEST_WORD = 100;
 
-/** The same function, which is to depend on nothing but the word. */
+/**
+ * The same function of a word, which is to depend on nothing else. Peers have few words, so that the first few
+ * answers are kept; whatever else comes is worked out each time.
+ */
 export function recalling<T>(answer: (word: string) => T): (word: string) => T {
   const known = new Map<string, T>();
   return (word) => {
@@ -18,4 +21,35 @@ export function recalling<T>(answer: (word: string) => T): (word: string) => T {
     if (word.length <= LONGEST_WORD && known.size < MOST_WORDS) known.set(word, now);
     return now;
   };
+}
+
+/** The same function, which is to depend on nothing but these; asked for the very same ones, it answers as before. */
+export function recallingLast<A extends readonly unknown[], T>(
+  answer: (...of: A) => T,
+): (...of: A) => T {
+  let last: { readonly of: A; readonly answer: T } | null = null;
+  return (...of) => {
+    if (last === null || !isSameList(of, last.of, Object.is)) last = { of, answer: answer(...of) };
+    return last.answer;
+  };
+}
+
+/** A list that says what the one before it said is that one, so that it is known for the same. */
+export function repeating<T>(
+  isSame: (one: T, other: T) => boolean,
+): (list: readonly T[]) => readonly T[] {
+  let last: readonly T[] = [];
+  return (list) => isSameList(list, last, isSame) ? last : last = list;
+}
+
+function isSameList<T>(
+  one: readonly T[],
+  other: readonly T[],
+  isSame: (one: T, other: T) => boolean,
+): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at++) {
+    if (!isSame(one[at] as T, other[at] as T)) return false;
+  }
+  return true;
 }

@@ -37,13 +37,17 @@ export class Lookout {
     this.#spec = spec;
   }
 
-  head({ method, target, fields }: HttpRequest): Seen {
+  /** `inFields`: what was seen in its fields by {@link sightingsIn}. */
+  head({ method, target }: HttpRequest, inFields: readonly Sighting[]): Seen {
     const { tripwire } = this.#spec.vault;
-    return this.#sort(tripwire.scan(`${method}${BETWEEN}${target}${textOf(fields)}`), "request");
+    const inLine = tripwire.scan(`${method}${BETWEEN}${target}`);
+    const isNew = ({ name }: Sighting) => !inLine.some((one) => one.name === name);
+    const all = inLine.length === 0 ? inFields : [...inLine, ...inFields.filter(isNew)];
+    return this.#sort(all, "request");
   }
 
   trailers(fields: readonly Field[]): Seen {
-    return this.#sort(this.#spec.vault.tripwire.scan(textOf(fields)), "request");
+    return this.#sort(sightingsIn(fields, this.#spec.vault), "request");
   }
 
   /** A stream of the guest's. */
@@ -95,6 +99,11 @@ export class StreamLookout {
     for (const name of home) this.home.add(name);
     if (violation !== null) throw new GateRefusal(violation);
   }
+}
+
+/** The placeholders that stand in fields, names of fields included. */
+export function sightingsIn(fields: readonly Field[], { tripwire }: Vault): readonly Sighting[] {
+  return tripwire.scan(textOf(fields));
 }
 
 /** In no placeholder, and no part of an escape: what stands on either side does not become one text. */

@@ -18,12 +18,13 @@ import type { JudgeRequest, Refusal, RequestLine } from "../http/exchange.ts";
 import { PASS, type RequestGate, type Verdict } from "../http/gate.ts";
 import { type HttpRequest, lineOf } from "../http/request.ts";
 import { pairsOf, withoutPairs } from "../secret/aws/sign_again.ts";
-import { foreignCredential } from "../secret/exclusive.ts";
+import { foreignInTarget } from "../secret/exclusive.ts";
 import { type Grant, grantsOf, type HeldSecret } from "../secret/grant.ts";
 import type { SecretUse, SecretViolation } from "../secret/report.ts";
 import { substituteHead } from "../secret/substitute_head.ts";
 import type { Vault } from "../secret/vault.ts";
 import { answerGate } from "./answer_gate.ts";
+import { Findings } from "./findings.ts";
 import { type HostSecrets, SecretsByHost } from "./host_secrets.ts";
 import { Lookout, type Seen } from "./lookout.ts";
 import { askReadable, withoutExtensions } from "./readable.ts";
@@ -45,7 +46,9 @@ export interface SecretGateSpec {
 
 export function secretGate(spec: SecretGateSpec): RequestGate {
   const byHost = new SecretsByHost(spec.vault);
-  return (request) => new Passage(spec, request, byHost.of(request.authority.host)).verdict();
+  const findings = new Findings();
+  return (request) =>
+    new Passage(spec, request, byHost.of(request.authority.host), findings).verdict();
 }
 
 /** One request. */
@@ -54,15 +57,17 @@ class Passage {
   readonly #request: HttpRequest;
   readonly #line: RequestLine;
   readonly #own: HostSecrets;
+  readonly #findings: Findings;
   readonly #lookout: Lookout;
 
-  constructor(spec: SecretGateSpec, request: HttpRequest, own: HostSecrets) {
+  constructor(spec: SecretGateSpec, request: HttpRequest, own: HostSecrets, findings: Findings) {
     const { vault, session, onViolation } = spec;
     const { host } = own;
     this.#spec = spec;
     this.#request = request;
     this.#line = lineOf(request);
     this.#own = own;
+    this.#findings = findings;
     this.#lookout = new Lookout({
       vault,
       to: host,
@@ -74,7 +79,8 @@ class Passage {
   verdict(): Verdict | Promise<Verdict> {
     const denied = this.#denied();
     // What goes nowhere in any case is still worth telling.
-    const seen = this.#lookout.head(this.#request);
+    const inFields = this.#findings.sightings(this.#request.fields, this.#spec.vault);
+    const seen = this.#lookout.head(this.#request, inFields);
     if (denied !== null) return refuse(denied);
     if (seen.violation !== null) return { kind: "reset", refusal: seen.violation };
     const foreign = this.#foreign();
@@ -103,7 +109,9 @@ class Passage {
   #foreign(): Refusal | null {
     const { secrets, placeholders, exclusive } = this.#own;
     if (!exclusive) return null;
-    const foreign = foreignCredential(withoutOwnSignature(this.#request, secrets), placeholders);
+    const { target, fields } = withoutOwnSignature(this.#request, secrets);
+    const foreign = this.#findings.foreign(fields, this.#own) ??
+      foreignInTarget(target, placeholders);
     return foreign === null
       ? null
       : { reason: "foreign-credential", detail: foreign.name.slice(0, MOST_NAME) };
@@ -129,7 +137,8 @@ class Passage {
     const { host, secrets } = this.#own;
     const all = this.#grants(held);
     const grants = withoutPairs(all);
-    const substituted = substituteHead(request, grants);
+    const inFields = this.#findings.substituted(request.fields, grants);
+    const substituted = substituteHead(request, grants, inFields);
     if (substituted.kind === "refused") {
       return refuse({ reason: "secret-unreadable", detail: "too many values" });
     }
@@ -139,7 +148,11 @@ class Passage {
     if ("reason" in body) return refuse(body);
     const answer = answerGate({ request, vault, onUse });
     const { target, fields: put } = substituted.head;
-    const asked = answer === undefined ? put : askReadable(put, request.body.kind === "upgrade");
+    const asked = answer === undefined
+      ? put
+      : request.body.kind === "upgrade"
+      ? askReadable(put, true)
+      : this.#findings.readable(put);
     const head = { target, fields: body.fields(asked) };
     const signed = signRequest({
       request,

@@ -16,6 +16,12 @@ export interface Field {
   readonly sensitive?: true;
 }
 
+/** Whether two say the same in the same letters. */
+export function isSameField(one: Field, other: Field): boolean {
+  return one === other ||
+    one.name === other.name && one.value === other.value && one.sensitive === other.sensitive;
+}
+
 export function field(name: string, value: string): Field {
   return { name, key: name.toLowerCase(), value };
 }

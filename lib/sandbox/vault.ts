@@ -144,6 +144,8 @@ function formFor({ aws, format }: Secret, value: string): PlaceholderForm {
 /** The hosts that have the same secrets. */
 class Home {
   readonly #secrets: readonly LiveSecret[];
+  /** Those that were permitted when it was made. */
+  readonly #asked: readonly LiveSecret[];
   readonly #isPermitted: (one: LiveSecret) => boolean;
   readonly #onNotice: (line: string) => void;
   #held: readonly HeldSecret[] = [];
@@ -159,12 +161,13 @@ class Home {
     onNotice: (line: string) => void,
   ) {
     this.#secrets = secrets;
+    this.#asked = secrets.filter(isPermitted);
     this.#isPermitted = isPermitted;
     this.#onNotice = onNotice;
   }
 
   held(): readonly HeldSecret[] | Promise<readonly HeldSecret[]> {
-    const asked = this.#secrets.filter(this.#isPermitted);
+    const asked = this.#asked;
     const all = asked.map(({ live }) => live.current());
     try {
       if (areThere(all)) return this.#holding(asked, all);

@@ -28,11 +28,18 @@ export function foreignCredential(
   { target, fields }: RequestHead,
   own: ReadonlySet<string>,
 ): ForeignCredential | null {
+  return foreignInFields(fields, own) ?? foreignInTarget(target, own);
+}
+
+export function foreignInFields(
+  fields: readonly HeadField[],
+  own: ReadonlySet<string>,
+): ForeignCredential | null {
   for (const field of fields) {
     const foreign = field.key === "cookie" ? foreignCookie(field, own) : foreignField(field, own);
     if (foreign !== null) return foreign;
   }
-  return foreignParameter(target, own);
+  return null;
 }
 
 function foreignField({ name, key, value }: HeadField, own: ReadonlySet<string>) {
@@ -86,7 +93,10 @@ function foreignCookie({ value }: HeadField, own: ReadonlySet<string>): ForeignC
   return foreign === undefined ? null : { in: "cookie", name: foreign.name };
 }
 
-function foreignParameter(target: string, own: ReadonlySet<string>): ForeignCredential | null {
+export function foreignInTarget(
+  target: string,
+  own: ReadonlySet<string>,
+): ForeignCredential | null {
   const query = target.indexOf("?");
   if (query < 0) return null;
   // Some servers take a semicolon for an ampersand.

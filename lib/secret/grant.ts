@@ -67,6 +67,12 @@ class ValueGrant {
     return this.#value.reveal();
   }
 
+  /** Whether it is for the same value in the same place of another request. */
+  isSame(other: ValueGrant): boolean {
+    return this.secret === other.secret && this.placeholder === other.placeholder &&
+      this.#value === other.#value;
+  }
+
   /** As {@link SecretValue.revealBytes}. */
   revealBytes(): string {
     return this.#value.revealBytes();
@@ -87,10 +93,12 @@ export function grants(held: HeldSecret, request: RequestFacts): GrantVerdict {
 
 /** The rights to one request of all secrets of a sandbox. */
 export function grantsOf(all: readonly HeldSecret[], request: RequestFacts): readonly Grant[] {
-  return all.flatMap((held) => {
+  const granted: Grant[] = [];
+  for (const held of all) {
     const verdict = grants(held, request);
-    return verdict.granted ? [verdict.grant] : [];
-  });
+    if (verdict.granted) granted.push(verdict.grant);
+  }
+  return granted;
 }
 
 function denialOf(secret: Secret, facts: RequestFacts): Denial | null {

@@ -57,22 +57,49 @@ export type SubstitutedHead<F extends HeadField = HeadField> =
 
 const MOST_USES = 64;
 
+/** What the fields of a head came to. */
+export interface SubstitutedFields<F extends HeadField> {
+  /** Those with a value in them are `sensitive`. The very same ones where no value came. */
+  readonly fields: readonly F[];
+  /** How many values came. Beyond the limit there are none of them. */
+  readonly uses: number;
+  readonly used: readonly Tally[];
+  readonly inert: readonly Tally<Place | "elsewhere">[];
+}
+
 /** `grants`: those of this very request. */
+export function substituteFields<F extends HeadField>(
+  fields: readonly F[],
+  grants: readonly Grant[],
+): SubstitutedFields<F> {
+  const work = new Substitution(grants);
+  const put = fields.map((field) => work.field(field));
+  const { uses } = work;
+  return {
+    fields: uses > 0 ? put : fields,
+    uses,
+    used: work.used.all(),
+    inert: work.inert.all(),
+  };
+}
+
+/** `grants`: those of this very request; `put`: what its fields come to with them. */
 export function substituteHead<F extends HeadField>(
   head: RequestHead<F>,
   grants: readonly Grant[],
+  put: SubstitutedFields<F> = substituteFields(head.fields, grants),
 ): SubstitutedHead<F> {
   const work = new Substitution(grants);
   const target = work.target(head.target);
-  const put = head.fields.map((field) => work.field(field));
   work.elsewhere(head.method);
-  if (work.uses > MOST_USES) return { kind: "refused", why: "too-many-values" };
-  const used = work.used.all();
+  if (work.uses + put.uses > MOST_USES) return { kind: "refused", why: "too-many-values" };
+  for (const tally of put.used) work.used.add(tally.name, tally.place, tally.count);
+  for (const tally of put.inert) work.inert.add(tally.name, tally.place, tally.count);
   return {
     kind: "head",
-    head: { method: head.method, target, fields: used.length > 0 ? put : head.fields },
+    head: { method: head.method, target, fields: put.fields },
     sensitiveTarget: target !== head.target,
-    used,
+    used: work.used.all(),
     inert: work.inert.all(),
   };
 }
@@ -181,10 +208,10 @@ function isSelected(selection: HeaderSelection, key: string): boolean {
 class Tallies<P extends string> {
   readonly #tallies: { name: string; place: P; count: number }[] = [];
 
-  add(name: string, place: P): void {
+  add(name: string, place: P, count = 1): void {
     const tally = this.#tallies.find((one) => one.name === name && one.place === place);
-    if (tally === undefined) this.#tallies.push({ name, place, count: 1 });
-    else tally.count++;
+    if (tally === undefined) this.#tallies.push({ name, place, count });
+    else tally.count += count;
   }
 
   all(): Tally<P>[] {

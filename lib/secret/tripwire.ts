@@ -46,8 +46,8 @@ export interface Tripping {
 interface Search {
   readonly table: Table;
   readonly skim: Skim;
-  /** By the index of the string. */
-  readonly sightings: readonly Omit<Sighting, "escapes">[];
+  /** By the index of the string, behind no escapes. */
+  readonly sightings: readonly Sighting[];
 }
 
 /** The placeholders of one sandbox. */
@@ -78,11 +78,11 @@ export class Tripwire {
 
 function searchFor(placeholders: Iterable<Tripping>): Search {
   const strings: string[] = [];
-  const sightings: Omit<Sighting, "escapes">[] = [];
+  const sightings: Sighting[] = [];
   for (const { name, placeholder: { core } } of placeholders) {
     for (const [disguise, text] of disguises(core)) {
       strings.push(folded(text));
-      sightings.push({ name, disguise });
+      sightings.push({ name, disguise, escapes: 0 });
     }
   }
   const automaton = new Automaton(strings.map((one) => Buffer.from(one, "latin1")));
@@ -150,7 +150,7 @@ export class Watch {
     const { table, sightings } = this.#search;
     const sighting = sightings[table.found(row)];
     if (sighting === undefined || this.#seen.some(({ name }) => name === sighting.name)) return;
-    this.#seen.push({ ...sighting, escapes });
+    this.#seen.push(escapes === 0 ? sighting : { ...sighting, escapes });
   };
 }
 

@@ -27,8 +27,8 @@ export function sortSightings(
   const violations: Sighting[] = [];
   const inert: Sighting[] = [];
   for (const sighting of sightings) {
-    const one = kept.find(({ secret: { name } }) => name === sighting.name);
-    const isHome = host !== null && one !== undefined && isHostOf(one.secret, host);
+    const secret = kept.find((one) => one.secret.name === sighting.name)?.secret;
+    const isHome = host !== null && secret !== undefined && isHostOf(secret, host);
     (isHome ? inert : violations).push(sighting);
   }
   return { violations, inert };

@@ -10,10 +10,12 @@
  */
 import type { Buffer } from "node:buffer";
 import { Deadline } from "../../base/deadline.ts";
+import { repeating } from "../../base/recall.ts";
 import { isTraced, trace } from "../../base/trace.ts";
 import type { SessionFault } from "../../tls/session/session.ts";
 import { Conduit, type ConduitSink } from "../conduit.ts";
 import { type Refusal, refusedExchange, type RelayEnd, type RequestLine } from "../exchange.ts";
+import { isSameField } from "../fields.ts";
 import { enter, type Entry, GateRefusal, LULL_MS } from "../gate.ts";
 import { MalformedHttp } from "../malformed.ts";
 import { deniedPage, relayPage } from "../refusal.ts";
@@ -30,6 +32,7 @@ export class H1Relay implements ConduitSink {
   readonly #conduit: Conduit;
   readonly #requests: HeadReader;
   readonly #responses: HeadReader;
+  readonly #same = repeating(isSameField);
   #state: H1State = FIRST;
   readonly #lull: Deadline;
   readonly #ending: H1Ending;
@@ -212,7 +215,7 @@ export class H1Relay implements ConduitSink {
       }
       return bytes.subarray(bytes.length);
     }
-    const request = readRequest(parseRequestHead(head.text, limits), destination);
+    const request = readRequest(parseRequestHead(head.text, limits), destination, this.#same);
     this.#become({ kind: "head ends", request, since: clock.now() });
     this.#conduit.deadline.set(limits.silenceMs);
     const unreachable = upstream.kind === "failed" ? upstream.refusal : null;

@@ -33,8 +33,16 @@ export interface H1Request {
   readonly trailers: boolean;
 }
 
-/** @throws MalformedHttp with the reason to refuse it for. */
-export function readRequest(head: RequestHead, destination: Destination): H1Request {
+/**
+ * `same`: of fields that say what others said, those.
+ *
+ * @throws MalformedHttp with the reason to refuse it for.
+ */
+export function readRequest(
+  head: RequestHead,
+  destination: Destination,
+  same: (fields: readonly Field[]) => readonly Field[] = (fields) => fields,
+): H1Request {
   const { method, target, minor } = head;
   const { scheme, authority, host, line } = readTarget({
     method,
@@ -51,7 +59,7 @@ export function readRequest(head: RequestHead, destination: Destination): H1Requ
   const key = framing.kind === "none" ? websocketKey(head) : null;
   const expects = expectsContinue(head, framing);
   const kept = endToEnd(head.fields);
-  const fields = expects ? kept : kept.filter(({ key }) => key !== "expect");
+  const fields = same(expects ? kept : kept.filter(({ key }) => key !== "expect"));
   const body = key === null ? shapeOf(framing) : { kind: "upgrade" } as const;
   return {
     line,

@@ -49,7 +49,8 @@ const OF_HTTP1: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * `end`: nothing follows the head. `tunnels`: the server takes CONNECT with `:protocol` (RFC 8441).
+ * `end`: nothing follows the head. `tunnels`: the server takes CONNECT with `:protocol` (RFC 8441). `same`: of
+ * fields that say what others said, those.
  *
  * @throws MalformedHttp
  */
@@ -58,9 +59,12 @@ export function readH2Request(
   end: boolean,
   destination: Destination,
   tunnels: boolean,
+  same: (fields: readonly Field[]) => readonly Field[] = (fields) => fields,
 ): H2Request {
   const pseudo = new Map<string, string>();
-  const rest = split(fields, pseudo, [":method", ":scheme", ":authority", ":path", ":protocol"]);
+  const rest = same(
+    split(fields, pseudo, [":method", ":scheme", ":authority", ":path", ":protocol"]),
+  );
   const method = pseudo.get(":method") ?? "";
   if (!METHOD.test(method)) throw new MalformedHttp("a malformed method");
   const protocol = pseudo.get(":protocol");

@@ -4,8 +4,9 @@
  *
  * @module
  */
+import { repeating } from "../../base/recall.ts";
 import { type Refusal, refusedExchange, type RequestLine } from "../exchange.ts";
-import type { Field } from "../fields.ts";
+import { type Field, isSameField } from "../fields.ts";
 import { enter, type Entry, GateRefusal, type Passed, passLate } from "../gate.ts";
 import { MalformedHttp } from "../malformed.ts";
 import { type Page, relayPage } from "../refusal.ts";
@@ -36,6 +37,7 @@ const MOST_WAITING = (512 << 10) - 16_384;
 
 export class H2Requests {
   readonly #spec: H2RequestsSpec;
+  readonly #same = repeating(isSameField);
   /** Those that the gate has not decided on. */
   readonly #waiting = new Map<number, Waiting>();
   /** What the guest was told that it may have open at the same time. */
@@ -61,7 +63,7 @@ export class H2Requests {
     this.#attempt(id, () => {
       if (fields === null) throw new MalformedHttp("fields beyond the limit", "request-limit");
       const { tunnels, context: { destination, gate, upstream, clock } } = this.#spec;
-      const request = readH2Request(fields, end, destination, tunnels());
+      const request = readH2Request(fields, end, destination, tunnels(), this.#same);
       const since = clock.now();
       const unreachable = upstream.kind === "failed" ? upstream.refusal : null;
       const entry = enter(request.request, gate, unreachable);

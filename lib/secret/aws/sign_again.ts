@@ -52,7 +52,12 @@ export function pairsOf(grants: readonly Grant[]): readonly Pair[] {
 export function withoutPairs<T extends { readonly secret: Grant["secret"] }>(
   all: readonly T[],
 ): readonly T[] {
-  return all.filter(({ secret }) => secret.aws === undefined);
+  if (all.every(isNoPair)) return all;
+  return all.filter(isNoPair);
+}
+
+function isNoPair({ secret }: { readonly secret: Grant["secret"] }): boolean {
+  return secret.aws === undefined;
 }
 
 export interface SignAgainSpec<F extends HeadField> {
