@@ -117,7 +117,7 @@ export function parseMessage(text: string): FromNetstack {
 const PROTOCOLS: ReadonlySet<Protocol> = new Set(["tcp", "udp", "icmpv4", "icmpv6"]);
 const DIRECTIONS: ReadonlySet<Direction> = new Set(["outbound", "inbound"]);
 const ACTIONS: ReadonlySet<VerdictAction> = new Set(["allow", "inspect", "redirect", "deny"]);
-const FIRST: ReadonlySet<FirstEnd> = new Set(["complete", "full", "timeout", "eof"]);
+const FIRST: ReadonlySet<FirstEnd> = new Set(["complete", "full", "timeout", "eof", "plain"]);
 const ENDS: ReadonlySet<FlowEnd> = new Set([
   "eof",
   "reset-guest",

@@ -194,7 +194,7 @@ export class FlowTable {
     this.#become(id, flow, { name: "first" });
     if (flow.state.name !== "asked") return;
     const { ruling, stated, hello, tls, carried } = isRetry
-      ? judgeRetry(snapshot, flow, data)
+      ? judgeRetry(snapshot, flow, data, end)
       : judgeFirst(snapshot, flow.info, data, end);
     this.#spec.control.send(toVerdict(snapshot, id, ruling));
     flow.ruling = ruling;

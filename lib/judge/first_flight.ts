@@ -11,11 +11,12 @@
  *
  * @module
  */
-import { type ClientHello, parseClientHello } from "../tls/client_hello.ts";
+import type { ClientHello } from "../tls/client_hello.ts";
 import type { Interception } from "../tls/interception.ts";
 import { watched } from "./carried.ts";
 import type { FirstJudgement } from "./first_judgement.ts";
 import type { FirstEnd, FlowInfo } from "./flow_info.ts";
+import { readHello } from "./hello.ts";
 import { judgeNamed } from "./named.ts";
 import { intercepts } from "./opening.ts";
 import type { Ruling } from "./ruling.ts";
@@ -69,15 +70,22 @@ function judgeBytes(
 
 /**
  * Judges the second hello of a flow that passed by its first, when the server has asked for one. It
- * may differ in little, and not in its name (RFC 8446 4.1.2), but servers take what it says.
+ * may differ in little, and not in its name (RFC 8446 4.1.2), but servers take what it says. One that did
+ * not take the first for a hello has read it as something else, and would so read what comes behind it.
  */
 export function judgeRetry(
   snapshot: Snapshot,
   first: PassedHello,
   bytes: Uint8Array,
+  end: FirstEnd,
 ): FirstJudgement {
-  return watched(snapshot, judgeSecond(snapshot, first, bytes), bytes);
+  const judgement = end === "plain"
+    ? deny("sni-invalid", NO_TLS)
+    : judgeSecond(snapshot, first, bytes);
+  return watched(snapshot, judgement, bytes);
 }
+
+const NO_TLS = "more behind a ClientHello that its server did not take for one";
 
 /** A flow that passed by its first hello. */
 interface PassedHello {
@@ -87,7 +95,7 @@ interface PassedHello {
 }
 
 function judgeSecond(snapshot: Snapshot, first: PassedHello, bytes: Uint8Array): FirstJudgement {
-  const parsed = parseClientHello(bytes);
+  const parsed = readHello(bytes);
   if (parsed.kind === "invalid") return deny("sni-invalid", parsed.why);
   if (parsed.kind !== "hello") return deny("sni-invalid", "an unfinished second ClientHello");
   const stated = parsed.hello.sni ?? undefined;
@@ -123,7 +131,7 @@ function judgeHello(
   end: FirstEnd,
 ): FirstJudgement {
   if (first.length === 0) return deny("tls-expected", "the guest said nothing");
-  const parsed = parseClientHello(first);
+  const parsed = readHello(first);
   if (parsed.kind === "not-tls") return deny("tls-expected", "the guest spoke something else");
   if (parsed.kind === "invalid") return deny("sni-invalid", parsed.why);
   if (parsed.kind === "partial") {

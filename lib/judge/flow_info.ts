@@ -38,4 +38,5 @@ export type FirstEnd =
   | "complete" // a whole ClientHello or HTTP head, or bytes that begin neither
   | "full" // more than netstack keeps
   | "timeout" // nothing more in time
-  | "eof"; // the guest will say no more
+  | "eof" // the guest will say no more
+  | "plain"; // behind a ClientHello, which its server answered with what is no TLS

@@ -38,6 +38,9 @@ const COLON = 58;
 const VERSION = "HTTP/";
 const HOST = "HOST";
 const SCHEME_END = "://";
+/** Of these, so many begin a path. */
+const ROOT = 2;
+const ESCAPED_SLASH = "%2F";
 const NONE = -1;
 
 export class RequestReader {
@@ -47,14 +50,16 @@ export class RequestReader {
   #open = false;
   readonly #spaced = new Words();
   readonly #broad = new Words();
-  /** Bytes of "HTTP/" that are there. */
-  #version = 0;
+  /** Likewise behind a space: for Java's server what came before it is the first word, if that has no byte. */
+  #behind: Words | null = null;
+  readonly #version = new VersionPrefix();
   #last = 0;
+  /** A carriage return came that ends a line with a line feed, for Java's server too: it takes two for text. */
+  #ends = false;
   #length = 0;
   /** The line so far. */
   #empty = true;
-  /** Bytes of "host" that the line begins with. */
-  #host = 0;
+  readonly #host = new HostField("line");
 
   get state(): RequestState {
     return this.#state;
@@ -73,6 +78,7 @@ export class RequestReader {
     switch (this.#phase) {
       case "blanks":
         // Servers skip empty lines, and some any blank.
+        if (byte === SPACE) this.#behind ??= new Words(1);
         if (byte === SPACE || (byte >= TAB && byte <= CR)) return "partial";
         this.#phase = "line";
         return this.#line(byte);
@@ -98,22 +104,24 @@ export class RequestReader {
   #split(byte: number): void {
     this.#spaced.step(byte, byte === SPACE);
     this.#broad.step(byte, isBlank(byte));
-    this.#version = match(VERSION, this.#version, byte);
+    this.#behind?.step(byte, byte === SPACE);
+    this.#version.step(byte);
     this.#last = byte;
+    this.#ends = byte === CR && !this.#ends;
     this.#length++;
   }
 
   #lineEnd(): RequestState {
     this.#empty = true;
-    const [spaced, broad] = [this.#spaced, this.#broad];
-    if (broad.count >= 2 && this.#version === VERSION.length) {
+    const [spaced, broad, behind] = [this.#spaced, this.#broad, this.#behind];
+    if (broad.count >= 2 && this.#version.isWhole) {
       if (this.#open) return "whole";
       this.#phase = "head";
       return "partial";
     }
     if (spaced.names || broad.names || this.#isProxyHeader) return "whole";
-    if (spaced.mayBeRequest || broad.mayBeRequest) this.#phase = "watch";
-    else if (this.#last === CR || spaced.count > 2) return "opaque";
+    if (spaced.mayBeRequest || broad.mayBeRequest || behind?.path === true) this.#phase = "watch";
+    else if (this.#ends || spaced.count > 2) return "opaque";
     else {
       this.#phase = "joined";
       this.#split(LF);
@@ -129,11 +137,11 @@ export class RequestReader {
 
   /** Reads on as servers do whose lines end with CRLF alone, and that want three words. */
   #joined(byte: number): RequestState {
-    if (byte === LF && this.#last === CR) return "opaque";
+    if (byte === LF && this.#ends) return "opaque";
     this.#split(byte);
-    const { count, inside, path, absolute } = this.#spaced;
-    if (count < 2 || (count === 2 && inside)) return "open";
-    return path || absolute ? "whole" : "opaque";
+    const [spaced, behind] = [this.#spaced, this.#behind];
+    if (spaced.hasTarget || behind?.hasTarget === true) return "whole";
+    return spaced.isSettled ? "opaque" : "open"; // and so is what is behind, a word before it
   }
 
   /** Waits for the line that has nothing but a CR. */
@@ -148,33 +156,76 @@ export class RequestReader {
   }
 
   /**
-   * Waits for a field named Host, wherever a line may begin for somebody, or for the end of the head:
-   * what follows that could be another request.
+   * Waits for a field named Host, wherever a line may begin for somebody, or for the end of the head, which Java's
+   * server finds behind bare carriage returns as well: what follows that could be another request.
    */
   #watch(byte: number): RequestState {
+    const last = this.#last;
+    this.#last = byte;
     if (byte === LF && this.#empty) return "whole";
-    if (byte === COLON && this.#host === HOST.length) return "whole";
-    if ((byte >= LF && byte <= CR) || (byte >= 0x1c && byte <= 0x1f) || byte === 0x85) {
-      this.#empty ||= byte === LF;
-      this.#host = 0;
-    } else if (byte <= SPACE) {
-      if (this.#host !== 0 && this.#host !== HOST.length) this.#host = NONE;
-    } else {
-      this.#empty = false;
-      const matches = this.#host !== NONE && upper(byte) === HOST.charCodeAt(this.#host);
-      this.#host = matches ? this.#host + 1 : NONE;
-    }
+    if (byte === CR && (this.#empty || last === CR)) return "whole";
+    const seen = this.#host.step(byte);
+    if (seen === "named") return "whole";
+    if (seen === "other") this.#empty = false;
+    else if (byte === LF) this.#empty = true;
     return "open";
+  }
+}
+
+/** Finds a field named Host, wherever a line may begin for somebody. */
+export class HostField {
+  /** Bytes of "host" that the line begins with. */
+  #at: number;
+
+  /** Whether it begins where a line does, or inside of one. */
+  constructor(where: "line" | "inside") {
+    this.#at = where === "line" ? 0 : NONE;
+  }
+
+  /** What the byte is to the line: the colon behind the name, a blank, the end, or something else. */
+  step(byte: number): "named" | "blank" | "end" | "other" {
+    if (byte === COLON && this.#at === HOST.length) return "named";
+    if ((byte >= LF && byte <= CR) || (byte >= 0x1c && byte <= 0x1f) || byte === 0x85) {
+      this.#at = 0;
+      return "end";
+    }
+    if (byte <= SPACE) {
+      if (this.#at !== 0 && this.#at !== HOST.length) this.#at = NONE;
+      return "blank";
+    }
+    const matches = this.#at !== NONE && upper(byte) === HOST.charCodeAt(this.#at);
+    this.#at = matches ? this.#at + 1 : NONE;
+    return "other";
+  }
+}
+
+/** Finds "HTTP/", whatever its letters' case. It repeats no part of itself. */
+export class VersionPrefix {
+  #at = 0;
+
+  get isBegun(): boolean {
+    return this.#at > 0;
+  }
+
+  get isWhole(): boolean {
+    return this.#at === VERSION.length;
+  }
+
+  step(byte: number): void {
+    if (this.isWhole) return;
+    const letter = upper(byte);
+    if (letter === VERSION.charCodeAt(this.#at)) this.#at++;
+    else this.#at = letter === VERSION.charCodeAt(0) ? 1 : 0;
   }
 }
 
 /** A line split at blanks, as far as it tells a request. */
 class Words {
-  count = 0;
+  count: number;
   inside = false;
   /** The beginning of the first word, in capitals. */
   first = "";
-  /** The second begins as a path. */
+  /** The second begins as a path, or as what Java's server takes for one: `a:/x`, `%2fx`. */
   path = false;
   /** The second is a URL with an authority. */
   absolute = false;
@@ -183,6 +234,13 @@ class Words {
   #small = false;
   /** Bytes of "://" behind letters in the second. */
   #scheme = 0;
+  /** Bytes of "%2F" that the second begins with. */
+  #escape = 0;
+
+  /** Begins behind so many words. */
+  constructor(count = 0) {
+    this.count = count;
+  }
 
   step(byte: number, blank: boolean): void {
     if (blank) {
@@ -198,8 +256,11 @@ class Words {
       this.#small ||= byte >= 97 && byte <= 122;
       if (this.#at < 8) this.first += String.fromCharCode(upper(byte));
     } else if (this.count === 2) {
+      const isNext = upper(byte) === ESCAPED_SLASH.charCodeAt(this.#at);
+      if (isNext && this.#escape === this.#at) this.#escape++;
       if (this.#at === 0 && (byte === SLASH || byte === 42)) this.path = true;
       this.#follow(byte);
+      if (this.#escape === ESCAPED_SLASH.length || this.#scheme === ROOT) this.path = true;
     }
     this.#at++;
   }
@@ -218,18 +279,20 @@ class Words {
       (this.count >= 2 && (this.first === "CONNECT" || this.first === "PROXY"));
   }
 
+  /** The second has come to its end. */
+  get isSettled(): boolean {
+    return this.count > 2 || (this.count === 2 && !this.inside);
+  }
+
+  /** It has, and a server looks there for what it is asked for. */
+  get hasTarget(): boolean {
+    return this.isSettled && (this.path || this.absolute);
+  }
+
   /** Some server answers it though it has no version. */
   get mayBeRequest(): boolean {
     return this.path || (this.count === 2 && !this.#small);
   }
-}
-
-/** Advances in a prefix that repeats no part of itself, ignoring case. */
-function match(text: string, at: number, byte: number): number {
-  if (at === text.length) return at;
-  const letter = upper(byte);
-  if (letter === text.charCodeAt(at)) return at + 1;
-  return letter === text.charCodeAt(0) ? 1 : 0;
 }
 
 function upper(byte: number): number {
@@ -253,7 +316,7 @@ function isControl(byte: number): boolean {
 }
 
 /** What some server splits a line at. */
-function isBlank(byte: number): boolean {
+export function isBlank(byte: number): boolean {
   return byte === SPACE || byte === TAB || (byte >= 11 && byte <= CR) ||
     (byte >= 0x1c && byte <= 0x1f) || byte === 0x85 || byte === 0xa0;
 }

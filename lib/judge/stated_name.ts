@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type ClientHello, parseClientHello } from "../tls/client_hello.ts";
+import type { ClientHello } from "../tls/client_hello.ts";
 import type { FirstEnd } from "./flow_info.ts";
+import { readHello } from "./hello.ts";
 import { parseHttpHost } from "./http_host.ts";
 
 export type Stated =
@@ -26,7 +27,7 @@ interface Carrier {
 /** Never throws. `end` tells why there are no more bytes. */
 export function statedName(first: Uint8Array, end: FirstEnd): Stated {
   if (first.length === 0) return { kind: "none" };
-  const tls = parseClientHello(first);
+  const tls = readHello(first);
   switch (tls.kind) {
     case "hello":
       return tls.hello.sni === null

@@ -5,7 +5,7 @@ import { Pins } from "../../lib/dns/pins.ts";
 import type { FlowEnd, FromNetstack, ToNetstack } from "../../lib/flow/control_message.ts";
 import type { FlowEvent } from "../../lib/flow/flow_event.ts";
 import { FlowTable } from "../../lib/flow/flow_table.ts";
-import type { FlowInfo } from "../../lib/judge/flow_info.ts";
+import type { FirstEnd, FlowInfo } from "../../lib/judge/flow_info.ts";
 import { type Snapshot, snapshotOf } from "../../lib/judge/snapshot.ts";
 import { compilePolicy } from "../../lib/policy/decide/compile.ts";
 import type { Policy } from "../../lib/policy/model/policy.ts";
@@ -154,8 +154,8 @@ function passing() {
   table.take({ t: "flow", id: 1, epoch: 1, ...FLOW });
   table.take({ t: "first", id: 1, data: HELLO, end: "complete" });
   table.take({ t: "opened", id: 1, dial: "93.184.216.34:443" });
-  const again = (data: Uint8Array) => {
-    table.take({ t: "first", id: 1, data, end: "complete" });
+  const again = (data: Uint8Array, end: FirstEnd = "complete") => {
+    table.take({ t: "first", id: 1, data, end });
     return sent.at(-1);
   };
   return { again, events, table };
@@ -166,14 +166,15 @@ describe("a second hello of a flow that passed by its first", () => {
     expect(passing().again(HELLO)).toMatchObject({ t: "verdict", action: "allow" });
   });
 
-  test.each<[string, Uint8Array]>([
-    ["another name, which policy would allow", OTHER],
-    ["no hello", Buffer.from("GET / HTTP/1.1\r\nHost: api.allowed.test\r\n\r\n")],
-    ["half a hello", HELLO.subarray(0, 100)],
-    ["nothing", new Uint8Array()],
-  ])("is refused with %s", (_what, data) => {
+  test.each<[string, Uint8Array, FirstEnd]>([
+    ["another name, which policy would allow", OTHER, "complete"],
+    ["no hello", Buffer.from("GET / HTTP/1.1\r\nHost: api.allowed.test\r\n\r\n"), "complete"],
+    ["half a hello", HELLO.subarray(0, 100), "complete"],
+    ["nothing", new Uint8Array(), "complete"],
+    ["the same name, to a server that does not speak TLS", HELLO, "plain"],
+  ])("is refused with %s", (_what, data, end) => {
     const { again, events, table } = passing();
-    expect(again(data)).toMatchObject({ t: "verdict", action: "deny" });
+    expect(again(data, end)).toMatchObject({ t: "verdict", action: "deny" });
     table.take({ t: "closed", id: 1, up: 1, down: 2, ms: 3, end: "denied" });
     expect(events).toMatchObject([
       { kind: "opened" },

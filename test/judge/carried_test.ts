@@ -76,7 +76,7 @@ test("what policy denies is denied for that, is told of, and has no hint that wo
 test("a second hello is looked at as well", () => {
   const first = { info: EVIL, ruling: judge(hello("evil.test")).ruling, stated: "evil.test" };
   const retry = (alpn: readonly string[]) =>
-    judgeRetry(watching(), first, firstBytes({ kind: "tls", sni: "evil.test", alpn }));
+    judgeRetry(watching(), first, firstBytes({ kind: "tls", sni: "evil.test", alpn }), "complete");
   expect(retry(["h2"]).ruling.action).toBe("allow");
   expect(retry([KEY.text])).toMatchObject({
     ruling: { action: "deny", reason: "secret-violation" },

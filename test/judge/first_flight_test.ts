@@ -5,10 +5,10 @@
 import { describe, expect, test } from "bun:test";
 import { Buffer } from "node:buffer";
 import { FlightReader } from "../../lib/judge/flight_reader.ts";
+import { readHello } from "../../lib/judge/hello.ts";
 import { parseHttpHost } from "../../lib/judge/http_host.ts";
 import { RequestReader, type RequestState } from "../../lib/judge/request_reader.ts";
 import { statedName } from "../../lib/judge/stated_name.ts";
-import { parseClientHello } from "../../lib/tls/client_hello.ts";
 import file from "../vectors/first_flights.json" with { type: "json" };
 
 interface Vector {
@@ -25,7 +25,7 @@ const vectors: readonly Vector[] = file.map(({ text, bytes, states, ...vector })
 }));
 
 function stateOf(bytes: Uint8Array): RequestState {
-  const tls = parseClientHello(bytes);
+  const tls = readHello(bytes);
   if (tls.kind === "partial") return "partial";
   if (tls.kind !== "not-tls") return "whole";
   const http = parseHttpHost(bytes);
@@ -34,7 +34,7 @@ function stateOf(bytes: Uint8Array): RequestState {
 }
 
 function meaningOf(bytes: Uint8Array): string {
-  const tls = parseClientHello(bytes);
+  const tls = readHello(bytes);
   if (tls.kind === "hello") return `tls ${tls.hello.sni ?? "-"}`;
   if (tls.kind !== "not-tls") return tls.kind;
   const http = parseHttpHost(bytes);
@@ -144,5 +144,5 @@ test("a hello costs no more than its length", () => {
     const message = [1, 0, 0x70, 0, ...new Array<number>(Math.floor(size / 6)).fill(0)];
     return Uint8Array.from(message.flatMap((byte) => [...record, byte]));
   };
-  expect(growth(inRecords, (bytes) => void parseClientHello(bytes))).toBeLessThan(3);
+  expect(growth(inRecords, (bytes) => void readHello(bytes))).toBeLessThan(3);
 });

@@ -81,6 +81,8 @@ describe("an allow list of one name", () => {
       { to: HTTPS, sni: PUBLIC },
       { to: HTTPS, sni: `${"a".repeat(300)}.test` },
       { to: HTTPS, sni: "b\u00fccher.allowed.test" },
+      { to: HTTPS, sni: API, inside: " / HTTP/1.1\r\nHost: evil.test\r\n\r\n" },
+      { to: HTTPS, sni: API, inside: " / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" },
       { to: HTTPS, text: "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n" },
       { to: HTTPS, text: `GET http://evil.test/ HTTP/1.1\r\nHost: ${API}\r\n\r\n` },
       { to: HTTPS, text: `GET / HTTP/1.1\r\nHost: ${API}\r\nHost: evil.test\r\n\r\n` },
@@ -221,6 +223,8 @@ describe("one denied name", () => {
       guest,
       { to: [SHARED, 443], sni: "bad.cdn.test", version: [2, 1] },
       { to: [SHARED, 443], sni: "bad.cdn.test", version: [255, 255], record: 9 },
+      { ...http, sni: "good.cdn.test", inside: ` / HTTP/1.1\r\n${host}` },
+      { ...http, sni: "good.cdn.test", inside: ` / RTSP/1.0\r\n${host}`, after: 1 },
       ...twisted.map((text) => ({ ...http, text })),
       ...twisted.map((text) => ({ ...http, text, cut: 1, gap: 0.01 })),
     );
@@ -266,6 +270,7 @@ describe("a block list", () => {
       { to: [PUBLIC_2, 443], sni: "BAD.cdn.test.", after: 5 },
       { to: [SHARED, 8443], sni: "bad.cdn.test" },
       { to: [SHARED, 80], text: get("bad.cdn.test") },
+      { to: [SHARED, 80], sni: "good.cdn.test", inside: get("bad.cdn.test").slice(3) },
     );
     expect(outcomes).toEqual(outcomes.map(() => "reset"));
     const later = {

@@ -7,6 +7,7 @@ One object a connection, all at once:
   twice   a second server_name extension with this name
   ech     true: an encrypted_client_hello extension of random bytes, as browsers send it
   pad     this many bytes of padding
+  inside  a first extension that nobody knows, with this text; all before it is a method to some servers of HTTP
   record  the hello in TLS records of this size
   version that the records of the hello state, as [major, minor]
   text    these bytes instead of a hello, in pieces of `cut` bytes (or 40)
@@ -33,7 +34,8 @@ def server_name(names):
 
 
 def hello(p):
-    extensions = extension(10, u16(2) + u16(29))  # x25519
+    extensions = extension(0x4141, p["inside"].encode("latin-1")) if "inside" in p else b""
+    extensions += extension(10, u16(2) + u16(29))  # x25519
     extensions += extension(11, b"\1\0") + extension(13, u16(2) + u16(0x0403))
     sni = p.get("sni")
     if sni is not None:
@@ -44,7 +46,7 @@ def hello(p):
         extensions += extension(0xFE0D, b"\0\0\1\0\1\7" + u16(32) + os.urandom(32) + u16(128) + os.urandom(128))
     if "pad" in p:
         extensions += extension(21, bytes(p["pad"]))
-    body = b"\3\3" + os.urandom(32) + b"\0" + u16(2) + u16(0xC02B) + b"\1\0" + u16(len(extensions)) + extensions
+    body = b"\3\3" + (b"A" * 32 if "inside" in p else os.urandom(32)) + b"\0" + u16(2) + u16(0xC02B) + b"\1\0" + u16(len(extensions)) + extensions
     message = b"\1" + len(body).to_bytes(3, "big") + body
     size = p.get("record", 16000)
     parts = [message[at:at + size] for at in range(0, len(message), size)]

@@ -136,8 +136,9 @@ export const REASONS = {
     clause: "the name it states is not to be trusted",
     explanation:
       "The name that the flow states is malformed, or could be read in two ways, or not to its end, " +
-      "so no rule can be trusted with it. What some server reads as a request counts as one, and a " +
-      "second ClientHello has to state the name of the first.",
+      "so no rule can be trusted with it. What some server reads as a request counts as one, also in " +
+      "a ClientHello, a second ClientHello has to state the name of the first, and nothing may follow " +
+      "one to a server that does not speak TLS.",
     remedies: [],
   },
   "name-mismatch": {

@@ -15,9 +15,14 @@ type requestReader struct {
 	open   bool // a byte came that no client would send
 	spaced words
 	broad  words
+	// behind a space, what comes is split once more: for Java's server what came before it is the first word,
+	// if that has no byte.
+	behind  words
+	shifted bool
 	// version counts the bytes of "HTTP/" that are there.
 	version int
 	last    byte
+	ends    bool // a carriage return came that ends a line with a line feed, for Java's server too: it takes two for text
 	length  int
 	empty   bool // the line so far
 	host    int  // bytes of "host" that the line begins with, or noHost
@@ -43,6 +48,9 @@ func (r *requestReader) step(c byte) State {
 	switch r.phase {
 	case phaseBlanks:
 		// Servers skip empty lines, and some any blank.
+		if c == ' ' {
+			r.behind, r.shifted = words{count: 1}, true
+		}
 		if c == ' ' || c >= '\t' && c <= '\r' {
 			return Partial
 		}
@@ -76,8 +84,12 @@ func (r *requestReader) line(c byte) State {
 func (r *requestReader) split(c byte) {
 	r.spaced.step(c, c == ' ')
 	r.broad.step(c, isBlank(c))
+	if r.shifted {
+		r.behind.step(c, c == ' ')
+	}
 	r.version = match(versionPrefix, r.version, c)
 	r.last = c
+	r.ends = c == '\r' && !r.ends
 	r.length++
 }
 
@@ -94,9 +106,9 @@ func (r *requestReader) lineEnd() State {
 		return Partial
 	case proxied, r.spaced.names(), r.broad.names():
 		return Whole
-	case r.spaced.mayBeRequest(), r.broad.mayBeRequest():
+	case r.spaced.mayBeRequest(), r.broad.mayBeRequest(), r.behind.path:
 		r.phase = phaseWatch
-	case r.last == '\r', r.spaced.count > 2:
+	case r.ends, r.spaced.count > 2:
 		return Opaque
 	default:
 		r.phase = phaseJoined
@@ -108,17 +120,17 @@ func (r *requestReader) lineEnd() State {
 
 // joined reads on as servers do whose lines end with CRLF alone, and that want three words.
 func (r *requestReader) joined(c byte) State {
-	if c == '\n' && r.last == '\r' {
+	if c == '\n' && r.ends {
 		return Opaque
 	}
 	r.split(c)
-	if r.spaced.count < 2 || r.spaced.count == 2 && r.spaced.inside {
-		return Open
-	}
-	if r.spaced.path || r.spaced.absolute {
+	switch {
+	case r.spaced.hasTarget(), r.behind.hasTarget():
 		return Whole
+	case r.spaced.isSettled(): // and so is what is behind, a word before it
+		return Opaque
 	}
-	return Opaque
+	return Open
 }
 
 // head waits for the line that has nothing but a CR.
@@ -135,10 +147,13 @@ func (r *requestReader) head(c byte) State {
 }
 
 // watch waits for a field named Host, wherever a line may begin for somebody, or for the end of the
-// head: what follows that could be another request.
+// head, which Java's server finds behind bare carriage returns as well: what follows that could be another
+// request.
 func (r *requestReader) watch(c byte) State {
+	last := r.last
+	r.last = c
 	switch {
-	case c == '\n' && r.empty:
+	case c == '\n' && r.empty, c == '\r' && (r.empty || last == '\r'):
 		return Whole
 	case c == ':' && r.host == len(hostField):
 		return Whole
@@ -167,14 +182,17 @@ type words struct {
 	first    [8]byte // of the first word, in capitals
 	size     int     // of that
 	small    bool    // the first word has small letters
-	path     bool    // the second is one
+	path     bool    // the second is one, or what Java's server takes for one: a:/x, %2fx
 	scheme   int     // bytes of "://" behind letters in the second, or noScheme
+	escape   int     // bytes of "%2F" that the second begins with
 	absolute bool    // the second is a URL with an authority
 }
 
 const (
-	schemeEnd = "://"
-	noScheme  = -1
+	schemeEnd    = "://"
+	schemeRoot   = 2 // of these, so many begin a path
+	noScheme     = -1
+	escapedSlash = "%2F"
 )
 
 func (w *words) step(c byte, blank bool) {
@@ -194,8 +212,11 @@ func (w *words) step(c byte, blank bool) {
 			w.size = w.at + 1
 		}
 	case 2:
-		w.path = w.path || w.at == 0 && (c == '/' || c == '*')
+		if w.escape == w.at && w.at < len(escapedSlash) && upper(c) == escapedSlash[w.at] {
+			w.escape++
+		}
 		w.follow(c)
+		w.path = w.path || w.at == 0 && (c == '/' || c == '*') || w.escape == len(escapedSlash) || w.scheme == schemeRoot
 	}
 	w.at++
 }
@@ -221,6 +242,12 @@ func (w *words) names() bool {
 func (w *words) firstIs(word string) bool {
 	return string(w.first[:w.size]) == word
 }
+
+// isSettled tells that the second word has come to its end.
+func (w *words) isSettled() bool { return w.count > 2 || w.count == 2 && !w.inside }
+
+// hasTarget tells that it has, and that a server looks there for what it is asked for.
+func (w *words) hasTarget() bool { return w.isSettled() && (w.path || w.absolute) }
 
 // mayBeRequest tells what some server answers though it has no version.
 func (w *words) mayBeRequest() bool { return w.path || w.count == 2 && !w.small }

@@ -52,8 +52,9 @@ type Answer int
 
 const (
 	Unheard Answer = iota // not enough to tell
-	Other                 // a ServerHello, or nothing that could ask for a second hello any more
+	Other                 // a ServerHello, or nothing of TLS that could ask for a second hello any more
 	Retry
+	Plain // nothing of TLS
 )
 
 // Feed takes the server's next bytes, until they are enough to tell. Alerts may come before a ServerHello;
@@ -61,6 +62,9 @@ const (
 func (s *ServerHello) Feed(data []byte) Answer {
 	for _, c := range data {
 		kind, content := s.records.step(c)
+		if kind < firstRecord || kind > lastRecord {
+			return Plain
+		}
 		if kind == recordAlert {
 			continue
 		}
@@ -77,6 +81,14 @@ func (s *ServerHello) Feed(data []byte) Answer {
 		return Other
 	}
 	return Unheard
+}
+
+// alertLength is that of an alert's record that is not encrypted.
+const alertLength = recordHeader + 2
+
+// IsAlert tells whether the bytes are an alert and nothing more, as a client says that gives up.
+func IsAlert(data []byte) bool {
+	return len(data) == alertLength && data[0] == recordAlert && data[1] == 3 && data[3] == 0 && data[4] == 2
 }
 
 // SecondHello finds a ClientHello behind what may come before it: a change_cipher_spec for the sake of

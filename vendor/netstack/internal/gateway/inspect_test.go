@@ -164,10 +164,39 @@ func TestAServerThatSpeaksFirstIsNoServerOfRequests(t *testing.T) {
 	nettest.Settle(t, "the rest", func() bool { return server.heard() == "EHLO mail.test\r\nHost: x\r\n\r\n" })
 }
 
+var plainAnswer = []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+// A client that spoke TLS to a server of something else says so and leaves, which is nothing to tell of.
+func TestAClientGivesUpOnAServerThatDoesNotSpeakTLS(t *testing.T) {
+	hello := nettest.ClientHello(t, "good.test")
+	server := record(t, plainAnswer)
+	r, asked := inspecting(t, server.addr, always)
+	conn, err := r.dial(nettest.OpenHost + ":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(nettest.Hang))
+	conn.Write(hello)
+	answer := make([]byte, len(plainAnswer))
+	if _, err := io.ReadFull(conn, answer); err != nil {
+		t.Fatalf("the answer: %q, %v", answer, err)
+	}
+	conn.Write([]byte{21, 3, 1, 0, 2, 2, 70})
+	conn.CloseWrite()
+	r.wait("the end of the flow", func(m told) bool { return m.T == "closed" && m.End == control.EndEOF })
+	if got := server.heard(); got != string(hello) {
+		t.Errorf("the server got %d bytes, want the hello's %d", len(got), len(hello))
+	}
+	if questions := asked(); len(questions) != 1 {
+		t.Errorf("%d questions, want 1", len(questions))
+	}
+}
+
 func TestASecondHelloIsJudgedBeforeItGoesOut(t *testing.T) {
 	hello, evil := nettest.ClientHello(t, "good.test"), nettest.ClientHello(t, "evil.test")
 	change := []byte{20, 3, 3, 0, 1, 1}
 	early := []byte{23, 3, 3, 0, 3, 7, 7, 7}
+	alert := []byte{21, 3, 1, 0, 2, 2, 70}
 	isGood := func(data []byte) bool { return nettest.NameIn(data) == "good.test" }
 	for _, row := range []struct {
 		what   string
@@ -186,6 +215,10 @@ func TestASecondHelloIsJudgedBeforeItGoesOut(t *testing.T) {
 		{"before it was asked for", nettest.RetryRequest(1000), slices.Concat(hello, evil), nil, false},
 		{"in pieces", nettest.RetryRequest(1000), hello, nettest.SplitRecords(evil, 7), false},
 		{"that is none", nettest.RetryRequest(1000), hello, []byte("GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n"), false},
+		{"of the same name to a server that does not speak TLS", plainAnswer, hello, hello, false},
+		{"and a request behind it, likewise", plainAnswer, hello, []byte("GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n"), false},
+		{"and a request at once, likewise", plainAnswer, slices.Concat(hello, []byte("GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n")), nil, false},
+		{"behind an alert, likewise", plainAnswer, hello, slices.Concat(alert, hello), false},
 		{"that nobody asked for", []byte{22, 3, 3, 0, 38, 2, 0, 0, 34, 3, 3, 31: 9, 42: 0}, hello, evil, true},
 		{"behind another message", []byte{22, 3, 3, 0, 4, 14, 0, 0, 0}, hello, evil, true},
 	} {

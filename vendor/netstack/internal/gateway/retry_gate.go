@@ -14,11 +14,14 @@ import (
 // A server of TLS 1.3 may ask for a second ClientHello, and takes the name from that one. So a guest
 // whose hello was judged goes on when its server has answered it, and if that answer is such a request,
 // the second hello is judged like the first. Nothing else of a handshake is looked at: a client that
-// renegotiates TLS 1.2 is encrypted by then.
+// renegotiates TLS 1.2 is encrypted by then. A server that answers in something else than TLS has read
+// something else than a hello, and hears no more.
 //
 //	hello ──► waiting ──a ServerHello──► passing
-//	              └──a HelloRetryRequest──► reading ──the same name──► passing
-//	                                           └──another, none──► denied
+//	              ├──a HelloRetryRequest──► reading ──the same name──► passing
+//	              │                            └──another, none──► denied
+//	              └──what is no TLS──► refusing ──an end──► passed on
+//	                                       └──anything else──► denied
 
 // maxRetry bounds what may come with a second hello: early data that was under way.
 const maxRetry = 256 << 10
@@ -60,9 +63,32 @@ func (g *Gateway) awaitServerHello(f *flow.Flow, guest *guestConn, rest []byte) 
 			return rest, nil
 		case flight.Retry:
 			return g.judgeRetry(f, guest, rest)
+		case flight.Plain:
+			return g.refuseMore(f, guest, rest)
 		}
 		return nil, errRead
 	}
+}
+
+// refuseMore passes on the end of a guest whose server does not speak TLS, and nothing that comes before it. What
+// a client says of such a server, an alert, is of no use to it.
+func (g *Gateway) refuseMore(f *flow.Flow, guest *guestConn, said []byte) ([]byte, error) {
+	chunk := make([]byte, 4096)
+	for len(said) == 0 || flight.IsAlert(said) {
+		n, err := guest.Read(chunk)
+		said = chunk[:n]
+		if n > 0 || err == nil {
+			continue
+		}
+		if !errors.Is(err, io.EOF) {
+			return nil, errRead
+		}
+		f.Become(flow.Answered)
+		return nil, nil
+	}
+	g.askFirst(f, said, "plain") // to say why
+	f.Abort(control.EndDenied)
+	return nil, errDenied
 }
 
 // judgeRetry reads a second ClientHello and puts it before sbx like the first.
