@@ -19,8 +19,12 @@ export type TunnelStep =
 
 export interface TunnelReader {
   push(bytes: Buffer): TunnelStep;
-  /** The other end said something. */
-  heard(): void;
+  /**
+   * The other end said something. `spoken`: some of it was no content that the answer to CONNECT had stated,
+   * which a server that is no proxy sends whatever it hears. True when what waited is to be looked at again,
+   * by a push of nothing.
+   */
+  heard(bytes: Buffer, spoken: boolean): boolean;
   /** The guest says no more; what waited must not go on. */
   end(): Refusal | null;
 }
@@ -28,6 +32,6 @@ export interface TunnelReader {
 /** Lets everything pass. */
 export const UNREAD: TunnelReader = {
   push: (bytes) => ({ kind: "bytes", bytes }),
-  heard: () => {},
+  heard: () => false,
   end: () => null,
 };

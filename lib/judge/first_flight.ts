@@ -85,7 +85,7 @@ export function judgeRetry(
   return watched(snapshot, judgement, bytes);
 }
 
-const NO_TLS = "more behind a ClientHello that its server did not take for one";
+export const NO_TLS = "more behind a ClientHello that its server did not take for one";
 
 /** A flow that passed by its first hello. */
 interface PassedHello {

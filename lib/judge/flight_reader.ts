@@ -14,12 +14,24 @@ export class FlightReader {
   readonly #request = new RequestReader();
   readonly #first: number[] = [];
   #state: RequestState = "partial";
+  #length = 0;
+
+  /** Up to where the state was settled. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Whether it begins as TLS does. */
+  get isTls(): boolean {
+    return isRecord(this.#first[0] ?? 0);
+  }
 
   /** Takes the next bytes. A state that is whole or opaque stays. */
   push(bytes: Uint8Array): RequestState {
     for (const byte of bytes) {
       if (this.#state === "whole" || this.#state === "opaque") break;
       this.#state = this.#step(byte);
+      this.#length++;
     }
     return this.#state;
   }
@@ -28,7 +40,7 @@ export class FlightReader {
     const first = this.#first;
     if (first.length < 4) first.push(byte);
     const [type = 0, , kind] = first;
-    if (isRecord(type)) return this.#hello.step(byte) ? "whole" : "partial";
+    if (this.isTls) return this.#hello.step(byte) ? "whole" : "partial";
     // A ClientHello as of SSLv2 (RFC 5246 E.2), which states no name.
     if (first.length === 4 && type >= 0x80 && kind === 1 && first[3] === 3) return "whole";
     return this.#request.push(Uint8Array.of(byte));

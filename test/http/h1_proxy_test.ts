@@ -13,6 +13,7 @@ import { firstBytes } from "../../lib/judge/first_bytes.ts";
 import { snapshotOf } from "../../lib/judge/snapshot.ts";
 import { tunnelReader } from "../../lib/judge/tunnel.ts";
 import { ManualClock } from "../support/manual_clock.ts";
+import { retryRequest, serverHello } from "../support/tls_answers.ts";
 import { converse, head } from "./conversation.ts";
 import { settle } from "./h2_peer.ts";
 
@@ -259,7 +260,7 @@ describe("in a tunnel", () => {
         const said = text(bytes);
         for (let at = 0; at < said.length; at += size) guest.say(said.subarray(at, at + size));
         await server.hears(said.toString("latin1"));
-        server.say("answer");
+        server.say(said[0] === 22 ? Buffer.concat([serverHello(), text("answer")]) : "answer");
         await guest.hears("answer");
         guest.say(GET("evil.test")); // of no server of HTTP any more
         await server.hears("evil.test");
@@ -304,6 +305,47 @@ describe("in a tunnel", () => {
     expect(asked.slice(1)).toEqual(["GET good.test /", "GET evil.test /"]);
     expect(exchanges.map((one) => one.status)).toEqual([200, 200, 403]);
   });
+
+  // Who answers CONNECT and sends content is no proxy, and reads on for requests.
+  test.each([
+    ["a length", ["Content-Length: 5"], "hello", ""],
+    ["a length, and comes late", ["Content-Length: 5"], "he", "llo"],
+    ["chunks", ["Transfer-Encoding: chunked"], "5\r\nhello\r\n0\r\n\r\n", ""],
+    ["chunks, and comes late", ["Transfer-Encoding: chunked"], "5\r\nhello", "\r\n0\r\n\r\n"],
+  ])("content that has %s is no greeting", async (_, fields, content, late) => {
+    const { guest, server, closed, exchanges } = reading();
+    guest.say(head("CONNECT good.test:80 HTTP/1.1") + "GET /x\r\n");
+    await server.hears("\r\n\r\n");
+    server.say(head("HTTP/1.1 200 OK", ...fields) + content);
+    await server.hears("GET /x\r\n");
+    if (late !== "") server.say(late);
+    await guest.hears(content + late);
+    guest.say("Host: evil.test\r\n\r\n");
+    await closed;
+    await server.over();
+    expect(server.heard).not.toContain("evil");
+    expect(exchanges).toMatchObject([{ status: 200, refused: { reason: "sni-invalid" } }]);
+  });
+
+  test.each([["the same", "good.test"], ["another", "evil.test"]])(
+    "a second hello that its server asks for, for %s name, is judged",
+    async (_, name) => {
+      const { guest, server, before, closed, exchanges } = await granted();
+      const change = Buffer.of(20, 3, 3, 0, 1, 1);
+      guest.say(Buffer.concat([text(HELLO("good.test")), change]));
+      await server.hears("good.test");
+      server.say(retryRequest());
+      guest.say(text(HELLO(name)));
+      if (name === "good.test") {
+        await server.hears(`\x14\x03\x03\x00\x01\x01${text(HELLO(name)).toString("latin1")}`);
+        return void guest.stream.destroy();
+      }
+      await closed;
+      await server.over();
+      expect(server.heard.slice(before)).toBe(text(HELLO("good.test")).toString("latin1"));
+      expect(exchanges).toMatchObject([{ status: 200, refused: { reason: "sni-invalid" } }]);
+    },
+  );
 
   test("what is not whole when its guest ends, or in time, gets nowhere", async () => {
     for (const late of [false, true]) {

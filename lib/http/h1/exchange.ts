@@ -12,7 +12,7 @@ import type { HttpRequest } from "../request.ts";
 import { type TunnelReader, UNREAD } from "../tunnel_reader.ts";
 import { acceptsWebsocket } from "../websocket.ts";
 import { type BodyReader, bodyReader, writeContent, writeEnd } from "./body.ts";
-import { type Framing, sentFraming } from "./framing.ts";
+import { type Framing, responseFraming, sentFraming } from "./framing.ts";
 import { type ResponseHead, writeRequestHead, writeResponseHead } from "./head.ts";
 import { type H1Request, sentHead } from "./request.ts";
 import {
@@ -74,6 +74,8 @@ export class H1Exchange {
   #unwanted = false;
   #left = false;
   #tunnel: TunnelReader = UNREAD;
+  /** What the answer to CONNECT states as its content, which it should not (RFC 9110 9.3.6). */
+  #content: BodyReader | null = null;
   #received = { up: 0, down: 0 };
 
   constructor(spec: H1ExchangeSpec) {
@@ -150,6 +152,8 @@ export class H1Exchange {
     if (head.status === 101) return this.#switch(head);
     if (request.tunnel && isSuccess(head)) {
       this.#tunnel = this.#spec.tunnel?.() ?? UNREAD;
+      const framing = responseFraming(head, "GET");
+      if (framing.kind !== "close") this.#content = bodyReader(framing, limits);
       return this.#leave(head, tunnelResponse(head, gate));
     }
     if (head.status < 200) {
@@ -218,11 +222,24 @@ export class H1Exchange {
     return { out: unlessEmpty(this.#up.push(step.bytes)), requests: null, waits: false };
   }
 
-  /** As {@link carryUp}. */
-  carryDown(bytes: Buffer): readonly Buffer[] {
-    this.#tunnel.heard();
+  /** As {@link carryUp}. `released`: so that what waited of the guest's is to be looked at again. */
+  carryDown(bytes: Buffer): { readonly out: readonly Buffer[]; readonly released: boolean } {
+    const released = this.#tunnel.heard(bytes, this.#isSpoken(bytes));
     this.#received.down += bytes.length;
-    return unlessEmpty(this.#down?.push(bytes) ?? bytes);
+    return { out: unlessEmpty(this.#down?.push(bytes) ?? bytes), released };
+  }
+
+  /** Whether there is more than the content that was stated. Chunks that are none are no content. */
+  #isSpoken(bytes: Buffer): boolean {
+    const content = this.#content;
+    if (content === null || content.done) return true;
+    try {
+      return content.read(bytes).used < bytes.length;
+    } catch (error) {
+      if (!(error instanceof MalformedHttp)) throw error;
+      this.#content = null;
+      return true;
+    }
   }
 
   /** One direction of a tunnel ended; what was held back. @throws GateRefusal */

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { Deadline } from "../../base/deadline.ts";
 import { repeating } from "../../base/recall.ts";
 import { isTraced, trace } from "../../base/trace.ts";
@@ -273,7 +273,7 @@ export class H1Relay implements ConduitSink {
       if (!exchange.begun) {
         return this.#ending.unanswered(current.served && !this.#responses.started);
       }
-      if (current.name === "tunnel") return this.#conduit.toGuest(...exchange.carryDown(rest));
+      if (current.name === "tunnel") return this.#carryDown(exchange, rest);
       rest = exchange.answered ? this.#takeBody(exchange, rest) : this.#takeHead(exchange, rest);
     }
   }
@@ -349,6 +349,12 @@ export class H1Relay implements ConduitSink {
     return requests;
   }
 
+  #carryDown(exchange: H1Exchange, bytes: Buffer): void {
+    const { out, released } = exchange.carryDown(bytes);
+    this.#conduit.toGuest(...out);
+    if (released) this.#guestStep(() => this.#carry(exchange, NOTHING));
+  }
+
   #endTunnel(direction: "up" | "down"): void {
     const rest = underway(this.#state)?.exchange.endTunnel(direction) ?? [];
     const up = direction === "up";
@@ -369,3 +375,5 @@ export class H1Relay implements ConduitSink {
     this.#context.onExchange(exchange.toExchange(this.#context.clock.now(), refused, status));
   }
 }
+
+const NOTHING = Buffer.alloc(0);
