@@ -14,9 +14,11 @@ import { type Message, rcodeOf, type Resource } from "./wire/message.ts";
 const MAX_POSITIVE_S = 3600;
 const MAX_NEGATIVE_S = 300;
 
-/** In bytes of record data and a fixed part for each record. */
+/** In bytes: record data, names, and a fixed part for each record. */
 const CAPACITY = 8 * 1024 * 1024;
 const PER_RECORD = 200;
+/** A name is there as bytes, and as the text that it is judged by, which escapes bytes with four characters. */
+const PER_NAME_BYTE = 5;
 
 interface Entry {
   readonly message: Message;
@@ -79,5 +81,8 @@ function minimumOf({ data }: Resource): number {
 
 function weightOf({ answers, authorities }: Message): number {
   const records = [...answers, ...authorities];
-  return records.reduce((sum, { data }) => sum + data.length + PER_RECORD, PER_RECORD);
+  return records.reduce(
+    (sum, { name, data }) => sum + name.length * PER_NAME_BYTE + data.length + PER_RECORD,
+    PER_RECORD,
+  );
 }

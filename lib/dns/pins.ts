@@ -22,9 +22,11 @@ export interface PinLimits {
   readonly addresses: number;
   /** Over all names; what the two above would allow together is too much memory. */
   readonly pins: number;
+  /** Characters of aliases, over all names: whoever owns a name decides how many it has and how long. */
+  readonly aliasText: number;
 }
 
-const PIN_LIMITS: PinLimits = { names: 4096, addresses: 64, pins: 32_768 };
+const PIN_LIMITS: PinLimits = { names: 4096, addresses: 64, pins: 32_768, aliasText: 4 << 20 };
 
 /** Of one name; those of one answer are fewer. */
 const MAX_ALIASES = 64;
@@ -43,6 +45,7 @@ export class Pins implements PinTable {
   readonly #addresses = new Map<string, Set<string>>();
   /** What names were aliases of, on the way to their addresses; the latest few. */
   readonly #aliases = new Map<string, Set<string>>();
+  #aliasText = 0;
   /** How many flows use an address. */
   readonly #held = new Map<string, number>();
   #count = 0;
@@ -80,13 +83,15 @@ export class Pins implements PinTable {
     const known = this.#aliases.get(name) ?? new Set<string>();
     this.#aliases.set(name, known);
     for (const target of targets) {
-      known.delete(target);
+      this.#dropAlias(known, target);
       known.add(target);
+      this.#aliasText += target.length;
     }
     for (const oldest of known) {
       if (known.size <= MAX_ALIASES) break;
-      known.delete(oldest);
+      this.#dropAlias(known, oldest);
     }
+    this.#makeRoom();
   }
 
   aliasesOf(name: string): ReadonlySet<string> {
@@ -137,10 +142,19 @@ export class Pins implements PinTable {
       const kin = [...addresses.keys()].filter(isKin);
       if (kin.length > this.#limits.addresses) this.#evict(name, this.#leastUsed(kin));
     }
-    while (this.#names.size > this.#limits.names || this.#count > this.#limits.pins) {
+    this.#makeRoom();
+  }
+
+  #makeRoom(): void {
+    const { names, pins, aliasText } = this.#limits;
+    while (this.#names.size > names || this.#count > pins || this.#aliasText > aliasText) {
       const victim = this.#leastUsedName();
       for (const other of [...this.#names.get(victim)?.keys() ?? []]) this.#evict(victim, other);
     }
+  }
+
+  #dropAlias(known: Set<string>, target: string): void {
+    if (known.delete(target)) this.#aliasText -= target.length;
   }
 
   #leastUsed(addresses: readonly string[]): string {
@@ -175,6 +189,8 @@ export class Pins implements PinTable {
     if (addresses?.delete(address) === true) this.#count--;
     if (addresses?.size === 0) {
       this.#names.delete(name);
+      const aliases = this.#aliases.get(name) ?? new Set();
+      for (const target of [...aliases]) this.#dropAlias(aliases, target);
       this.#aliases.delete(name);
     }
     const names = this.#addresses.get(address);

@@ -83,3 +83,12 @@ test("memory is bounded: the answers used least lately go first", () => {
   expect(kept.length).toBeLessThan(30);
   expect([kept[0], kept.at(-1)]).toEqual([0, 9_999]);
 });
+
+test("long names weigh as much as they take", () => {
+  const cache = new AnswerCache(() => 0, 100_000);
+  const name = [63, 63, 63, 60].map((size) => "x".repeat(size)).join(".");
+  const answer = message(0, [a(name, "1.2.3.4", 60)]);
+  for (let n = 0; n < 1_000; n++) cache.put(`n${n}`, answer);
+  const kept = Array.from({ length: 1_000 }, (_, n) => cache.get(`n${n}`)).filter(Boolean);
+  expect(kept.length).toBeWithin(30, 65);
+});

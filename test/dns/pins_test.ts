@@ -83,7 +83,7 @@ describe("the table is bounded", () => {
   });
 
   test("in names, those that no flow uses first", () => {
-    const [pins] = withClock({ names: 3, addresses: 64, pins: 1_000 });
+    const [pins] = withClock({ names: 3, addresses: 64, pins: 1_000, aliasText: 1_000 });
     for (let n = 0; n < 3; n++) pins.learn(`n${n}.test`, address(n), 60);
     pins.learn("n0.test", address(0), 60);
     pins.hold(address(1));
@@ -93,7 +93,7 @@ describe("the table is bounded", () => {
   });
 
   test("in all, whatever the guest holds", () => {
-    const [pins] = withClock({ names: 50, addresses: 4, pins: 100 });
+    const [pins] = withClock({ names: 50, addresses: 4, pins: 100, aliasText: 1_000 });
     for (let n = 0; n < 5_000; n++) {
       pins.learn(`n${n % 70}.test`, address(n), 60);
       pins.hold(address(n));
@@ -104,5 +104,22 @@ describe("the table is bounded", () => {
     for (let n = 0; n < 5_000; n++) {
       for (const name of pins.namesOf(address(n))) expect(pins.has(name, address(n))).toBe(true);
     }
+  });
+
+  test("in what its names are aliases of", () => {
+    const [pins] = withClock({ names: 100, addresses: 4, pins: 1_000, aliasText: 1_000 });
+    const target = (n: number) => `${n}.${"x".repeat(50)}`;
+    for (let n = 0; n < 200; n++) {
+      pins.learn(`n${n}.test`, address(n), 60);
+      pins.alias(`n${n}.test`, [target(n), target(n + 1), target(n)]);
+      const names = new Set(pins.all().map(({ name }) => name));
+      const text = [...names].flatMap((name) => [...pins.aliasesOf(name)]).join("");
+      expect(text.length).toBeLessThanOrEqual(1_000);
+      expect(pins.aliasesOf(`n${n}.test`).size).toBe(2);
+    }
+    // What went made room, and is no longer counted.
+    expect(pins.size.names).toBe(9);
+    for (let n = 0; n < 100; n++) pins.alias("n199.test", [target(199 + n % 2)]);
+    expect(pins.size.names).toBe(9);
   });
 });
