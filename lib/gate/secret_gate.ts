@@ -27,6 +27,7 @@ import { answerGate } from "./answer_gate.ts";
 import { Findings } from "./findings.ts";
 import { type HostSecrets, SecretsByHost } from "./host_secrets.ts";
 import { Lookout, type Seen } from "./lookout.ts";
+import { overridesOf } from "./overrides.ts";
 import { askReadable, withoutExtensions } from "./readable.ts";
 import { type BodyPlan, planBody } from "./request_body.ts";
 import type { GateSession } from "./session.ts";
@@ -180,7 +181,8 @@ class Passage {
     const { session: { verified, sni, isPinned } } = this.#spec;
     const { host: authority, method, path } = this.#line;
     const pinned = sni !== null && isPinned(sni);
-    return grantsOf(held, { verified, pinned, sni, authority, method, path });
+    const overrides = overridesOf(this.#request);
+    return grantsOf(held, { verified, pinned, sni, authority, method, path, overrides });
   }
 
   #body(grants: readonly Grant[]): BodyPlan | Refusal {

@@ -12,6 +12,7 @@ import { bodyKindOf } from "../secret/body_kind.ts";
 import type { Mask, Masked } from "../secret/mask.ts";
 import { type Replace, replaceInForm, replaceInJson } from "../secret/token_answer.ts";
 import type { TokenKind, Vault } from "../secret/vault.ts";
+import { mayBeEndpoint } from "./endpoint_path.ts";
 import type { MaskFilter } from "./masked_content.ts";
 import { unreadable } from "./unreadable.ts";
 
@@ -22,30 +23,9 @@ export function issuerOf({ kept }: Vault, request: HttpRequest): Secret | null {
   const { host, path } = lineOf(request);
   const found = issuers.find(({ secret: { tokens } }) =>
     tokens !== undefined && isHostOf(tokens, host) &&
-    tokens.paths.some((one) => plain(one) === plain(path))
+    tokens.paths.some((one) => mayBeEndpoint(path, one))
   );
   return found?.secret ?? null;
-}
-
-/** Layers of escapes that a path is read through. */
-const LAYERS = 3;
-
-/** A path as the most lenient of servers reads it, so that no other spelling of an endpoint is none. */
-function plain(path: string): string {
-  let text = path;
-  for (let layer = 0; layer < LAYERS; layer++) {
-    text = text.replace(
-      /%([0-9a-f]{2})/gi,
-      (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
-    );
-  }
-  const steps: string[] = [];
-  for (const segment of text.toLowerCase().split(/[/\\]/)) {
-    const [step = ""] = segment.split(";", 1);
-    if (step === "..") steps.pop();
-    else if (step !== "" && step !== ".") steps.push(step);
-  }
-  return steps.join("/");
 }
 
 /** Bytes, decoded. Answers with tokens have a few kilobytes. */

@@ -36,6 +36,14 @@ export interface RequestFacts {
   readonly method: string;
   /** Exactly as it is sent, without the query. */
   readonly path: string;
+  /** For what else some server takes it. */
+  readonly overrides: Overrides;
+}
+
+/** Methods, in capitals, and paths that a request states beside its own. */
+export interface Overrides {
+  readonly methods: readonly string[];
+  readonly paths: readonly string[];
 }
 
 /** Why a value stays; in the order in which they are asked. */
@@ -102,15 +110,17 @@ export function grantsOf(all: readonly HeldSecret[], request: RequestFacts): rea
 }
 
 function denialOf(secret: Secret, facts: RequestFacts): Denial | null {
-  const { verified, pinned, sni, authority, method, path } = facts;
+  const { verified, pinned, sni, authority, method, path, overrides } = facts;
   if (verified !== true) return "unverified";
   if (pinned !== true) return "unpinned";
   if (typeof sni !== "string" || sni === "") return "no-name";
   if (sni !== authority) return "host-mismatch";
   if (!isHostOf(secret, sni)) return "foreign-host";
-  if (secret.methods.length > 0 && !secret.methods.includes(method)) return "method";
-  if (secret.pathPrefix !== null && !isBelow(path, secret.pathPrefix)) return "path";
-  return null;
+  const { methods, pathPrefix } = secret;
+  const isMeant = (one: unknown) => methods.some((each) => each === one);
+  if (methods.length > 0 && ![method, ...overrides.methods].every(isMeant)) return "method";
+  if (pathPrefix === null) return null;
+  return [path, ...overrides.paths].every((one) => isBelow(one, pathPrefix)) ? null : "path";
 }
 
 /**

@@ -14,6 +14,7 @@ import { parsePublications } from "../../lib/cli/publications.ts";
 import { parseDuration, parseMemory, parseMount } from "../../lib/cli/values.ts";
 import { MessageReader, parseMessage } from "../../lib/flow/control_codec.ts";
 import { FrameReader, MAX_PAYLOAD } from "../../lib/flow/mux_frame.ts";
+import { mayBeEndpoint } from "../../lib/gate/endpoint_path.ts";
 import { AGENT } from "../../lib/guest/agent/client.ts";
 import { CallFrameReader, MAX_DATA } from "../../lib/wire/call_frame.ts";
 import { SbxError } from "../../lib/base/errors.ts";
@@ -33,6 +34,7 @@ import { parsePolicyFile } from "../../lib/policy/file/load.ts";
 import { readNameList } from "../../lib/policy/model/name_list.ts";
 import { NameSet } from "../../lib/policy/model/name_set.ts";
 import { allowAll } from "../../lib/policy/model/presets.ts";
+import { isPlainPath } from "../../lib/policy/model/secret_scope.ts";
 import { readServer } from "../../lib/policy/model/settings.ts";
 import { formatTarget } from "../../lib/policy/model/target.ts";
 import { quote } from "../../lib/policy/text/fault.ts";
@@ -197,6 +199,14 @@ const READERS: Readonly<Record<string, Reader>> = {
     read: (text) => parseEnvFile(text, "e", {}),
     places: [["", ""], ["A=", ""], ["A", "=b"]],
     runs: ["A=b\n", "#\n", " \n"],
+  },
+  "the path of a request with secrets": {
+    read: (text) => {
+      mayBeEndpoint(text, "/oauth/token");
+      isPlainPath(`/${text}`);
+    },
+    places: [...INSIDE, ["/oauth/token", ""], ["/oauth/token.", "a"]],
+    runs: ["%25", "%u002e", "%e0%80%af", "/..", ". ", ";"],
   },
   "a PEM file": {
     read: (text) => certificatesIn({ path: "c", text }),

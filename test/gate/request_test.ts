@@ -124,6 +124,9 @@ describe.each(VERSIONS)("in %s", (version) => {
 
     test.each<[what: string, bound: Partial<Secret>, inside: Said, outside: Said]>([
       ["method", { methods: ["GET"] }, { method: "GET" }, { method: "PUT" }],
+      ["method, as some servers read it", { methods: ["POST"] }, { target: "/?_method=POST" }, {
+        target: "/?_method=DELETE",
+      }],
       ["path", { pathPrefix: "/v1" }, { target: "/v1/a" }, { target: "/v10" }],
       ["path, whatever is in it", { pathPrefix: "/v1" }, { target: "/v1?/../" }, {
         target: "/v1/../a",

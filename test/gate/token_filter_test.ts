@@ -66,15 +66,41 @@ test.each([
   "/%6fauth/token;x=1",
   "/oauth\\token".replace("\\", "%5c"),
   "/oauth/%2574oken",
+  "/oauth/token.json",
+  "/oauth/token.JSON;x",
+  "/oauth/token%2exml",
+  "/oauth/%u0074oken",
+  "/oauth%u002ftoken",
+  "/oauth/token%20",
+  "/oauth/x/..%20/token",
+  "/oauth/token.",
+  "/oauth/token%00.png",
+  "/oauth%c0%aftoken",
+  "/oauth%e0%80%aftoken",
+  "/oauth%f0%80%80%aftoken",
+  "/oauth%ef%bc%8ftoken",
+  "/oauth%e2%88%95token",
+  "/oauth/\xef\xbd\x94oken",
 ])("however its path is written: %s", (target) => {
   const { content } = asked({ fields: JSON_TYPE, pieces: pieces(ANSWER) }, target);
   expect(content.toString()).not.toContain("ya29.access");
 });
 
-test.each([["/oauth/tokens", API], ["/", API], ["/oauth/token/x", API], [
-  "/oauth/token",
-  "b.test",
-]])(
+test.each([
+  ["/oauth/tokens", API],
+  ["/", API],
+  ["/oauth/token/x", API],
+  [
+    "/oauth/token.json/x",
+    API,
+  ],
+  ["/oauth/token-json", API],
+  ["/oauth.json", API],
+  [
+    "/oauth/token",
+    "b.test",
+  ],
+])(
   "and nothing else is changed: %s of %s",
   (target, host) => {
     const { content } = asked({ fields: JSON_TYPE, pieces: pieces(ANSWER) }, target, host);

@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { inspect } from "node:util";
-import { type Denial, grants, grantsOf, type RequestFacts } from "../../lib/secret/grant.ts";
+import {
+  type Denial,
+  grants,
+  grantsOf,
+  type Overrides,
+  type RequestFacts,
+} from "../../lib/secret/grant.ts";
 import type { Secret } from "../../lib/policy/model/secret.ts";
 import { random } from "../support/random.ts";
 import { API, held, TRUSTED } from "./held.ts";
@@ -10,6 +16,11 @@ const REAL = "real-value-of-the-key";
 const NARROW: Partial<Secret> = { methods: ["GET", "POST"], pathPrefix: "/v1" };
 const FITTING: RequestFacts = { ...TRUSTED, path: "/v1/models" };
 
+/** What else a request states. */
+function meant(overrides: Partial<Overrides>): Partial<RequestFacts> {
+  return { overrides: { methods: [], paths: [], ...overrides } };
+}
+
 function verdict(changes: Partial<RequestFacts>, secret: Partial<Secret> = NARROW) {
   const result = grants(held(REAL, secret), { ...FITTING, ...changes });
   return result.granted ? result.grant.reveal() : result.why;
@@ -18,6 +29,9 @@ function verdict(changes: Partial<RequestFacts>, secret: Partial<Secret> = NARRO
 test("with every condition true the value is granted", () => {
   expect(verdict({})).toBe(REAL);
   expect(verdict({}, {})).toBe(REAL);
+  const others = { methods: ["POST"], paths: ["/v1/x"] };
+  expect(verdict(meant(others))).toBe(REAL);
+  expect(verdict(meant({ methods: ["DELETE"], paths: ["/v2"] }), {})).toBe(REAL);
   expect(verdict({ sni: `a.b${API}`, authority: `a.b${API}` }, { hosts: [".allowed.test"] }))
     .toBe(REAL);
 });
@@ -34,6 +48,8 @@ test.each<[string, Partial<RequestFacts>, Denial]>([
   ["of a method of the secret", { method: "DELETE" }, "method"],
   ["of a method in its case", { method: "get" }, "method"],
   ["below the path of the secret", { path: "/v2/models" }, "path"],
+  ["of a method of the secret to every server", meant({ methods: ["POST", "DELETE"] }), "method"],
+  ["below its path to every server", meant({ paths: ["/v1/models", "/v2"] }), "path"],
 ])("a request that is not %s gets nothing", (_, changes, why) => {
   expect(verdict(changes)).toBe(why);
 });
@@ -70,6 +86,7 @@ describe("a path is below the prefix", () => {
     ["/v1", "/v1/"],
     ["/v1", "/v1/models/a.b/..c/c.."],
     ["/v1", "/v1/a%20b/%e4"],
+    ["/v1", "/v1/%c3%a4/%e2%80%a6/.a%20b/%ef%bc%a1"],
     ["/v1/", "/v1/models"],
     ["/", "/anything"],
     ["/repos/me/x", "/repos/me/x"],
@@ -98,6 +115,19 @@ describe("a path is below the prefix", () => {
     ["/v1", "/v1/..\\admin"],
     ["/v1", "/v1%5c..%5cadmin"],
     ["/v1", "/v1/%c0%ae%c0%ae/admin"],
+    ["/v1", "/v1/%e0%80%ae%E0%80%AE/admin"],
+    ["/v1", "/v1/x%f0%80%80%af..%f0%80%80%afadmin"],
+    ["/v1", "/v1/%u002e%u002e/admin"],
+    ["/v1", "/v1/%U002E./admin"],
+    ["/v1", "/v1/%ef%bc%8e%ef%bc%8e/admin"],
+    ["/v1", "/v1/x%EF%BC%8F..%ef%bc%bcadmin"],
+    ["/v1", "/v1/%e2%80%a4%e2%80%a4/admin"],
+    ["/v1", "/v1/%e2%80%a5/admin"],
+    ["/v1", "/v1/x%e2%88%95..%e2%81%84admin"],
+    ["/v1", "/v1/..%20/admin"],
+    ["/v1", "/v1/..%3b/admin"],
+    ["/v1", "/v1/\xc0\xae\xc0\xae/admin"],
+    ["/v1", "/v1/x\xef\xbc\x8fadmin"],
     ["/v1", "/v1/x%00"],
     ["/v1", "/v1/x y"],
     ["/", "/../etc"],
