@@ -51,7 +51,7 @@ func Run(args []string) error {
 	}
 	// Credentials, capabilities and the death signal belong to a thread; exec must come from it.
 	runtime.LockOSThread()
-	closeAbove(*keep)
+	closeOnExec(*keep + 1)
 	if err := receive(*handed); err != nil {
 		return err
 	}
@@ -173,9 +173,11 @@ func followParent(parent int) error {
 	return nil
 }
 
-// closeAbove closes descriptors, also on kernels without close_range(2).
-func closeAbove(last int) {
-	if err := unix.CloseRange(uint(last+1), ^uint(0)>>32, 0); err != nil {
-		process.CloseOnExec(last + 1)
+// closeOnExec keeps descriptors from the program, also on kernels that cannot mark them all at once (before
+// 5.11). They are not closed here, as some are the Go runtime's own: it looks after those whenever ten
+// milliseconds have passed, and ends the process where they are gone.
+func closeOnExec(first int) {
+	if err := unix.CloseRange(uint(first), ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		process.CloseOnExec(first)
 	}
 }

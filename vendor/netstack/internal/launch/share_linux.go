@@ -130,7 +130,7 @@ func (s share) serve() error {
 	if err := unix.Dup3(listener, listenerFD, 0); err != nil {
 		return err
 	}
-	closeAbove(listenerFD)
+	closeOnExec(listenerFD + 1)
 	if err := s.become(); err != nil {
 		return err
 	}
