@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { trusted } from "../../lib/guest/lima/trusted.ts";
 import { configured } from "../../lib/guest/lima/configure.ts";
 
 type Config = Readonly<Record<string, unknown>>;
@@ -36,10 +37,14 @@ test("what the user chose of these stays", () => {
   expect(config).toMatchObject({ dns: ["9.9.9.9"], mountType: "9p" });
 });
 
-test("authorities are added once, beside the user's own", () => {
-  const once = of({ caCerts: { files: ["/a"], certs: ["own"] } }, ["ours"]);
-  const twice = of(once.config, ["ours"]);
-  expect(twice.config["caCerts"]).toEqual({ files: ["/a"], certs: ["own", "ours"] });
+test("authorities are those in force, once, beside the user's own", () => {
+  const once = of({ caCerts: { files: ["/a"], certs: ["own"] } }, ["former"]);
+  for (const authority of [["ours"], ["ours"], []]) {
+    expect(of(once.config, authority).config["caCerts"]).toEqual({
+      files: ["/a"],
+      certs: ["own", ...authority.map(trusted)],
+    });
+  }
   expect(of({ caCerts: null }).config["caCerts"]).toEqual({ certs: [] });
 });
 

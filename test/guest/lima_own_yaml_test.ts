@@ -3,10 +3,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { trusted } from "../../lib/guest/lima/trusted.ts";
 import { configuredYaml } from "../../lib/guest/lima/own_yaml.ts";
 import { configureOwnYaml } from "../../lib/host/lima/own_yaml.ts";
 
 const CERT = `-----BEGIN CERTIFICATE-----\n${"A".repeat(100)}\n-----END CERTIFICATE-----\n`;
+const OTHER = CERT.replaceAll("A", "B");
 const KEY = { API_KEY: "sbx-placeholder-1" };
 
 const OWN = `# My guest, do not touch.
@@ -32,7 +34,7 @@ test("what a guest of sbx needs is there, once, however often it starts", () => 
     dns: ["192.168.5.2"],
     hostResolver: { ipv6: true, enabled: false },
     propagateProxyEnv: false,
-    caCerts: { certs: [CERT] },
+    caCerts: { certs: [trusted(CERT)] },
     vmType: "vz",
   });
   expect(provision).toHaveLength(2);
@@ -42,6 +44,22 @@ test("what a guest of sbx needs is there, once, however often it starts", () => 
   const fewer = parse(configuredYaml(once, { authority: [], placeholders: {} }));
   expect(fewer.provision[1].script).not.toContain("API_KEY");
   expect(fewer.provision).toHaveLength(2);
+});
+
+test("certificates are those in force, and the user's own, whichever authority was there before", () => {
+  const own = OWN + "caCerts: {certs: [mine]}\n";
+  let text = own;
+  for (const authority of [[CERT], [OTHER], [CERT, OTHER], [OTHER]]) {
+    text = configuredYaml(text, { authority });
+    expect(parse(text).caCerts).toEqual({ certs: ["mine", ...authority.map(trusted)] });
+  }
+  expect(parse(configuredYaml(text, { authority: [] })).caCerts).toEqual({ certs: ["mine"] });
+  // One that the user has as well is the user's.
+  const both = configuredYaml(OWN + `caCerts: {certs: [${JSON.stringify(CERT)}]}\n`, {
+    authority: [CERT],
+  });
+  expect(parse(configuredYaml(both, { authority: [] })).caCerts).toEqual({ certs: [CERT] });
+  expect(parse(configuredYaml(OWN, { authority: [] })).caCerts).toBeUndefined();
 });
 
 test("every line of the user's that is not about that stays, with its comments", () => {
@@ -54,7 +72,7 @@ test.each([
   ["resolvers of the user's stay", "dns: [9.9.9.9]", { dns: ["9.9.9.9"] }],
   ["null counts as nothing", "dns: null\nhostResolver:\ncaCerts:", { dns: ["192.168.5.2"] }],
   ["certificates of the user's stay", "caCerts: {files: [/a], certs: [own]}", {
-    caCerts: { files: ["/a"], certs: ["own", CERT] },
+    caCerts: { files: ["/a"], certs: ["own", trusted(CERT)] },
   }],
   ["what an alias shares is changed in one place", "a: &a {enabled: true}\nhostResolver: *a", {
     a: { enabled: true },

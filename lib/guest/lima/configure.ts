@@ -5,6 +5,7 @@
  */
 import { environmentScript, isEnvironmentScript } from "./environment.ts";
 import { limaLink } from "./link.ts";
+import { isTrusted, trusted } from "./trusted.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -44,7 +45,10 @@ export function configured(instance: Json, { authority, placeholders }: Told): J
           script: environmentScript(placeholders),
         }],
       }),
-      caCerts: { ...caCerts, certs: [...new Set([...certs, ...authority])] },
+      caCerts: {
+        ...caCerts,
+        certs: [...certs.filter((each) => !isTrusted(each)), ...authority.map(trusted)],
+      },
     },
   };
 }

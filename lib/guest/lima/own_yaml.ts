@@ -19,6 +19,7 @@ import { escapeText } from "../../base/escape.ts";
 import type { Told } from "./configure.ts";
 import { environmentScript, isEnvironmentScript } from "./environment.ts";
 import { limaLink } from "./link.ts";
+import { isTrusted, trusted } from "./trusted.ts";
 
 /** No line of a certificate or a script is folded. */
 const STYLE = { lineWidth: 0 } as const;
@@ -40,21 +41,29 @@ export function configuredYaml(
   mapOf(document, "hostResolver");
   document.setIn(["hostResolver", "enabled"], false);
   document.set("propagateProxyEnv", false);
-  if (authority.length > 0) {
+  if (authority.length > 0 || document.has("caCerts")) {
     mapOf(document, "caCerts");
-    const certs = listOf(document, ["caCerts", "certs"]);
-    const there = new Set<unknown>(certs.toJSON());
-    for (const one of authority) if (!there.has(one)) certs.add(document.createNode(one));
+    exchange(document, ["caCerts", "certs"], isTrusted, authority.map(trusted));
   }
   if (placeholders !== undefined) {
-    const provision = listOf(document, ["provision"]);
     const script = { mode: "system", script: environmentScript(placeholders) };
-    const all: unknown[] = provision.toJSON();
-    provision.items = provision.items.filter((_, at) => !isEnvironmentScript(all[at]));
-    provision.add(document.createNode(script));
+    exchange(document, ["provision"], isEnvironmentScript, [script]);
   }
   const after = document.toString(STYLE);
   return after === before ? text : after;
+}
+
+/** Puts entries into a list, at its end, in the place of those that were put there before. */
+function exchange(
+  document: Document,
+  path: readonly string[],
+  isOwn: (entry: unknown) => boolean,
+  entries: readonly unknown[],
+): void {
+  const list = listOf(document, path);
+  const all: unknown[] = list.toJSON();
+  list.items = list.items.filter((_, at) => !isOwn(all[at]));
+  for (const entry of entries) list.add(document.createNode(entry));
 }
 
 /** The map of a key, which it has from here on: what is shared with another key by an alias is copied. */
