@@ -19,6 +19,7 @@ import { serveUsernet } from "../host/lima/usernet_server.ts";
 import { type Cable, publicationFor } from "./cable.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { LimaRoute, LimaRouteSpec } from "./lima_route.ts";
+import { usernetPart } from "./lima_usernet_part.ts";
 
 /** A daemon in sbx's place is seen, and its guest ended, within two of these. */
 const LOOK_MS = 500;
@@ -43,7 +44,7 @@ export async function openUsernetRoute(
   }
   const place = await openUsernetHome(home);
   const served = Promise.withResolvers<{ close(): void } | undefined>();
-  lifetime.add(placePart(place, served.promise));
+  lifetime.add(usernetPart(place, served.promise));
   // Lima's pidfiles are of its file system's clock, which may be a tick behind.
   const hostagent = { dir: instance.dir, driver, since: Date.now() - CLOCK_TICK_MS };
   const adoption = { isOver: false };
@@ -111,19 +112,6 @@ function waysOf(plugged: Promise<Cable>) {
     },
     /** Lima does so when the guest leaves, with which it is closed. */
     unexpose() {},
-  };
-}
-
-function placePart(place: UsernetHome, served: Promise<{ close(): void } | undefined>) {
-  const { promise: gone, resolve } = Promise.withResolvers<undefined>();
-  return {
-    name: "Lima's network",
-    gone,
-    stop() {
-      place.leave();
-      void served.then((server) => server?.close());
-      resolve(undefined);
-    },
   };
 }
 

@@ -69,7 +69,9 @@ export interface UsernetHome {
    * @throws SbxError FILE_UNREADABLE
    */
   remove(): boolean;
-  /** Lima finds nobody here any more. Does not throw. */
+  /** Lima finds nobody here any more; false: it never found anybody. Does not throw. */
+  withdraw(): boolean;
+  /** The same, and another process may have it. */
   leave(): void;
 }
 
@@ -163,6 +165,7 @@ class Held implements UsernetHome {
   readonly #network: string;
   readonly #lock: FileLock;
   #announced: readonly string[] = [];
+  #withdrawn = false;
   #left = false;
 
   constructor(home: string, network: string, own: string, lock: FileLock) {
@@ -174,7 +177,7 @@ class Held implements UsernetHome {
   }
 
   announce(): void {
-    if (this.#left) return;
+    if (this.#left || this.#withdrawn) return;
     for (const path of Object.values(this.sockets)) {
       if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) chmodSync(path, 0o600);
     }
@@ -210,16 +213,23 @@ class Held implements UsernetHome {
     }
   }
 
+  withdraw(): boolean {
+    this.#withdrawn = true;
+    if (this.#left) return false;
+    try {
+      const isNamed = this.#look()[0] === `${process.pid}`;
+      if (isNamed) writeFileSync(join(this.#network, PID_FILE), "");
+      return isNamed;
+    } catch {
+      return false; // it was removed, or the disk is full: the directory is closed, and nobody listens
+    }
+  }
+
   leave(): void {
     if (this.#left) return;
+    this.withdraw();
     this.#left = true;
-    try {
-      if (this.#look()[0] === `${process.pid}`) writeFileSync(join(this.#network, PID_FILE), "");
-    } catch {
-      // It was removed, or the disk is full: the directory is closed, and nobody listens.
-    } finally {
-      this.#lock.release();
-    }
+    this.#lock.release();
   }
 
   /**
