@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command } from "commander";
-import { hasUsernetHome } from "../../api/lima.ts";
+import { SbxError } from "../../mod.ts";
 import { examples } from "../command.ts";
 import { OK } from "../exit.ts";
 import { limactlOf, requireInstance } from "./instances.ts";
@@ -22,9 +22,21 @@ export async function run(command: Command): Promise<number> {
   const [name = ""] = command.args;
   const { force } = command.opts<{ force?: true }>();
   const limactl = await limactlOf(name);
-  await requireInstance(limactl, name);
-  const status = await limactl.run("stop", ...(force ? ["--force"] : []), name);
-  if (status === OK || !hasUsernetHome(name)) return status;
-  // Lima also wants to stop the guest's network, which ends with the guest by itself.
-  return (await requireInstance(limactl, name)).status === "Stopped" ? OK : status;
+  const { status: before } = await requireInstance(limactl, name);
+  if (before === STOPPED && !force) {
+    throw new SbxError("USAGE", `Cannot stop ${name}: it does not run`, {
+      hint: `'sbx lima stop --force ${name}' removes what it may have left`,
+    });
+  }
+  if (await limactl.run("stop", ...(force ? ["--force"] : []), name) === OK) return OK;
+  const { status } = await requireInstance(limactl, name);
+  const state = status === STOPPED ? "the guest has stopped" : `Lima has it as ${status}`;
+  throw new SbxError(
+    "LIMA_INSTANCE",
+    `Cannot stop ${name}: limactl failed, and says why; ${state}`,
+    status === STOPPED || force ? {} : { hint: `end it with 'sbx lima stop --force ${name}'` },
+  );
 }
+
+/** As Lima has it. */
+const STOPPED = "Stopped";
