@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { adoptGuest, disownGuest } from "../../lib/host/lima/hostagent.ts";
+import { run } from "../support/process.ts";
 
 let dir: string;
 beforeAll(() => void (dir = mkdtempSync(join(tmpdir(), "sbx-hostagent-"))));
@@ -58,4 +59,19 @@ test("an adopted guest is gone with its process, and its console is read from wh
 
   expect(await guest.exited).toEqual({ code: 0, signal: null });
   expect(await said).toBe("booting\ngone\n");
+});
+
+test("a number that another process has by now is signalled no more", async () => {
+  const fixture = join(import.meta.dirname, "lima_hostagent_fixture.ts");
+  const alone = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+  const { stdout, stderr } = await run([...alone, process.execPath, fixture, dir]);
+
+  expect([stdout, stderr]).toEqual([
+    `machine, Lima's: SIGKILL
+machine, a stranger's: SIGTERM
+hostagent, Lima's: SIGINT
+hostagent, a stranger's: SIGTERM
+`,
+    "",
+  ]);
 });
