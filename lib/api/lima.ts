@@ -24,7 +24,12 @@ export { installLimaDriver } from "../host/lima/driver.ts";
 export { OWN_DRIVERS, type OwnDriver, ownDriverOf } from "../guest/lima/own_driver.ts";
 export { sourceVariablesOf } from "../policy/model/aws_pair.ts";
 export { USERNET } from "../guest/lima/usernet.ts";
-export { ownDriverLog, type SpawnedLimaGuest, spawnLimaGuest } from "../host/lima/spawn_guest.ts";
+export {
+  configureLimaGuest,
+  ownDriverLog,
+  type SpawnedLimaGuest,
+  spawnLimaGuest,
+} from "../host/lima/spawn_guest.ts";
 export { openUsernetHome } from "../host/lima/usernet_home.ts";
 export {
   hasUsernetHome,

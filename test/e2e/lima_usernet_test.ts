@@ -156,7 +156,7 @@ describe.skipIf(!CAN_RUN)("without sbx", () => {
     host.own(join(guest.dir, "lima.yaml"));
     // Lima as it is while its guest boots, or its hostagent is gone.
     const script = `[ "$1" = list ] && exec echo '${JSON.stringify(listed)}'
-echo "$@" >>"$LIMA_HOME/asked"
+echo "in $(pwd): $@" >>"$LIMA_HOME/asked"
 [ "$1" = start ] && exec sleep 1000
 exit 0`;
     writeFileSync(bin, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
@@ -167,12 +167,15 @@ exit 0`;
         return "";
       }
     };
-    const starting = start(host.as([join(host.home, "sbx"), "lima", "start", "lost"]));
+    // Elsewhere than where the guest's options were given, and it stays there.
+    const starting = start(
+      host.as(["env", "--chdir=/", join(host.home, "sbx"), "lima", "start", "lost"]),
+    );
     await until("Lima to start it", () => asked() !== "", 30);
     process.kill(Number(pidFile(guest)), "SIGKILL");
     const { status, stderr } = await starting.ended;
     expect([status, stderr]).toEqual([125, expect.stringContaining("its sbx ended")]);
-    expect(asked()).toBe("start --tty=false lost\nstop --force lost\n");
+    expect(asked()).toBe("in /: start --tty=false lost\nin /: stop --force lost\n");
   }, LIMIT_MS);
 
   test("what is refused says where the rest of it stands", async () => {

@@ -13,19 +13,18 @@
 import { z } from "zod";
 import {
   checkInstance,
-  configureOwn,
+  configureLimaGuest,
   type Limactl,
   type ListedInstance,
   readInstance,
-  sourceVariablesOf,
   type SpawnedLimaGuest,
   spawnLimaGuest,
 } from "../../api/lima.ts";
 import { type ErrorCode, SbxError } from "../../mod.ts";
 import { OK } from "../exit.ts";
-import { settingsOf } from "./network.ts";
 
 const EVENT = z.union([
+  z.object({ event: z.literal("configured"), variables: z.array(z.string()) }),
   z.object({ event: z.enum(["listening", "running"]) }),
   z.object({
     event: z.enum(["refused", "ended"]),
@@ -46,7 +45,7 @@ interface Said {
 /**
  * `argv`: limactl's. Resolves to its exit status.
  *
- * @throws SbxError of the guest's sbx, LIMA_INSTANCE, and as {@link settingsOf}
+ * @throws SbxError of the guest's sbx, LIMA_INSTANCE
  */
 export async function startOwn(
   limactl: Limactl,
@@ -56,13 +55,8 @@ export async function startOwn(
   const whole = await limactl.whole(name);
   const instance = readInstance(whole);
   checkInstance(instance);
-  const { network } = await settingsOf(instance);
-  await configureOwn(instance.dir, network);
-  const guest = spawnLimaGuest(
-    instance.dir,
-    whole,
-    network.secrets.secrets.flatMap(sourceVariablesOf),
-  );
+  const variables = await configured(instance.dir, whole);
+  const guest = spawnLimaGuest(instance.dir, whole, variables);
   const said = heard(guest);
   try {
     await said.listening;
@@ -87,6 +81,17 @@ export async function startOwn(
   } finally {
     guest.end(); // which one that stays does not hear
   }
+}
+
+/** Has its yaml written; answers the variables that its secrets are read of. @throws SbxError of who wrote it */
+async function configured(directory: string, instance: unknown): Promise<readonly string[]> {
+  let reason: SbxError | undefined;
+  for await (const line of configureLimaGuest(directory, instance)) {
+    const said = eventOf(line);
+    if (said?.event === "configured") return said.variables;
+    if (said?.event === "refused") reason = failure(said);
+  }
+  throw reason ?? new SbxError("LIMA_INSTANCE", ENDED);
 }
 
 function heard(guest: SpawnedLimaGuest): Said {

@@ -7,7 +7,7 @@ import type { Command } from "commander";
 import { checkInstance, readInstance } from "../../api/lima.ts";
 import { answering } from "./events.ts";
 import { givenInstance } from "./given.ts";
-import { settingsOf } from "../lima/network.ts";
+import { settingsOf } from "./settings.ts";
 
 export function declare(_command: Command): void {}
 

@@ -10,6 +10,8 @@ import { ui } from "../ui.ts";
 export type LimaEvent =
   /** The instance as it is to be. */
   | { readonly event: "configured"; readonly instance: unknown }
+  /** Its yaml is; these variables are what values of its secrets are read of. */
+  | { readonly event: "configured"; readonly variables: readonly string[] }
   /** It may run; or it was forgotten, as it was to be. */
   | { readonly event: "accepted" }
   /** It may not, or does not. */
@@ -26,6 +28,9 @@ export type LimaEvent =
   /** Its guest is gone; `message` says why when nobody asked for it. */
   | { readonly event: "ended"; readonly message?: string; readonly code?: ErrorCode };
 
+/** Where standard error goes of what Lima's driver `sbx` starts. */
+export const DRIVER_LOG = "driver.stderr.log";
+
 export async function say(event: LimaEvent): Promise<void> {
   ui.out(`${JSON.stringify(event)}\n`);
   await ui.flush();
@@ -37,7 +42,7 @@ export async function say(event: LimaEvent): Promise<void> {
  */
 export async function answering(
   work: () => Promise<LimaEvent>,
-  log = () => "driver.stderr.log",
+  log = () => DRIVER_LOG,
 ): Promise<number> {
   try {
     await say(await work());

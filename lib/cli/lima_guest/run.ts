@@ -15,9 +15,9 @@ import type { Command } from "commander";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { ownDriverLog, ownDriverOf, readInstance, superviseInstance } from "../../api/lima.ts";
-import { answering, say } from "./events.ts";
+import { answering, DRIVER_LOG, say } from "./events.ts";
 import { parsedInstance } from "./given.ts";
-import { settingsOf } from "../lima/network.ts";
+import { settingsOf } from "./settings.ts";
 import { ui } from "../ui.ts";
 
 export function declare(command: Command): void {
@@ -46,7 +46,7 @@ export async function run(): Promise<number> {
     abandoned.abort();
     void stop(0);
   });
-  let log = "driver.stderr.log";
+  let log = DRIVER_LOG;
   return await answering(async () => {
     const instance = readInstance(parsedInstance(await first.promise));
     if (ownDriverOf(instance) !== undefined) log = ownDriverLog(instance.dir);

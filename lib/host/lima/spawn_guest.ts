@@ -1,10 +1,10 @@
 /**
- * Starts the process that is the network of a guest which one of Lima's own drivers runs. It leaves its starter,
- * his terminal and his session behind, once he lets it.
+ * Starts the process that is the network of a guest which one of Lima's own drivers runs, and before it the one that
+ * writes the guest's yaml. The network leaves its starter, his terminal and his session behind, once he lets it.
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import { closeSync, constants, openSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -34,29 +34,10 @@ export function spawnLimaGuest(
   instance: unknown,
   variables: readonly string[],
 ): SpawnedLimaGuest {
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
-  const path = ownDriverLog(directory);
-  let log: number;
-  try {
-    log = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
-  } catch (cause) {
-    throw fileError("write what the guest's sbx says to", path, cause);
-  }
-  const [program, ...args] = ownProgram();
-  let child: ChildProcess;
-  try {
-    child = spawn(program, [...args, ...limaArguments(directory)], {
-      env: keptEnvironment(variables),
-      detached: true,
-      stdio: ["pipe", "pipe", log],
-    });
-  } finally {
-    closeSync(log);
-  }
-  const { stdin, stdout } = child;
-  child.on("error", () => {}); // a child that did not start has no streams, which says it below
-  if (stdin === null || stdout === null) throw noMoreProcesses("the guest's sbx");
-  stdin.on("error", () => {}); // its end is told by `exited`
+  const { child, stdin, stdout } = spawned(directory, limaArguments(directory), {
+    env: keptEnvironment(variables),
+    detached: true,
+  });
   stdin.write(`${JSON.stringify(instance)}\n`);
   return {
     lines: createInterface({ input: stdout }),
@@ -68,4 +49,43 @@ export function spawnLimaGuest(
     end: () => stdin.end(),
     exited: new Promise((resolve) => child.once("close", () => resolve())),
   };
+}
+
+/**
+ * Has an instance's yaml written by a process that goes where the guest's options were given, since their paths are
+ * found from there. Answers what it says, a line an event. `directory`: the instance's.
+ *
+ * @throws SbxError GUEST_START, FILE_UNREADABLE
+ */
+export function configureLimaGuest(directory: string, instance: unknown): AsyncIterable<string> {
+  const { stdin, stdout } = spawned(directory, ["lima-guest", "configure"], {});
+  stdin.end(JSON.stringify(instance));
+  return createInterface({ input: stdout });
+}
+
+function spawned(
+  directory: string,
+  argv: readonly string[],
+  options: Pick<SpawnOptions, "env" | "detached">,
+) {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
+  const path = ownDriverLog(directory);
+  let log: number;
+  try {
+    log = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  } catch (cause) {
+    throw fileError("write what the guest's sbx says to", path, cause);
+  }
+  const [program, ...args] = ownProgram();
+  let child: ChildProcess;
+  try {
+    child = spawn(program, [...args, ...argv], { ...options, stdio: ["pipe", "pipe", log] });
+  } finally {
+    closeSync(log);
+  }
+  const { stdin, stdout } = child;
+  child.on("error", () => {}); // a child that did not start has no streams, which says it below
+  if (stdin === null || stdout === null) throw noMoreProcesses("the guest's sbx");
+  stdin.on("error", () => {}); // its end says so
+  return { child, stdin, stdout };
 }
