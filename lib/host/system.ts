@@ -64,6 +64,8 @@ export interface SystemFiles {
 export interface SystemSockets {
   /** The user who connected a Unix socket; undefined when the kernel does not say. */
   peerUser(fd: number): number | undefined;
+  /** The other end of any process's Unix socket, by their inodes; undefined where the kernel does not say. */
+  peerOf(inode: string): string | undefined;
   /**
    * A path that leads to the same place as one that is longer than a socket's address may be, until it is
    * closed.

@@ -11,7 +11,7 @@ import { SbxError } from "../base/errors.ts";
 import { limaLink, SSH_PORT } from "../guest/lima/link.ts";
 import { type OwnDriver, proofOfOwnDriver } from "../guest/lima/own_driver.ts";
 import { proofInside } from "../guest/lima/proof_part.ts";
-import { limaFacts } from "../host/lima/facts.ts";
+import { limaFacts, socketsOf } from "../host/lima/facts.ts";
 import { adoptGuest, disownGuest, sshPortOf } from "../host/lima/hostagent.ts";
 import { openUsernetHome, type UsernetHome } from "../host/lima/usernet_home.ts";
 import { usernetHomeOf } from "../host/lima/usernet_place.ts";
@@ -82,6 +82,10 @@ export async function openUsernetRoute(
       plugged.resolve(cable);
       adoption.isOver = true; // who is given it ends it
       const canLook = driver === "qemu" && process.platform === "linux";
+      const seen = async () => ({
+        ...await limaFacts(machine, { cable: "", mac }),
+        ends: (await socketsOf(cable.netstack.pid)).map(({ inode }) => inode),
+      });
       return {
         machine,
         async look(inside) {
@@ -90,7 +94,7 @@ export async function openUsernetRoute(
             disturbed: place.disturbed(),
             files: await readdir(instance.dir),
             mac,
-            ...(canLook ? { qemu: await limaFacts(machine, { cable: "", mac }) } : {}),
+            ...(canLook ? { qemu: await seen() } : {}),
           });
           return inside === undefined ? proof : [...proof, proofInside(inside, mac)];
         },

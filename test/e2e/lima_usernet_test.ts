@@ -7,7 +7,13 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { isAlive, type LimaHost, openLimaHost } from "../support/lima/host.ts";
-import { CAN_RUN, machineOf, says, UsernetInstance } from "../support/lima/usernet.ts";
+import {
+  CAN_RUN,
+  machineOf,
+  says,
+  type TestDriver,
+  UsernetInstance,
+} from "../support/lima/usernet.ts";
 import { EVIL, PUBLIC } from "../support/places.ts";
 import { type Running, start, until } from "../support/process.ts";
 import { contacts } from "../support/recorder.ts";
@@ -25,7 +31,7 @@ beforeAll(async () => {
 }, LIMIT_MS);
 afterAll(() => world?.[Symbol.asyncDispose]());
 
-function instance(name: string, driver: "qemu" | "vz" = "qemu"): UsernetInstance {
+function instance(name: string, driver: TestDriver = "qemu"): UsernetInstance {
   const place = { name, driver, port: 61_000 + ++count };
   return new UsernetInstance(host, world, host.small, place, RULES);
 }
@@ -184,14 +190,19 @@ exit 0`;
     expect(stdout).toContain(`(and 1 more, see ${join(guest.dir, "sbx.stderr.log")})`);
   }, LIMIT_MS);
 
-  test("a QEMU with another card is ended", async () => {
-    const guest = instance("two-cards");
+  test.each(
+    [
+      ["with another card", "qemu", ["-nic", "user"], "its command line adds devices"],
+      ["on a cable to somebody else", "relay", [], "QEMU's cable ends elsewhere than in netstack"],
+    ] as const,
+  )("a QEMU %s is ended", async (_, driver, more, why) => {
+    const guest = instance(`unproven-${driver}`, driver);
     const sbx = guest.serve();
     await until("sbx to listen", () => says(sbx, "listening"), 30);
-    const lima = guest.plugIn("-nic", "user");
+    const lima = guest.plugIn(...more);
     const { stdout, status } = await sbx.ended;
     expect(status).not.toBe(0);
-    expect(stdout).toMatch(/"refused","message":"Cannot let the guest run: .*adds devices/);
+    expect(stdout).toContain(`"refused","message":"Cannot let the guest run: ${why}`);
     await lima.ended;
     expect(isAlive(machineOf(lima))).toBe(false);
   }, LIMIT_MS);

@@ -45,7 +45,8 @@ const QEMU = {
   network:
     `net0: index=0,type=nic,model=virtio-net-pci,macaddr=${MAC}\n \\ n: index=0,type=socket,`,
   pciClasses: [0x0600, 0x0200, 0x0c03],
-  sockets: [{ fd: 3, inode: "7" }],
+  sockets: [{ fd: 3, inode: "7", peer: "9" }, { fd: 4, inode: "5" }],
+  ends: ["2", "9"],
   networkSockets: ["8"],
 };
 const FACTS: OwnDriverFacts = {
@@ -86,6 +87,16 @@ test.each(
       "two controllers",
       { qemu: { ...QEMU, pciClasses: [0x0200, 0x0280] } },
       /2 network controllers/,
+    ],
+    [
+      "a cable to somebody else",
+      { qemu: { ...QEMU, ends: ["2", "7"] } },
+      /ends elsewhere than in netstack/,
+    ],
+    [
+      "a cable whose other end nobody knows",
+      { qemu: { ...QEMU, sockets: [{ fd: 3, inode: "9" }] } },
+      /does not say where/,
     ],
     ["a cable that is gone", { qemu: { ...QEMU, sockets: [] } }, /no socket/],
     [

@@ -45,6 +45,10 @@ afterAll(() => {
 let number = 0;
 const fresh = () => join(place, String(number++));
 
+function fdOf(socket: Socket): number {
+  return (socket as unknown as { _handle: { fd?: number } })._handle.fd ?? -1;
+}
+
 const SYSTEMS: readonly (readonly [string, HostSystem])[] = process.platform === "darwin"
   ? [["macOS", macSystem()]]
   : [
@@ -143,15 +147,18 @@ describe.each(SYSTEMS)("%s", (system, { files, sockets, processes }) => {
     closeSync(fd);
   });
 
-  test("the user who connected a socket is known, and nobody's without one", async () => {
+  test("who connected a socket is known, and its other end, and neither of what is none", async () => {
     const path = fresh();
     const accepted = Promise.withResolvers<Socket>();
     const server = createServer(accepted.resolve).listen(path);
     await once(server, "listening");
     const client = connect(path);
     const socket = await accepted.promise;
-    const { fd = -1 } = (socket as unknown as { _handle: { fd?: number } })._handle;
-    expect(sockets.peerUser(fd)).toBe(process.geteuid?.() ?? -1);
+    expect(sockets.peerUser(fdOf(socket))).toBe(process.geteuid?.() ?? -1);
+    const inodes = [client, socket].map((one) => String(fstatSync(fdOf(one)).ino));
+    const peers = system === "Linux" ? [...inodes].reverse() : [undefined, undefined];
+    expect(inodes.map((inode) => sockets.peerOf(inode))).toEqual(peers);
+    expect(sockets.peerOf("1")).toBeUndefined();
     client.destroy();
     socket.destroy();
     server.close();
@@ -276,6 +283,7 @@ test("without calls to ask, nothing is known and nothing is held", () => {
     expect(files.setTime(fd, 1n)).toBe(false);
     expect(files.setLinkTime(Buffer.from(place), 1n)).toBe(false);
     expect(sockets.peerUser(fd)).toBeUndefined();
+    expect(sockets.peerOf("1")).toBeUndefined();
   }
   closeSync(fd);
   const { processes } = macSystem(() => null);

@@ -5,7 +5,7 @@
  * @module
  */
 import type { LimaInstance } from "./instance.ts";
-import { part, type Proven, type Row } from "./proof_part.ts";
+import { type OpenSocket, part, type Proven, type Row } from "./proof_part.ts";
 import { USERNET } from "./usernet.ts";
 
 /** Lima's drivers that can be plugged into a network of the kind user-v2. */
@@ -33,7 +33,9 @@ export interface OwnDriverFacts {
     readonly network: string;
     /** The classes of all PCI devices. */
     readonly pciClasses: readonly number[];
-    readonly sockets: readonly { readonly fd: number; readonly inode: string }[];
+    readonly sockets: readonly OpenSocket[];
+    /** The inodes of netstack's sockets, one of which is the cable's other end. */
+    readonly ends: readonly string[];
     /** The inodes of the sockets in QEMU's network namespace that speak to any network. */
     readonly networkSockets: readonly string[];
   };
@@ -65,9 +67,10 @@ export function proofOfOwnDriver(facts: OwnDriverFacts): readonly Proven[] {
 }
 
 function proofOfQemu(
-  { argv, network, pciClasses, sockets, networkSockets }: NonNullable<OwnDriverFacts["qemu"]>,
+  facts: NonNullable<OwnDriverFacts["qemu"]>,
   mac: string,
 ): readonly Proven[] {
+  const { argv, network, pciClasses, sockets, ends, networkSockets } = facts;
   const options = argv.map((word) => word.replace(/^--/, "-"));
   const backends = options.flatMap((word, at) => word === "-netdev" ? [argv[at + 1] ?? ""] : []);
   const fd = Number(/^socket,id=net0,fd=(\d{1,9})$/.exec(backends[0] ?? "")?.[1] ?? -1);
@@ -75,6 +78,7 @@ function proofOfQemu(
   const lines = network.split(/\r?\n/).filter((line) => /\btype=/.test(line));
   const kinds = lines.map((line) => /\btype=([\w-]+)/.exec(line)?.[1]).sort().join();
   const open = new Set(networkSockets);
+  const cable = sockets.find((socket) => socket.fd === fd);
   return [
     part("command line", [
       [backends.length === 1 && fd >= 0, "its command line names another network than one socket"],
@@ -86,8 +90,16 @@ function proofOfQemu(
       [cards === 1, `it has ${cards} network controllers`],
     ], `one card on one cable, ${mac}`),
     part("sockets", [
-      [sockets.some((socket) => socket.fd === fd), "QEMU's cable is no socket"],
+      [cable !== undefined, "QEMU's cable is no socket"],
+      [
+        cable === undefined || cable.peer !== undefined,
+        "the kernel does not say where QEMU's cable ends",
+      ],
+      [
+        cable?.peer === undefined || ends.includes(cable.peer),
+        "QEMU's cable ends elsewhere than in netstack",
+      ],
       [!sockets.some(({ inode }) => open.has(inode)), "QEMU has a socket on a network"],
-    ], "a cable, and none on a network"),
+    ], "the cable to netstack, and none on a network"),
   ];
 }

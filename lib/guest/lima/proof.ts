@@ -5,7 +5,14 @@
  * @module
  */
 import { FRAMES_FD, MONITOR_FD } from "./args.ts";
-import { part, proofInside, type Proven, requireProven, type Row } from "./proof_part.ts";
+import {
+  type OpenSocket,
+  part,
+  proofInside,
+  type Proven,
+  requireProven,
+  type Row,
+} from "./proof_part.ts";
 
 /** What was seen. Texts are QEMU's, and hostile. */
 export interface LimaFacts {
@@ -16,7 +23,7 @@ export interface LimaFacts {
   /** The classes of all PCI devices, those behind bridges among them. */
   readonly pciClasses: readonly number[];
   /** QEMU's open sockets. */
-  readonly sockets: readonly { readonly fd: number; readonly inode: string }[];
+  readonly sockets: readonly OpenSocket[];
   /** The inodes of the sockets in QEMU's network namespace that speak to any network. */
   readonly networkSockets: readonly string[];
   /** The inode of the end of the cable that was given to QEMU; its other end is netstack's. */

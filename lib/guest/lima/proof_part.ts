@@ -5,6 +5,14 @@
  */
 import { SbxError } from "../../base/errors.ts";
 
+/** A socket that a process holds. */
+export interface OpenSocket {
+  readonly fd: number;
+  readonly inode: string;
+  /** The inode of its other end; absent where the kernel does not say. */
+  readonly peer?: string | undefined;
+}
+
 /** One part of the proof. */
 export interface Proven {
   /** What was looked at. */

@@ -7,6 +7,8 @@ import { readlinkSync } from "node:fs";
 import { readdir, readFile, readlink } from "node:fs/promises";
 import type { LimaProcess } from "../../guest/lima/guest.ts";
 import { type LimaFacts, pciClassesOf } from "../../guest/lima/proof.ts";
+import type { OpenSocket } from "../../guest/lima/proof_part.ts";
+import { ownSystem } from "../own_system.ts";
 
 /** Tables of sockets that speak to networks, and which of a line's words is the inode. */
 const TABLES: readonly (readonly [name: string, inode: number])[] = [
@@ -47,14 +49,15 @@ export async function limaFacts(
   };
 }
 
-async function socketsOf(pid: number): Promise<LimaFacts["sockets"]> {
+/** @throws the system's error when the process is gone */
+export async function socketsOf(pid: number): Promise<readonly OpenSocket[]> {
   const directory = `/proc/${pid}/fd`;
   const links = (await readdir(directory)).map(async (name) => ({
     fd: Number(name),
     inode: inodeOf(await readlink(`${directory}/${name}`).catch(() => "")),
   }));
   return (await Promise.all(links)).flatMap(({ fd, inode }) =>
-    inode === undefined ? [] : [{ fd, inode }]
+    inode === undefined ? [] : [{ fd, inode, peer: ownSystem().sockets.peerOf(inode) }]
   );
 }
 

@@ -19,6 +19,9 @@ export interface LinuxCalls extends PosixCalls {
     value: Uint32Array,
     size: Uint32Array,
   ): number;
+  socket(domain: number, type: number, protocol: number): number;
+  send(fd: number, bytes: Uint8Array, size: number, flags: number): number;
+  recv(fd: number, bytes: Uint8Array, size: number, flags: number): number;
 }
 
 let loaded: LinuxCalls | null | undefined;
@@ -40,6 +43,9 @@ function load(): LinuxCalls | null {
       fgetxattr: { args: ["i32", "ptr", "ptr", "u64"], returns: "i64" },
       fsetxattr: { args: ["i32", "ptr", "ptr", "u64", "i32"], returns: "i32" },
       getsockopt: { args: ["i32", "i32", "i32", "ptr", "ptr"], returns: "i32" },
+      socket: { args: ["i32", "i32", "i32"], returns: "i32" },
+      send: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" },
+      recv: { args: ["i32", "ptr", "u64", "i32"], returns: "i64" },
     }).symbols;
     return {
       lseek: (...args) => Number(symbols.lseek(...args)),
@@ -51,6 +57,9 @@ function load(): LinuxCalls | null {
       fgetxattr: (...args) => Number(symbols.fgetxattr(...args)),
       fsetxattr: (...args) => Number(symbols.fsetxattr(...args)),
       getsockopt: (...args) => Number(symbols.getsockopt(...args)),
+      socket: (...args) => Number(symbols.socket(...args)),
+      send: (...args) => Number(symbols.send(...args)),
+      recv: (...args) => Number(symbols.recv(...args)),
     };
   } catch {
     return null;

@@ -7,6 +7,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import type { SystemSockets } from "../system.ts";
 import type { LinuxCalls } from "./libc.ts";
+import { peerInode } from "./socket_diag.ts";
 
 const SOL_SOCKET = 1;
 const SO_PEERCRED = 17;
@@ -18,6 +19,11 @@ export function linuxSockets(calls: () => LinuxCalls | null): SystemSockets {
       const size = Uint32Array.of(credentials.byteLength);
       const answer = calls()?.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, size);
       return answer === 0 && size[0] === credentials.byteLength ? credentials[1] : undefined;
+    },
+    peerOf(inode) {
+      const found = calls();
+      const peer = found === null ? undefined : peerInode(found, Number(inode));
+      return peer === undefined ? undefined : String(peer);
     },
     /** Its directory is reached by a descriptor. */
     shortened(path) {

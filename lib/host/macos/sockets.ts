@@ -15,6 +15,7 @@ export function macSockets(calls: () => MacCalls | null): SystemSockets {
       const [user, group] = [new Uint32Array(1), new Uint32Array(1)];
       return calls()?.getpeereid(fd, user, group) === 0 ? user[0] : undefined;
     },
+    peerOf: () => undefined,
     /** Its directory is reached by a link to it, in a directory that nobody else can write to. */
     shortened(path) {
       const directory = mkdtempSync(join(tmpdir(), "sbx-"));

@@ -1,6 +1,7 @@
 // Command hostagent plays the hostagent of Lima towards the daemon of a user-v2 network, with the QEMU or the VZ
 // driver in it: it plugs a guest in as they do, asks for its address, has its SSH exposed, and takes leave. Each
-// step is a line on stdout. VZ is played by a QEMU on a pair of datagram sockets that ends with this process.
+// step is a line on stdout. VZ is played by a QEMU on a pair of datagram sockets that ends with this process; "relay"
+// is a QEMU whose cable ends in this process, which passes on what it says.
 //
 //	hostagent DRIVER INSTANCE NETWORK MAC PORT QEMU [ARGUMENT...]
 package main
@@ -10,6 +11,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -50,7 +52,7 @@ func run(driver, instance, network, mac, port string, qemu []string) error {
 	command.ExtraFiles = []*os.File{end}
 	command.Stderr = os.Stderr
 	command.SysProcAttr = &syscall.SysProcAttr{}
-	pid := filepath.Join(instance, driver+".pid")
+	pid := filepath.Join(instance, map[string]string{"qemu": "qemu", "relay": "qemu", "vz": "vz"}[driver]+".pid")
 	if driver == "vz" {
 		command.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	}
@@ -94,7 +96,7 @@ func run(driver, instance, network, mac, port string, qemu []string) error {
 
 // plug is the end for QEMU to inherit as descriptor 3, and what it is to make of it.
 func plug(driver, network string) (*os.File, string, error) {
-	kind := map[string]string{"qemu": "qemu", "vz": "fd"}[driver]
+	kind := map[string]string{"qemu": "qemu", "relay": "qemu", "vz": "fd"}[driver]
 	conn, err := net.Dial("unix", filepath.Join(network, "sbx_"+kind+".sock"))
 	if err != nil {
 		return nil, "", err
@@ -103,12 +105,31 @@ func plug(driver, network string) (*os.File, string, error) {
 		file, err := conn.(*net.UnixConn).File()
 		return file, "socket,id=net0,fd=3", err
 	}
+	if driver == "relay" {
+		end, err := relayed(conn)
+		return end, "socket,id=net0,fd=3", err
+	}
 	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_DGRAM, 0)
 	if err != nil {
 		return nil, "", err
 	}
 	_, _, err = conn.(*net.UnixConn).WriteMsgUnix([]byte{0}, syscall.UnixRights(pair[0]), nil)
 	return os.NewFile(uintptr(pair[1]), "vz"), "dgram,id=net0,local.type=fd,local.str=3", err
+}
+
+// relayed is another end of a connection: whatever goes through it passes here.
+func relayed(conn net.Conn) (*os.File, error) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	own, err := net.FileConn(os.NewFile(uintptr(pair[0]), "own"))
+	if err != nil {
+		return nil, err
+	}
+	go io.Copy(own, conn)
+	go io.Copy(conn, own)
+	return os.NewFile(uintptr(pair[1]), "relay"), nil
 }
 
 type client struct{ path string }

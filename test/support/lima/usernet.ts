@@ -13,6 +13,9 @@ import type { World } from "../world.ts";
 import { type LimaHost, sshConfig } from "./host.ts";
 import type { TestGuest } from "./small_guest.ts";
 
+/** Those of Lima's, and QEMU on a cable to somebody else. */
+export type TestDriver = "qemu" | "vz" | "relay";
+
 export interface Started {
   readonly sbx: Running;
   readonly lima: Running;
@@ -37,7 +40,7 @@ export class UsernetInstance {
     host: LimaHost,
     world: World,
     guest: TestGuest,
-    place: { readonly name: string; readonly driver: "qemu" | "vz"; readonly port: number },
+    place: { readonly name: string; readonly driver: TestDriver; readonly port: number },
     argv: readonly string[],
   ) {
     const { name, driver, port } = place;
@@ -67,7 +70,7 @@ export class UsernetInstance {
       cpus: 1,
       memory: guest.memory,
       config: {
-        vmType: driver,
+        vmType: driver === "relay" ? "qemu" : driver,
         os: "Linux",
         plain: true,
         networks: [{ lima: "sbx", macAddress: this.mac, interface: "lima0", metric: 100 }],
