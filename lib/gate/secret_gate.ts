@@ -181,8 +181,18 @@ class Passage {
     const { session: { verified, sni, isPinned } } = this.#spec;
     const { host: authority, method, path } = this.#line;
     const pinned = sni !== null && isPinned(sni);
-    const overrides = overridesOf(this.#request);
-    return grantsOf(held, { verified, pinned, sni, authority, method, path, overrides });
+    const request = this.#request;
+    return grantsOf(held, {
+      verified,
+      pinned,
+      sni,
+      authority,
+      method,
+      path,
+      get overrides() { // few secrets are bound to methods or paths
+        return overridesOf(request);
+      },
+    });
   }
 
   #body(grants: readonly Grant[]): BodyPlan | Refusal {

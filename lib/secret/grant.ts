@@ -110,7 +110,7 @@ export function grantsOf(all: readonly HeldSecret[], request: RequestFacts): rea
 }
 
 function denialOf(secret: Secret, facts: RequestFacts): Denial | null {
-  const { verified, pinned, sni, authority, method, path, overrides } = facts;
+  const { verified, pinned, sni, authority, method, path } = facts;
   if (verified !== true) return "unverified";
   if (pinned !== true) return "unpinned";
   if (typeof sni !== "string" || sni === "") return "no-name";
@@ -118,9 +118,9 @@ function denialOf(secret: Secret, facts: RequestFacts): Denial | null {
   if (!isHostOf(secret, sni)) return "foreign-host";
   const { methods, pathPrefix } = secret;
   const isMeant = (one: unknown) => methods.some((each) => each === one);
-  if (methods.length > 0 && ![method, ...overrides.methods].every(isMeant)) return "method";
+  if (methods.length > 0 && ![method, ...facts.overrides.methods].every(isMeant)) return "method";
   if (pathPrefix === null) return null;
-  return [path, ...overrides.paths].every((one) => isBelow(one, pathPrefix)) ? null : "path";
+  return [path, ...facts.overrides.paths].every((one) => isBelow(one, pathPrefix)) ? null : "path";
 }
 
 /**
