@@ -5,6 +5,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import {
   copyFileSync,
   existsSync,
@@ -16,8 +17,6 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import type { TestGuest } from "./small_guest.ts";
-
-const PLACE = resolve(import.meta.dirname, "../../../.cache/test/lima-debian");
 
 const PACKAGES = [
   "linux-image-cloud-amd64",
@@ -36,11 +35,12 @@ const PACKAGES = [
   "sudo",
 ];
 
-/** What Lima's cloud-init would do, by the guest itself. */
+/** What Lima's cloud-init would do, by the guest itself; where Lima does it, it needs the place of the medium. */
 const FILES = {
   "etc/systemd/network/eth0.network":
     "[Match]\nName=eth0\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=yes\n[DHCPv4]\nUseMTU=yes\n",
   "etc/systemd/system/trust.service": `[Unit]
+ConditionKernelCommandLine=cloud-init=disabled
 Before=ssh.service
 [Service]
 Type=oneshot
@@ -61,6 +61,14 @@ cloud_final_modules: [scripts-per-boot, scripts-user]
 };
 
 const UNITS = ["systemd-networkd", "systemd-resolved", "trust", "ssh"];
+
+/** What is made of other packages or files is another guest. */
+const DIGEST = createHash("sha256").update(JSON.stringify([PACKAGES, FILES, UNITS])).digest("hex");
+
+const PLACE = resolve(
+  import.meta.dirname,
+  `../../../.cache/test/lima-debian-${DIGEST.slice(0, 12)}`,
+);
 
 /** Keeps cloud-init out of a guest whose Lima is played. */
 export const WITHOUT_CLOUD_INIT = " cloud-init=disabled";
