@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { makeDebianGuest, WITHOUT_CLOUD_INIT } from "../support/lima/debian_guest.ts";
+import { debianTemplate } from "../support/lima/debian_template.ts";
 import { isAlive, type LimaHost, openLimaHost } from "../support/lima/host.ts";
 import { realLimactl } from "../support/lima/real_limactl.ts";
 import { PUBLIC } from "../support/places.ts";
@@ -26,26 +26,7 @@ beforeAll(async () => {
     members: { [MEMBER]: { field: "authorization", value: `Bearer ${VALUE}` } },
   });
   host = await openLimaHost(world, [realLimactl()]);
-  const guest = makeDebianGuest();
-  template = host.file(
-    "template.yaml",
-    JSON.stringify({
-      memory: "1GiB",
-      cpus: 2,
-      disk: "4GiB",
-      firmware: { legacyBIOS: true },
-      user: { name: "tester", uid: 1234 },
-      images: [{
-        location: copy(join(guest.key, "../disk")),
-        arch: process.arch === "arm64" ? "aarch64" : "x86_64",
-        kernel: {
-          location: copy(guest.kernel),
-          cmdline: guest.commandLine.replace(WITHOUT_CLOUD_INIT, ""),
-        },
-        initrd: { location: copy(join(guest.key, "../initrd")) },
-      }],
-    }),
-  );
+  template = host.file("template.yaml", JSON.stringify(debianTemplate(world)));
   const key = host.file("key", VALUE);
   chmodSync(key, 0o600);
   policy = host.file(
@@ -59,14 +40,6 @@ secrets: [{name: API_KEY, hosts: [${MEMBER}], source: "file:${key}"}]
   );
 }, LIMIT_MS);
 afterAll(() => world?.[Symbol.asyncDispose]());
-
-/** Where the user can read it. */
-function copy(path: string): string {
-  const to = join(world.scratch, path.split("/").at(-1) ?? "");
-  Bun.spawnSync(["cp", "--sparse=always", path, to]);
-  chmodSync(to, 0o644);
-  return to;
-}
 
 /** Lima takes KVM where its device is, whoever may open it: its guests are emulated here, as sbx's are in the suite. */
 const EMULATED = "QEMU_SYSTEM_X86_64=qemu-system-x86_64 -machine q35,vmport=off,accel=tcg -cpu max";
