@@ -192,18 +192,22 @@ exit 0`;
 
   test.each(
     [
-      ["with another card", "qemu", ["-nic", "user"], "its command line adds devices"],
-      ["on a cable to somebody else", "relay", [], "QEMU's cable ends elsewhere than in netstack"],
+      ["two-cards", "qemu", ["-nic", "user"], "its command line adds devices"],
+      ["relayed", "relay", [], "QEMU's cable ends elsewhere than in netstack"],
     ] as const,
-  )("a QEMU %s is ended", async (_, driver, more, why) => {
-    const guest = instance(`unproven-${driver}`, driver);
-    const sbx = guest.serve();
-    await until("sbx to listen", () => says(sbx, "listening"), 30);
-    const lima = guest.plugIn(...more);
-    const { stdout, status } = await sbx.ended;
-    expect(status).not.toBe(0);
-    expect(stdout).toContain(`"refused","message":"Cannot let the guest run: ${why}`);
-    await lima.ended;
-    expect(isAlive(machineOf(lima))).toBe(false);
-  }, LIMIT_MS);
+  )(
+    "a QEMU with another card, or on a cable to somebody else, is ended: %s",
+    async (name, driver, more, why) => {
+      const guest = instance(name, driver);
+      const sbx = guest.serve();
+      await until("sbx to listen", () => says(sbx, "listening"), 30);
+      const lima = guest.plugIn(...more);
+      const { stdout, status } = await sbx.ended;
+      expect(status).not.toBe(0);
+      expect(stdout).toContain(`"refused","message":"Cannot let the guest run: ${why}`);
+      await lima.ended;
+      expect(isAlive(machineOf(lima))).toBe(false);
+    },
+    LIMIT_MS,
+  );
 });
