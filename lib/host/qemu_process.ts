@@ -51,7 +51,8 @@ export function spawnQemu(launch: QemuLaunch): QemuProcess {
     ...["--keep", String(last), "--parent", String(process.pid)],
     ...launch.reads.flatMap((path) => ["--reads", path]),
     ...launch.writes.flatMap((path) => ["--writes", path]),
-    ...(launch.readOnly ? ["--read-only", ...(launch.kvm ? ["--kvm"] : [])] : []),
+    ...(launch.readOnly ? ["--read-only"] : []),
+    ...(launch.kvm ? ["--kvm"] : []),
     ...(launch.connects ? ["--connects"] : []),
   ];
   const received = connections.map((_, index) => FRAMES_FD + opened.length + 1 + index);

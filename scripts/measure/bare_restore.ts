@@ -60,6 +60,7 @@ export async function bareRestore(): Promise<() => Promise<number>> {
     await findMachine({
       assetPath,
       cacheDir,
+      caller,
       platform: qemuPlatform(),
       bootId,
     }),

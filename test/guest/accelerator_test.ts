@@ -74,8 +74,29 @@ const MACHINES: readonly (readonly [string, prepare: string, reason: string])[] 
 test.each(MACHINES)(
   "where %s, guests are emulated, and it says why",
   async (_, prepare, reason) => {
-    const cache = mkdtempSync(join(directory, "cache-"));
-    const script = `
+    expect(await foundWith(prepare, "x64")).toEqual({ accelerator: "tcg", reason });
+  },
+);
+
+const ALL = "0 0 4294967295";
+const ROOT = { uid: 0, uidMap: ALL, gidMap: ALL, setsGroups: true };
+const REFUSED = "root alone may open /dev/kvm, and its QEMU becomes another user";
+
+// For arm64, where nothing is tried then.
+test.each(
+  [
+    ["600", { accelerator: "tcg", reason: REFUSED }],
+    ["660", { accelerator: "tcg", reason: REFUSED }],
+    ["666", { accelerator: "kvm", reason: "" }],
+  ] as const,
+)("root has KVM when its QEMU may have it: /dev/kvm is root's, of mode %s", async (mode, found) => {
+  const prepare = `install -m ${mode} /dev/null $DEV/kvm`;
+  expect(await foundWith(prepare, "arm64", JSON.stringify(ROOT))).toEqual(found);
+});
+
+async function foundWith(prepare: string, ...args: readonly string[]): Promise<unknown> {
+  const cache = mkdtempSync(join(directory, "cache-"));
+  const script = `
 set -e
 DEV=$(mktemp -d ${directory}/dev-XXXX)
 mount -t tmpfs none $DEV
@@ -83,14 +104,13 @@ for each in null zero urandom; do touch $DEV/$each; mount --bind /dev/$each $DEV
 ${prepare}
 mount --rbind $DEV /dev
 exec setpriv --bounding-set=-all --inh-caps=-all "$@"`;
-    const fixture = [process.execPath, join(import.meta.dirname, "accelerator_fixture.ts"), cache];
-    const { status, stdout, stderr } = await run(
-      ["unshare", "-Urm", "sh", "-c", script, "sh", ...fixture],
-    );
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(JSON.parse(stdout)).toEqual({ accelerator: "tcg", reason });
-  },
-);
+  const fixture = [process.execPath, join(import.meta.dirname, "accelerator_fixture.ts"), cache];
+  const { status, stdout, stderr } = await run(
+    ["unshare", "-Urm", "sh", "-c", script, "sh", ...fixture, ...args],
+  );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  return JSON.parse(stdout);
+}
 
 /** Where it cannot be opened there is no probe, and nothing to remember. */
 const opens = (() => {

@@ -20,8 +20,8 @@ var version = "dev"
 
 const usage = `usage: netstack serve [--listen unix:///PATH | --listen-vfkit unixgram:///PATH | --listen-descriptor unix:///PATH]
        netstack launch [--uid N --gid N | --own-user] [--capabilities NAME,...] [--keep N] [--receive FD,...]
-                [--own-memory FD] [--parent PID] [--reads PATH]... [--writes PATH]... [--read-only [--kvm]]
-                [--connects] -- PROGRAM [ARG...]
+                [--own-memory FD] [--parent PID] [--reads PATH]... [--writes PATH]... [--read-only]
+                [--kvm] [--connects] -- PROGRAM [ARG...]
        netstack share --path PATH [--read-only] [--uid N --gid N | --own-user] [--capabilities NAME,...] -- PROGRAM [ARG...]
        netstack greet FD
        netstack watch --parent PID [--end-parent] [--outlives-parent]

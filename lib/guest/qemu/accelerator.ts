@@ -8,6 +8,7 @@ import { access, constants, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { escapeText } from "../../base/escape.ts";
 import { type Accelerator, type Architecture, qemuProgram } from "./args.ts";
+import { identityOf } from "./identity.ts";
 import type { QemuHost } from "./launch.ts";
 import { probe } from "./probe.ts";
 import { remember } from "./remembered.ts";
@@ -19,22 +20,22 @@ export interface AcceleratorFinding {
   readonly reason: string;
 }
 
-type Host = Pick<QemuHost, "assetPath" | "cacheDir" | "platform" | "bootId">;
+export type AcceleratorHost =
+  & Pick<QemuHost, "assetPath" | "cacheDir" | "platform" | "bootId">
+  /** Absent: QEMU runs as whoever this is. */
+  & Partial<Pick<QemuHost, "caller">>;
 
 /** Probes, or reads what an earlier run on this boot of the host found. */
 export async function findAccelerator(
   architecture: Architecture,
-  host: Host,
+  host: AcceleratorHost,
   program: string = qemuProgram(architecture),
 ): Promise<AcceleratorFinding> {
   if (host.platform.hypervisor === "hvf") return await findHvf(architecture, host, program);
-  if (architecture !== "x64") return await withoutProbe();
-  try {
-    await access(KVM, constants.R_OK | constants.W_OK);
-  } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    return emulation(missing ? "this machine has no /dev/kvm" : "this user may not open /dev/kvm");
-  }
+  const closed = await closedKvm(host);
+  if (closed !== null) return emulation(closed);
+  // On arm64 no broken KVM is known that opens.
+  if (architecture !== "x64") return by("kvm");
   return await known(host, "", async () => {
     const fault = await probeOf(architecture, "kvm", host, program);
     return fault === null ? by("kvm") : emulation("/dev/kvm opens but cannot run a guest");
@@ -43,16 +44,29 @@ export async function findAccelerator(
 
 const KVM = "/dev/kvm";
 
-/** On arm64 no broken KVM is known that opens. */
-async function withoutProbe(): Promise<AcceleratorFinding> {
-  const usable = await access(KVM, constants.R_OK | constants.W_OK).then(() => true, () => false);
-  return usable ? by("kvm") : emulation("/dev/kvm cannot be opened");
+/** Why QEMU may not open KVM's device; null: it may. */
+async function closedKvm({ caller }: AcceleratorHost): Promise<string | null> {
+  try {
+    await access(KVM, constants.R_OK | constants.W_OK);
+    const other = caller !== undefined && identityOf(caller(), "public").user !== undefined;
+    return !other || isOpenToOthers(await stat(KVM))
+      ? null
+      : "root alone may open /dev/kvm, and its QEMU becomes another user";
+  } catch (error) {
+    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    return missing ? "this machine has no /dev/kvm" : "this user may not open /dev/kvm";
+  }
+}
+
+/** Who QEMU becomes gets the device's group by `netstack launch`, save root's. */
+function isOpenToOthers({ mode, gid }: { readonly mode: number; readonly gid: number }): boolean {
+  return (mode & 0o006) === 0o006 || ((mode & 0o060) === 0o060 && gid !== 0);
 }
 
 /** Whether the machine has it, and macOS lets this QEMU use it, which has to be signed for that, is one answer. */
 async function findHvf(
   architecture: Architecture,
-  host: Host,
+  host: AcceleratorHost,
   program: string,
 ): Promise<AcceleratorFinding> {
   const file = await stat(program).catch(() => null);
@@ -70,7 +84,7 @@ async function findHvf(
 async function probeOf(
   architecture: Architecture,
   accelerator: Accelerator,
-  host: Host,
+  host: AcceleratorHost,
   program: string,
 ): Promise<string | null> {
   const launcher = await host.assetPath("netstack");
@@ -88,7 +102,7 @@ async function probeOf(
 
 /** Where the system does not say which boot this is, as in some sandboxes, every run finds out anew. */
 async function known(
-  host: Host,
+  host: AcceleratorHost,
   which: string,
   find: () => Promise<AcceleratorFinding>,
 ): Promise<AcceleratorFinding> {

@@ -66,7 +66,7 @@ export interface QemuLaunch {
    * writes there is its own.
    */
   readonly readOnly: boolean;
-  /** Whether KVM runs the guest's code, which shows it a processor as a file. */
+  /** Whether KVM runs the guest's code: its device may be a group's, and it shows a processor as a file. */
   readonly kvm: boolean;
   /** Whether it connects to a unix socket by itself, instead of inheriting all its sockets. */
   readonly connects: boolean;

@@ -7,9 +7,8 @@
 import { execFile } from "node:child_process";
 import process from "node:process";
 import { CHILD_ENV } from "../../base/child_env.ts";
-import { type AcceleratorFinding, findAccelerator } from "./accelerator.ts";
+import { type AcceleratorFinding, type AcceleratorHost, findAccelerator } from "./accelerator.ts";
 import type { Architecture } from "./args.ts";
-import type { QemuHost } from "./launch.ts";
 import type { QemuPlatform } from "./platform.ts";
 import { findQemu } from "./program.ts";
 
@@ -45,7 +44,7 @@ export async function measured({ counter, ...machine }: FoundMachine): Promise<M
  * @throws SbxError REQUIREMENT_MISSING, FILE_UNREADABLE
  */
 export async function findMachine(
-  host: Pick<QemuHost, "assetPath" | "cacheDir" | "platform" | "bootId">,
+  host: AcceleratorHost,
   distrusted: readonly string[] = [],
 ): Promise<FoundMachine> {
   const architecture = ownArchitecture();

@@ -40,7 +40,7 @@ var systemFiles = []string{
 	"/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/dev/random", "/dev/urandom",
 }
 
-var systemDevices = []string{"/dev/null", "/dev/zero", "/dev/kvm"}
+var systemDevices = []string{"/dev/null", "/dev/zero", kvmDevice}
 
 // Rights on files, as Landlock's versions learnt to handle them.
 const (

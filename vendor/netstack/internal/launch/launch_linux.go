@@ -30,7 +30,7 @@ func Run(args []string) error {
 	own := flags.Bool("own-user", false, "run as a user and group that no other process here has")
 	connects := flags.Bool("connects", false, "it may use unix sockets that it does not inherit")
 	readOnly := flags.Bool("read-only", false, "it changes no file, also not those of --writes")
-	kvm := flags.Bool("kvm", false, "with --read-only: it uses KVM")
+	kvm := flags.Bool("kvm", false, "it uses KVM: as another user by the group of its device")
 	var reads, writes []string
 	flags.Func("reads", "a file or directory that it may read", appendTo(&reads))
 	flags.Func("writes", "a file or directory that it may read and write", appendTo(&writes))
@@ -70,7 +70,11 @@ func Run(args []string) error {
 	if *own {
 		*uid, *gid = ownUser(os.Getpid()), ownUser(os.Getpid())
 	}
-	if err := setIdentity(*uid, *gid); err != nil {
+	var groups []int
+	if *kvm {
+		groups = groupsOf(kvmDevice)
+	}
+	if err := setIdentity(*uid, *gid, groups); err != nil {
 		return err
 	}
 	if err := confine(kept); err != nil {
@@ -100,10 +104,24 @@ const firstOwnUser = 0x70000000
 // same time. So there is nothing to lock, and nothing to give back. It owns no file.
 func ownUser(pid int) int { return firstOwnUser + pid }
 
-// setIdentity makes this thread another user without other groups; -1 leaves what is.
-func setIdentity(uid, gid int) error {
+const kvmDevice = "/dev/kvm"
+
+// groupsOf are the groups without which a user like any other may not use a device: its own, unless everybody may,
+// or it is root's, which opens more.
+func groupsOf(device string) []int {
+	const readWrite = 0o6
+	var stat unix.Stat_t
+	if unix.Stat(device, &stat) != nil || stat.Gid == 0 ||
+		stat.Mode&readWrite == readWrite || stat.Mode>>3&readWrite != readWrite {
+		return nil
+	}
+	return []int{int(stat.Gid)}
+}
+
+// setIdentity makes this thread another user with no other groups than these; -1 leaves what is.
+func setIdentity(uid, gid int, groups []int) error {
 	if gid >= 0 {
-		if err := errors.Join(syscall.Setgroups(nil), syscall.Setresgid(gid, gid, gid)); err != nil {
+		if err := errors.Join(syscall.Setgroups(groups), syscall.Setresgid(gid, gid, gid)); err != nil {
 			return fmt.Errorf("cannot become group %d: %w", gid, err)
 		}
 	}

@@ -154,7 +154,7 @@ func (s share) become() error {
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
 		return err
 	}
-	return setIdentity(s.uid, s.gid)
+	return setIdentity(s.uid, s.gid, nil)
 }
 
 // raiseFileLimit lets the daemon hold one descriptor for each file that the guest knows, as many as
