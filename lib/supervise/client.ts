@@ -111,11 +111,11 @@ export class SupervisorClient implements Disposable {
   }
 
   /** @throws SbxError PROTOCOL for a supervisor that speaks otherwise, SUPERVISOR_LOST for one that is silent */
-  async greet(): Promise<void> {
-    const late = AbortSignal.timeout(HELLO_MS);
+  async greet(limitMs = HELLO_MS): Promise<void> {
+    const late = AbortSignal.timeout(limitMs);
     const hello = { method: "hello", protocol: PROTOCOL, sbx: buildInfo()["sbx"] ?? "" };
     const { protocol, sbx } = await this.#ask(hello, late).catch((error) => {
-      throw late.aborted ? unanswered(this.#name) : error;
+      throw late.aborted ? unanswered(this.#name, limitMs) : error;
     });
     if (protocol === PROTOCOL) return;
     throw new SbxError(
@@ -352,8 +352,8 @@ async function answered<T>(
     .finally(() => signal?.removeEventListener("abort", giveUp));
 }
 
-function unanswered(name: string): SbxError {
-  const seconds = HELLO_MS / 1_000;
+function unanswered(name: string, limitMs: number): SbxError {
+  const seconds = limitMs / 1_000;
   return new SbxError(
     "SUPERVISOR_LOST",
     `Cannot use sandbox ${name}: its supervisor has not answered for ${seconds} seconds`,

@@ -18,6 +18,12 @@ import type { PlainCall } from "../wire/call_client.ts";
 import { SupervisorClient } from "./client.ts";
 import { type Answer, type Ended, type Ready, requestOf, type Told } from "./program_protocol.ts";
 
+/**
+ * One that was just started may take so long to say who it is: where the machine is busy, loading it alone takes some
+ * of that. When it ends instead, that is known at once.
+ */
+const START_MS = 60_000;
+
 /** A process whose program is done with it may take so long to be gone. */
 const LEAVE_MS = 5_000;
 
@@ -55,7 +61,7 @@ export async function createForProgram(
   const abort = () => client.close();
   signal?.addEventListener("abort", abort);
   try {
-    await client.greet();
+    await client.greet(START_MS);
     const call = client.create(request);
     const ready = listen(call, options);
     const ended: { value?: Ended } = {};
