@@ -20,6 +20,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
+import { qemuProgram } from "../../lib/guest/qemu/args.ts";
+import { ownArchitecture } from "../../lib/guest/qemu/machine.ts";
 import { run } from "../support/process.ts";
 import { SBX } from "../support/world.ts";
 
@@ -54,8 +56,9 @@ attempt("writes-memory", at, f"/proc/{pid}/mem", os.O_RDWR)
 attempt("reads-environ", at, f"/proc/{pid}/environ", os.O_RDONLY)
 attempt("sees-its-files", os.readlink, f"/proc/{pid}/fd/0")
 attempt("signals", os.kill, pid, signal.SIGCONT)
-attempt("attaches", call, 101, 16, pid, 0, 0)
-attempt("vm-writev", call, 311, pid, vector(ctypes.addressof(word)), 1, vector(address), 1, 0)
+ptrace, process_vm_writev = {"x86_64": (101, 311), "aarch64": (117, 271)}[os.uname().machine]
+attempt("attaches", call, ptrace, 16, pid, 0, 0)
+attempt("vm-writev", call, process_vm_writev, pid, vector(ctypes.addressof(word)), 1, vector(address), 1, 0)
 attempt("opens-a-socket", socket.socket, socket.AF_INET)
 attempt("asks-a-daemon", socket.socket, socket.AF_UNIX)
 attempt("writes-to-a-daemon", socket.socketpair, socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -63,6 +66,8 @@ attempt("leaves-a-file", lambda: open(here + "/left", "w"))
 attempt("signals-itself", os.kill, os.getpid(), 0)
 print("could:", *did, file=sys.stderr)
 `;
+
+const PROGRAM = qemuProgram(ownArchitecture());
 
 const USER = 64_998;
 
@@ -102,12 +107,11 @@ function addressIn(pid: number): number {
   return Number.parseInt(start, 16);
 }
 
-// The stand-in has the numbers of x86-64 for its calls; vendor/netstack/internal/launch has both.
-describe.skipIf(process.arch !== "x64").each(CALLERS)("called by %s", (name, prefix, owner) => {
+describe.each(CALLERS)("called by %s", (name, prefix, owner) => {
   const own = join(place, name);
   const fake = join(own, "bin");
   mkdirSync(fake, { recursive: true });
-  writeFileSync(join(fake, "qemu-system-x86_64"), QEMU, { mode: 0o755 });
+  writeFileSync(join(fake, PROGRAM), QEMU, { mode: 0o755 });
   const environment: Record<string, string> = { HOME: own };
   for (const part of ["CACHE", "DATA", "STATE"]) {
     environment[`XDG_${part}_HOME`] = join(own, part);
@@ -125,10 +129,11 @@ describe.skipIf(process.arch !== "x64").each(CALLERS)("called by %s", (name, pre
       if (owner === 0) expect(statSync(`/proc/${pid}`).uid).toBe(0x7000_0000 + pid);
       writeFileSync(join(fake, "victim"), `${pid} ${addressIn(pid)}`);
       const { stderr } = await run([command, ...options, "--", "true"], {
+        limit: 900, // where sbx is emulated as well
         env: { ...environment, PATH: `${fake}:${process.env["PATH"]}` },
       });
       expect(stderr).toContain("could: signals-itself");
-      expect(readdirSync(fake).sort()).toEqual(["qemu-system-x86_64", "victim"]);
+      expect(readdirSync(fake).sort()).toEqual([PROGRAM, "victim"]);
       expect(statSync(`/proc/${pid}`).isDirectory()).toBe(true);
     } finally {
       sbx.kill("SIGTERM");
