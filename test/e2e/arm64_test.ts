@@ -1,6 +1,6 @@
 /**
  * arm64, as far as it goes in a minute on another machine: sbx for it runs where a processor is emulated for
- * one program, and its kernel boots its agent where one is for a whole machine.
+ * one program, and its kernel boots its agent where one is for a whole machine. scripts/test-arm64 has both together.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";

@@ -5,6 +5,9 @@ import { goEnvironment, HERE, nameOf, type Target } from "../../scripts/binary/t
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
+/** Where they stand ready, on a machine that has no Go. */
+const PROGRAMS = process.env["SBX_TEST_PROGRAMS"];
+
 /**
  * Builds a Go program of test/support; answers its path. Go's cache makes the second time quick. `tags`: with
  * what is too dear to compile for every run of the suite. `target`: where it is to run.
@@ -25,6 +28,7 @@ export function buildGo(
   tags = "",
   target: Target = HERE,
 ): string {
+  if (PROGRAMS !== undefined) return join(PROGRAMS, `${name}${tags}`);
   const path = join(ROOT, ".cache/test", `${name}${tags}${target === HERE ? "" : nameOf(target)}`);
   const { status, stderr, error } = spawnSync("go", ["build", "-tags", tags, "-o", path, "."], {
     cwd: join(ROOT, "test/support", name),

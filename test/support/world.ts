@@ -81,6 +81,8 @@ const HOST: readonly Listener[] = [
 export interface WorldOptions {
   /** Leaves the servers and their recording out, which cost what a measurement is about. */
   readonly bare?: boolean;
+  /** No templates are made before, as for tests that have a cache of their own. */
+  readonly cold?: boolean;
   /** Servers at names of their own that want a credential, all of them at one address. */
   readonly members?: Members;
   /** Further names at that address, for anybody. */
@@ -88,7 +90,7 @@ export interface WorldOptions {
 }
 
 export async function openWorld(
-  { bare = false, members = {}, names = [] }: WorldOptions = {},
+  { bare = false, cold = false, members = {}, names = [] }: WorldOptions = {},
 ): Promise<World> {
   const scratch = mkdtempSync(join(tmpdir(), "sbx-world-"));
   // QEMU, which may run as nobody, has to see what is mounted from here.
@@ -154,7 +156,7 @@ export async function openWorld(
   const ca = join(trust, "ca.pem");
   writeFileSync(ca, out.ca);
   const sbxEnv = { XDG_CACHE_HOME: join(ROOT, ".cache/test") };
-  await makeTemplates(sbxEnv);
+  if (!cold) await makeTemplates(sbxEnv);
   const withEnv = (options: RunOptions) => ({ ...options, env: { ...sbxEnv, ...options.env } });
   return {
     scratch,
