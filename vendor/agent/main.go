@@ -80,6 +80,9 @@ func serveMachine() error {
 	methods["prepare"] = m.Prepare
 	methods["configure"] = m.Configure
 	methods["freeze"] = m.WhenReady(m.Freeze)
+	methods["still"] = m.WhenReady(m.Still)
+	methods["go-on"] = m.WhenReady(m.GoOn)
+	methods["renew"] = m.WhenReady(m.Renew)
 	methods["shutdown"] = boot.Shutdown
 	if err := serve(port, methods); err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,7 @@ import (
 	"sbx.dev/agent/internal/changes"
 	"sbx.dev/agent/internal/process"
 	"sbx.dev/agent/internal/session"
+	"sbx.dev/agent/internal/still"
 	"sbx.dev/agent/internal/trust"
 )
 
@@ -66,6 +68,13 @@ type Machine struct {
 	config      atomic.Pointer[Config] // nil until the guest is ready
 	// copies are by where they are mounted; nobody writes here once the guest is ready.
 	copies map[string]changes.Copy
+	// served are the shares of the root whose files the kernel is made to forget in time.
+	served []servedShare
+	// disk is the file system of a kept disk, below which the guest's root is; nil without one.
+	disk *os.Root
+	// stands is what stands still, if anything.
+	stands   *still.Processes
+	standing sync.Mutex
 	// attach mounts a share; a test without QEMU puts something else in its place.
 	attach func(share Share, target, cache string) error
 }
@@ -148,19 +157,19 @@ func (m *Machine) apply(config Config, packed io.Reader) error {
 	if err != nil {
 		return err
 	}
-	defer disk.Close()
 	if err := enterRoot(); err != nil {
 		return err
 	}
 	if err := m.mountAll(config.Mounts, own); err != nil || !m.isKept() {
-		return err
+		return errors.Join(err, disk.Close())
 	}
+	m.disk = disk
 	return holdReserve(disk)
 }
 
 // mountAll mounts what the user named. What is written to copies is kept in own.
 func (m *Machine) mountAll(mounts []Share, own archive.Tree) error {
-	var served []servedShare
+	served := m.served
 	for _, share := range inOrder(mounts) {
 		if share.File != "" {
 			if err := mountFile(share); err != nil {

@@ -195,9 +195,19 @@ func (m *Machine) completeRoot(preparation Preparation, packed io.Reader) error 
 	}
 	defer root.Close()
 	for i, tree := range inOrder(preparation.Trees) {
-		if err := m.layTree(root, tree, fmt.Sprintf("%s/%d", lowers, i)); err != nil {
+		lower := fmt.Sprintf("%s/%d", lowers, i)
+		if err := m.layTree(root, tree, lower); err != nil {
 			return err
 		}
+		if tree.Transport != virtiofs || tree.Files == 0 {
+			continue
+		}
+		// It cannot be named once the root is entered.
+		below, err := unix.Open(lower, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		m.served = append(m.served, servedShare{tree, []string{tree.At, fmt.Sprintf("/proc/self/fd/%d", below)}})
 	}
 	if isWhole(preparation.Trees) {
 		if err := completeWhole(root, preparation.Home); err != nil {
