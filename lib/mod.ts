@@ -164,6 +164,7 @@ export type {
   ForkOptions,
   LogOptions,
   RemoveNamedOptions,
+  SnapshotOptions,
   SshOptions,
   StartNamedOptions,
   StopOptions,

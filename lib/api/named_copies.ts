@@ -14,17 +14,30 @@ export interface Original {
   readonly name: string;
   readonly client: SupervisorClient | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Hears a line that says why a copy has the disk alone. */
+  readonly onNotice: ((line: string) => void) | undefined;
 }
 
 /** See `NamedSandbox.snapshot`. */
-export async function snapshotOf(original: Original, tag: string): Promise<SnapshotInfo> {
+export async function snapshotOf(
+  original: Original,
+  tag: string,
+  needsMemory: boolean,
+): Promise<SnapshotInfo> {
   const { name, signal } = original;
-  if (!isSbxItself()) return await askBinary("snapshot", [name, tag], signal) as SnapshotInfo;
+  if (!isSbxItself()) {
+    return await askBinary("snapshot", [name, tag, needsMemory], signal) as SnapshotInfo;
+  }
   const [{ takeSnapshot }, { snapshotInfo }] = await Promise.all([
     import("../supervise/copies.ts"),
     import("./snapshots.ts"),
   ]);
-  return snapshotInfo(await takeSnapshot(name, tag, copying(original)));
+  return snapshotInfo(
+    await takeSnapshot(name, tag, {
+      ...copying(original, `snapshot ${tag}`),
+      needsMemory,
+    }),
+  );
 }
 
 /** Name of the fork that was made, which is not started. See `NamedSandbox.fork`. */
@@ -32,12 +45,16 @@ export async function forkOf(original: Original, wanted: string | undefined): Pr
   const { name, signal } = original;
   if (!isSbxItself()) return String(await askBinary("fork", [name, wanted ?? null], signal));
   const { makeFork } = await import("../supervise/copies.ts");
-  return await makeFork(name, wanted, copying(original));
+  return await makeFork(name, wanted, copying(original, "the fork"));
 }
 
-function copying({ client, signal }: Original): CopyOptions {
+function copying({ client, signal, onNotice }: Original, copy: string): CopyOptions {
   return {
+    onDiskAlone: (why) => onNotice?.(`${copy} has the disk alone: ${why}`),
     ...(signal === undefined ? {} : { signal }),
-    ...(client === undefined ? {} : { freeze: async () => await client.freeze(signal) }),
+    ...(client === undefined ? {} : {
+      freeze: async () => await client.freeze(signal),
+      save: async () => await client.save(signal),
+    }),
   };
 }

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { misuse, optionsOf } from "../base/misuse.ts";
+import { callable, flag, misuse, optionsOf } from "../base/misuse.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
-import type { Abortable } from "./abortable.ts";
+import { type Abortable, signalOf } from "./abortable.ts";
 
 /** How a named sandbox is started. */
 export interface StartNamedOptions {
@@ -48,6 +48,40 @@ export interface RemoveNamedOptions extends Abortable {
 export interface ForkOptions extends StartNamedOptions {
   /** False only writes it down; true when absent. */
   readonly start?: boolean;
+}
+
+/** @internal The same, with what holds when it is absent. @throws SbxError USAGE */
+export function forkOptionsOf(
+  options: ForkOptions,
+): StartNamedOptions & { readonly start: boolean } {
+  const known = { start: true, onNotice: true, signal: true } as const;
+  const { start = true, ...starting } = optionsOf("fork(…)", options, known);
+  return { start: flag("fork(…)", start), ...starting };
+}
+
+/** How a snapshot is taken. */
+export interface SnapshotOptions extends Abortable {
+  /** Whether there is to be no snapshot without the memory and the processes; false when absent. */
+  readonly memory?: boolean;
+  /** Called with what a person should know: that it has the disk alone, and why. */
+  readonly onNotice?: (line: string) => void;
+}
+
+/** @internal What a snapshot is taken by. @throws SbxError USAGE */
+export function snapshotOptionsOf(options: SnapshotOptions): {
+  readonly memory: boolean;
+  readonly signal: AbortSignal | undefined;
+  readonly onNotice: SnapshotOptions["onNotice"];
+} {
+  const known = { memory: true, onNotice: true, signal: true } as const;
+  const { memory = false, onNotice, signal } = optionsOf("snapshot(…)", options, known);
+  flag("snapshot(…)", memory);
+  if (onNotice !== undefined) callable("snapshot(…)", onNotice);
+  return {
+    memory,
+    signal: signalOf("snapshot(…)", signal === undefined ? {} : { signal }),
+    onNotice,
+  };
 }
 
 /** Whom somebody logs in as. */

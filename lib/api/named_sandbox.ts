@@ -33,9 +33,12 @@ import { type Abortable, signalOf } from "./abortable.ts";
 import {
   type AttachOptions,
   type ForkOptions,
+  forkOptionsOf,
   graceOf,
   type LogOptions,
   type RemoveNamedOptions,
+  type SnapshotOptions,
+  snapshotOptionsOf,
   type StartNamedOptions,
   type StopOptions,
 } from "./named_options.ts";
@@ -291,16 +294,17 @@ export class NamedSandbox extends SandboxChanges implements AsyncDisposable {
 
   /**
    * Keeps what is on its disk under a tag, for others to begin with: {@link SandboxBuilder.from}. Files are as one
-   * moment had them: of a sandbox that runs, whoever writes waits for as long as the copy takes.
+   * moment had them: of a sandbox that runs, whoever writes waits for as long as the copy takes. Of one that is
+   * {@link SandboxBuilder.savable}, and where nobody uses it, its memory and processes are kept, too.
    *
-   * @throws SbxError `SNAPSHOT_EXISTS`, `DISK_MISSING`, `FILE_NO_SPACE`, `FILE_UNREADABLE`, `SANDBOX_RUNNING` while it
-   * is being started or ended, and the signal's reason
+   * @throws SbxError `MEMORY_UNSAVABLE` with `memory`, `SNAPSHOT_EXISTS`, `DISK_MISSING`, `FILE_NO_SPACE`,
+   * `FILE_UNREADABLE`, `SANDBOX_RUNNING` while it is being started or ended, and the signal's reason
    */
-  async snapshot(tag: string, options: Abortable = {}): Promise<SnapshotInfo> {
-    const signal = signalOf("snapshot(…)", options);
+  async snapshot(tag: string, options: SnapshotOptions = {}): Promise<SnapshotInfo> {
+    const { memory, ...about } = snapshotOptionsOf(options);
     await this.#look();
     const { snapshotOf } = await import("./named_copies.ts");
-    return await snapshotOf({ name: this.name, client: this.#client, signal }, tag);
+    return await snapshotOf({ name: this.name, client: this.#client, ...about }, tag, memory);
   }
 
   /**
@@ -310,13 +314,11 @@ export class NamedSandbox extends SandboxChanges implements AsyncDisposable {
    * @throws SbxError `SANDBOX_EXISTS`, and as `snapshot` and `start`
    */
   async fork(name?: string, options: ForkOptions = {}): Promise<NamedSandbox> {
-    const known = { start: true, onNotice: true, signal: true } as const;
-    const { start = true, ...starting } = optionsOf("fork(…)", options, known);
-    flag("fork(…)", start);
+    const { start, ...starting } = forkOptionsOf(options);
     await this.#look();
     const { forkOf } = await import("./named_copies.ts");
-    const { signal } = starting;
-    const own = await forkOf({ name: this.name, client: this.#client, signal }, name);
+    const { signal, onNotice } = starting;
+    const own = await forkOf({ name: this.name, client: this.#client, signal, onNotice }, name);
     const fork = await NamedSandbox.find(own);
     if (start) await startOrForget(fork, starting);
     return fork;

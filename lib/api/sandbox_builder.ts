@@ -51,7 +51,9 @@ export interface JournalOptions {
   readonly command?: string;
 }
 
-type Calls = Omit<SandboxOptions, "network"> & {
+type Calls = Omit<SandboxOptions, "network" | "cpus" | "memoryMiB"> & {
+  readonly cpus?: number;
+  readonly memoryMiB?: number;
   readonly network: NetworkBuilder;
   /** Whether `name` was called. */
   readonly isNamed?: true;
@@ -139,7 +141,8 @@ export class SandboxBuilder {
    * Has its disk begin as a snapshot ({@link NamedSandbox.snapshot}), in a copy of its own: one that goes with the
    * sandbox, or stays with a named one. Its policy is the one that judged the network of the sandbox that the
    * snapshot is of, unless `policy` is called for another. All else is as the calls say; secrets are declared
-   * again. `disk` is only called to make it larger.
+   * again. `disk` is only called to make it larger. A named one goes on from its memory, where the snapshot has it
+   * ({@link SandboxBuilder.savable}), with as many processors and as much memory unless these are called for.
    */
   from(tag: string): SandboxBuilder {
     return this.#with({ from: requireTag(text("from(…)", tag)) });
@@ -166,6 +169,15 @@ export class SandboxBuilder {
    */
   template(wanted: boolean): SandboxBuilder {
     return this.#with({ template: flag("template(…)", wanted) });
+  }
+
+  /**
+   * Makes the machine one that can be saved while it runs, so that snapshots and forks have its memory and
+   * processes beside its disk. That takes a QEMU and a virtiofsd that can save one; where they cannot, a notice
+   * says so, and copies have the disk alone.
+   */
+  savable(): SandboxBuilder {
+    return this.#with({ savable: true });
   }
 
   /**
@@ -282,6 +294,8 @@ export class SandboxBuilder {
     const { isNamed: _, ...calls } = this.#calls;
     const hostname = calls.hostname ?? hostnameOf(calls.name);
     const options = {
+      cpus: DEFAULT_CPUS,
+      memoryMiB: DEFAULT_MEMORY_MIB,
       ...calls,
       ...(hostname === calls.name ? {} : { hostname }),
       network: calls.network.build(),
@@ -333,9 +347,11 @@ export class SandboxBuilder {
     const { from, ...calls } = this.#calls;
     if (from === undefined) return this;
     const { beginningOf } = await import("./snapshots.ts");
-    const { policy, disk } = await beginningOf(from, calls.disk);
+    const { policy, disk, machine } = await beginningOf(from, calls.disk);
     const { network } = calls;
     return new SandboxBuilder({
+      // Its memory is that of such a machine.
+      ...(machine === undefined ? {} : { ...machine, savable: true }),
       ...calls,
       disk,
       network: network.hasPolicy ? network : network.policy(policy),
@@ -367,8 +383,6 @@ function refuseRevealed({ env, network: { secrets: { secrets } } }: SandboxOptio
 
 const UNTOUCHED: Calls = {
   name: "sandbox",
-  cpus: DEFAULT_CPUS,
-  memoryMiB: DEFAULT_MEMORY_MIB,
   template: true,
   mounts: [],
   env: {},

@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { SbxError } from "../base/errors.ts";
 import { formatSize } from "../base/size.ts";
-import type { Disk } from "../sandbox/options.ts";
+import type { Disk, SandboxOptions } from "../sandbox/options.ts";
 import type { PolicyFile } from "../policy/model/settings.ts";
 import type { KeptSnapshot } from "../supervise/snapshots.ts";
 
@@ -20,6 +20,8 @@ export interface SnapshotInfo {
   readonly createdMs: number | undefined;
   /** What the disk has room for, in bytes; undefined where its record is damaged. */
   readonly bytes: number | undefined;
+  /** Whether the memory and the processes of the sandbox were kept with its disk. */
+  readonly memory: boolean;
   /**
    * What it takes up on this machine, in bytes. Where the file system shares blocks between files, what is shared
    * is counted for each of them.
@@ -30,13 +32,14 @@ export interface SnapshotInfo {
 }
 
 /** What is known of one. */
-export function snapshotInfo({ tag, taken, record }: KeptSnapshot): SnapshotInfo {
+export function snapshotInfo({ tag, taken, memory, record }: KeptSnapshot): SnapshotInfo {
   const damaged = record instanceof SbxError;
   return {
     tag,
     sandbox: damaged ? undefined : record.sandbox,
     createdMs: damaged ? undefined : record.createdMs,
     bytes: damaged ? undefined : record.bytes,
+    memory,
     bytesOnDisk: taken,
     error: damaged ? { code: record.code, message: record.message } : undefined,
   };
@@ -47,6 +50,8 @@ export interface Beginning {
   /** What judged the network of the sandbox that the snapshot is of, without its secrets. */
   readonly policy: PolicyFile;
   readonly disk: Disk;
+  /** How large the machine is whose memory was kept with it. Absent: none was. */
+  readonly machine?: Pick<SandboxOptions, "cpus" | "memoryMiB">;
 }
 
 /** `disk`: what else was said of it. @throws SbxError SNAPSHOT_MISSING, STATE_UNUSABLE, USAGE */
@@ -80,5 +85,6 @@ export async function beginningOf(tag: string, disk: Disk | undefined): Promise<
   return {
     policy: policyOfSnapshot(record),
     disk: { bytes: disk?.bytes ?? bytes, from: kept.disk, owner },
+    ...(record.machine === undefined ? {} : { machine: record.machine }),
   };
 }

@@ -21,8 +21,8 @@ const TASKS: Readonly<Record<string, Task>> = {
   sandbox: async (_, name: string) => jsonOf(await registry().one(name)),
   keep: (_, name: string | null, record: NewRecord, disk: Disk | null) =>
     registry().keep(name ?? undefined, record, disk ?? undefined),
-  snapshot: async (signal, name: string, tag: string) =>
-    await (await NamedSandbox.find(name, signal)).snapshot(tag, { signal }),
+  snapshot: async (signal, name: string, tag: string, memory: boolean) =>
+    await (await NamedSandbox.find(name, signal)).snapshot(tag, { memory, signal }),
   async fork(signal, name: string, wanted: string | null) {
     const sandbox = await NamedSandbox.find(name, signal);
     return (await sandbox.fork(wanted ?? undefined, { start: false, signal })).name;

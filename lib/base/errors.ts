@@ -55,6 +55,7 @@ export type ErrorCode =
   | "SANDBOX_RUNNING" // what was asked for needs a sandbox that is stopped
   | "SNAPSHOT_EXISTS" // the tag is taken
   | "SNAPSHOT_MISSING" // there is no snapshot of that tag
+  | "MEMORY_UNSAVABLE" // the memory of a guest cannot be kept, or gone on from
   | "SUPERVISOR_LOST" // the process that owns a named sandbox ended
   | "STATE_UNUSABLE" // what is kept of sandboxes is damaged, or somebody else's
   | "LIMA_INSTANCE" // an instance of Lima's that sbx does not run

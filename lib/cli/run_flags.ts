@@ -50,6 +50,7 @@ export interface RunFlags extends TlsFlags, SecretFlags {
   readonly disk?: string;
   /** The tag of a snapshot. */
   readonly from?: string;
+  readonly savable?: true;
   readonly root?: string;
   /** False for `--no-template`. */
   readonly template: boolean;
@@ -197,6 +198,7 @@ export function declareRunFlags(
     ["-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory],
     ["--disk <size>", "write to a disk such as 20G instead of to the guest's memory"],
     ["--from <snapshot>", "begin with the disk of a snapshot, under its policy; see sbx snapshot"],
+    ["--savable", "with a disk, let snapshots and forks have its memory and processes, too"],
     ["--no-template", "boot, though a template is kept for such guests; see sbx template"],
   ];
   const life: Row[] = [

@@ -49,6 +49,7 @@ export async function sandboxOf(
   set("--root", flags.root, (path) => builder.root(path));
   set("--disk", flags.disk, (size) => builder.disk(size));
   set("--from", flags.from, (tag) => builder.from(tag));
+  if (flags.savable) builder = builder.savable();
   if (!flags.template) builder = builder.template(false);
   set("--workdir", flags.workdir, (path) => builder.workdir(path));
   set("--timeout", flags.timeout, (ms) => builder.timeout(ms));
@@ -147,6 +148,11 @@ function given<T>(option: string, value: unknown, call: () => T): T {
 }
 
 function refuseContradictions(flags: RunFlags): void {
+  if (flags.savable && flags.disk === undefined && flags.from === undefined) {
+    throw new SbxError("USAGE", "Cannot use --savable without a disk: copies are made of that", {
+      hint: "give it one, as by --disk 20G",
+    });
+  }
   if (flags.net) return;
   const other = flags.policy !== undefined
     ? "--policy"

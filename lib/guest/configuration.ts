@@ -6,7 +6,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import type { AgentConfig, AgentPreparation } from "./agent/client.ts";
+import type { AgentConfig, AgentPreparation, AgentRenewal } from "./agent/client.ts";
 import { isInherited } from "./disk.ts";
 import { ownEntries } from "./own_entries.ts";
 import {
@@ -34,11 +34,11 @@ import {
  * somebody named them. Pure.
  */
 export function preparation(
-  plan: CommonPlan & Pick<GuestPlan, "disk">,
+  plan: CommonPlan & Pick<GuestPlan, "disk" | "saving">,
   modules: readonly string[],
   by: Transport = { transport: "9p" },
 ): AgentPreparation {
-  const { root: { home, links }, network, disk } = plan;
+  const { root: { home, links }, network, disk, saving } = plan;
   return {
     home,
     links,
@@ -46,7 +46,7 @@ export function preparation(
     trees: rootShares(plan).map(({ tag, at, isPrivate }) => ({
       tag,
       at,
-      ...(isPrivate ? { transport: by.transport } : {}),
+      ...(saving !== undefined ? by : isPrivate ? { transport: by.transport } : {}),
     })),
     ...(disk === undefined ? {} : {
       disk: {
@@ -109,6 +109,27 @@ export function configuration(
       ? {}
       : { trust: { authority: AUTHORITY, variables: TRUST_VARIABLES } }),
   };
+}
+
+/** What makes a machine that goes on from another one's memory somebody's. `entropy` as before. Pure. */
+export function renewal(plan: GuestPlan, entropy: Uint8Array): AgentRenewal {
+  const { hostname, root: { env }, disk } = plan;
+  return {
+    hostname,
+    env,
+    entropy: Buffer.from(entropy).toString("base64"),
+    ...(disk?.owner === undefined ? {} : { owner: disk.owner }),
+  };
+}
+
+/** Its archive: all else that a guest has, it has already. Pure. */
+export function renewedEntries({ hostname, machineId, network }: GuestPlan): readonly TarEntry[] {
+  return ownEntries({
+    hostname,
+    machineId,
+    search: network?.search ?? [],
+    ...(network === undefined ? {} : { resolver: network.gateway4 }),
+  });
 }
 
 /** What the second archive has. An entry replaces what the path had before. */

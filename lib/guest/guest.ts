@@ -7,6 +7,7 @@ import type { SbxError } from "../base/errors.ts";
 import type { GuestUsage, LoopbackServer } from "./agent/result.ts";
 import type { OpenCall } from "../wire/open_call.ts";
 import type { FileGuest } from "./files.ts";
+import type { HeldMachine } from "./saved.ts";
 
 /** One command to run. */
 export interface ExecSpec {
@@ -104,6 +105,12 @@ export interface Guest extends FileGuest {
   usage(): Promise<GuestUsage>;
   /** Has whoever writes to the guest's disk wait. May never settle either. @throws SbxError GUEST_FAILED */
   freeze(): Promise<FrozenDisk>;
+  /**
+   * Has the machine stand still, and saves it, its memory and processes with it. Absent: none of its kind can be.
+   *
+   * @throws SbxError MEMORY_UNSAVABLE, and what the machine or its agent says against it
+   */
+  hold?(): Promise<HeldMachine>;
   /** The processes of this machine that are the guest's. */
   readonly processes: readonly HostProcess[];
   /** Settles when the machine is gone: with an error unless `stop` was called. */

@@ -57,6 +57,7 @@ export function correctionFor(
 export class GuestClock {
   readonly #ask: AskClock;
   #timer: ReturnType<typeof setInterval> | undefined;
+  #correcting: Promise<unknown> = Promise.resolve();
 
   constructor(ask: AskClock) {
     this.#ask = ask;
@@ -93,13 +94,19 @@ export class GuestClock {
       skew = wallSkew();
       due = now + PERIOD_MS;
       // A guest that does not answer any more is noticed by whoever needs it.
-      void this.#correct().catch(() => this.stop()).finally(() => busy = false);
+      this.#correcting = this.#correct().catch(() => this.stop()).finally(() => busy = false);
     }, LOOK_MS);
     this.#timer.unref();
   }
 
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  /** The same; resolves once the guest is asked nothing any more. */
+  async rest(): Promise<void> {
+    this.stop();
+    await this.#correcting;
   }
 
   async #correct(): Promise<void> {

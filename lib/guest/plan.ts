@@ -4,6 +4,7 @@
  * @module
  */
 import type { GuestDisk } from "./disk.ts";
+import type { Saving } from "./saved.ts";
 import type { MountedFile } from "./root/mounted_files.ts";
 import type { Root } from "./root/root.ts";
 import type { GuestTrust } from "./root/trust.ts";
@@ -51,6 +52,8 @@ export interface GuestPlan {
   readonly network?: GuestNetwork;
   /** Whether it may go on from a template. */
   readonly template: boolean;
+  /** How its machine can be saved while it runs. Absent: it cannot. */
+  readonly saving?: Saving;
   /** Asked once the machine boots, which takes longer than the answer. */
   readonly trust: () => Promise<GuestTrust>;
 }
@@ -105,6 +108,15 @@ export function namedShares(
   plan: Pick<GuestPlan, "mounts"> & { readonly root: Pick<Root, "shares"> },
 ): Share[] {
   return [...rootShares(plan).filter(({ isPrivate }) => isPrivate), ...mountShares(plan)];
+}
+
+/** The shares that come by the transport: of a machine that can be saved all, since QEMU saves none with its own. */
+export function carriedShares(
+  plan: Pick<GuestPlan, "mounts" | "saving"> & { readonly root: Pick<Root, "shares"> },
+): Share[] {
+  return plan.saving === undefined
+    ? namedShares(plan)
+    : [...rootShares(plan), ...mountShares(plan)];
 }
 
 /** Whether the root is a tree that somebody named. */

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { createReadStream } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { GuestProvider } from "../guest/provider.ts";
+import { STATE_BEGINS } from "../guest/saved.ts";
 import { ownArchitecture } from "../guest/qemu/machine.ts";
 import type { QemuPlatform } from "../guest/qemu/platform.ts";
 import { QemuProvider } from "../guest/qemu/provider.ts";
@@ -18,6 +20,7 @@ import { cacheDir } from "./paths.ts";
 import { qemuPlatform } from "./qemu_platform.ts";
 import { greet, spawnQemu } from "./qemu_process.ts";
 import { makeDatabase } from "./sqlite.ts";
+import { openState } from "./state_file.ts";
 import { usableAsset } from "./usable_asset.ts";
 
 /** What the programs of a guest have to be made for. */
@@ -42,6 +45,8 @@ export function guestProvider(
       cacheDir,
       requireOwn,
       openDisk: async (disk) => await openDisk(disk, await assetPath("disk")),
+      openState,
+      readState: (path) => createReadStream(path, { start: STATE_BEGINS }),
       diskModules: async () => await readFile(await assetPath("disk_modules")),
       tryLock: lockFile,
       build: buildInfo()["sbx"] ?? "",

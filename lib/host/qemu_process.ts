@@ -139,11 +139,11 @@ function endAll(daemons: readonly FileDaemonProcess[]): void {
   }
 }
 
-function openAll({ files, diskFd, directories }: QemuLaunch): number[] {
+function openAll({ files, diskFd, stateFd, directories }: QemuLaunch): number[] {
   const opened: number[] = [];
   try {
     for (const path of files) opened.push(openSync(path, "r"));
-    if (diskFd !== undefined) opened.push(diskFd);
+    for (const fd of [diskFd, stateFd]) if (fd !== undefined) opened.push(fd);
     for (const path of directories) opened.push(openDirectory(path));
     return opened;
   } catch (error) {

@@ -10,7 +10,7 @@ import type { FoundMount } from "./mounts.ts";
 import type { SandboxOptions } from "./options.ts";
 
 /** What was found out for a guest beside its options. */
-export interface GuestParts extends Pick<GuestPlan, "trust" | "machineId" | "disk"> {
+export interface GuestParts extends Pick<GuestPlan, "trust" | "machineId" | "disk" | "saving"> {
   readonly root: Root;
   /** All that were asked for, single files among them. */
   readonly mounts: readonly FoundMount[];

@@ -112,6 +112,8 @@ export interface SandboxOptions {
   readonly root?: string;
   /** Whether the guest may go on from a template, if there is one, instead of booting. */
   readonly template: boolean;
+  /** Whether its snapshots and forks can have its memory and processes. */
+  readonly savable?: true;
   /** What it sees of this machine's files beside the system. */
   readonly mounts: readonly Mount[];
   /** Set for every command on top of the guest's own environment. */

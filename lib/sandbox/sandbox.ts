@@ -9,6 +9,7 @@ import { callable, optionsOf } from "../base/misuse.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { FileRequest } from "../guest/files.ts";
 import type { FrozenDisk, Guest, HostProcess, TemplateUse } from "../guest/guest.ts";
+import type { HeldMachine } from "../guest/saved.ts";
 import type { NetworkSummary } from "../journal/summary.ts";
 import type { Policy } from "../policy/model/policy.ts";
 import type { Vault } from "../secret/vault.ts";
@@ -39,6 +40,7 @@ import type { NetworkOptions, Publication, PublishedPort, SandboxOptions } from 
 import { SandboxProcess } from "./process.ts";
 import { type PortSelection, requirePublication, type Unpublished } from "./publication.ts";
 import { requireNoValue } from "./revealed.ts";
+import { freezeDisk, holdMachine } from "./stand_still.ts";
 import { unpublish } from "./unpublish.ts";
 import { waitForPort, type WaitOptions } from "./wait_for_port.ts";
 
@@ -331,13 +333,12 @@ export class Sandbox implements AsyncDisposable {
 
   /** @internal Has whoever writes to its disk wait, until told to go on. @throws SbxError DISK_MISSING, STOPPED */
   async freeze(): Promise<FrozenDisk> {
-    const { guest, lifetime, options } = this.#parts;
-    if (options.disk === undefined) {
-      throw new SbxError("DISK_MISSING", "Cannot keep the disk still: the guest has none");
-    }
-    const freezing = guest.freeze();
-    const { thaw } = await lifetime.until(freezing, "keep the disk still");
-    return { thaw: async () => await lifetime.until(thaw(), "let the guest go on") };
+    return await freezeDisk(this.#parts);
+  }
+
+  /** @internal Has the machine stand still, saved, until it is released. @throws SbxError MEMORY_UNSAVABLE, STOPPED */
+  async hold(): Promise<HeldMachine> {
+    return await holdMachine(this.#parts);
   }
 
   #network(doing: string): { readonly network: Network; readonly policy: LivePolicy } {

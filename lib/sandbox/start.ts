@@ -15,6 +15,7 @@ import type { GuestDisk } from "../guest/disk.ts";
 import type { Guest } from "../guest/guest.ts";
 import { namedShares } from "../guest/plan.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
+import type { Saving } from "../guest/saved.ts";
 import { mountedFiles } from "../guest/root/mounted_files.ts";
 import type { Root } from "../guest/root/root.ts";
 import { buildInfo } from "../host/build_info.ts";
@@ -56,6 +57,8 @@ export interface StartOptions {
    * seconds later, it is ended as well, by SIGKILL. For programs that exist for their sandbox alone.
    */
   readonly endsProcess?: boolean;
+  /** How its machine can be saved while it runs, and what it goes on from. Absent: it cannot, and it boots. */
+  readonly saving?: Saving;
   /** True: several may use it at once, so that it outlives a command that is slow to end. */
   readonly isShared?: boolean;
 }
@@ -63,7 +66,7 @@ export interface StartOptions {
 /** See `SandboxBuilder.create`. */
 export async function start(
   options: SandboxOptions,
-  { signal, endsProcess = false, isShared = false }: StartOptions = {},
+  { signal, endsProcess = false, isShared = false, saving }: StartOptions = {},
 ): Promise<Sandbox> {
   signal?.throwIfAborted();
   const pulse = new Pulse();
@@ -78,7 +81,7 @@ export async function start(
   const composing = compose(
     withEvents(options, events),
     lifetime,
-    { endsProcess, isShared },
+    { endsProcess, isShared, ...(saving === undefined ? {} : { saving }) },
     events,
   );
   try {
@@ -96,7 +99,9 @@ export async function start(
 async function compose(
   options: SandboxOptions,
   lifetime: Lifetime,
-  { endsProcess, isShared }: Required<Omit<StartOptions, "signal">>,
+  { endsProcess, isShared, saving }:
+    & Required<Pick<StartOptions, "endsProcess" | "isShared">>
+    & Pick<StartOptions, "saving">,
   events: Events,
 ): Promise<Sandbox> {
   requireFiles();
@@ -107,6 +112,11 @@ async function compose(
   await refuseUselessSecrets(options.network);
   for (const line of policyNotices(options.network)) options.onNotice?.(line);
   const notice = (line: string, topic?: NoticeTopic) => options.onNotice?.(line, topic);
+  if (options.savable && saving === undefined) {
+    notice(
+      "the guest begins with the disk alone: it would go on from the memory with -d, or by create",
+    );
+  }
   const writable = mounts.filter(({ readOnly }) => !readOnly).map(({ host }) => host);
   const looking = lookAtCopied(mounts);
   const provider = guestProvider(notice, writable);
@@ -146,6 +156,7 @@ async function compose(
     mounts,
     files: await mountedFiles(mounts.filter(({ file }) => file)),
     ...(options.disk === undefined ? {} : { disk: guestDisk(options.disk) }),
+    ...(saving === undefined ? {} : { saving }),
     trust: () => guestTrust(options.network.tls, cable?.authority),
     ...(cable === undefined ? {} : { network: cable.end }),
   });

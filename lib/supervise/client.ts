@@ -15,6 +15,7 @@ import type { FileGuest } from "../guest/files.ts";
 import { frozenBy } from "../guest/agent/freeze.ts";
 import type { Proven } from "../guest/lima/proof_part.ts";
 import type { CommandExit, ExecSpec, FrozenDisk } from "../guest/guest.ts";
+import type { HeldMachine } from "../guest/saved.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { connectTo } from "../host/unix_socket.ts";
 import type { SandboxFiles } from "../sandbox/files.ts";
@@ -37,6 +38,7 @@ import { type OpenCall, openCall } from "../wire/open_call.ts";
 import type { JobInfo } from "./jobs.ts";
 import { heardApplied, heardChanges } from "./change_lines.ts";
 import { readEvents } from "./event_lines.ts";
+import { heldBy } from "./saved_machine.ts";
 import type { CreateRequest } from "./program_protocol.ts";
 import { MAX_RESULT, PROTOCOL } from "./protocol.ts";
 import type { KeptSandbox } from "./registry.ts";
@@ -241,6 +243,17 @@ export class SupervisorClient implements Disposable {
     signal?.throwIfAborted();
     const call = this.#calls.plain({ method: "freeze" }, errorOf);
     return await answered(frozenBy(call), call, signal);
+  }
+
+  /**
+   * Has the machine stand still, saved, until it is released or this connection ends.
+   *
+   * @throws SbxError MEMORY_UNSAVABLE, and what the machine says against it
+   */
+  async save(signal?: AbortSignal): Promise<HeldMachine> {
+    signal?.throwIfAborted();
+    const call = this.#calls.plain({ method: "save" }, errorOf);
+    return await answered(heldBy(call), call, signal);
   }
 
   /** As of `Sandbox.prove`. @throws SbxError USAGE for one that needs no proof */

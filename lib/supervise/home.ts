@@ -13,6 +13,8 @@
  *                jobs/         what its commands printed
  *                ssh/          keys of whoever logs in, and of the server that he finds
  *                disk          what its guest wrote, where it has a disk
+ *                machine/      a saved machine that its next start goes on from, with the memory of the disk's guest
+ *                saving        what its machine was saved to last, while others copy it
  * ```
  *
  * @module
@@ -37,6 +39,8 @@ export interface Home {
   readonly faults: string;
   readonly jobs: string;
   readonly disk: string;
+  readonly machine: string;
+  readonly saving: string;
 }
 
 /** Where all of them are. */
@@ -63,6 +67,8 @@ export function homeOf(name: string, directory: string = join(sandboxesDir(), na
     faults: join(directory, "fault.log"),
     jobs: join(directory, "jobs"),
     disk: join(directory, "disk"),
+    machine: join(directory, "machine"),
+    saving: join(directory, "saving"),
   };
 }
 

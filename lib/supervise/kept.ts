@@ -48,7 +48,10 @@ const here = {
     const { spec } = record;
     const hostname = spec.hostname === "" ? hostnameOf(own) : spec.hostname;
     const whole = { ...record, name: own, spec: { ...spec, hostname } };
-    await keepSandbox(whole, async (home) => await fillDisk(home, disk, signal));
+    await keepSandbox(
+      whole,
+      async (home) => await fillDisk(home, disk, signal, spec.savable === true),
+    );
     return own;
   },
   async kill(name: string) {

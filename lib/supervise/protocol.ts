@@ -101,6 +101,7 @@ const request = z.discriminatedUnion("method", [
   z.object({ method: z.literal("connect"), port }),
   z.object({ method: z.literal("metrics") }),
   z.object({ method: z.literal("freeze") }),
+  z.object({ method: z.literal("save") }),
   z.object({ method: z.literal("prove") }),
   z.object({ method: z.literal("summary") }),
   z.object({ method: z.literal("events"), kinds: z.array(kind).optional() }),

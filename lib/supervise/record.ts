@@ -79,6 +79,8 @@ export const sandboxSpec = z.strictObject({
   /** `path`: of one that is kept elsewhere than with the sandbox. */
   disk: z.strictObject({ bytes: count, path: z.string().optional() }).optional(),
   inputs: z.array(z.string()),
+  /** Absent: its machine cannot be saved while it runs. */
+  savable: z.literal(true).optional(),
 });
 
 export type SandboxSpec = Readonly<z.output<typeof sandboxSpec>>;

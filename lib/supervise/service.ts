@@ -108,6 +108,8 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
       return { metrics: await running(supervised).metrics() };
     case "freeze":
       return await holdStill(running(supervised), call);
+    case "save":
+      return await holdSaved(running(supervised), call);
     case "prove":
       return { proof: await proofOf(running(supervised), supervised.name) };
     case "summary":
@@ -161,6 +163,22 @@ async function waitFor(
     signal,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
+}
+
+/** The machine stands still, saved, from the line that the caller gets until he has no more to say, or is gone. */
+async function holdSaved(sandbox: Sandbox, call: ServedCall): Promise<Fields> {
+  const enough = wanted(call);
+  const { facts, release } = await sandbox.hold();
+  const lines = new LineWriter(call.output);
+  try {
+    await lines.tell(facts);
+    await until(enough, call.input.pipeTo(new WritableStream()));
+  } catch (error) {
+    if (!(error instanceof SbxError)) throw error; // nobody waits for it
+  } finally {
+    await release();
+  }
+  return {};
 }
 
 /** The disk stands still from the byte that the caller gets until he has no more to say, or is gone. */

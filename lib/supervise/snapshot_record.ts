@@ -27,6 +27,11 @@ const record = z.strictObject({
   bytes: z.number().int().positive(),
   /** What judged its network, as a policy file would have it, without secrets. */
   policy: z.record(z.string(), z.unknown()),
+  /** How large the machine is whose memory was saved with it. Absent: none was. */
+  machine: z.strictObject({
+    cpus: z.number().int().positive(),
+    memoryMiB: z.number().int().positive(),
+  }).exactOptional(),
 });
 
 const newerFormat = z.object({ format: z.number().gt(FORMAT), sbx: z.string() });

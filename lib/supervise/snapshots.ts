@@ -5,6 +5,7 @@
  * ```
  * snapshots/TAG/record.json   what it is
  *               disk          what the guest's disk had
+ *               machine/      the machine with its memory, where it was saved with the disk
  *               lock          held while it is made
  * ```
  *
@@ -27,6 +28,8 @@ export interface KeptSnapshot {
   readonly tag: string;
   /** The file. */
   readonly disk: string;
+  /** Whether the memory of the machine was saved with it. */
+  readonly memory: boolean;
   /** What that takes up on this machine, in bytes; what it shares with others is counted for each. */
   readonly taken: number;
   /** Or why it cannot be used. */
@@ -118,11 +121,13 @@ async function look(tag: string): Promise<KeptSnapshot | null> {
   const directory = join(snapshotsDir(), tag);
   if (!await isOwnDirectory(snapshotsDir()) || !await isOwnDirectory(directory)) return null;
   const disk = join(directory, "disk");
-  const [record, blocks] = await Promise.all([
+  const blocksOf = (path: string) => stat(path).then(({ blocks }) => blocks, () => 0);
+  const [record, blocks, state] = await Promise.all([
     readRecord(tag, directory),
-    stat(disk).then(({ blocks }) => blocks, () => 0),
+    blocksOf(disk),
+    blocksOf(join(directory, "machine", "state")),
   ]);
-  return { tag, disk, record, taken: blocks * 512 };
+  return { tag, disk, memory: state > 0, record, taken: (blocks + state) * 512 };
 }
 
 async function readRecord(tag: string, directory: string): Promise<SnapshotRecord | SbxError> {

@@ -12,12 +12,13 @@
  */
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
-import { SbxError } from "../base/errors.ts";
+import { inSentence, SbxError } from "../base/errors.ts";
 import { aborted } from "../base/until.ts";
 import { MAIN_JOB } from "../base/main_job.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { listenAt } from "../host/unix_socket.ts";
+import type { Saving } from "../guest/saved.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
 import type { Publication, PublishedPort, SandboxOptions } from "../sandbox/options.ts";
 import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
@@ -45,6 +46,8 @@ import { type End, endState, isRestarted, whyFailed } from "./end.ts";
 import type { SandboxState } from "./state.ts";
 import type { Home } from "./home.ts";
 import type { FileLock } from "../host/file_lock.ts";
+import { whyDiskAlone } from "./disk_alone.ts";
+import { takeMachine } from "./saved_machine.ts";
 
 /** Between two starts: doubled each time, and short again after a run that lasted. */
 const RESTART_MS = 100;
@@ -67,10 +70,19 @@ export interface Launcher {
 }
 
 /** Starts the machine of a sandbox. Aborting the signal gives that up. @throws SbxError */
-export type StartMachine = (options: SandboxOptions, signal: AbortSignal) => Promise<Sandbox>;
+export type StartMachine = (
+  options: SandboxOptions,
+  signal: AbortSignal,
+  saving?: Saving,
+) => Promise<Sandbox>;
 
-const startOwn: StartMachine = (options, signal) =>
-  start(options, { endsProcess: true, isShared: true, signal });
+const startOwn: StartMachine = (options, signal, saving) =>
+  start(options, {
+    endsProcess: true,
+    isShared: true,
+    signal,
+    ...(saving === undefined ? {} : { saving }),
+  });
 
 /**
  * Runs the sandbox until it is over; resolves to what it failed of, if anything. `startMachine`: a machine
@@ -278,11 +290,38 @@ class Supervisor implements Supervised {
     };
     const options = optionsOf(this.#record, this.#home.disk);
     const { signal: halt } = this.#halt;
-    return await this.#startMachine({
-      ...options,
-      onNotice: notice,
-      onDenial: ({ line }) => this.#notices.write(line),
-    }, launcher === undefined ? halt : AbortSignal.any([halt, launcher.signal]));
+    const saved = await this.#savedMachine(notice);
+    const saving = options.savable !== true
+      ? undefined
+      : { state: this.#home.saving, ...(saved === null ? {} : { from: saved.from }) };
+    try {
+      return await this.#startMachine(
+        {
+          ...options,
+          onNotice: notice,
+          onDenial: ({ line }) => this.#notices.write(line),
+        },
+        launcher === undefined ? halt : AbortSignal.any([halt, launcher.signal]),
+        saving,
+      );
+    } finally {
+      await saved?.forget();
+    }
+  }
+
+  /** The memory that it goes on from, which serves no second start. */
+  async #savedMachine(notice: (line: string) => void): ReturnType<typeof takeMachine> {
+    try {
+      const taken = await takeMachine(this.#home);
+      const why = whyDiskAlone(this.#record);
+      if (taken === null || why === undefined) return taken;
+      await taken.forget();
+      notice(`the guest boots, and does not go on from the memory that was kept: ${why}`);
+    } catch (error) {
+      if (!(error instanceof SbxError)) throw error;
+      notice(`the guest boots: ${inSentence(error)}`);
+    }
+    return null;
   }
 
   /** Resolves at the main command's end, once all that it printed is kept. */

@@ -130,6 +130,16 @@ export class CallClient {
     return send;
   }
 
+  /**
+   * Holds back what is sent from here on, until it is released; `calls` is how many there were. Undefined while one
+   * is open, and once the port is lost.
+   */
+  hold(): { readonly calls: number; readonly release: () => void } | undefined {
+    if (this.#lost !== undefined || this.#calls.isAnyOpen) return undefined;
+    this.#port.cork();
+    return { calls: this.#calls.last, release: () => this.#port.uncork() };
+  }
+
   /** Ends the port; what is open fails. */
   close(): void {
     this.#lose(this.#spec.gone(undefined));

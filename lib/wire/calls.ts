@@ -26,6 +26,16 @@ export class Calls<T> {
     return this.#last === this.#max;
   }
 
+  /** The highest number so far. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Whether one is not answered yet. */
+  get isAnyOpen(): boolean {
+    return this.#open.size > 0;
+  }
+
   /** A number for the call, higher than any before. @throws RangeError when all are used up */
   open(call: T): number {
     if (this.isUsedUp) throw new RangeError("no number is left for a call");

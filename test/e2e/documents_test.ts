@@ -39,6 +39,15 @@ const FILES: Readonly<Record<string, string>> = {
 
 /** What a command prints that has something to say of itself; the others have to succeed. */
 const PRINTED: readonly (readonly [part: string, printed: RegExp])[] = [
+  ["-n warm", /^warm\n$/],
+  ["start warm", /^warm\n$/],
+  ["exec warm", /^$/],
+  ["snapshot warm", /^ready\n$/],
+  ["-n next", /^next\n$/],
+  ["start next", /^next\n$/],
+  ["exec next", / ps\n$/],
+  ["--force warm next", /^warm\nnext\n$/],
+  ["snapshot rm ready", /^ready\n$/],
   ["uname -a", /^Linux sandbox /],
   [" curl ", /^hello from /],
   ["echo $GITHUB_TOKEN; ./agent", /^sbx-placeholder-\S+\nhello from \S+ as api\.github\.com /],

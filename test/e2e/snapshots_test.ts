@@ -18,6 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { run, type RunOptions, start, until } from "../support/process.ts";
+import type { SnapshotInfo } from "../../lib/mod.ts";
 import { ROOT, SBX } from "../support/world.ts";
 
 let scratch: string;
@@ -29,9 +30,13 @@ beforeAll(() => {
 });
 const sbx = (argv: readonly string[], options: RunOptions = {}) =>
   run([SBX, ...argv], { ...options, env: { ...env, ...options.env } });
+/** What copies of sandboxes that run say, of which none here was made for more. */
+const DISK_ALONE =
+  /^sbx: (?:snapshot \S+|the fork) has the disk alone: the sandbox was not created with --savable\n/;
+
 const done = async (...argv: readonly string[]): Promise<string> => {
   const { status, stdout, stderr } = await sbx(argv);
-  expect([argv, status, stderr]).toEqual([argv, 0, ""]);
+  expect([argv, status, stderr.replace(DISK_ALONE, "")]).toEqual([argv, 0, ""]);
   return stdout;
 };
 afterEach(async () => {
@@ -176,6 +181,50 @@ test("what cannot be done is said, with what can, and nothing is left of it", as
   }
   expect(readdirSync(state("sandboxes")).toSorted()).toEqual(["fleeting", "fresh"]);
   expect(existsSync(state("snapshots")) ? readdirSync(state("snapshots")) : []).toEqual([]);
+}, 120_000);
+
+test(
+  "a copy without the memory says why, and there is none where the memory is wanted",
+  async () => {
+    await started("dev", "--disk", "256M");
+    const said = "has the disk alone: the sandbox was not created with --savable\n";
+    expect((await sbx(["snapshot", "dev", "built"])).stderr).toBe(`sbx: snapshot built ${said}`);
+    expect((await sbx(["fork", "--no-start", "dev", "try"])).stderr).toBe(`sbx: the fork ${said}`);
+    const wanted = await sbx(["snapshot", "--memory", "dev", "other"]);
+    expect([wanted.status, wanted.stdout]).toEqual([125, ""]);
+    expect(wanted.stderr).toStartWith(
+      "sbx: cannot keep the memory of sandbox dev: the sandbox was not created with --savable\nhint: ",
+    );
+    await done("stop", "dev");
+    expect(await done("snapshot", "dev", "stopped")).toBe("stopped\n"); // which has no memory to speak of
+    expect((await sbx(["snapshot", "--memory", "dev", "other"])).stderr).toContain(
+      "it does not run",
+    );
+    expect(
+      JSON.parse(await done("snapshot", "ls", "--json")).map((each: SnapshotInfo) => [
+        each.tag,
+        each.memory,
+      ]),
+    ).toEqual([["built", false], ["stopped", false]]);
+  },
+  120_000,
+);
+
+test("a sandbox that was to be savable says where it is not, and its copies do", async () => {
+  await done("create", "-q", "--no-net", "-m", "256M", "-n", "dev", "--disk", "256M", "--savable");
+  const { status, stderr } = await sbx(["start", "dev"]);
+  expect(status).toBe(0);
+  // This QEMU or its virtiofsd is too old; scripts/test-debian13 has those that are not.
+  expect(stderr).toContain("the guest's memory cannot be saved: ");
+  const reason = /cannot be saved: (.*)/.exec(stderr)?.[1] ?? "";
+  await done("exec", "dev", "--", "sh", "-c", "echo kept > /root/note");
+  const copy = await sbx(["snapshot", "dev", "built"]);
+  expect([copy.status, copy.stdout]).toEqual([0, "built\n"]);
+  expect(copy.stderr).toBe(
+    `sbx: snapshot built has the disk alone: cannot save the guest's memory: ${reason}\n`,
+  );
+  expect(await done("run", "-q", "-m", "256M", "--from", "built", "--", "cat", "/root/note"))
+    .toBe("kept\n");
 }, 120_000);
 
 /** So much that to copy it takes a while. */

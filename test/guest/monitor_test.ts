@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Duplex } from "node:stream";
-import { loadState } from "../../lib/guest/qemu/migration.ts";
+import { loadState, saveMachine } from "../../lib/guest/qemu/migration.ts";
 import { Monitor, type Order } from "../../lib/guest/qemu/monitor.ts";
 
 const GREETING = '{"QMP": {"version": {}, "capabilities": []}}\r\n';
@@ -81,4 +81,23 @@ test("a state that QEMU cannot load fails, whether it says so at once or later",
   const refused = loadState(soon.monitor, 9);
   soon.say(GREETING + OK.repeat(3) + '{"error": {"desc": "bad descriptor"}}\n');
   await expect(refused).rejects.toThrow("bad descriptor");
+});
+
+test("a machine that cannot be saved says why, in QEMU's words", async () => {
+  const { monitor, say, commands } = qemu();
+  const saving = saveMachine(monitor).catch((error) => error);
+  say(GREETING + OK + OK); // qmp_capabilities, stop
+  await Bun.sleep(0);
+  say(OK + OK + OK + '{"event": "MIGRATION", "data": {"status": "failed"}}\n');
+  await Bun.sleep(0);
+  say('{"return": {"status": "failed", "error-desc": "9p is mounted"}}\n');
+  expect(await saving).toMatchObject({ message: "Cannot move a machine: 9p is mounted" });
+  expect(commands()).toEqual([
+    "qmp_capabilities",
+    "stop",
+    "migrate-set-capabilities",
+    "migrate-set-parameters",
+    "migrate",
+    "query-migrate",
+  ]);
 });

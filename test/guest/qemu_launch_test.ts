@@ -1,6 +1,11 @@
 import { expect, test } from "bun:test";
 import type { Machine } from "../../lib/guest/qemu/machine.ts";
-import { launchOf, restoredLaunchOf, savedLaunchOf } from "../../lib/guest/qemu/launch_of.ts";
+import {
+  launchOf,
+  restoredLaunchOf,
+  savableLaunchOf,
+  savedLaunchOf,
+} from "../../lib/guest/qemu/launch_of.ts";
 import type { TransportFinding } from "../../lib/guest/qemu/transport.ts";
 import { LINUX_QEMU } from "../../lib/host/linux/qemu.ts";
 import { MAC_QEMU } from "../../lib/host/macos/qemu.ts";
@@ -98,7 +103,12 @@ test("what goes on from a template writes to no file, and what makes one says wh
 });
 
 test("with a file daemon QEMU has nothing of what the user named, and each daemon what its mount needs", () => {
-  const daemon = { path: "/usr/libexec/virtiofsd", dialect: "rust", version: "" } as const;
+  const daemon = {
+    path: "/usr/libexec/virtiofsd",
+    dialect: "rust",
+    version: "",
+    isSavable: false,
+  } as const;
   const { argv, directories, daemons, identity } = launchOf(
     PLAN,
     undefined,
@@ -146,7 +156,12 @@ test("a tree goes by what was opened for it, before the mounts, and root's machi
 });
 
 test("where daemons serve, one serves the tree, and the machine itself may read nothing", () => {
-  const daemon = { path: "/usr/libexec/virtiofsd", dialect: "rust", version: "1" } as const;
+  const daemon = {
+    path: "/usr/libexec/virtiofsd",
+    dialect: "rust",
+    version: "1",
+    isSavable: false,
+  } as const;
   const by: TransportFinding = { transport: "virtiofs", daemon, files: 1 << 20 };
   const plan = { ...PLAN, root: TREE, mounts: [] };
   const { argv, directories, identity, daemons } = launchOf(
@@ -168,7 +183,12 @@ test("where daemons serve, one serves the tree, and the machine itself may read 
 });
 
 test("where a file daemon serves, or QEMU itself writes, the memory is no template's any more", () => {
-  const daemon = { path: "/usr/libexec/virtiofsd", dialect: "rust", version: "" } as const;
+  const daemon = {
+    path: "/usr/libexec/virtiofsd",
+    dialect: "rust",
+    version: "",
+    isSavable: false,
+  } as const;
   const byDaemon: TransportFinding = { transport: "virtiofs", daemon, files: 9 };
   const goesOn = (by: TransportFinding, mounts = PLAN.mounts) =>
     restoredLaunchOf(
@@ -228,4 +248,51 @@ test("where an open file is no path, QEMU gets the paths of what was opened", ()
   });
   expect(writes).toEqual(["/data/out"]);
   expect(reads).toContain("/data/in");
+});
+
+test("a machine that can be saved has nothing by 9p, and a file that its state goes to", () => {
+  const daemon = {
+    path: "/usr/libexec/virtiofsd",
+    dialect: "rust",
+    version: "1",
+    isSavable: true,
+  } as const;
+  const by: TransportFinding = { transport: "virtiofs", daemon, files: 1 << 20 };
+  const saving = { state: "/state/dev/saving" };
+  const disk = { bytes: 1 << 30, path: "/srv/box.disk" };
+  const of = (from?: { key: string; calls: number; tscKHz: number; state: string }) =>
+    savableLaunchOf(
+      { ...PLAN, disk, saving: { ...saving, ...(from === undefined ? {} : { from }) } },
+      undefined,
+      MACHINE,
+      by,
+      CALLER,
+      () => "public",
+    );
+  const { launch: { argv, daemons, channels, identity } } = of();
+  const line = argv.join(" ");
+  expect(line).not.toContain("9p");
+  expect(line).toContain("memory-backend-memfd,");
+  expect(line).toContain("-add-fd fd=7,set=0 ");
+  expect(line).toContain("-add-fd fd=8,set=1 ");
+  expect(line).toContain("socket,id=monitor,fd=13 -mon chardev=monitor,mode=control");
+  expect(line).not.toContain("-incoming");
+  expect([...line.matchAll(/chardev=\w+,tag=(\w+)/g)].map(([, tag]) => tag))
+    .toEqual(["tree0", "tree1", "mount0", "mount1"]);
+  expect(daemons.map(({ directory, readOnly }) => [directory, readOnly])).toEqual([
+    ["/srv/tree/usr", true],
+    ["/srv/tree/opt", true],
+    ["/data/in", true],
+    ["/data/out", false],
+  ]);
+  for (const { argv } of daemons) {
+    expect(argv).toContain("--migration-verify-handles");
+    expect(argv).toContain("--migration-on-error=abort");
+  }
+  expect([channels, identity.user]).toEqual([1, "own"]);
+  // One that goes on is the same machine, and is told its state by a channel beside the monitor's.
+  const goesOn = of({ key: "", calls: 7, tscKHz: 1, state: "/state/dev/machine/state" });
+  expect(goesOn.launch.argv.filter((word) => !argv.includes(word))).toEqual(["-incoming", "defer"]);
+  expect([goesOn.launch.channels, goesOn.stateFd]).toEqual([2, 14]);
+  expect(goesOn.launch.argv.join(" ")).not.toContain("/state/");
 });

@@ -29,3 +29,12 @@ test("what is lost takes all that are open with it, in the order in which they c
   expect(calls.settleAll()).toEqual(["a", "c"]);
   expect([calls.settleAll(), calls.find(1)]).toEqual([[], undefined]);
 });
+
+test("it knows how many there were, and whether one waits for its answer", () => {
+  const calls = new Calls<string>(9, 4);
+  expect([calls.last, calls.isAnyOpen]).toEqual([4, false]);
+  calls.open("a");
+  expect([calls.last, calls.isAnyOpen]).toEqual([5, true]);
+  calls.settle(5);
+  expect([calls.last, calls.isAnyOpen]).toEqual([5, false]);
+});

@@ -41,11 +41,13 @@ export function lifeOf({ rm, restart, idleTimeout }: RunFlags) {
 }
 
 /** @throws SbxError USAGE for options that mean something with `-d` only */
-export function refuseUndetached({ restart, idleTimeout }: RunFlags): void {
+export function refuseUndetached({ restart, idleTimeout, savable }: RunFlags): void {
   const option = restart !== undefined
     ? "--restart"
     : idleTimeout !== undefined
     ? "--idle-timeout"
+    : savable
+    ? "--savable"
     : undefined;
   if (option === undefined) return;
   throw new SbxError("USAGE", `Cannot use ${option} without -d: the guest ends with this command`, {

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { escapeText } from "../../base/escape.ts";
 import { formatSize } from "../../base/size.ts";
-import { Sandbox, SbxError, type SnapshotInfo } from "../../mod.ts";
+import { Sandbox, type SnapshotInfo } from "../../mod.ts";
 import { type CommandModule, examples } from "../command.ts";
 import { OK } from "../exit.ts";
 import { unlessSignalled } from "../given_up.ts";
@@ -21,7 +21,7 @@ export const create: CommandModule = {
     command
       .argument("<sandbox>", "its name; it may run")
       .argument("<tag>", "what the snapshot is called from then on")
-      .addOption(new Option("--memory").hideHelp());
+      .option("--memory", "keep its memory and processes as well, or nothing");
     examples(command, [
       ["sbx snapshot dev built", "keep what is on the disk of dev as built"],
       ["sbx run --from built -- npm test", "a guest that begins with it, and leaves it as it is"],
@@ -30,23 +30,15 @@ export const create: CommandModule = {
 
   async run(command: Command): Promise<number> {
     const [name = "", tag = ""] = command.args;
-    if (command.opts<{ memory?: true }>().memory) throw memoryStays(name, tag);
     return await unlessSignalled(async (signal) => {
       await using sandbox = await Sandbox.get(name);
-      await sandbox.snapshot(tag, { signal });
+      const { memory = false } = command.opts<{ memory?: true }>();
+      await sandbox.snapshot(tag, { memory, signal, onNotice: (line) => ui.notice(line) });
       ui.line(tag);
       return OK;
     });
   },
 };
-
-/** Others keep memory and processes as well, so it is asked for; docs/sandboxes.md has why not. */
-function memoryStays(name: string, tag: string): SbxError {
-  const why = "QEMU saves no machine that has directories mounted, as every guest has /usr";
-  return new SbxError("USAGE", `Cannot keep the memory of sandbox ${name}: ${why}`, {
-    hint: `keep what is on its disk, from which a guest boots: sbx snapshot ${name} ${tag}`,
-  });
-}
 
 export const ls: CommandModule = {
   declare(command: Command): void {

@@ -47,6 +47,8 @@ export interface AgentPreparation {
     readonly at: string;
     /** 9p when absent. */
     readonly transport?: Transport["transport"];
+    /** Of virtiofs, how many files it can have open, where the guest can be made to forget some. */
+    readonly files?: number;
   }[];
   /** Absent: a loopback and nothing else. */
   readonly network?: {
@@ -78,6 +80,12 @@ export interface AgentConfig {
     readonly readOnly: boolean;
     readonly as?: "cached" | "copy";
   } & (({ readonly tag: string } & Transport) | { readonly file: string }))[];
+}
+
+/** What `renew` tells the agent; the names are the protocol's. */
+export interface AgentRenewal extends Pick<AgentConfig, "hostname" | "entropy" | "env"> {
+  /** Whose the disk is. */
+  readonly owner?: string;
 }
 
 export interface AgentOptions {
@@ -121,6 +129,40 @@ export class Agent {
    */
   async configure(config: AgentConfig, root: Uint8Array): Promise<void> {
     await this.#setUp({ method: "configure", ...config }, root);
+  }
+
+  /**
+   * Makes a machine that stands still, and went on from another one's memory, this guest's; its processes go on
+   * then. Answers how many of their connections were broken off.
+   *
+   * @throws SbxError GUEST_START
+   */
+  async renew(renewal: AgentRenewal, root: Uint8Array): Promise<void> {
+    await this.#setUp({ method: "renew", ...renewal }, root);
+  }
+
+  /** Has all processes of the machine stand still, with everything written back. @throws SbxError GUEST_FAILED */
+  async still(): Promise<void> {
+    await this.#plainly("still", "keep the guest still");
+  }
+
+  /** Has them go on. @throws SbxError GUEST_FAILED */
+  async goOn(): Promise<void> {
+    await this.#plainly("go-on", "let the guest go on");
+  }
+
+  /**
+   * Holds back whatever is said to the agent from here on. Undefined while it is asked anything: what it answers
+   * would be lost.
+   */
+  hold(): { readonly calls: number; readonly release: () => void } | undefined {
+    return this.#calls.hold();
+  }
+
+  async #plainly(method: string, doing: string): Promise<void> {
+    await this.#calls.plain({ method }, ({ message }) => {
+      return new SbxError("GUEST_FAILED", `Cannot ${doing}: ${message}`);
+    }).ok;
   }
 
   async #setUp(request: Readonly<Record<string, unknown>>, root: Uint8Array): Promise<void> {

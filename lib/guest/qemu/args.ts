@@ -9,6 +9,7 @@
  */
 import { SbxError } from "../../base/errors.ts";
 import type { Share } from "../plan.ts";
+import { STATE_BEGINS } from "../saved.ts";
 import type { Cable } from "../provider.ts";
 
 /** Descriptors that QEMU inherits: the agent's port, its end of the virtual cable, and files. */
@@ -38,6 +39,19 @@ export interface SavedMemory {
   readonly monitorFd: number;
 }
 
+/** A machine that can be saved while it runs. */
+export interface SavableMachine {
+  /** Descriptor of QEMU's monitor (QMP). */
+  readonly monitorFd: number;
+  /** Descriptor of the file that its state goes to, open for writing. */
+  readonly stateFd: number;
+  /** It waits to be told its state, in the place of a boot. */
+  readonly incoming: boolean;
+}
+
+/** What its state goes to, as QEMU calls it. */
+export const STATE_URI = `file:/dev/fdset/1,offset=${STATE_BEGINS}`;
+
 /** A directory of the host offered to the guest, which mounts it by its tag. */
 export type ExportedShare =
   | Pick<Share, "tag" | "path" | "readOnly">
@@ -66,8 +80,10 @@ export interface MachineSpec {
   readonly added?: readonly ExportedShare[];
   /** An open file. Absent: no disk. */
   readonly disk?: { readonly fd: number; readonly kept: boolean };
-  /** Absent: the machine boots, and cannot be saved. */
+  /** Absent: the machine boots, and cannot be saved before it is anybody's. */
   readonly saved?: SavedMemory;
+  /** Absent: it cannot be saved while it runs. */
+  readonly savable?: SavableMachine;
 }
 
 /**
@@ -162,6 +178,7 @@ export function qemuArgv(spec: MachineSpec): string[] {
     argv.push(...backendArgv(share, index), "-device", optionOf(deviceOf(share, index)));
   }
   if (spec.saved !== undefined) argv.push("-device", PORT, ...savedArgv(spec.saved));
+  if (spec.savable !== undefined) argv.push(...savableArgv(spec.savable));
   for (const [index, share] of (spec.added ?? []).entries()) {
     argv.push(...backendArgv(share, spec.shares.length + index));
   }
@@ -179,6 +196,14 @@ function memoryArgv(spec: MachineSpec): string[] {
   return memoryIsShared(spec)
     ? ["-object", `memory-backend-memfd,id=${MEMORY},${size},share=on`]
     : [];
+}
+
+function savableArgv({ monitorFd, stateFd, incoming }: SavableMachine): string[] {
+  return [
+    ...["-add-fd", `fd=${stateFd},set=1`],
+    ...["-chardev", `socket,id=monitor,fd=${monitorFd}`, "-mon", "chardev=monitor,mode=control"],
+    ...(incoming ? ["-incoming", "defer"] : []),
+  ];
 }
 
 function savedArgv({ use, monitorFd }: SavedMemory): string[] {

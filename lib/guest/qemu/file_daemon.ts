@@ -17,6 +17,8 @@ export interface FileDaemon {
   readonly dialect: Dialect;
   /** In its own words. */
   readonly version: string;
+  /** Whether what it knows can be saved with its machine, and held against the files when that goes on. */
+  readonly isSavable: boolean;
 }
 
 /** A daemon as it is started: where it looks is decided by `netstack share`. */
@@ -45,6 +47,11 @@ export function dialectOf(help: string): Dialect | null {
   return help.includes(" -o source=PATH") ? "c" : null;
 }
 
+/** Whether a program that says this of its options can be saved (version 1.11). */
+export function isSavable(help: string): boolean {
+  return help.includes(" --migration-verify-handles");
+}
+
 /** Descriptor and place that `netstack share` gives it. */
 const LISTENER = 3;
 const SHARED = "/tmp";
@@ -61,12 +68,15 @@ const WOULD_KEEP = [
   "setuid",
 ];
 
+/** A machine does not go on where a file that it knows is another one now, or is gone. */
+const SAVED_WHOLE = ["--migration-verify-handles", "--migration-on-error=abort"];
+
 /**
  * The argument vector. Names and attributes are asked for again after a second, and files when they
  * are opened, so that what others change here is seen there; `alone`: nobody does, so once is enough.
  */
 export function fileDaemonArgv(
-  { path, dialect }: FileDaemon,
+  { path, dialect, isSavable }: FileDaemon,
   capabilities: readonly string[],
   alone = false,
 ): string[] {
@@ -99,6 +109,7 @@ export function fileDaemonArgv(
       "--announce-submounts",
       "--log-level=warn",
       `--modcaps=${changes}`,
+      ...(isSavable ? SAVED_WHOLE : []),
     ],
   };
   return [path, ...options[dialect]];

@@ -10,11 +10,19 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../../base/errors.ts";
-import { Agent, type AgentConfig, type AgentPreparation } from "../agent/client.ts";
+import {
+  Agent,
+  type AgentConfig,
+  type AgentPreparation,
+  type AgentRenewal,
+} from "../agent/client.ts";
 import type { Exit, Guest, HostProcess, TemplateUse } from "../guest.ts";
 import { GuestClock } from "../guest_clock.ts";
 import type { Accelerator } from "./args.ts";
+import { holdMachine, unsavable } from "./hold.ts";
+import type { HeldMachine, SavedFacts } from "../saved.ts";
 import type { QemuProcess } from "./launch.ts";
+import type { Monitor } from "./monitor.ts";
 
 /** An emulated guest on a loaded machine takes seconds; one that takes this long never comes. */
 const START_LIMIT_MS = 60_000;
@@ -28,6 +36,10 @@ export interface QemuGuestOptions {
   readonly template?: TemplateUse;
   /** How many calls its agent has had, where the machine goes on from one that was saved. */
   readonly calls?: number;
+  /** Of a machine that can be saved: QEMU's, and what else is known of it. */
+  readonly savable?: { readonly monitor: Monitor } & Omit<SavedFacts, "calls">;
+  /** Why it cannot be, where somebody wants it to be. */
+  readonly unsavable?: string;
 }
 
 export class QemuGuest implements Guest {
@@ -42,6 +54,9 @@ export class QemuGuest implements Guest {
   /** The guest may hold bytes that belong to the host. */
   #writesBack = false;
   readonly #writeBackMs: number;
+  readonly #savable: QemuGuestOptions["savable"];
+  readonly #unsavable: string;
+  #held = false;
   /** The agent's breach of its protocol, if that is what the guest ends for. */
   #fault: SbxError | undefined;
   /** Which file daemon ended, if that is it. */
@@ -50,8 +65,11 @@ export class QemuGuest implements Guest {
   constructor(
     qemu: QemuProcess,
     accelerator: Accelerator,
-    { writeBackMs = 0, template = "unserved", calls = 0 }: QemuGuestOptions = {},
+    { writeBackMs = 0, template = "unserved", calls = 0, savable, unsavable }: QemuGuestOptions =
+      {},
   ) {
+    this.#savable = savable;
+    this.#unsavable = unsavable ?? "it was not made to be saved";
     this.#qemu = qemu;
     this.#writeBackMs = writeBackMs;
     this.accelerator = accelerator;
@@ -161,6 +179,32 @@ export class QemuGuest implements Guest {
     return this.#agent.freeze();
   }
 
+  /** See `Guest.hold`. */
+  async hold(): Promise<HeldMachine> {
+    if (this.#savable === undefined) throw unsavable(this.#unsavable);
+    if (this.#held) throw unsavable("it is being saved already");
+    this.#held = true;
+    const letGo = () => void (this.#held = false);
+    const { monitor, ...facts } = this.#savable;
+    const [agent, clock] = [this.#agent, this.#clock];
+    const giveUp = () => void this.#giveUp("it did not go on after it was saved");
+    const held = await holdMachine({ agent, clock, monitor, facts, giveUp }).catch((error) => {
+      letGo();
+      throw error;
+    });
+    return { ...held, release: () => held.release().finally(letGo) };
+  }
+
+  /** Makes a machine that went on from a saved one this guest; whatever goes wrong ends it. @throws SbxError GUEST_START */
+  async renew(renewal: AgentRenewal, archive: Uint8Array): Promise<void> {
+    await this.#orEnd(async () => {
+      const { set } = await this.#begin();
+      await Promise.all([set, this.#agent.renew(renewal, archive)]);
+    });
+    this.#clock.keep();
+    this.#writesBack = this.#writeBackMs > 0;
+  }
+
   /** Which file daemon ended, if the guest was ended for it. */
   get unserved(): string | undefined {
     return this.#unserved;
@@ -175,7 +219,7 @@ export class QemuGuest implements Guest {
   async stop(): Promise<void> {
     this.#stopping = true;
     this.#clock.stop();
-    if (this.#writesBack) {
+    if (this.#writesBack && !this.#held) {
       await Promise.race([
         this.#agent.shutdown().catch(() => {}),
         delay(this.#writeBackMs, undefined, { ref: false }),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { GuestDisk } from "../disk.ts";
 import type { Exit } from "../guest.ts";
 import type { MakeDatabase } from "../root/nss_database.ts";
@@ -48,6 +48,8 @@ export interface QemuLaunch {
   readonly directories: readonly string[];
   /** A disk, open for reading and writing; inherited behind the files, and closed here. Absent: none. */
   readonly diskFd?: number;
+  /** A file that the machine's state goes to, open for writing; behind the disk, and closed here. Absent: none. */
+  readonly stateFd?: number;
   /** Their connections are inherited behind the disk, where no directories are. */
   readonly daemons: readonly FileDaemonLaunch[];
   /** How many sockets to this process are inherited behind everything else. */
@@ -91,6 +93,14 @@ export interface QemuHost {
    * @throws SbxError FILE_UNREADABLE
    */
   openDisk(disk: GuestDisk): Promise<number>;
+  /**
+   * Opens the file that a machine's state goes to, empty.
+   *
+   * @throws SbxError FILE_UNREADABLE
+   */
+  openState(path: string): number;
+  /** A saved state, from where it begins in its file. */
+  readState(path: string): Readable;
   /** A tar archive of the modules that the guest's kernel needs for it. */
   diskModules(): Promise<Uint8Array>;
   /** Makes a directory that nobody else may look into; rejects when the place is not ours. */

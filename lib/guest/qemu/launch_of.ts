@@ -4,9 +4,9 @@
  * @module
  */
 import {
+  carriedShares,
   type GuestMount,
   type GuestPlan,
-  namedShares,
   rootShares,
   type Share,
   transportOf,
@@ -36,7 +36,7 @@ export const NO_MOUNTS: TransportFinding = {
 
 /** What the machine is made for: a whole plan has more, none of which gets into a command line. */
 export type MachinePlan =
-  & Pick<GuestPlan, "cpus" | "memoryMiB" | "mounts" | "disk">
+  & Pick<GuestPlan, "cpus" | "memoryMiB" | "mounts" | "disk" | "saving">
   & { readonly root: Pick<GuestPlan["root"], "shares"> }
   & { readonly network?: { readonly mac: string } };
 
@@ -72,6 +72,13 @@ export function launchOf(
   needed: (mounts: readonly GuestMount[]) => FilesNeeded,
 ): QemuLaunch {
   return machineLaunch(plan, cable, machine, by, caller, needed).launch;
+}
+
+/** The same for a machine that can be saved while it runs, or goes on from one that was. */
+export function savableLaunchOf(
+  ...about: Parameters<typeof launchOf>
+): Pick<MachineLaunch, "launch" | "stateFd"> {
+  return machineLaunch(...about);
 }
 
 /** The same for a machine that is saved. It has no mounts and no disk. */
@@ -130,9 +137,12 @@ function machineLaunch(
     ...(memory === undefined ? [] : [memory.path]),
   ];
   const diskFd = FIRST_FILE_FD + files.length;
-  const firstMount = plan.disk === undefined ? diskFd : diskFd + 1;
-  const named = namedShares(plan);
-  const system = rootShares(plan).filter(({ isPrivate }) => !isPrivate);
+  const stateFd = plan.disk === undefined ? diskFd : diskFd + 1;
+  const firstMount = plan.saving === undefined ? stateFd : stateFd + 1;
+  const named = carriedShares(plan);
+  const system = plan.saving === undefined
+    ? rootShares(plan).filter(({ isPrivate }) => !isPrivate)
+    : [];
   // What is everybody's to read has a path; the user that QEMU becomes may not see what somebody named.
   const served = named.filter((share) => isServed(share, by));
   const exported = named.filter((share) => !served.includes(share))
@@ -161,6 +171,7 @@ function machineLaunch(
   const firstChannel = firstMount + directories.length + daemons.length;
   const inherited = inheritedOf(cable);
   const goesOn = memory !== undefined && memory.use !== "write";
+  const incoming = plan.saving?.from !== undefined;
   const spec: MachineSpec = {
     program: machine.program,
     architecture: machine.architecture,
@@ -182,6 +193,9 @@ function machineLaunch(
         cable: socketOf(cable) ?? { fd: FRAMES_FD },
       },
     }),
+    ...(plan.saving === undefined ? {} : {
+      savable: { monitorFd: firstChannel, stateFd, incoming },
+    }),
     ...(memory === undefined ? {} : {
       saved: {
         path: memoryPath,
@@ -197,7 +211,13 @@ function machineLaunch(
       files,
       directories,
       daemons,
-      channels: memory === undefined ? 0 : CHANNELS[memory.use],
+      channels: memory !== undefined
+        ? CHANNELS[memory.use]
+        : plan.saving === undefined
+        ? 0
+        : incoming
+        ? 2
+        : 1,
       ...(memory?.use === "share" ? { ownMemoryFd: MEMORY_FD } : {}),
       ...(inherited === undefined ? {} : { framesFd: inherited }),
       // What the user named is no business of QEMU's where daemons serve it.

@@ -5,7 +5,8 @@
  */
 import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
-import { SbxError } from "../../base/errors.ts";
+import { inSentence, SbxError } from "../../base/errors.ts";
+import { escapeText } from "../../base/escape.ts";
 import {
   configuration,
   guestEntries,
@@ -14,7 +15,13 @@ import {
   rootEntries,
 } from "../configuration.ts";
 import type { Guest } from "../guest.ts";
-import { type CommonPlan, type GuestPlan, hasTree, namedShares, type Transport } from "../plan.ts";
+import {
+  carriedShares,
+  type CommonPlan,
+  type GuestPlan,
+  hasTree,
+  type Transport,
+} from "../plan.ts";
 import type {
   BootWatcher,
   Cable,
@@ -33,6 +40,8 @@ import type { GuestAsset, QemuHost } from "./launch.ts";
 import { launchOf, NO_MOUNTS } from "./launch_of.ts";
 import { findMachine, type FoundMachine, measured } from "./machine.ts";
 import { restore } from "./restore.ts";
+import { goOnFrom, machineKey } from "./saved_machine.ts";
+import { Monitor } from "./monitor.ts";
 import { saveTemplate } from "./save_template.ts";
 import { isServed, keyOf } from "./template_machine.ts";
 import { findTransport, type TransportFinding } from "./transport.ts";
@@ -88,6 +97,9 @@ export class QemuProvider implements GuestProvider {
       watcher.notice(`the guest is emulated, which is slower: ${reason}`, "emulation");
     }
     const transport = this.#transport(plan, machine);
+    if (plan.saving !== undefined) {
+      return await this.#bootSavable(plan, cable, watcher, machine, await transport);
+    }
     if (!isServed(plan, cable)) {
       return await this.#boot(plan, cable, watcher, machine, await transport);
     }
@@ -95,7 +107,9 @@ export class QemuProvider implements GuestProvider {
     const by = await transport;
     const restored = await restore(plan, entries, cable, machine, by, this.#host, watcher);
     if (!(restored instanceof QemuGuest)) {
-      const booted = await this.#boot(plan, cable, watcher, machine, by, entries);
+      const booted = await this.#boot(plan, cable, watcher, machine, by, {
+        known: entries,
+      });
       // What fails either way is not the template's fault.
       await restored.blame();
       return booted;
@@ -111,26 +125,69 @@ export class QemuProvider implements GuestProvider {
     return await saveTemplate(key, plan, entries, machine, this.#host, options);
   }
 
-  /** `known`: the root's entries, where somebody looked; a machine that boots takes longer than that. */
+  /** Of a saved machine that it cannot go on from, it boots from the disk alone. */
+  async #bootSavable(
+    { saving, ...plan }: GuestPlan,
+    cable: Cable | undefined,
+    watcher: BootWatcher,
+    found: FoundMachine,
+    by: TransportFinding,
+  ): Promise<Guest> {
+    if (saving === undefined || by.transport === "9p" || !by.daemon.isSavable) {
+      const unsavable = whyUnsavable(by);
+      watcher.notice(`the guest's memory cannot be saved: ${unsavable}`);
+      return await this.#boot(plan, cable, watcher, found, by, { unsavable });
+    }
+    const { from, state } = saving;
+    if (from !== undefined) {
+      const machine = await measured(found);
+      const going = { ...plan, saving };
+      const guest = await goOnFrom(going, from, { cable, watcher, machine, by, host: this.#host })
+        .catch((error) => {
+          if (!(error instanceof SbxError)) throw error;
+          watcher.notice(
+            `the guest boots, for it cannot go on from its memory: ${inSentence(error)}`,
+          );
+          return null;
+        });
+      if (guest !== null) return guest;
+    }
+    return await this.#boot({ ...plan, saving: { state } }, cable, watcher, found, by);
+  }
+
+  /**
+   * `known`: the root's entries, where somebody looked; a machine that boots takes longer than that. `unsavable`: why
+   * it cannot be saved, where that is wanted.
+   */
   async #boot(
     plan: GuestPlan,
     cable: Cable | undefined,
     watcher: BootWatcher,
     found: FoundMachine,
     by: TransportFinding,
-    known?: RootEntries,
+    { known, unsavable }: { readonly known?: RootEntries; readonly unsavable?: string } = {},
   ): Promise<Guest> {
     const machine = await measured(found);
     const launch = launchOf(plan, cable, machine, by, this.#host.caller(), filesNeeded);
-    const qemu = this.#host.spawn(
-      plan.disk === undefined
-        ? launch
-        : { ...launch, diskFd: await this.#host.openDisk(plan.disk) },
-    );
+    const { saving } = plan;
+    const qemu = this.#host.spawn({
+      ...launch,
+      ...(plan.disk === undefined ? {} : { diskFd: await this.#host.openDisk(plan.disk) }),
+      ...(saving === undefined ? {} : { stateFd: this.#host.openState(saving.state) }),
+    });
     watcher.running(qemu.pid);
+    const [socket] = qemu.channels;
     const guest = new QemuGuest(qemu, machine.found.accelerator, {
       writeBackMs: writeBackMs(plan),
       template: known === undefined ? "unserved" : "missing",
+      ...(unsavable === undefined ? {} : { unsavable }),
+      ...(saving === undefined || socket === undefined ? {} : {
+        savable: {
+          monitor: new Monitor(socket),
+          key: await machineKey(plan, cable, machine, by, this.#host),
+          tscKHz: machine.tscKHz,
+        },
+      }),
     });
     // Beside the boot, and before anything of the user's gets into the guest.
     const sound = this.#host.requireSound(plan.disk === undefined ? BOOT : [...BOOT, ...DISK]);
@@ -180,7 +237,7 @@ export class QemuProvider implements GuestProvider {
   }
 
   async #transport(plan: GuestPlan, { launcher }: FoundMachine): Promise<TransportFinding> {
-    if (namedShares(plan).length === 0) return NO_MOUNTS;
+    if (carriedShares(plan).length === 0) return NO_MOUNTS;
     const found = await findTransport(this.#host, launcher, this.#distrusted);
     const forgets = found.transport === "virtiofs" && found.files < FILES_OF_ROOT;
     return forgets && hasTree(plan) ? FEW_FILES : found;
@@ -191,6 +248,12 @@ export class QemuProvider implements GuestProvider {
     this.#found ??= findMachine(this.#host, this.#distrusted);
     return await this.#found;
   }
+}
+
+function whyUnsavable(by: TransportFinding): string {
+  return by.transport === "9p"
+    ? `QEMU itself serves its files, which keeps it from being saved: ${by.reason}`
+    : `${escapeText(by.daemon.path)} cannot be saved with it, as one can from version 1.11 on`;
 }
 
 /** @throws SbxError REQUIREMENT_MISSING */

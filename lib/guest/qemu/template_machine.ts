@@ -73,7 +73,7 @@ function isToldCounter({ architecture, found }: Pick<Machine, "architecture" | "
 }
 
 /** What the guest sees of the processor, and the kernel that lets it. */
-async function processor(): Promise<string> {
+export async function processor(): Promise<string> {
   const text = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
   const [first = ""] = text.split("\n\n");
   const lines = first.split("\n").filter((line) => !/^(cpu MHz|bogomips|BogoMIPS)\b/.test(line));

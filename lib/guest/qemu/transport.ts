@@ -17,6 +17,7 @@ import {
   dialectOf,
   type FileDaemon,
   fileDaemonArgv,
+  isSavable,
   lookForFileDaemon,
 } from "./file_daemon.ts";
 import { type Caller, identityOf } from "./identity.ts";
@@ -50,6 +51,9 @@ const CAP_SYS_RESOURCE = 24n;
 
 /** A daemon that has not answered by then does not. */
 const LIMIT_MS = 5_000;
+
+/** To be raised when more is known of a daemon. */
+const FORMAT = 2;
 
 type Host = Pick<QemuHost, "cacheDir" | "caller" | "fileLimit" | "greet" | "platform" | "bootId">;
 
@@ -100,10 +104,11 @@ async function tryDaemon(
   caller: Caller,
 ): Promise<TransportFinding> {
   const fix = "it needs namespaces: user namespaces for an ordinary user, CAP_SYS_ADMIN for root";
-  const dialect = dialectOf(await says(path, "--help"));
+  const help = await says(path, "--help");
+  const dialect = dialectOf(help);
   if (dialect === null) return by9p(`${path} has not the options of a virtiofsd`, "reinstall it");
   const version = (await says(path, "--version")).split("\n")[0] ?? "";
-  const daemon: FileDaemon = { path, dialect, version };
+  const daemon: FileDaemon = { path, dialect, version, isSavable: isSavable(help) };
   const identity = identityOf(caller, "writable");
   const failure = await host.greet(launcher, {
     argv: fileDaemonArgv(daemon, identity.capabilities),
@@ -139,6 +144,7 @@ async function circumstances(
     const { mtimeMs, size, ino } = statSync(path);
     const status = await readFile("/proc/self/status", "utf8");
     return JSON.stringify([
+      FORMAT,
       boot,
       path,
       mtimeMs,
@@ -173,7 +179,12 @@ function parseFinding(
     return {
       transport: "virtiofs",
       files,
-      daemon: { path, dialect, version: escapeText(String(daemon.version)) },
+      daemon: {
+        path,
+        dialect,
+        version: escapeText(String(daemon.version)),
+        isSavable: daemon.isSavable === true,
+      },
     };
   } catch {
     return null;

@@ -1,0 +1,177 @@
+/**
+ * A saved machine as it is kept beside the disk that it was saved with: in a snapshot, and in a sandbox that is to go
+ * on from it. It is gone on from once: from then on the disk is another.
+ *
+ * ```
+ * machine/state        what QEMU wrote
+ *         facts.json   what is known of it, and whether it and the disk are still what they were
+ * ```
+ *
+ * @module
+ */
+import { closeSync, fstatSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { z } from "zod";
+import { SbxError } from "../base/errors.ts";
+import { systemCode } from "../base/file_error.ts";
+import { type PrivateFile, readPrivate, writePrivate } from "../base/private_file.ts";
+import type { HeldMachine, SavedFacts, SavedMachine } from "../guest/saved.ts";
+import { identityOf, openOwn, sparseDigest } from "../guest/template/own_file.ts";
+import { copyDisk, openStill } from "../host/disk_file.ts";
+import type { PlainCall } from "../wire/call_client.ts";
+import { jsonOf } from "./record.ts";
+
+const FORMAT = 1;
+
+const saved = {
+  key: z.string().regex(/^[0-9a-f]{64}$/),
+  calls: z.number().int().nonnegative(),
+  tscKHz: z.number().int().nonnegative(),
+};
+
+const facts = z.strictObject({
+  format: z.literal(FORMAT),
+  ...saved,
+  /** Of the state: lower-case SHA-256 of what is not zero in it. */
+  state: z.string(),
+  /** Which file the disk is, and when it last changed. */
+  disk: z.string(),
+});
+
+const MOST_FACTS = 4096;
+
+/** Whoever saves it answers with one line, and holds it until nothing more is said. */
+export async function heldBy({ output, input, ok }: PlainCall): Promise<HeldMachine> {
+  const reader = output.stream.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  while (!text.endsWith("\n")) {
+    const { done, value } = await reader.read();
+    if (done || text.length > MOST_FACTS) {
+      await ok; // it says why
+      throw new SbxError(
+        "PROTOCOL",
+        "Cannot save the guest's memory: its supervisor says nothing of it",
+      );
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+  const known = z.object(saved).safeParse(jsonOf(text)).data;
+  const release = async () => {
+    output.discard();
+    await input.stream.close().catch(() => {}); // the result says more
+    await ok;
+  };
+  if (known !== undefined) return { facts: known, release };
+  await release();
+  throw new SbxError("PROTOCOL", "Cannot save the guest's memory: what is said of it is malformed");
+}
+
+/** Where a saved machine is kept, and the disk beside it. */
+interface Place {
+  readonly machine: string;
+  readonly disk: string;
+}
+
+/** Keeps one beside a disk that is there already. @throws SbxError FILE_NO_SPACE, FILE_UNREADABLE */
+export async function keepMachine(
+  state: string,
+  { key, calls, tscKHz }: SavedFacts,
+  to: Place,
+  signal?: AbortSignal,
+): Promise<void> {
+  await mkdir(to.machine, { mode: 0o700 });
+  const from = openStill(state);
+  try {
+    const bytes = fstatSync(from).size;
+    await copyDisk(from, stateOf(to), { bytes, ...(signal === undefined ? {} : { signal }) });
+  } finally {
+    closeSync(from);
+  }
+  const known = {
+    format: FORMAT,
+    key,
+    calls,
+    tscKHz,
+    state: await openOwn(stateOf(to), own(), sparseDigest),
+    disk: await openOwn(to.disk, own(), identityOf),
+  };
+  await writePrivate(factsFile(to), `${JSON.stringify(known)}\n`, false);
+}
+
+/** The same of one that is kept elsewhere. Nothing happens where there is none, or it cannot be used. */
+export async function copyMachine(from: Place, to: Place, signal?: AbortSignal): Promise<void> {
+  const known = await readMachine(from).catch(() => null);
+  if (known !== null) await keepMachine(known.state, known, to, signal);
+}
+
+/**
+ * The one that a start is to go on from: it is nobody else's from here on. Null without one.
+ *
+ * @throws SbxError MEMORY_UNSAVABLE for one that is not what was kept
+ */
+export async function takeMachine(
+  { machine, disk }: Place,
+): Promise<{ readonly from: SavedMachine; readonly forget: () => Promise<void> } | null> {
+  const taken = `${machine}.taken`;
+  const forget = async () => await rm(taken, { recursive: true, force: true });
+  await forget();
+  try {
+    await rename(machine, taken);
+  } catch (cause) {
+    if (systemCode(cause) === "ENOENT") return null;
+    throw damaged();
+  }
+  try {
+    return { from: await readMachine({ machine: taken, disk }), forget };
+  } catch (error) {
+    await forget();
+    throw error;
+  }
+}
+
+async function readMachine(place: Place): Promise<SavedMachine> {
+  const text = await readPrivate(factsFile(place)).catch(() => null);
+  const known = facts.safeParse(jsonOf(text ?? "")).data;
+  if (known === undefined) throw damaged();
+  const state = stateOf(place);
+  const [digest, disk] = await Promise.all([
+    openOwn(state, own(), sparseDigest),
+    openOwn(place.disk, own(), identityOf),
+  ]).catch(() => {
+    throw damaged();
+  });
+  if (digest !== known.state) throw damaged();
+  if (disk !== known.disk) throw unusable("the disk has changed since");
+  const { key, calls, tscKHz } = known;
+  return { key, calls, tscKHz, state };
+}
+
+function stateOf({ machine }: Pick<Place, "machine">): string {
+  return join(machine, "state");
+}
+
+function factsFile({ machine }: Pick<Place, "machine">): PrivateFile {
+  return {
+    path: join(machine, "facts.json"),
+    what: "what is known of a saved machine",
+    code: "STATE_UNUSABLE",
+    otherwise: "a start without it",
+  };
+}
+
+function own(): number {
+  return process.geteuid?.() ?? -1;
+}
+
+function damaged(): SbxError {
+  return unusable("it is damaged");
+}
+
+function unusable(state: string): SbxError {
+  return new SbxError("MEMORY_UNSAVABLE", `Cannot go on from the saved memory: ${state}`, {
+    state,
+  });
+}
