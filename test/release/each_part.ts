@@ -11,6 +11,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,8 +24,9 @@ import { openWorld, SBX, type World } from "../support/world.ts";
 /** Emulated guests on a machine that does other things as well. */
 const PATIENCE = 900;
 
-/** Somebody who is not root. */
+/** Somebody who is not root, and may use KVM where a group may. */
 const OTHER = 4321;
+const KVM_GROUP = statSync("/dev/kvm", { throwIfNoEntry: false })?.gid ?? 0;
 
 const place = mkdtempSync(join(tmpdir(), "sbx-each-part-"));
 let world: World;
@@ -114,9 +116,9 @@ test("a guest goes on from a template, and is under its own policy", async () =>
 
 test.each([["root", []], ["another user", [
   "setpriv",
-  "--reuid=4321",
-  "--regid=4321",
-  "--clear-groups",
+  `--reuid=${OTHER}`,
+  `--regid=${OTHER}`,
+  KVM_GROUP > 0 ? `--groups=${KVM_GROUP}` : "--clear-groups",
 ]]])(
   "a mount of %s's is by this system's virtiofsd, and holds to what it may",
   async (who, become) => {
