@@ -23,13 +23,13 @@ export function recalling<T>(answer: (word: string) => T): (word: string) => T {
   };
 }
 
-/** The same function, which is to depend on nothing but these; asked for the very same ones, it answers as before. */
-export function recallingLast<A extends readonly unknown[], T>(
-  answer: (...of: A) => T,
-): (...of: A) => T {
-  let last: { readonly of: A; readonly answer: T } | null = null;
-  return (...of) => {
-    if (last === null || !isSameList(of, last.of, Object.is)) last = { of, answer: answer(...of) };
+/** The same function, which is to depend on nothing but these two; asked for the very same, it answers as before. */
+export function recallingLast<A, B, T>(answer: (one: A, other: B) => T): (one: A, other: B) => T {
+  let last: { readonly one: A; readonly other: B; readonly answer: T } | null = null;
+  return (one, other) => {
+    if (last === null || last.one !== one || last.other !== other) {
+      last = { one, other, answer: answer(one, other) };
+    }
     return last.answer;
   };
 }
@@ -39,17 +39,11 @@ export function repeating<T>(
   isSame: (one: T, other: T) => boolean,
 ): (list: readonly T[]) => readonly T[] {
   let last: readonly T[] = [];
-  return (list) => isSameList(list, last, isSame) ? last : last = list;
-}
-
-function isSameList<T>(
-  one: readonly T[],
-  other: readonly T[],
-  isSame: (one: T, other: T) => boolean,
-): boolean {
-  if (one.length !== other.length) return false;
-  for (let at = 0; at < one.length; at++) {
-    if (!isSame(one[at] as T, other[at] as T)) return false;
-  }
-  return true;
+  return (list) => {
+    if (list.length !== last.length) return last = list;
+    for (let at = 0; at < list.length; at++) {
+      if (!isSame(list[at] as T, last[at] as T)) return last = list;
+    }
+    return last;
+  };
 }

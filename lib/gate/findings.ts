@@ -10,31 +10,37 @@ import { recallingLast, repeating } from "../base/recall.ts";
 import type { Field } from "../http/fields.ts";
 import { foreignInFields } from "../secret/exclusive.ts";
 import type { Grant } from "../secret/grant.ts";
-import { substituteFields } from "../secret/substitute_head.ts";
+import { type SubstitutedFields, substituteFields } from "../secret/substitute_head.ts";
+import type { Sighting } from "../secret/tripwire.ts";
 import type { Vault } from "../secret/vault.ts";
 import type { HostSecrets } from "./host_secrets.ts";
 import { sightingsIn } from "./lookout.ts";
 import { askReadable } from "./readable.ts";
 
+type Fields = readonly Field[];
+
 /** Of one connection. */
 export class Findings {
-  readonly foreign = recallingLast((fields: readonly Field[], { placeholders }: HostSecrets) =>
+  readonly foreign = recallingLast((fields: Fields, { placeholders }: HostSecrets) =>
     foreignInFields(fields, placeholders)
   );
-  readonly readable = recallingLast((fields: readonly Field[]) => askReadable(fields, false));
-  readonly #sightings = recallingLast((
-    fields: readonly Field[],
-    vault: Vault,
-    _kept: Vault["kept"], // tokens that came meanwhile are looked for from then on
-  ) => sightingsIn(fields, vault));
+  readonly readable = recallingLast(askReadable);
+  readonly #vault: Vault;
+  readonly #sightings: (fields: Fields, kept: Vault["kept"]) => readonly Sighting[];
   readonly #same = repeating<Grant>((one, other) => one.isSame(other));
   readonly #substituted = recallingLast(substituteFields<Field>);
 
-  sightings(fields: readonly Field[], vault: Vault) {
-    return this.#sightings(fields, vault, vault.kept);
+  constructor(vault: Vault) {
+    this.#vault = vault;
+    this.#sightings = recallingLast((fields, _) => sightingsIn(fields, vault));
   }
 
-  substituted(fields: readonly Field[], grants: readonly Grant[]) {
+  /** Tokens that came meanwhile are looked for from then on. */
+  sightings(fields: Fields): readonly Sighting[] {
+    return this.#sightings(fields, this.#vault.kept);
+  }
+
+  substituted(fields: Fields, grants: readonly Grant[]): SubstitutedFields<Field> {
     return this.#substituted(fields, this.#same(grants));
   }
 }

@@ -26,8 +26,8 @@ export interface LookoutSpec {
 export interface Seen {
   /** To stop it for; null where nothing in it is on its way to a foreign host. */
   readonly violation: Refusal | null;
-  /** Names of secrets whose placeholders are on their way home. */
-  readonly home: ReadonlySet<string>;
+  /** Names of secrets whose placeholders are on their way home, each once. */
+  readonly home: readonly string[];
 }
 
 export class Lookout {
@@ -60,8 +60,7 @@ export class Lookout {
     if (sightings.length === 0) return NOTHING;
     const { vault: { kept }, to, isPinned, onViolation } = this.#spec;
     const { violations, inert } = sortSightings(sightings, kept, isPinned ? to : null);
-    const home = new Set<string>();
-    for (const { name } of inert) home.add(name);
+    const home = inert.map(({ name }) => name);
     if (violations.length === 0) return { violation: null, home };
     onViolation({ sightings: violations, route, to });
     const detail = [...new Set(violations.map(({ name }) => name))].join(", ");
@@ -69,7 +68,7 @@ export class Lookout {
   }
 }
 
-const NOTHING: Seen = { violation: null, home: new Set() };
+const NOTHING: Seen = { violation: null, home: [] };
 
 export class StreamLookout {
   /** As {@link Seen.home}, so far. */

@@ -28,7 +28,7 @@ import { Findings } from "./findings.ts";
 import { type HostSecrets, SecretsByHost } from "./host_secrets.ts";
 import { Lookout, type Seen } from "./lookout.ts";
 import { overridesOf } from "./overrides.ts";
-import { askReadable, withoutExtensions } from "./readable.ts";
+import { withoutExtensions } from "./readable.ts";
 import { type BodyPlan, planBody } from "./request_body.ts";
 import type { GateSession } from "./session.ts";
 import { besidesPair, signRequest, withoutOwnSignature } from "./signed_request.ts";
@@ -47,7 +47,7 @@ export interface SecretGateSpec {
 
 export function secretGate(spec: SecretGateSpec): RequestGate {
   const byHost = new SecretsByHost(spec.vault);
-  const findings = new Findings();
+  const findings = new Findings(spec.vault);
   return (request) =>
     new Passage(spec, request, byHost.of(request.authority.host), findings).verdict();
 }
@@ -80,7 +80,7 @@ class Passage {
   verdict(): Verdict | Promise<Verdict> {
     const denied = this.#denied();
     // What goes nowhere in any case is still worth telling.
-    const inFields = this.#findings.sightings(this.#request.fields, this.#spec.vault);
+    const inFields = this.#findings.sightings(this.#request.fields);
     const seen = this.#lookout.head(this.#request, inFields);
     if (denied !== null) return refuse(denied);
     if (seen.violation !== null) return { kind: "reset", refusal: seen.violation };
@@ -151,9 +151,7 @@ class Passage {
     const { target, fields: put } = substituted.head;
     const asked = answer === undefined
       ? put
-      : request.body.kind === "upgrade"
-      ? askReadable(put, true)
-      : this.#findings.readable(put);
+      : this.#findings.readable(put, request.body.kind === "upgrade");
     const head = { target, fields: body.fields(asked) };
     const signed = signRequest({
       request,
@@ -189,9 +187,7 @@ class Passage {
       authority,
       method,
       path,
-      get overrides() { // few secrets are bound to methods or paths
-        return overridesOf(request);
-      },
+      overrides: () => overridesOf(request), // few secrets are bound to methods or paths
     });
   }
 

@@ -186,10 +186,10 @@ class Gathering implements BodyTransform {
 
 /** Names of secrets that are not parts of this pair, which are where they are to be. */
 export function besidesPair(
-  names: ReadonlySet<string>,
+  names: readonly string[],
   secrets: readonly KeptSecret[],
   pair: string,
-): ReadonlySet<string> {
+): readonly string[] {
   const parts = secrets.filter(({ secret }) => secret.aws?.part?.of === pair);
-  return new Set([...names].filter((name) => !parts.some(({ secret }) => secret.name === name)));
+  return names.filter((name) => !parts.some(({ secret }) => secret.name === name));
 }

@@ -18,12 +18,16 @@ export interface Counted {
 export function usesOf(
   host: string,
   { used, inert }: Counted,
-  home: ReadonlySet<string>,
+  home: Iterable<string>,
   place: SecretUse["place"],
 ): readonly SecretUse[] {
   const uses: SecretUse[] = [];
-  for (const tally of used) uses.push({ ...tally, host, what: "sent" });
-  for (const tally of inert) uses.push({ ...tally, host, what: "inert" });
+  for (const { name, place, count } of used) {
+    uses.push({ name, place, count, host, what: "sent" });
+  }
+  for (const { name, place, count } of inert) {
+    uses.push({ name, place, count, host, what: "inert" });
+  }
   for (const name of home) {
     if (uses.some((use) => use.name === name)) continue;
     uses.push({ name, place, count: 1, host, what: "inert" });

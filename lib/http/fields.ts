@@ -84,7 +84,9 @@ export function withLength(fields: readonly Field[], length: number | null): Fie
       sent.push({ ...one, value: String(length) });
     }
   }
-  if (!stated) sent.push(field("Content-Length", String(length)));
+  if (!stated) {
+    sent.push({ name: "Content-Length", key: "content-length", value: String(length) });
+  }
   return sent;
 }
 

@@ -238,14 +238,16 @@ function areSendable(fields: readonly Field[], sent: readonly Field[]): boolean 
   for (const field of fields) {
     const next = sent.indexOf(field, at);
     if (next >= 0) at = next + 1;
-    else if (!isSendable(field)) return false;
+    else if (!isSendable(field, sent[at])) return false;
   }
   return true;
 }
 
-function isSendable({ name, key, value }: Field): boolean {
-  return isToken(name) && key === name.toLowerCase() && isFieldValue(value) &&
-    value === trim(value);
+/** `instead`: the field that it may stand in the place of. */
+function isSendable({ name, key, value }: Field, instead: Field | undefined): boolean {
+  const isNamed = name === instead?.name && key === instead.key ||
+    isToken(name) && key === name.toLowerCase();
+  return isNamed && isFieldValue(value) && value === trim(value);
 }
 
 function unsendable(): MalformedHttp {

@@ -37,7 +37,7 @@ export interface RequestFacts {
   /** Exactly as it is sent, without the query. */
   readonly path: string;
   /** For what else some server takes it. */
-  readonly overrides: Overrides;
+  readonly overrides: () => Overrides;
 }
 
 /** Methods, in capitals, and paths that a request states beside its own. */
@@ -118,9 +118,11 @@ function denialOf(secret: Secret, facts: RequestFacts): Denial | null {
   if (!isHostOf(secret, sni)) return "foreign-host";
   const { methods, pathPrefix } = secret;
   const isMeant = (one: unknown) => methods.some((each) => each === one);
-  if (methods.length > 0 && ![method, ...facts.overrides.methods].every(isMeant)) return "method";
+  if (methods.length > 0 && ![method, ...facts.overrides().methods].every(isMeant)) return "method";
   if (pathPrefix === null) return null;
-  return [path, ...facts.overrides.paths].every((one) => isBelow(one, pathPrefix)) ? null : "path";
+  return [path, ...facts.overrides().paths].every((one) => isBelow(one, pathPrefix))
+    ? null
+    : "path";
 }
 
 /**

@@ -36,6 +36,8 @@ const LAYERS = 2;
 /** For texts, of which each request has one. */
 const SCRATCH = Buffer.alloc(32 << 10);
 
+const NOTHING: readonly Sighting[] = [];
+
 /** A placeholder, and the secret that it is of. */
 export interface Tripping {
   readonly name: string;
@@ -46,6 +48,8 @@ export interface Tripping {
 interface Search {
   readonly table: Table;
   readonly skim: Skim;
+  /** Characters of the shortest string; what is shorter has none in it, as escapes and blanks only add to them. */
+  readonly shortest: number;
   /** By the index of the string, behind no escapes. */
   readonly sightings: readonly Sighting[];
 }
@@ -65,6 +69,7 @@ export class Tripwire {
 
   /** A whole: a datagram, a name, a first flight, a field. Text is taken as one character a byte. */
   scan(bytes: Uint8Array | string): readonly Sighting[] {
+    if (bytes.length < this.#search.shortest) return NOTHING;
     if (typeof bytes !== "string") return this.watch().push(bytes);
     if (bytes.length > SCRATCH.length) return this.watch().push(Buffer.from(bytes, "latin1"));
     return this.watch().push(SCRATCH, SCRATCH.write(bytes, "latin1"));
@@ -86,7 +91,9 @@ function searchFor(placeholders: Iterable<Tripping>): Search {
     }
   }
   const automaton = new Automaton(strings.map((one) => Buffer.from(one, "latin1")));
-  return { table: automaton.table(CLASSES, CLASS_COUNT), skim: new Skim(strings), sightings };
+  const shortest = strings.reduce((least, { length }) => Math.min(least, length), Infinity);
+  const table = automaton.table(CLASSES, CLASS_COUNT);
+  return { table, skim: new Skim(strings), shortest, sightings };
 }
 
 function disguises(core: string): [Disguise, string][] {

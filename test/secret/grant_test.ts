@@ -18,7 +18,7 @@ const FITTING: RequestFacts = { ...TRUSTED, path: "/v1/models" };
 
 /** What else a request states. */
 function meant(overrides: Partial<Overrides>): Partial<RequestFacts> {
-  return { overrides: { methods: [], paths: [], ...overrides } };
+  return { overrides: () => ({ methods: [], paths: [], ...overrides }) };
 }
 
 function verdict(changes: Partial<RequestFacts>, secret: Partial<Secret> = NARROW) {

@@ -19,7 +19,7 @@ export const TRUSTED: RequestFacts = {
   authority: API,
   method: "GET",
   path: "/",
-  overrides: { methods: [], paths: [] },
+  overrides: () => ({ methods: [], paths: [] }),
 };
 
 const { below } = random(2026);

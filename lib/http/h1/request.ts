@@ -128,7 +128,7 @@ function withHost(fields: readonly Field[], host: string): Field[] {
     if (one.key !== "host") sent.push(one);
     else if (!stated) {
       stated = true;
-      sent.push(field("Host", host));
+      sent.push({ name: "Host", key: "host", value: host });
     }
   }
   if (!stated) sent.unshift(field("Host", host));
