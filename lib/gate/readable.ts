@@ -22,7 +22,6 @@ const UNREADABLE: ReadonlySet<string> = new Set([
 
 /** Of a request, in their order; the same ones when there is nothing to change. `upgrade`: to a WebSocket. */
 export function askReadable(fields: readonly Field[], upgrade: boolean): readonly Field[] {
-  if (!upgrade && fields.every(staysAsItIs)) return fields;
   const known = fields.filter(({ key }) => !UNREADABLE.has(key));
   const kept = upgrade ? withoutExtensions(known) : known;
   const asked = kept.filter(isWish);
@@ -44,24 +43,6 @@ export function withoutExtensions(fields: readonly Field[]): readonly Field[] {
 
 function isWish({ key }: Field): boolean {
   return key === "accept-encoding";
-}
-
-/** Whole wishes of Go, curl, Node.js, Python and browsers. */
-const USUAL_WISHES: ReadonlySet<string> = new Set([
-  "identity",
-  "gzip",
-  "gzip, deflate",
-  "gzip, deflate, br",
-  "gzip, deflate, br, zstd",
-  "br, gzip, deflate",
-  "deflate, gzip, br, zstd",
-]);
-
-/** Whatever the others are; most requests have nothing else. */
-function staysAsItIs({ key, value }: Field): boolean {
-  return key === "accept-encoding"
-    ? USUAL_WISHES.has(value)
-    : key !== "range" && !UNREADABLE.has(key);
 }
 
 /** Nearly all that clients wish for. */

@@ -18,13 +18,11 @@ import { unreadable } from "./unreadable.ts";
 
 /** The secret whose token endpoint the request is to; null: none. */
 export function issuerOf({ kept }: Vault, request: HttpRequest): Secret | null {
-  const issuers = kept.filter(({ secret: { tokens } }) => tokens !== undefined);
-  if (issuers.length === 0) return null;
-  const { host, path } = lineOf(request);
-  const found = issuers.find(({ secret: { tokens } }) =>
-    tokens !== undefined && isHostOf(tokens, host) &&
-    tokens.paths.some((one) => mayBeEndpoint(path, one))
-  );
+  const found = kept.find(({ secret: { tokens } }) => {
+    if (tokens === undefined) return false;
+    const { host, path } = lineOf(request);
+    return isHostOf(tokens, host) && tokens.paths.some((one) => mayBeEndpoint(path, one));
+  });
   return found?.secret ?? null;
 }
 

@@ -69,8 +69,7 @@ function first(
   from: number,
 ): number | null {
   let least: number | null = null;
-  for (let index = 0; index < placeholders.length; index++) {
-    const text = placeholders[index]?.text ?? "";
+  for (const [index, { text }] of placeholders.entries()) {
     let at = next[index] ?? -1;
     if (at >= 0 && at < from) at = next[index] = read.indexOf(text, from);
     if (at >= 0 && (least === null || at < (next[least] ?? 0))) least = index;

@@ -104,7 +104,7 @@ export class LiveValue {
     const { name, now } = this.#options;
     const life = expires === undefined ? Infinity : expires.getTime() - now();
     if (!(life > 0)) throw expired(name);
-    const values = this.#known(texts) ?? this.#make(texts);
+    const values = this.#remembered.find((one) => isOf(one, texts)) ?? this.#make(texts);
     if (values !== this.#remembered[0]) {
       const others = this.#remembered.filter((one) => one !== values);
       this.#remembered = [values, ...others].slice(0, REMEMBERED);
@@ -114,11 +114,6 @@ export class LiveValue {
       this.#state = { kind: "kept", values, until };
     }
     return values;
-  }
-
-  #known(texts: SourceReading["texts"]): Values | undefined {
-    for (const one of this.#remembered) if (isOf(one, texts)) return one;
-    return undefined;
   }
 
   #make(texts: SourceReading["texts"]): Values {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { FileDaemon } from "../../lib/guest/qemu/file_daemon.ts";
 import type { Machine } from "../../lib/guest/qemu/machine.ts";
 import {
   launchOf,
@@ -102,18 +103,19 @@ test("what goes on from a template writes to no file, and what makes one says wh
   expect(launch().readOnly).toBe(false); // a guest with mounts that it writes to
 });
 
+const DAEMON: FileDaemon = {
+  path: "/usr/libexec/virtiofsd",
+  dialect: "rust",
+  version: "",
+  isSavable: false,
+};
+
 test("with a file daemon QEMU has nothing of what the user named, and each daemon what its mount needs", () => {
-  const daemon = {
-    path: "/usr/libexec/virtiofsd",
-    dialect: "rust",
-    version: "",
-    isSavable: false,
-  } as const;
   const { argv, directories, daemons, identity } = launchOf(
     PLAN,
     undefined,
     MACHINE,
-    { transport: "virtiofs", daemon, files: 4096 },
+    { transport: "virtiofs", daemon: DAEMON, files: 4096 },
     CALLER,
     ([mount]) => mount?.readOnly ? "public" : "writable",
   );
@@ -156,13 +158,7 @@ test("a tree goes by what was opened for it, before the mounts, and root's machi
 });
 
 test("where daemons serve, one serves the tree, and the machine itself may read nothing", () => {
-  const daemon = {
-    path: "/usr/libexec/virtiofsd",
-    dialect: "rust",
-    version: "1",
-    isSavable: false,
-  } as const;
-  const by: TransportFinding = { transport: "virtiofs", daemon, files: 1 << 20 };
+  const by: TransportFinding = { transport: "virtiofs", daemon: DAEMON, files: 1 << 20 };
   const plan = { ...PLAN, root: TREE, mounts: [] };
   const { argv, directories, identity, daemons } = launchOf(
     plan,
@@ -183,13 +179,7 @@ test("where daemons serve, one serves the tree, and the machine itself may read 
 });
 
 test("where a file daemon serves, or QEMU itself writes, the memory is no template's any more", () => {
-  const daemon = {
-    path: "/usr/libexec/virtiofsd",
-    dialect: "rust",
-    version: "",
-    isSavable: false,
-  } as const;
-  const byDaemon: TransportFinding = { transport: "virtiofs", daemon, files: 9 };
+  const byDaemon: TransportFinding = { transport: "virtiofs", daemon: DAEMON, files: 9 };
   const goesOn = (by: TransportFinding, mounts = PLAN.mounts) =>
     restoredLaunchOf(
       { ...PLAN, mounts },
@@ -251,12 +241,7 @@ test("where an open file is no path, QEMU gets the paths of what was opened", ()
 });
 
 test("a machine that can be saved has nothing by 9p, and a file that its state goes to", () => {
-  const daemon = {
-    path: "/usr/libexec/virtiofsd",
-    dialect: "rust",
-    version: "1",
-    isSavable: true,
-  } as const;
+  const daemon = { ...DAEMON, isSavable: true };
   const by: TransportFinding = { transport: "virtiofs", daemon, files: 1 << 20 };
   const saving = { state: "/state/dev/saving" };
   const disk = { bytes: 1 << 30, path: "/srv/box.disk" };

@@ -52,12 +52,7 @@ export function pairsOf(grants: readonly Grant[]): readonly Pair[] {
 export function withoutPairs<T extends { readonly secret: Grant["secret"] }>(
   all: readonly T[],
 ): readonly T[] {
-  if (all.every(isNoPair)) return all;
-  return all.filter(isNoPair);
-}
-
-function isNoPair({ secret }: { readonly secret: Grant["secret"] }): boolean {
-  return secret.aws === undefined;
+  return all.filter(({ secret }) => secret.aws === undefined);
 }
 
 export interface SignAgainSpec<F extends HeadField> {
