@@ -106,7 +106,10 @@ export class SandboxBuilder {
     return this.#with({ cpus: count });
   }
 
-  /** Memory of the guest in MiB; 1024 when not called. The host gives it as the guest touches it. */
+  /**
+   * Memory of the guest in MiB; 1024 when not called. The host gives it as the guest touches it, and has it back
+   * some seconds after the guest needs it no more, in whole blocks of 2 MiB; what the guest caches of files it keeps.
+   */
   memory(mib: number): SandboxBuilder {
     if (!Number.isInteger(mib) || mib < MIN_MEMORY_MIB) {
       throw misuse(`memory(${mib})`, `a guest needs at least ${MIN_MEMORY_MIB} MiB`);

@@ -123,6 +123,9 @@ const FILTER = [
   "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 ];
 
+/** By it the guest says which of its memory is free again, and QEMU gives that back to this machine. */
+const BALLOON = "virtio-balloon-pci,free-page-reporting=on";
+
 /** The program for an architecture. */
 export function qemuProgram(architecture: Architecture): string {
   return architecture === "arm64" ? "qemu-system-aarch64" : "qemu-system-x86_64";
@@ -167,6 +170,8 @@ export function qemuArgv(spec: MachineSpec): string[] {
     `socket,id=agent,fd=${spec.agentFd}`,
     "-device",
     "virtserialport,chardev=agent,name=sbx",
+    "-device",
+    BALLOON,
   ];
   if (spec.network !== undefined) {
     const { cable, mac } = spec.network;

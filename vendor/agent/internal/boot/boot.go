@@ -30,16 +30,30 @@ func Mount() error {
 }
 
 // Modules is where the first file system has what the kernel lacks: files, and lists of those that go
-// together. AtBoot is the list of what is always needed.
+// together. AtBoot is the list of what is always needed, AtLeisure of what nobody waits for.
 const (
-	Modules = "/modules"
-	AtBoot  = "order"
+	Modules   = "/modules"
+	AtBoot    = "order"
+	AtLeisure = "leisure"
 )
 
 // LoadModules inserts the modules that a list in dir names, one a line and dependencies first. Without
 // the list the kernel has all that is needed built in.
 func LoadModules(dir, list string) error {
-	order, err := os.ReadFile(dir + "/" + list)
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return LoadModulesFrom(root, list)
+}
+
+// LoadModulesFrom does so where the directory may have no path any more.
+func LoadModulesFrom(dir *os.Root, list string) error {
+	order, err := dir.ReadFile(list)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -47,20 +61,20 @@ func LoadModules(dir, list string) error {
 		return err
 	}
 	for _, name := range strings.Fields(string(order)) {
-		if err := insert(dir + "/" + name); err != nil {
+		if err := insert(dir, name); err != nil {
 			return fmt.Errorf("module %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-func insert(path string) error {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+func insert(dir *os.Root, name string) error {
+	module, err := dir.Open(name)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	if err := unix.FinitModule(fd, "", 0); err != unix.EEXIST {
+	defer module.Close()
+	if err := unix.FinitModule(int(module.Fd()), "", 0); err != unix.EEXIST {
 		return err
 	}
 	return nil

@@ -60,18 +60,26 @@ func (m *Machine) Prepare(call *session.Call) (any, error) {
 	return nil, nil
 }
 
-// tidyAfter is longer than what is left of a start, which would wait for it.
-const tidyAfter = time.Second
+// leisureAfter is longer than what is left of a start, which would wait for it.
+const leisureAfter = time.Second
 
-// tidyLater removes what nobody needs any more of the kernel's first file system, where it lies in memory. That
-// is covered by then.
-func tidyLater() error {
+// endLater loads what nobody waits for, and removes what nobody needs any more of the kernel's first file
+// system, where it lies in memory. That is covered by then.
+func endLater() error {
 	first, err := archive.OpenTree("/")
 	if err != nil {
 		return err
 	}
-	time.AfterFunc(tidyAfter, func() {
+	modules, err := os.OpenRoot(boot.Modules)
+	if err != nil {
+		return errors.Join(err, first.Close())
+	}
+	time.AfterFunc(leisureAfter, func() {
 		defer first.Close()
+		defer modules.Close()
+		if err := boot.LoadModulesFrom(modules, boot.AtLeisure); err != nil {
+			fmt.Fprintln(os.Stderr, "agent: memory is not given back:", err)
+		}
 		first.RemoveMatching(path.Base(boot.Modules), "*")
 		first.RemoveMatching(".", "init")
 	})
@@ -90,7 +98,7 @@ func prepare(preparation Preparation, packed io.Reader) error {
 	if err := mountLate(); err != nil {
 		return err
 	}
-	if err := tidyLater(); err != nil {
+	if err := endLater(); err != nil {
 		return err
 	}
 	// Without a group of its own, ping would need to be root.
