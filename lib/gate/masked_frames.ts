@@ -9,8 +9,9 @@
  */
 import { Buffer } from "node:buffer";
 import type { BodyTransform } from "../http/gate.ts";
+import { type FrameHead, FrameReader, isControl, writeHead } from "../secret/websocket/frame.ts";
 import type { MaskFilter } from "./masked_content.ts";
-import { unreadable } from "./unreadable.ts";
+import { readably, unreadable } from "./unreadable.ts";
 
 /** Heads and control frames that wait for what stands before them; no server needs a tenth. */
 const MOST_WAITING = 1_024;
@@ -21,21 +22,14 @@ interface Waiting {
   readonly bytes: Buffer;
 }
 
-interface Frame {
-  readonly isControl: boolean;
-  readonly isLast: boolean;
-  /** Bytes of the payload that are still to come. */
-  left: number;
-}
-
 export class MaskedFrames implements BodyTransform {
   readonly #messages: MaskFilter;
   readonly #controls: MaskFilter;
+  readonly #reader: FrameReader;
   readonly #waiting: Waiting[] = [];
-  /** Bytes of a head, until it is whole. */
-  #head: Buffer = NOTHING;
-  #frame: Frame | null = null;
-  /** Bytes of the payload that were read, and of those that were given. */
+  /** Whether the frame that is being read is one of a message. */
+  #isMessage = false;
+  /** Bytes of messages that were read, and of those that were given. */
   #read = 0;
   #given = 0;
   #out: Buffer[] = [];
@@ -44,13 +38,15 @@ export class MaskedFrames implements BodyTransform {
   constructor(open: () => MaskFilter) {
     this.#messages = open();
     this.#controls = open();
+    this.#reader = new FrameReader("server", {
+      begin: (head) => this.#begin(head),
+      payload: (bytes) => this.#take(bytes),
+      end: (head) => this.#end(head),
+    });
   }
 
   push(bytes: Buffer): Buffer {
-    for (let rest = bytes; rest.length > 0;) {
-      const frame = this.#frame;
-      rest = frame === null ? this.#readHead(rest) : this.#readPayload(frame, rest);
-    }
+    readably(() => this.#reader.push(bytes));
     return this.#taken();
   }
 
@@ -58,8 +54,7 @@ export class MaskedFrames implements BodyTransform {
   end(): Buffer {
     this.#give(this.#messages.end());
     this.#pass(this.#controls.end());
-    this.#pass(this.#head);
-    this.#head = NOTHING;
+    this.#pass(this.#reader.rest);
     return this.#taken();
   }
 
@@ -67,42 +62,21 @@ export class MaskedFrames implements BodyTransform {
     return [...this.#messages.masked, ...this.#controls.masked];
   }
 
-  #readHead(bytes: Buffer): Buffer {
-    const had = this.#head.length;
-    const head = Buffer.concat([this.#head, bytes.subarray(0, LONGEST_HEAD - had)]);
-    const length = headLength(head);
-    if (head.length < length) {
-      this.#head = head;
-      return bytes.subarray(bytes.length);
-    }
-    this.#head = NOTHING;
-    this.#pass(head.subarray(0, length));
-    this.#begin(readFrame(head));
-    return bytes.subarray(length - had);
+  #begin(head: FrameHead): void {
+    this.#isMessage = !isControl(head.opcode);
+    this.#pass(writeHead(head));
   }
 
-  #begin(frame: Frame): void {
-    this.#frame = frame;
-    if (frame.left === 0) this.#endFrame(frame);
-  }
-
-  #readPayload(frame: Frame, bytes: Buffer): Buffer {
-    const part = bytes.subarray(0, frame.left);
-    frame.left -= part.length;
-    if (frame.isControl) this.#pass(this.#controls.push(part));
-    else {
-      this.#read += part.length;
-      this.#give(this.#messages.push(part));
-    }
-    if (frame.left === 0) this.#endFrame(frame);
-    return bytes.subarray(part.length);
+  #take(part: Buffer): void {
+    if (!this.#isMessage) return this.#pass(this.#controls.push(part));
+    this.#read += part.length;
+    this.#give(this.#messages.push(part));
   }
 
   /** A value lies in one message, which may have control frames between its frames. */
-  #endFrame({ isControl, isLast }: Frame): void {
-    this.#frame = null;
-    if (isControl) this.#pass(this.#controls.end());
-    else if (isLast) this.#give(this.#messages.end());
+  #end({ last }: FrameHead): void {
+    if (!this.#isMessage) this.#pass(this.#controls.end());
+    else if (last) this.#give(this.#messages.end());
   }
 
   /** Goes on behind the payload that was read before it. */
@@ -132,31 +106,4 @@ export class MaskedFrames implements BodyTransform {
     this.#out = [];
     return out;
   }
-}
-
-const NOTHING = Buffer.alloc(0);
-
-/** Of a server's frame, which has no key. */
-const LONGEST_HEAD = 10;
-
-/** As far as its first two bytes tell. */
-function headLength(head: Buffer): number {
-  const short = (head[1] ?? 0) & 0x7f;
-  return head.length < 2 || short < 126 ? 2 : short === 126 ? 4 : LONGEST_HEAD;
-}
-
-function readFrame(head: Buffer): Frame {
-  const [first = 0, second = 0] = head;
-  if ((first & 0x70) !== 0) throw unreadable("frames of an extension that was not asked for");
-  if ((second & 0x80) !== 0) throw unreadable("frames with a key, which servers do not have");
-  const isControl = (first & 0x08) !== 0;
-  const short = second & 0x7f;
-  if (isControl && short > 125) throw unreadable("a control frame that is too long");
-  const left = short < 126
-    ? short
-    : short === 126
-    ? head.readUInt16BE(2)
-    : Number(head.readBigUInt64BE(2));
-  if (!Number.isSafeInteger(left)) throw unreadable("a frame without an end");
-  return { isControl, isLast: (first & 0x80) !== 0, left };
 }

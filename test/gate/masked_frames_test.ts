@@ -118,6 +118,8 @@ describe("frames that cannot be read end the tunnel", () => {
     ["compressed", frame(TEXT | 0x40, "x"), frame(TEXT, "x")],
     ["with a key", Buffer.from([0x81, 0x81, 0, 0, 0, 0, 1]), Buffer.from([0x81, 1, 1])],
     ["a long control frame", frame(PING, "x".repeat(126)), frame(PING, "x".repeat(125))],
+    ["of no known kind", frame(3, "x"), frame(BINARY, "x")],
+    ["a wide length", Buffer.from([0x81, 126, 0, 1, 65]), Buffer.from([0x81, 1, 65])],
     ["without an end", endless, frame(BINARY, "x".repeat(70_000))],
     ["empty ones", Buffer.concat(empty), Buffer.concat(empty.slice(0, 500))],
   ])("%s", (_, refused, allowed) => {

@@ -69,6 +69,11 @@ export class FrameReader {
     }
   }
 
+  /** What came of a head that is not whole. */
+  get rest(): Buffer {
+    return Buffer.from(this.#held.subarray(0, this.#have));
+  }
+
   #takeHead(bytes: Uint8Array, from: number): number {
     let at = from;
     while (at < bytes.length) {
@@ -148,21 +153,23 @@ function applyMask(bytes: Buffer, mask: Buffer, turn = 0): number {
   return (turn + bytes.length) & 3;
 }
 
+/** What stands before the payload of a frame. */
+export function writeHead({ last, opcode, length, mask }: FrameHead): Buffer {
+  const wide = length < 126 ? 0 : length < 65_536 ? 2 : 8;
+  const head = Buffer.allocUnsafe(2 + wide + (mask === null ? 0 : 4));
+  head[0] = (last ? 0x80 : 0) | opcode;
+  head[1] = (mask === null ? 0 : 0x80) | (wide === 0 ? length : wide === 2 ? 126 : 127);
+  if (wide === 2) head.writeUInt16BE(length, 2);
+  if (wide === 8) head.writeBigUInt64BE(BigInt(length), 2);
+  mask?.copy(head, 2 + wide);
+  return head;
+}
+
 /** A whole frame. What is given of it is not used afterwards. */
 export function writeFrame(
   { last, opcode, mask }: Omit<FrameHead, "length">,
   payload: Buffer,
 ): Buffer {
-  const { length } = payload;
-  const wide = length < 126 ? 0 : length < 65_536 ? 2 : 8;
-  const frame = Buffer.allocUnsafe(2 + wide + (mask === null ? 0 : 4) + length);
-  frame[0] = (last ? 0x80 : 0) | opcode;
-  frame[1] = (mask === null ? 0 : 0x80) | (wide === 0 ? length : wide === 2 ? 126 : 127);
-  if (wide === 2) frame.writeUInt16BE(length, 2);
-  if (wide === 8) frame.writeBigUInt64BE(BigInt(length), 2);
-  const start = frame.length - length;
-  if (mask !== null) mask.copy(frame, start - 4);
-  payload.copy(frame, start);
-  if (mask !== null) applyMask(frame.subarray(start), mask);
-  return frame;
+  if (mask !== null) applyMask(payload, mask);
+  return Buffer.concat([writeHead({ last, opcode, length: payload.length, mask }), payload]);
 }
