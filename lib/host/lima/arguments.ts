@@ -1,6 +1,7 @@
 /**
  * What `sbx lima start` was given for an instance, kept in the instance's directory: Lima's driver starts
- * guests later, and from somewhere else.
+ * guests later, and from somewhere else. It is JSON by the name of a yaml, since `limactl factory-reset` leaves
+ * nothing else of an instance: without it the guest would have the default policy.
  *
  * @module
  */
@@ -46,7 +47,7 @@ export async function keptLimaArguments(instance: string): Promise<LimaArguments
 
 function fileOf(instance: string): PrivateFile {
   return {
-    path: join(instance, "sbx.json"),
+    path: join(instance, "sbx.yaml"),
     what: "the options of the guest",
     code: "LIMA_INSTANCE",
     otherwise: "remove it, and give `sbx lima start` its options again",

@@ -58,7 +58,7 @@ export class UsernetInstance {
     copyFileSync(guest.key, join(this.dir, "key"));
     writeFileSync(join(this.dir, "ssh.config"), sshConfig(this.dir, name, port), { mode: 0o600 });
     writeFileSync(
-      join(this.dir, "sbx.json"),
+      join(this.dir, "sbx.yaml"),
       JSON.stringify({ directory: world.scratch, argv }),
       { mode: 0o600 },
     );
