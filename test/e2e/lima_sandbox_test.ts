@@ -3,7 +3,15 @@
  * everything else is real, the SSH by which commands and files get in among it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import {
@@ -65,10 +73,14 @@ async function start(): Promise<void> {
 
 /** By another hostagent, as the one before went with its guest. */
 async function restart(): Promise<void> {
+  await leave();
+  await start();
+}
+
+async function leave(): Promise<void> {
   await lima.end("leave");
   process.kill(instance.family().get("driver") ?? -1, "SIGTERM");
   await until("the driver's end", () => instance.family().size === 0);
-  await start();
 }
 
 async function sbx(...args: readonly string[]): Promise<string> {
@@ -259,10 +271,23 @@ test("it is removed by Lima, who has its disk", async () => {
 });
 
 test("sbx stop powers it off, and what was changed holds at its next start", async () => {
+  await inside(
+    "insmod /modules/virtio_blk.ko; until [ -b /dev/vda ]; do sleep 0.1; done; " +
+      "printf 'QFI\\373' >/dev/vda; sync",
+  );
   await sbx("stop", NAME);
   expect((await guest.over).map(({ error }) => error).filter(Boolean)).toEqual([]);
   expect(await instance.status()).toBe("Stopped");
   expect(await sbx("ls", "-a")).toMatch(/^dev\.box +stopped /m);
+  await leave();
+  // Lima, which asks for the disk before it looks at it, hears that it is not what it seems to be.
+  lima = await instance.open();
+  await instance.prepare(lima);
+  expect((await lima.call("CreateDisk")).error).toContain("the disk begins as qcow2 does");
+  const disk = openSync(join(instance.dir, "disk"), "r+");
+  writeSync(disk, new Uint8Array(512));
+  closeSync(disk);
+  expect((await lima.call("CreateDisk")).error).toBe("");
   await restart();
   const { spec: { policy } } = JSON.parse(await sbx("inspect", NAME));
   expect(policy.rules).toContain("allow@allowed.test:tcp:80");

@@ -79,7 +79,13 @@ func (d *Driver) Validate(ctx context.Context) error {
 	return guest.Check(ctx, d.sbx, configured)
 }
 
-func (d *Driver) CreateDisk() error { return instance.CreateDisk(d.directory) }
+func (d *Driver) CreateDisk() error {
+	configured, err := d.configured()
+	if err != nil {
+		return err
+	}
+	return instance.CreateDisk(d.directory, configured)
+}
 
 func (d *Driver) Start(ctx context.Context, started func() error) error {
 	booting, err := d.boot()

@@ -88,19 +88,47 @@ func TestInspectionChangesNothingButTheStatus(t *testing.T) {
 func TestTheImageBecomesTheDiskOnce(t *testing.T) {
 	directory := t.TempDir()
 	disk, image := filepath.Join(directory, "disk"), filepath.Join(directory, "image")
-	if err := CreateDisk(directory); err == nil {
+	if err := CreateDisk(directory, []byte(`{}`)); err == nil {
 		t.Error("a disk of no image")
 	}
 	os.WriteFile(image, []byte("first"), 0o600)
-	if err := CreateDisk(directory); err != nil {
+	if err := CreateDisk(directory, []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
 	os.WriteFile(image, []byte("second"), 0o600)
-	if err := CreateDisk(directory); err != nil {
-		t.Fatal(err)
+	for size, want := range map[string]string{`{"disk":3}`: "first", `{"disk":7}`: "first\x00\x00"} {
+		os.Truncate(disk, 5)
+		if err := CreateDisk(directory, []byte(size)); err != nil {
+			t.Fatal(err)
+		}
+		if kept, _ := os.ReadFile(disk); string(kept) != want {
+			t.Errorf("%s: %q", size, kept)
+		}
 	}
-	if kept, _ := os.ReadFile(disk); string(kept) != "first" {
-		t.Errorf("the disk was replaced: %q", kept)
+	if err := CreateDisk(directory, []byte(`[]`)); err == nil {
+		t.Error("a disk of no instance")
+	}
+}
+
+// Lima would have qemu-img resize what the guest wrote there.
+func TestADiskThatLimaWouldNotTakeForRawIsRefused(t *testing.T) {
+	directory := t.TempDir()
+	disk := filepath.Join(directory, "disk")
+	for _, format := range formats {
+		os.WriteFile(disk, append(make([]byte, format.at), format.magic...), 0o600)
+		err := CreateDisk(directory, []byte(`{"disk":4096}`))
+		if err == nil || !strings.Contains(err.Error(), "begins as "+format.name+" does") {
+			t.Errorf("%q: %v", format.magic, err)
+		}
+		if info, _ := os.Stat(disk); info.Size() > sector {
+			t.Errorf("%q: it was made larger", format.magic)
+		}
+	}
+	for _, head := range []string{"", "QFI", "\xebc\x90", "\x00QFI\xfb", strings.Repeat("\x00", 0x43) + "\xbe"} {
+		os.WriteFile(disk, []byte(head), 0o600)
+		if err := CreateDisk(directory, []byte(`{"disk":4096}`)); err != nil {
+			t.Errorf("%q: %v", head, err)
+		}
 	}
 }
 
