@@ -34,6 +34,7 @@ export { openUsernetHome } from "../host/lima/usernet_home.ts";
 export {
   hasUsernetHome,
   usernetHome,
+  instancesIn,
   usernetHomeOf,
   usernetNames,
 } from "../host/lima/usernet_place.ts";

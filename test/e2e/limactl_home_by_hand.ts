@@ -82,6 +82,23 @@ test("a directory that was there where an instance was to be made stays", async 
 }, LIMIT_MS);
 
 test("what Lima cannot make leaves no home, and rm removes one", async () => {
+test("what Lima clones in such a home is not started, and not removed with its guest", async () => {
+  await made("cloned");
+  const clone = join(home("cloned"), "copy/lima.yaml");
+  expect((await limactl("cloned", "clone", "--tty=false", "cloned", "copy")).status).toBe(0);
+  const { status, stderr } = await host.sbx("lima", "rm", "--force", "cloned");
+  expect([status, stderr]).toEqual([0, expect.stringContaining("Lima has others in the home")]);
+  expect([existsSync(join(home("cloned"), "cloned")), existsSync(clone)]).toEqual([false, true]);
+  const started = await limactl("cloned", "start", "--tty=false", "copy");
+  expect([started.status === 0, CLOSED.test(started.stdout + started.stderr)]).toEqual([
+    false,
+    true,
+  ]);
+  expect((await limactl("cloned", "delete", "copy")).status).toBe(0);
+  expect((await host.sbx("lima", "rm", "cloned")).status).toBe(0);
+  expect(existsSync(home("cloned"))).toBe(false);
+}, LIMIT_MS);
+
   const broken = host.file("broken.yaml", "images: 7\n");
   const { status } = await host.sbx("lima", "start", "broken", broken, "--driver", "qemu");
   expect([status === 0, existsSync(home("broken"))]).toEqual([false, false]);

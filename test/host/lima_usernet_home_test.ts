@@ -102,10 +102,13 @@ test("while the closed directory is replaced Lima knows of no network", async ()
   expect([existsSync(networks(home)), daemonOf(home)]).toEqual([true, "fails"]);
 });
 
-test("a home with an instance in it is not removed, by whomever that was made", async () => {
+test.each([
+  ["its guest", (home: string) => basename(home)],
+  ["another, as Lima's clone and rename make them", () => "other"],
+])("a home with %s in it is not removed, by whomever that was made", async (_, nameIn) => {
   const home = newHome();
   const place = await openUsernetHome(home);
-  const disk = join(home, basename(home), "disk");
+  const disk = join(home, nameIn(home), "disk");
   mkdirSync(dirname(disk));
   writeFileSync(disk, "mine");
   expect(place.remove()).toBe(false);

@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import {
   forgetLima,
   hasUsernetHome,
+  instancesIn,
   Limactl,
   type ListedInstance,
   openUsernetHome,
@@ -115,7 +116,13 @@ export async function removeInstance(
   const home = usernetHomeOf(instance);
   // limactl may also fail of what it does after that, or remove nothing and call it done.
   if (home === undefined || existsSync(dir)) return removed;
-  await leftAlone(async () => (await openUsernetHome(home)).remove());
+  const others = instancesIn(home);
+  if (others.length > 0) {
+    const names = others.map(escapeText).join(", ");
+    ui.notice(
+      `Lima has others in the home of ${name}, which stays: ${names} in ${escapeText(home)}`,
+    );
+  } else await leftAlone(async () => (await openUsernetHome(home)).remove());
   await leftAlone(() => forgetLima(placeOf({ name, dir })));
   return OK;
 }

@@ -28,14 +28,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { mkdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import process from "node:process";
 import { SbxError } from "../../base/errors.ts";
 import { fileError } from "../../base/file_error.ts";
 import { USERNET } from "../../guest/lima/usernet.ts";
 import { type FileLock, lockFile } from "../file_lock.ts";
 import { requireOwn } from "../private_place.ts";
-import { requireShortEnough } from "./usernet_place.ts";
+import { instancesIn, requireShortEnough } from "./usernet_place.ts";
 
 const PLACE = { what: "the home of Lima's guests", variable: "XDG_DATA_HOME" };
 
@@ -64,7 +64,7 @@ export interface UsernetHome {
   /** What is not as it was then; undefined: nothing. */
   disturbed(): string | undefined;
   /**
-   * Removes it, and leaves it; false, and all is as it was, while an instance of Lima's is in it, which has a disk.
+   * Removes it, and leaves it; false, and all is as it was, while any instance of Lima's is in it, which has a disk.
    *
    * @throws SbxError FILE_UNREADABLE
    */
@@ -197,9 +197,8 @@ class Held implements UsernetHome {
   }
 
   remove(): boolean {
-    // Where the home has its guest's name, so has the instance.
-    const instance = join(this.#home, basename(this.#home));
-    if (lstatSync(instance, { throwIfNoEntry: false }) !== undefined) return false;
+    // Lima's clone and rename make others than the one that the home is for.
+    if (instancesIn(this.#home).length > 0) return false;
     this.#left = true;
     try {
       rmSync(networksIn(this.#home), { force: true });

@@ -42,6 +42,16 @@ export function hasUsernetHome(name: string): boolean {
   return existsSync(join(usernetHome(name), name, "lima.yaml"));
 }
 
+/** What Lima has in a home, by names; those of its own directories begin otherwise. */
+export function instancesIn(home: string): readonly string[] {
+  try {
+    const all = readdirSync(home, { withFileTypes: true }).filter((each) => each.isDirectory());
+    return all.map(({ name }) => name).filter((name) => /^[A-Za-z0-9]/.test(name)).sort();
+  } catch {
+    return []; // there is no such home
+  }
+}
+
 /** @throws SbxError LIMA_INSTANCE for a home in which Lima or sbx could not make its sockets */
 export function requireShortEnough(home: string): void {
   const longest = [
