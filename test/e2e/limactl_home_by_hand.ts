@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { fieldOf, FIELDS } from "../support/lima/fields.ts";
 import { type LimaHost, openLimaHost } from "../support/lima/host.ts";
 import { realLimactl } from "../support/lima/real_limactl.ts";
 import { start, until } from "../support/process.ts";
@@ -81,7 +82,6 @@ test("a directory that was there where an instance was to be made stays", async 
   expect(readFileSync(disk, "utf8")).toBe("mine");
 }, LIMIT_MS);
 
-test("what Lima cannot make leaves no home, and rm removes one", async () => {
 test("what Lima clones in such a home is not started, and not removed with its guest", async () => {
   await made("cloned");
   const clone = join(home("cloned"), "copy/lima.yaml");
@@ -99,9 +99,38 @@ test("what Lima clones in such a home is not started, and not removed with its g
   expect(existsSync(home("cloned"))).toBe(false);
 }, LIMIT_MS);
 
+test("what Lima cannot make leaves no home, and rm removes one", async () => {
   const broken = host.file("broken.yaml", "images: 7\n");
   const { status } = await host.sbx("lima", "start", "broken", broken, "--driver", "qemu");
   expect([status === 0, existsSync(home("broken"))]).toEqual([false, false]);
   expect((await host.sbx("lima", "rm", "--force", "alone")).status).toBe(0);
   expect(existsSync(home("alone"))).toBe(false);
+}, LIMIT_MS);
+
+interface Schema {
+  readonly $ref?: string;
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly $defs?: Readonly<Record<string, Schema>>;
+}
+
+/** The paths of all fields that are no list and no map of the user's own. */
+function pathsOf(schema: Schema, root: Schema = schema): readonly string[] {
+  const whole = schema.$ref === undefined
+    ? schema
+    : root.$defs?.[schema.$ref.split("/").at(-1) ?? ""] ?? {};
+  return Object.entries(whole.properties ?? {}).flatMap(([name, property]) => {
+    const below = pathsOf(property, root).map((path) => `${name}.${path}`);
+    return below.length === 0 ? [name] : below;
+  });
+}
+
+test("Lima's yaml has no field that nobody thought of", async () => {
+  const { stdout } = await host.run([join(host.home, "bin/limactl"), "generate-jsonschema"]);
+  const paths = pathsOf(JSON.parse(stdout));
+  expect(paths).toContain("ssh.forwardAgent");
+  expect(paths.filter((path) => fieldOf(path) === undefined)).toEqual([]);
+  // Nor does the table have one that is Lima's no more.
+  const isThere = (name: string) =>
+    paths.some((path) => path === name || path.startsWith(`${name}.`));
+  expect(Object.keys(FIELDS).filter((name) => !isThere(name))).toEqual([]);
 }, LIMIT_MS);

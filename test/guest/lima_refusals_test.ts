@@ -34,6 +34,14 @@ const REFUSED: readonly (readonly [string, Fields, RegExp])[] = [
   ["a mount", { mounts: [{ location: "~" }] }, /mounts shows/],
   ["a static forward", { portForwards: [{ guestPort: 80, static: true }] }, /portForwards leads/],
   ["a forward back", { portForwards: [{ reverse: true }] }, /portForwards leads/],
+  ["9p", { mountType: "9p", mounts: [{ location: "~", writable: true }] }, /mounts shows/],
+  ["virtiofs", { mountType: "virtiofs", mounts: [{ location: "/" }] }, /mounts shows/],
+  ["sshfs", { mountType: "reverse-sshfs", mounts: [{ location: "/" }] }, /mounts shows/],
+  ["a socket of the guest's", { portForwards: [{ guestSocket: "/s" }] }, /portForwards leads/],
+  ["a file to write", { copyToHost: [{ guest: "/g", host: "/h" }] }, /copyToHost has/],
+  ["a file to remove", { copyToHost: [{ host: "/h", deleteOnStop: true }] }, /copyToHost has/],
+  ["a playbook", { provision: [{ mode: "ansible", playbook: "/p" }] }, /provision has a playbook/],
+  ["names for Lima's resolver", { hostResolver: { hosts: { a: "b" } } }, /hostResolver\.hosts/],
   ["the SSH agent", { ssh: { forwardAgent: true } }, /ssh\.forwardAgent/],
   ["the display", { ssh: { forwardX11: true } }, /ssh\.forwardX11/],
   ["the display, trusted", { ssh: { forwardX11Trusted: true } }, /ssh\.forwardX11/],
@@ -66,6 +74,9 @@ test("what Lima fills in of its own is accepted", () => {
     audio: { device: "" },
     firmware: { legacyBIOS: false, images: [] },
     containerd: { system: false, user: false },
+    copyToHost: null,
+    provision: [{ mode: "system", script: "true" }, { script: "true" }],
+    hostResolver: { enabled: true, hosts: {} },
   })).toBeUndefined();
 });
 

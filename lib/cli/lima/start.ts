@@ -65,6 +65,8 @@ function governed(driver: Driver): string {
     `.networks = ${networks}`,
     ".mounts = []",
     ".portForwards = []",
+    ".copyToHost = []",
+    ".hostResolver.hosts = {}",
     ".containerd.system = false",
     ".containerd.user = false",
     ".ssh.forwardAgent = false",

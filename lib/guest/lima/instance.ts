@@ -23,6 +23,8 @@ const CONFIG = z.object({
   networks: z.array(network).nullish().transform((cards) => cards ?? []),
   mounts: list,
   portForwards: list,
+  copyToHost: list,
+  provision: z.array(z.object({ mode: word })).nullish().transform((scripts) => scripts ?? []),
   additionalDisks: list,
   tpm: truth,
   audio: z.object({ device: word }).nullish(),

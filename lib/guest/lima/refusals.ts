@@ -41,12 +41,27 @@ const ROWS: readonly Row[] = [
   {
     has: ({ mounts }) => mounts > 0,
     state: "mounts shows directories of this machine to the guest over SSH, past the policy",
-    hint: "set mounts: [] and copy files with `limactl copy`",
+    hint: "set mounts: [] and copy files with 'sbx cp'",
   },
   {
     has: ({ portForwards }) => portForwards > 0,
     state: "portForwards leads to ports over SSH, past the policy",
     hint: "leave it out, and name ports in vmOpts.sbx.publish",
+  },
+  {
+    has: ({ copyToHost }) => copyToHost > 0,
+    state: "copyToHost has what the guest says written to files of this machine, and those removed",
+    hint: "leave it out, and copy files with 'sbx cp'",
+  },
+  {
+    has: ({ provision }) => provision.some(({ mode }) => mode === "ansible"),
+    state: "provision has a playbook run on this machine",
+    hint: "leave it out, and run ansible-playbook yourself when the guest runs",
+  },
+  {
+    has: ({ hostResolver }) => Object.keys(hostResolver?.hosts ?? {}).length > 0,
+    state: "hostResolver.hosts names hosts for a resolver of Lima's, and the guest's is sbx",
+    hint: "leave it out, and use --add-host of 'sbx lima start'",
   },
   {
     has: ({ ssh }) => ssh?.forwardAgent ?? false,
@@ -91,15 +106,6 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-/** Of guests that one of Lima's own drivers runs. */
-const OWN_DRIVER_ROWS: readonly Row[] = [
-  {
-    has: ({ hostResolver }) => Object.keys(hostResolver?.hosts ?? {}).length > 0,
-    state: "hostResolver.hosts names hosts for a resolver of Lima's, and the guest's is sbx",
-    hint: "leave it out, and use --add-host",
-  },
-];
-
 const LIMA_ARCHITECTURES = { x64: "x86_64", arm64: "aarch64" } as const;
 
 /**
@@ -108,8 +114,7 @@ const LIMA_ARCHITECTURES = { x64: "x86_64", arm64: "aarch64" } as const;
 export function requireGoverned(instance: LimaInstance, own: "x64" | "arm64"): void {
   const { name, arch, config } = instance;
   const cannot = `Cannot run Lima's instance ${name}`;
-  const rows = ownDriverOf(instance) === undefined ? ROWS : [...ROWS, ...OWN_DRIVER_ROWS];
-  const found: Complaint[] = rows.filter(({ has }) => has(config, instance))
+  const found: Complaint[] = ROWS.filter(({ has }) => has(config, instance))
     .map(({ state, hint }) => ({ message: `${cannot}: ${state}`, hint }));
   if (arch !== LIMA_ARCHITECTURES[own]) {
     found.push({
