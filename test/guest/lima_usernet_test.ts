@@ -80,6 +80,15 @@ test.each(
       { qemu: { ...QEMU, argv: [...QEMU.argv, "--nic", "user"] } },
       /adds/,
     ],
+    [
+      "directories by 9p",
+      { qemu: { ...QEMU, argv: [...QEMU.argv, "-virtfs", "local,path=/"] } },
+      /past the network/,
+    ],
+    ["directories by virtiofs", {
+      qemu: { ...QEMU, argv: [...QEMU.argv, "-device", "vhost-user-fs-pci,chardev=c"] },
+    }, /past the network/],
+    ["a card on USB", { qemu: { ...QEMU, argv: [...QEMU.argv, "--device", "usb-net"] } }, /past/],
     ["a card that was plugged in", {
       qemu: { ...QEMU, network: `${QEMU.network}\nx: index=0,type=nic,model=e1000` },
     }, /exactly one card/],

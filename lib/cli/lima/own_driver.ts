@@ -56,7 +56,8 @@ export async function startOwn(
   const instance = readInstance(whole);
   checkInstance(instance);
   const variables = await configured(instance.dir, whole);
-  const guest = spawnLimaGuest(instance.dir, whole, variables);
+  // What is judged once more, by who is its network, is the yaml that Lima is about to read.
+  const guest = spawnLimaGuest(instance.dir, await limactl.whole(name), variables);
   const said = heard(guest);
   try {
     await said.listening;

@@ -44,6 +44,11 @@ export interface OwnDriverFacts {
 /** Options that add cards or backends, or let a file or a later word do so. */
 const FORBIDDEN = ["-nic", "-net", "-readconfig", "-set", "-netfilter"];
 
+/** What leads to this machine beside the network: its directories, its sockets, its memory. */
+const SHARING = ["-virtfs", "-fsdev", "-usbdevice"];
+const SHARING_DEVICE =
+  /^(driver=)?(vhost-|virtio-9p|virtio-vsock|usb-net|usb-host|usb-redir|ivshmem|vfio)/;
+
 /** PCI classes by their upper byte (PCI Code and ID Assignment, 1). */
 const NETWORK_CONTROLLER = 0x02;
 
@@ -72,7 +77,9 @@ function proofOfQemu(
 ): readonly Proven[] {
   const { argv, network, pciClasses, sockets, ends, networkSockets } = facts;
   const options = argv.map((word) => word.replace(/^--/, "-"));
-  const backends = options.flatMap((word, at) => word === "-netdev" ? [argv[at + 1] ?? ""] : []);
+  const given = (name: string) =>
+    options.flatMap((word, at) => word === name ? [argv[at + 1] ?? ""] : []);
+  const backends = given("-netdev");
   const fd = Number(/^socket,id=net0,fd=(\d{1,9})$/.exec(backends[0] ?? "")?.[1] ?? -1);
   const cards = pciClasses.filter((kind) => kind >> 8 === NETWORK_CONTROLLER).length;
   const lines = network.split(/\r?\n/).filter((line) => /\btype=/.test(line));
@@ -83,6 +90,11 @@ function proofOfQemu(
     part("command line", [
       [backends.length === 1 && fd >= 0, "its command line names another network than one socket"],
       [!options.some((word) => FORBIDDEN.includes(word)), "its command line adds devices"],
+      [
+        !options.some((word) => SHARING.includes(word)) &&
+        !given("-device").some((device) => SHARING_DEVICE.test(device)),
+        "its command line leads to this machine past the network",
+      ],
     ], "one network, which is a socket"),
     part("devices", [
       [kinds === "nic,socket", "QEMU does not have exactly one card on one cable"],
