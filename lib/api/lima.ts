@@ -9,6 +9,7 @@ import { limaHostname, type LimaInstance, readInstance } from "../guest/lima/ins
 import { requireGoverned } from "../guest/lima/refusals.ts";
 import { ownArchitecture } from "../host/lima/machine.ts";
 import { configureOwnYaml } from "../host/lima/own_yaml.ts";
+import { requireOwn } from "../host/private_place.ts";
 import { usableAsset } from "../host/usable_asset.ts";
 import { limaAuthority } from "../sandbox/lima_authority.ts";
 import { limaPlaceholders } from "../sandbox/lima_placeholders.ts";
@@ -33,8 +34,8 @@ export {
 export { openUsernetHome } from "../host/lima/usernet_home.ts";
 export {
   hasUsernetHome,
-  usernetHome,
   instancesIn,
+  usernetHome,
   usernetHomeOf,
   usernetNames,
 } from "../host/lima/usernet_place.ts";
@@ -108,6 +109,8 @@ export async function superviseInstance(
   launcher: Launcher,
 ): Promise<SbxError | undefined> {
   checkInstance(instance);
+  // Whoever writes there chooses the guest's policy.
+  await requireOwn(instance.dir, INSTANCE);
   const [{ keepLima }, { supervise }, { startLimaGuest }] = await Promise.all([
     import("../supervise/lima.ts"),
     import("../supervise/supervisor.ts"),
@@ -141,6 +144,8 @@ export async function superviseInstance(
 }
 
 const MIB = 1 << 20;
+
+const INSTANCE = { what: "Lima's instance in", variable: "LIMA_HOME" };
 
 /** The program that Lima's driver is. @throws SbxError FILE_UNREADABLE, REQUIREMENT_MISSING */
 export async function limaDriver(notice: (line: string) => void): Promise<string> {
