@@ -15,6 +15,8 @@ export interface SpawnedSandbox {
   readonly port: Duplex;
   /** Resolves at its end, also where it could not be started. */
   readonly exited: Promise<void>;
+  /** Ends it, where it is there still. */
+  kill(): void;
 }
 
 /** `writesOut`: it writes to the program's standard output. @throws SbxError REQUIREMENT_MISSING, the system's error */
@@ -30,5 +32,5 @@ export function spawnSandbox({ writesOut }: { readonly writesOut: boolean }): Sp
   child.once("error", () => exited.resolve());
   const port = child.stdio[PORT_FD] as Duplex;
   port.on("error", () => {}); // its close says it
-  return { port, exited: exited.promise };
+  return { port, exited: exited.promise, kill: () => void child.kill("SIGKILL") };
 }

@@ -112,12 +112,12 @@ export class SupervisorClient implements Disposable {
     return new SupervisorClient(name, port, { gone, lifetime });
   }
 
-  /** @throws SbxError PROTOCOL for a supervisor that speaks otherwise, SUPERVISOR_LOST for one that is silent */
-  async greet(limitMs = HELLO_MS): Promise<void> {
+  /** @throws SbxError PROTOCOL for a supervisor that speaks otherwise, SUPERVISOR_LOST with that hint for one that is silent */
+  async greet(limitMs = HELLO_MS, hint = `end it with 'sbx kill ${this.#name}'`): Promise<void> {
     const late = AbortSignal.timeout(limitMs);
     const hello = { method: "hello", protocol: PROTOCOL, sbx: buildInfo()["sbx"] ?? "" };
     const { protocol, sbx } = await this.#ask(hello, late).catch((error) => {
-      throw late.aborted ? unanswered(this.#name, limitMs) : error;
+      throw late.aborted ? unanswered(this.#name, limitMs, hint) : error;
     });
     if (protocol === PROTOCOL) return;
     throw new SbxError(
@@ -365,12 +365,12 @@ async function answered<T>(
     .finally(() => signal?.removeEventListener("abort", giveUp));
 }
 
-function unanswered(name: string, limitMs: number): SbxError {
+function unanswered(name: string, limitMs: number, hint: string): SbxError {
   const seconds = limitMs / 1_000;
   return new SbxError(
     "SUPERVISOR_LOST",
     `Cannot use sandbox ${name}: its supervisor has not answered for ${seconds} seconds`,
-    { hint: `end it with 'sbx kill ${name}'` },
+    { hint },
   );
 }
 

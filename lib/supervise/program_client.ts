@@ -24,6 +24,9 @@ import { type Answer, type Ended, type Ready, requestOf, type Told } from "./pro
  */
 const START_MS = 60_000;
 
+/** No command knows it by its name, and it is ended then. */
+const SILENT = "it was ended: try again, this machine may have been too busy to load it";
+
 /** A process whose program is done with it may take so long to be gone. */
 const LEAVE_MS = 5_000;
 
@@ -40,14 +43,15 @@ export interface ProgramSandbox {
   stop(): Promise<void>;
 }
 
-/** @throws SbxError what the start failed of, and the signal's reason */
+/** `startMs`: how long its process may take to say who it is. @throws SbxError what the start failed of, and the signal's reason */
 export async function createForProgram(
   options: SandboxOptions,
   signal: AbortSignal | undefined,
+  startMs = START_MS,
 ): Promise<ProgramSandbox> {
   signal?.throwIfAborted();
   const request = requestOf({ ...options, inputs: [...options.inputs, process.execPath] });
-  const { port, exited } = spawnSandbox({
+  const { port, exited, kill } = spawnSandbox({
     writesOut: options.journal !== undefined && descriptorOf(options.journal) === STDOUT,
   });
   const lifetime = new Lifetime({
@@ -61,7 +65,7 @@ export async function createForProgram(
   const abort = () => client.close();
   signal?.addEventListener("abort", abort);
   try {
-    await client.greet(START_MS);
+    await client.greet(startMs, SILENT);
     const call = client.create(request);
     const ready = listen(call, options);
     const ended: { value?: Ended } = {};
@@ -82,6 +86,7 @@ export async function createForProgram(
     };
   } catch (error) {
     await over();
+    kill(); // one that hangs, and what it has with it
     signal?.throwIfAborted();
     throw error;
   } finally {
