@@ -39,7 +39,7 @@ export async function openUsernetRoute(
     throw new SbxError(
       "LIMA_INSTANCE",
       `Cannot run Lima's instance ${instance.name}: it is in no home that sbx guards`,
-      { hint: `make it with 'sbx lima start ${instance.name} --driver ${driver}'` },
+      { hint: `make it with 'sbx lima start ${instance.name} TEMPLATE --driver ${driver}'` },
     );
   }
   const place = await openUsernetHome(home);

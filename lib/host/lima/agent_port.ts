@@ -155,8 +155,9 @@ class AgentPort extends Duplex {
   }
 
   #nobody(): SbxError {
+    const { name } = this.#spec.instance;
     return new SbxError("GUEST_FAILED", `Cannot reach the guest by SSH${this.#words()}`, {
-      hint: "try 'sbx lima shell', and see the guest's console with 'sbx logs'",
+      hint: `try 'sbx lima shell ${name}', and see the guest's console with 'sbx logs ${name}'`,
     });
   }
 

@@ -2,7 +2,6 @@
 package instance
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,7 +33,7 @@ func Lock(directory string) (*os.File, error) {
 		}
 	}
 	file.Close()
-	return nil, errors.New("cannot start: the instance runs already; stop it with 'sbx lima stop', or limactl stop --force")
+	return nil, fmt.Errorf("cannot start: the instance runs already; stop it with 'sbx lima stop %s'", filepath.Base(directory))
 }
 
 // Runs tells whether an instance is locked. Where it is not, it is for the moment of the look, which
