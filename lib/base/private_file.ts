@@ -24,6 +24,8 @@ export interface PrivateFile {
   readonly code: ErrorCode;
   /** What to do about one that others could get at: "'sbx ca rotate'". */
   readonly otherwise: string;
+  /** Its directory was made for its owner alone: a copy of it there that stands open, as others make them, is closed. */
+  readonly sheltered?: true;
 }
 
 /**
@@ -84,7 +86,12 @@ export async function readPrivate(file: PrivateFile): Promise<string | null> {
     const opened = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     try {
       requirePrivate(file, dirname(path), await lstat(dirname(path)));
-      requirePrivate(file, path, await opened.stat());
+      const state = await opened.stat();
+      if (file.sheltered !== true) requirePrivate(file, path, state);
+      else {
+        requireOwn(file, path, state);
+        if ((state.mode & 0o077) !== 0) await opened.chmod(0o600);
+      }
       return await opened.readFile("utf8");
     } finally {
       await opened.close();

@@ -12,9 +12,14 @@ import { dataDir } from "../host/paths.ts";
 import { makeAuthority } from "../tls/authority/authority.ts";
 import type { TlsSettings } from "../policy/model/tls_settings.ts";
 import { authorityPath } from "../tls/authority/spec.ts";
-import { keepAuthority, keptAuthority } from "../tls/authority/store.ts";
+import { type AuthorityPlace, keepAuthority, keptAuthority } from "../tls/authority/store.ts";
 import { openInterceptor } from "./interceptor.ts";
 import type { NetworkOptions } from "./options.ts";
+
+const INSTANCES: AuthorityPlace = {
+  otherwise: "remove it, and start the guest again",
+  sheltered: true,
+};
 
 /** Disks outlive years, and what was trusted on them with it. */
 const DAYS = 3_650;
@@ -33,7 +38,7 @@ export async function ownAuthority(
   const isNeeded = tls.intercept || secrets.secrets.length > 0;
   if (!isNeeded || isChosen) return undefined;
   const path = join(directory, "sbx-authority.pem");
-  if (await keptAuthority(path) === null) await keepOnce(path);
+  if (await keptAuthority(path, Date.now(), INSTANCES) === null) await keepOnce(path);
   return { cert: path, key: path };
 }
 

@@ -51,5 +51,6 @@ function fileOf(instance: string): PrivateFile {
     what: "the options of the guest",
     code: "LIMA_INSTANCE",
     otherwise: "remove it, and give `sbx lima start` its options again",
+    sheltered: true,
   };
 }

@@ -37,6 +37,7 @@ function fileIn(directory: string): PrivateFile {
     what: "the seed of the guest's placeholders",
     code: "LIMA_INSTANCE",
     otherwise: "remove it, and start the guest again",
+    sheltered: true,
   };
 }
 

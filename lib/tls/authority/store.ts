@@ -15,9 +15,14 @@ import { type PrivateFile, readPrivate, writePrivate } from "../../base/private_
 import type { Authority, FreshAuthority } from "./authority.ts";
 import { parseAuthority } from "./pem.ts";
 
+/** Whose it is: what is done about one that others could get at. */
+export type AuthorityPlace = Pick<PrivateFile, "otherwise" | "sheltered">;
+
+const USERS: AuthorityPlace = { otherwise: "'sbx ca rotate'" };
+
 /** Whoever else can read the key, or put another one in its place, can speak for every server. */
-function fileAt(path: string): PrivateFile {
-  return { path, what: "the authority", code: "TLS_INVALID", otherwise: "'sbx ca rotate'" };
+function fileAt(path: string, place = USERS): PrivateFile {
+  return { path, what: "the authority", code: "TLS_INVALID", ...place };
 }
 
 /**
@@ -43,8 +48,12 @@ export async function keepAuthority(
  *
  * @throws SbxError TLS_INVALID when it cannot be used: it expired, or others can read its key
  */
-export async function keptAuthority(path: string, now = Date.now()): Promise<Authority | null> {
-  const text = await readPrivate(fileAt(path));
+export async function keptAuthority(
+  path: string,
+  now = Date.now(),
+  place = USERS,
+): Promise<Authority | null> {
+  const text = await readPrivate(fileAt(path, place));
   return text === null ? null : await parseAuthority({ path, text }, { path, text }, now);
 }
 
