@@ -16,7 +16,14 @@ import {
 } from "../support/lima/host.ts";
 import type { LimactlClient } from "../support/limactl.ts";
 import { say } from "../support/peer.ts";
-import { EVIL, HOST_ANY_PORT, HOST_LOOPBACK_PORT, PORT, PUBLIC } from "../support/places.ts";
+import {
+  EVIL,
+  HOST_ANY_PORT,
+  HOST_LOOPBACK_PORT,
+  PORT,
+  PUBLIC,
+  PUBLIC_6,
+} from "../support/places.ts";
 import { until } from "../support/process.ts";
 import { contacts } from "../support/recorder.ts";
 import { openWorld, type World } from "../support/world.ts";
@@ -154,15 +161,33 @@ tls: {intercept: true, upstreamCa: [${world.ca}]}
 
 test("under `none` Lima gets in, and nothing gets out", async () => {
   const instance = host.instance("closed", {
-    vmOpts: { sbx: { policy: "none", stopTimeout: "1s" } },
+    vmOpts: { sbx: { policy: "none", log: true, stopTimeout: "1s" } },
   });
   const lima = await started(instance);
   await world.internet.reset();
   const { stdout } = await instance.ssh(
-    `echo in; wget -T 1 -q -O - http://${PUBLIC}/; timeout 2 webclient get ${TRUST} --url https://allowed.test/; ` +
-      `nc -w 1 ${PUBLIC} ${PORT.banner} </dev/null; ping -c 1 -W 1 ${PUBLIC} | grep received`,
+    `echo in; timeout 2 wget -q -O - http://${PUBLIC}/; timeout 2 webclient get ${TRUST} --url https://allowed.test/; ` +
+      `nc -w 1 ${PUBLIC} ${PORT.banner} </dev/null; ping -c 1 -W 1 ${PUBLIC} | grep received; ` +
+      "until ip -6 -o addr show eth0 | grep -q fd73; do sleep 0.2; done; " +
+      `timeout 2 wget -q -O - 'http://[${PUBLIC_6}]/'; ping -6 -c 1 -W 1 ${PUBLIC_6} | grep received; ` +
+      // Which sends a datagram to port 33435.
+      `for to in ${PUBLIC} 239.255.255.250 192.168.5.3; do traceroute -f 64 -m 64 -q 1 -w 1 $to; done >/dev/null`,
   );
-  expect(stdout).toBe("in\n1 packets transmitted, 0 packets received, 100% packet loss\n");
+  // It tried, by each way.
+  const journal = readFileSync(join(instance.dir, "sbx.jsonl"), "utf8").trim().split("\n");
+  const denied = journal.map((line) => JSON.parse(line)).filter(({ event }) => event === "denied");
+  expect(denied.map(({ protocol, destination }) => `${protocol} ${destination}`)).toEqual(
+    expect.arrayContaining([
+      `tcp ${PUBLIC}:80`,
+      `tcp ${PUBLIC}:${PORT.banner}`,
+      `tcp [${PUBLIC_6}]:80`,
+      `icmpv4 ${PUBLIC}`,
+      `icmpv6 ${PUBLIC_6}`,
+      `udp ${PUBLIC}:33435`,
+    ]),
+  );
+  const lost = "1 packets transmitted, 0 packets received, 100% packet loss\n";
+  expect(stdout).toBe(`in\n${lost}${lost}`);
   const { accepts, packets } = await world.internet.report();
   expect([accepts, packets]).toEqual([{}, {}]);
   expect(await instance.status()).toBe("Running");

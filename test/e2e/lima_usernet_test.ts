@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { isAlive, type LimaHost, openLimaHost } from "../support/lima/host.ts";
+import { childrenOf, isAlive, type LimaHost, openLimaHost } from "../support/lima/host.ts";
 import {
   CAN_RUN,
   machineOf,
@@ -109,6 +109,9 @@ describe.skipIf(!CAN_RUN).each(["qemu", "vz"] as const)("a guest of Lima's drive
   }, LIMIT_MS);
 });
 
+/** The promise: whatever ends, the rest has ended this many seconds later. */
+const GONE_WITHIN = 2;
+
 describe.skipIf(!CAN_RUN)("without sbx", () => {
   const ends: readonly (readonly [
     string,
@@ -119,7 +122,15 @@ describe.skipIf(!CAN_RUN)("without sbx", () => {
     ["sbx", "vz", ({ sbx }) => sbx],
     ["the hostagent", "qemu", ({ lima }) => lima],
     ["QEMU", "qemu", ({ machine }) => machine],
+    ["netstack", "qemu", ({ sbx }) => childOf(sbx, "serve")],
+    ["netstack", "vz", ({ sbx }) => childOf(sbx, "serve")],
+    ["the watchdog", "qemu", ({ sbx }) => childOf(sbx, "watch")],
   ];
+  const childOf = (sbx: number, what: string) => {
+    const isIt = (pid: number) =>
+      readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(`\0${what}\0`);
+    return childrenOf(sbx).find(isIt) ?? -1;
+  };
   test.each(ends)(
     "kill -9 of %s ends the guest of %s",
     async (what, driver, of) => {
@@ -132,9 +143,14 @@ describe.skipIf(!CAN_RUN)("without sbx", () => {
           sbx.child.stdin?.end(); // as whoever gives the start up
         } else {
           const pid = Number(pidFile(guest));
+          const family = [pid, ...childrenOf(pid), hostagent(guest), machine];
           process.kill(of({ sbx: pid, lima: hostagent(guest), machine }), "SIGKILL");
+          await until("the guest's end", () => !isAlive(machine), GONE_WITHIN);
+          await Promise.all([sbx.ended, lima.ended]);
+          await until("all the others'", () => !family.some(isAlive), GONE_WITHIN);
+          continue;
         }
-        await until("the guest's end", () => !isAlive(machine), 3);
+        await until("the guest's end", () => !isAlive(machine), GONE_WITHIN);
         await Promise.all([sbx.ended, lima.ended]);
       }
     },
