@@ -98,7 +98,9 @@ describe.each(
   const inside = (command: string) => ok("exec", name, "--", "sh", "-c", command);
 
   test("is made and started, and entered by Lima", async () => {
-    await ok("lima", "start", name, template, "--driver", driver, "--policy", policy);
+    // Where the machine has other things to do, a first boot takes longer than Lima's ten minutes.
+    const patience = ["--start-timeout", "50m"];
+    await ok("lima", "start", name, template, "--driver", driver, "--policy", policy, ...patience);
     expect(await ok("lima", "ls")).toMatch(new RegExp(`^${name} +Running +127.0.0.1:`, "m"));
     expect(await ok("lima", "shell", name, "sh", "-c", "id -un; ls /sys/class/net")).toBe(
       "tester\neth0\nlo\n",
