@@ -228,7 +228,9 @@ export class Sandbox implements AsyncDisposable {
   #copies(): Copies {
     const { copies } = this.#parts;
     if (copies !== undefined) return copies;
-    throw new SbxError("USAGE", "Cannot look for changes: such a guest has no copies");
+    throw new SbxError("USAGE", "Cannot look for changes: such a guest has no copies", {
+      hint: "'sbx cp' takes files out of it",
+    });
   }
 
   /**

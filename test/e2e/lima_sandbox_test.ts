@@ -245,6 +245,17 @@ test("the proof holds whenever it is asked for, from outside and inside", async 
   );
 }, LIMIT_MS);
 
+test("people log in by sbx's own SSH as well, and its disk is said to be Lima's", async () => {
+  expect(await sbx("ssh", NAME, "id", "-u")).toBe("0\n");
+  for (const argv of [["snapshot", NAME, "built"], ["fork", NAME, "try"], ["diff", NAME]]) {
+    const { status, stderr } = await host.sbx(...argv);
+    expect([status === 0, stderr]).toEqual([
+      false,
+      expect.stringContaining("hint: 'sbx cp' takes files out of it"),
+    ]);
+  }
+}, LIMIT_MS);
+
 test("its name is no other sandbox's, and no other instance's", async () => {
   const create = await host.sbx("create", "--name", NAME);
   expect([create.status, create.stderr]).not.toEqual([0, ""]);
