@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { processesOf } from "../support/host_state.ts";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { run as runProcess } from "../support/process.ts";
 import { openWorld, SBX, type World } from "../support/world.ts";
 
@@ -107,8 +108,7 @@ test.skipIf(!root)("a cache that another user owns (needs root)", async () => {
   const cache = join(directory, "theirs");
   mkdirSync(cache);
   chmodSync(cache, 0o755);
-  const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env"];
-  const argv = [...asNobody, `XDG_CACHE_HOME=${cache}`, SBX, "run", "--", "true"];
+  const argv = [...ordinaryUser(65534), "env", `XDG_CACHE_HOME=${cache}`, SBX, "run", "--", "true"];
   expectOneLine(await runProcess(world.onHost(argv)), 125, /theirs/);
 });
 

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { run } from "../support/process.ts";
 import { SBX } from "../support/world.ts";
 
@@ -110,11 +111,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 const CALLERS: readonly (readonly [string, readonly string[], number])[] = [
   ["root", [], 0],
   ["root, in a mount of somebody else", [], USER],
-  [
-    "an ordinary user",
-    ["setpriv", "--reuid", String(USER), "--regid", String(USER), "--clear-groups"],
-    USER,
-  ],
+  ["an ordinary user", ordinaryUser(USER), USER],
   ["root of a namespace with one user", ["unshare", "-Ur"], 0],
   ["root of a namespace with many", ["python3", "-c", NAMESPACE, "allow"], 0],
   ["root of a namespace that keeps its groups", ["python3", "-c", NAMESPACE, "deny"], 0],

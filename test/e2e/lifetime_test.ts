@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { connectionsAreClosed, processesOf, stateOf } from "../support/host_state.ts";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { PRIVATE, PUBLIC } from "../support/places.ts";
 import { run, type Running, until } from "../support/process.ts";
 import { contacts } from "../support/recorder.ts";
@@ -210,7 +211,7 @@ test.skipIf(!root)(
       copyFileSync(SBX, join(directory, "sbx"));
       chmodSync(join(directory, "sbx"), 0o755);
       chownSync(directory, id, id);
-      const argv = ["setpriv", `--reuid=${id}`, `--regid=${id}`, "--clear-groups", "env", "-i"];
+      const argv = [...ordinaryUser(id), "env", "-i"];
       const env = [`HOME=${directory}`, "PATH=/usr/bin:/bin"];
       const sbx = [join(directory, "sbx"), "run", "-q", "--no-template", "--", "sh", "-c"];
       const command = `id -u; curl -sS http://${PUBLIC}/`;

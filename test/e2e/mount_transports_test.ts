@@ -18,6 +18,7 @@ import {
 import { join } from "node:path";
 import process from "node:process";
 import { lookForFileDaemon } from "../../lib/guest/qemu/file_daemon.ts";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -50,9 +51,7 @@ function inside(
   const hidden = transport === "9p" && "path" in daemon
     ? `mount --bind /dev/null '${daemon.path}'`
     : ":";
-  const become = isRoot && user !== 0
-    ? ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
-    : [];
+  const become = user === 0 ? [] : ordinaryUser(user);
   const sbx = [...become, "env", `XDG_CACHE_HOME=${cache}`, "SBX_TRACE=agent", SBX];
   const line = [
     `mount -t tmpfs -o size=1m,mode=777 none '${work}/small'`,

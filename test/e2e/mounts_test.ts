@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { openWorld, SBX, type World } from "../support/world.ts";
 
 let world: World;
@@ -29,7 +30,6 @@ test(
     const root = process.getuid?.() === 0;
     const user = root ? 4321 : process.getuid?.() ?? 0;
     if (root) { for (const path of [work, cache]) chownSync(path, user, user); }
-    const become = root ? ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"] : [];
     const script = [
       "set -e",
       "mkdir /tmp/a; echo 1 > /tmp/a/f; chown -R 7:8 /tmp/a; stat -c %u:%g /tmp/a/f",
@@ -37,7 +37,7 @@ test(
       "chown 7:8 a/f; chgrp 9 a; stat -c %u a/f b/f",
     ].join("\n");
     const run = await world.run([
-      ...become,
+      ...ordinaryUser(user),
       "env",
       `HOME=${cache}`,
       `XDG_CACHE_HOME=${cache}`,

@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { run, type RunOptions, until } from "../support/process.ts";
 import { ROOT, SBX } from "../support/world.ts";
 
@@ -351,7 +352,7 @@ describe("names and owners", () => {
     await started("mine");
     const home = join(env.XDG_STATE_HOME ?? "", "sbx/sandboxes/mine");
     for (const directory of [scratch, env.XDG_STATE_HOME ?? ""]) chmodSync(directory, 0o755);
-    const as = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env"];
+    const as = [...ordinaryUser(65534), "env"];
     const nobody = [...as, `XDG_STATE_HOME=${env.XDG_STATE_HOME}`, "HOME=/nonexistent", SBX];
     const seen = await run([...nobody, "ls", "-a"]);
     expect([seen.status, seen.stdout]).toEqual([125, ""]);

@@ -17,6 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { run, type RunOptions, start, until } from "../support/process.ts";
 import type { SnapshotInfo } from "../../lib/mod.ts";
 import { ROOT, SBX } from "../support/world.ts";
@@ -336,7 +337,7 @@ test.if(process.getuid?.() === 0)(
   async () => {
     await started("mine", "--disk", "256M");
     await done("snapshot", "mine", "built");
-    const as = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    const as = ordinaryUser(65534);
     const other = join(scratch, "other");
     mkdirSync(other);
     chownSync(other, 65_534, 65_534);

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { PUBLIC } from "../support/places.ts";
 import { run } from "../support/process.ts";
 import { openWorld, ROOT, SBX, type World } from "../support/world.ts";
@@ -31,8 +32,7 @@ const inShell = (script: string) => ["sh", "-c", script];
  * found by its descriptor: it need not be in that user's reach.
  */
 const asAnother = (script: string, limits = "") => {
-  const root = process.getuid?.() === 0;
-  const become = root ? "setpriv --reuid 64321 --regid 64321 --clear-groups --" : "";
+  const become = ordinaryUser(64_321).join(" ");
   return inShell(`exec 9<'${SBX}'; ${script}; exec ${become} ${limits} /proc/self/fd/9 version`);
 };
 const withThreads = (count: number) => asAnother(":", `prlimit --nproc=${count} --`);

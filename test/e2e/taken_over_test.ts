@@ -22,6 +22,7 @@ import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { qemuProgram } from "../../lib/guest/qemu/args.ts";
 import { ownArchitecture } from "../../lib/guest/qemu/machine.ts";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { run } from "../support/process.ts";
 import { SBX } from "../support/world.ts";
 
@@ -73,11 +74,7 @@ const USER = 64_998;
 
 const CALLERS: readonly (readonly [string, readonly string[], number])[] = [
   ["root", [], 0],
-  [
-    "an ordinary user",
-    ["setpriv", "--reuid", String(USER), "--regid", String(USER), "--clear-groups"],
-    USER,
-  ],
+  ["an ordinary user", ordinaryUser(USER), USER],
 ];
 
 /** The machine of a running sbx, once there is one. */

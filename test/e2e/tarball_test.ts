@@ -18,12 +18,11 @@ import process from "node:process";
 import { HERE, nameOf } from "../../scripts/binary/target.ts";
 import type { Release } from "../../scripts/packages/release.ts";
 import { tarballName, writeTarball } from "../../scripts/packages/tarball.ts";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { run } from "../support/process.ts";
 import { SBX } from "../support/world.ts";
 
-const AS_NOBODY = process.getuid?.() === 0
-  ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
-  : [];
+const AS_NOBODY = ordinaryUser(65534);
 const RELEASE: Release = {
   root: process.cwd(),
   version: "1.2.3",

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { EVIL, PUBLIC } from "../support/places.ts";
 import { run, type RunOptions } from "../support/process.ts";
 import { contacts } from "../support/recorder.ts";
@@ -114,13 +115,10 @@ test("a guest goes on from a template, and is under its own policy", async () =>
   expect(contacts(await world.internet.report(), [EVIL])).toEqual({});
 }, 2_000_000);
 
-test.each([["root", []], ["another user", [
-  "setpriv",
-  `--reuid=${OTHER}`,
-  // In no other group: Debian 12's virtiofsd ends where it may not leave those.
-  `--regid=${KVM_GROUP > 0 ? KVM_GROUP : OTHER}`,
-  "--clear-groups",
-]]])(
+test.each([
+  ["root", []],
+  ["another user", ordinaryUser(OTHER, KVM_GROUP > 0 ? [KVM_GROUP] : [])],
+])(
   "a mount of %s's is by this system's virtiofsd, and holds to what it may",
   async (who, become) => {
     const [mount = "", home = ""] = ["mount", "home"].map((name) =>

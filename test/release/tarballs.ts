@@ -9,9 +9,10 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { verifySignature } from "../../scripts/signature/verify.ts";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { run } from "../support/process.ts";
 
-const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+const AS_NOBODY = ordinaryUser(65534);
 
 async function unpacked<T>(name: string, use: (directory: string) => Promise<T> | T): Promise<T> {
   const above = mkdtempSync(join(tmpdir(), "sbx-tarball-"));

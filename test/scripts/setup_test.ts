@@ -16,6 +16,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { ordinaryUser } from "../support/ordinary_user.ts";
 import { run } from "../support/process.ts";
 
 const cleanups: (() => void)[] = [];
@@ -47,9 +48,7 @@ function pathWithout(...missing: string[]): string {
   return bin;
 }
 
-const asNobody = process.getuid?.() === 0
-  ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
-  : [];
+const asNobody = ordinaryUser(65534);
 
 test("without root, set-up names the one apt command that it needs and changes nothing", async () => {
   const root = checkout();

@@ -23,6 +23,7 @@ const usage = `usage: netstack serve [--listen unix:///PATH | --listen-vfkit uni
                 [--own-memory FD] [--parent PID] [--reads PATH]... [--writes PATH]... [--read-only]
                 [--kvm] [--connects] -- PROGRAM [ARG...]
        netstack share --path PATH [--read-only] [--uid N --gid N | --own-user] [--capabilities NAME,...] -- PROGRAM [ARG...]
+       netstack ask [--parent PID] -- PROGRAM [ARG...]
        netstack greet FD
        netstack watch --parent PID [--end-parent] [--outlives-parent]
        netstack guard --parent PID --program PID
@@ -44,6 +45,8 @@ func main() {
 		err = launch.Run(os.Args[2:])
 	case "share":
 		err = launch.Share(os.Args[2:])
+	case "ask":
+		err = launch.Ask(os.Args[2:])
 	case "greet":
 		err = launch.Greet(os.Args[2:])
 	case "watch":

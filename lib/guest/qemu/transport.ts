@@ -11,7 +11,7 @@ import { readlinkSync, statSync } from "node:fs";
 import { readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import process from "node:process";
-import { escapeText } from "../../base/escape.ts";
+import { escapeText, quote } from "../../base/escape.ts";
 import {
   type Dialect,
   dialectOf,
@@ -47,13 +47,16 @@ const FEWEST_FILES = 1 << 12;
 /** `netstack share` raises the limit to this where it may. */
 const MOST_FILES = 1 << 20;
 
+const INSTALL =
+  "install this system's own: 'apt-get install virtiofsd' (qemu-system-common before Debian 13)";
+
 const CAP_SYS_RESOURCE = 24n;
 
 /** A daemon that has not answered by then does not. */
 const LIMIT_MS = 5_000;
 
 /** To be raised when more is known of a daemon. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 type Host = Pick<QemuHost, "cacheDir" | "caller" | "fileLimit" | "greet" | "platform" | "bootId">;
 
@@ -66,10 +69,7 @@ export async function findTransport(
   if (!host.platform.hasFileDaemons) return by9p("virtiofsd runs on Linux only", "");
   const found = lookForFileDaemon(distrusted);
   if ("missing" in found) {
-    return by9p(
-      found.missing,
-      "install it: 'apt-get install virtiofsd' (qemu-system-common before Debian 13)",
-    );
+    return by9p(found.missing, INSTALL);
   }
   const caller = host.caller();
   const mayRaise = (caller.capabilities >> CAP_SYS_RESOURCE & 1n) === 1n;
@@ -104,10 +104,14 @@ async function tryDaemon(
   caller: Caller,
 ): Promise<TransportFinding> {
   const fix = "it needs namespaces: user namespaces for an ordinary user, CAP_SYS_ADMIN for root";
-  const help = await says(path, "--help");
+  const help = await says(launcher, path, "--help");
   const dialect = dialectOf(help);
-  if (dialect === null) return by9p(`${path} has not the options of a virtiofsd`, "reinstall it");
-  const version = (await says(path, "--version")).split("\n")[0] ?? "";
+  if (dialect === null) {
+    const last = help.trim().split("\n").at(-1) ?? "";
+    const words = last === "" ? "it says nothing" : `it says ${quote(last)}`;
+    return by9p(`${path} has not the options of a virtiofsd: ${words}`, INSTALL);
+  }
+  const version = (await says(launcher, path, "--version")).split("\n")[0] ?? "";
   const daemon: FileDaemon = { path, dialect, version, isSavable: isSavable(help) };
   const identity = identityOf(caller, "writable");
   const failure = await host.greet(launcher, {
@@ -121,12 +125,12 @@ async function tryDaemon(
     : by9p(`${path} does not work here: ${failure}`, fix);
 }
 
-/** All that a program prints when it is asked for this alone. */
-function says(path: string, option: string): Promise<string> {
+/** All that a file daemon prints when it is asked for this alone. */
+function says(launcher: string, path: string, option: string): Promise<string> {
   return new Promise((resolve) => {
     execFile(
-      path,
-      [option],
+      launcher,
+      ["ask", "--parent", String(process.pid), "--", path, option],
       { timeout: LIMIT_MS, env: {}, maxBuffer: 1 << 20 },
       (_, stdout, stderr) => resolve(stdout + stderr),
     );

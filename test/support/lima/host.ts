@@ -17,6 +17,7 @@ import { basename, join } from "node:path";
 import process from "node:process";
 import { buildGo } from "../build.ts";
 import { LimactlClient } from "../limactl.ts";
+import { ordinaryUser } from "../ordinary_user.ts";
 import type { Run, RunOptions } from "../process.ts";
 import { SBX, type World } from "../world.ts";
 import { makeSmallGuest, type TestGuest } from "./small_guest.ts";
@@ -211,9 +212,7 @@ export async function openLimaHost(
   const binary = join(home, "sbx");
   copyFileSync(SBX, binary);
   chmodSync(binary, 0o755);
-  const become = process.getuid?.() === 0
-    ? ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--clear-groups"]
-    : [];
+  const become = ordinaryUser(user);
   const bin = join(home, "bin");
   mkdirSync(bin);
   for (const program of programs) {

@@ -105,5 +105,8 @@ var errLinuxOnly = errors.New("file daemons run on Linux only")
 // Share is for Linux, whose namespaces it needs.
 func Share([]string) error { return errLinuxOnly }
 
+// Ask is for Linux.
+func Ask([]string) error { return errLinuxOnly }
+
 // Greet is for Linux.
 func Greet([]string) error { return errLinuxOnly }

@@ -11,7 +11,7 @@ import (
 func TestMain(m *testing.M) {
 	nettest.Play(m, map[string]func(){
 		"netstack": func() {
-			run := map[string]func([]string) error{"launch": Run, "share": Share}[os.Args[1]]
+			run := map[string]func([]string) error{"launch": Run, "share": Share, "ask": Ask}[os.Args[1]]
 			if err := run(os.Args[2:]); err != nil {
 				fmt.Fprintln(os.Stderr, "netstack:", err)
 				os.Exit(1)
