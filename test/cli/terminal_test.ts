@@ -5,12 +5,16 @@ import { fileURLToPath } from "node:url";
 import { run } from "../support/process.ts";
 
 const FIXTURE = join(dirname(fileURLToPath(import.meta.url)), "terminal_fixture.ts");
+const MAIN = join(dirname(FIXTURE), "../../main.ts");
 const COMMAND = `'${process.execPath}' '${FIXTURE}'`;
 
 /** What a terminal of 101 × 33 shows of the script; script(1) plays the terminal. */
-async function terminal(script: string): Promise<string> {
+async function terminal(
+  script: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const inside = `stty rows 33 cols 101; ${script}`;
-  const { stdout } = await run(["script", "-qec", inside, "/dev/null"], { limit: 30 });
+  const { stdout } = await run(["script", "-qec", inside, "/dev/null"], { limit: 30, env });
   return stdout;
 }
 
@@ -31,4 +35,16 @@ test("a job in the background gets no terminal, and is not stopped for asking", 
 test("without a terminal there is none to want, and input may be read", async () => {
   const { stdout } = await run(["/bin/sh", "-c", `${COMMAND} ask`]);
   expect(stdout).toBe("terminal=false input=true\n");
+});
+
+test("colour is for a terminal, and NO_COLOR turns it off", async () => {
+  const wrong = `'${process.execPath}' '${MAIN}' policy test none`;
+  const coloured = await terminal(wrong, { NO_COLOR: "", TERM: "xterm" });
+  expect(coloured).toContain("\x1b[31msbx:\x1b[39m");
+  const plain = await terminal(wrong, { NO_COLOR: "1", TERM: "xterm" });
+  expect(plain).toContain("sbx: cannot");
+  expect(plain).not.toContain("\x1b[");
+  const piped = await run(["sh", "-c", wrong], { env: { NO_COLOR: "", TERM: "xterm" } });
+  expect(piped.stderr).toContain("sbx: cannot");
+  expect(piped.stderr).not.toContain("\x1b[");
 });
