@@ -63,16 +63,19 @@ function answer(url: URL): Promise<string> {
     response.setEncoding("utf8");
     response.on("data", (part: string) => {
       text += part;
-      if (text.length > MAX_ANSWER) request.destroy(new Error("the answer has no end"));
+      if (text.length > MAX_ANSWER) request.destroy(unanswered(`what ${url.host} says has no end`));
     });
     response.on("error", reject);
     response.on("end", () => {
-      if (response.statusCode === 200) resolve(text);
-      else reject(new Error(`status ${response.statusCode}`));
+      const { statusCode } = response;
+      if (statusCode === 200) resolve(text);
+      else if (statusCode === 404) reject(unanswered(`${url.host} has no ${NPM_SCOPE}/sbx`));
+      else reject(unanswered(`${url.host} answers with status ${statusCode}`));
     });
   });
   request.on("error", reject);
   return promise.catch((cause) => {
+    if (cause instanceof SbxError) throw cause;
     throw unanswered(`${url.host} does not answer: ${systemWords(cause)}`, cause);
   });
 }

@@ -55,7 +55,7 @@ test.each([
 test("a registry that is not there, or has no such package, is said to be so", async () => {
   answer = { status: 404, body: "{}" };
   const absent = await run(["bun", "main.ts", "update", "--check"], { env });
-  expect(absent.stderr).toContain("status 404");
+  expect(absent.stderr).toMatch(/version: 127\.0\.0\.1:\d+ has no @sbx-dev\/sbx\n$/);
   const nobody = await run(["bun", "main.ts", "update", "--check"], {
     env: { ...env, NPM_CONFIG_REGISTRY: "http://127.0.0.1:1/" },
   });
