@@ -31,7 +31,8 @@ export function declare(command: Command): void {
 export async function run(command: Command): Promise<number> {
   const { json, report, boot } = command.opts<{ json?: true; report?: true; boot: boolean }>();
   const [guest] = command.args;
-  const findings = guest === undefined ? await doctor({ boot }) : await proofFindings(guest);
+  const looking = guest === undefined ? doctor({ boot }) : proofFindings(guest);
+  const findings = await ui.during("looking", looking);
   if (report) {
     for (const line of reportLines(findings, versions())) ui.out(`${line}\n`);
   } else if (json) {

@@ -74,7 +74,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
   }
   const signals = new Signals();
   try {
-    await using sandbox = await startHere(builder, signals.own);
+    await using sandbox = await ui.during("starting the guest", startHere(builder, signals.own));
     for (const line of publishedLines(sandbox.published)) ui.notice(line);
     const attempt = attemptOf([program, ...args], flags);
     const status = await converse(sandbox, attempt.argv, flags, signals, host)

@@ -46,7 +46,8 @@ export async function run(command: Command): Promise<number> {
     ...(memory === undefined ? {} : { memoryMiB: memory }),
   };
   return await unlessSignalled(async (signal) => {
-    const { outcome } = await Templates.build(size, { unlessFailed, signal });
+    const building = Templates.build(size, { unlessFailed, signal });
+    const { outcome } = await ui.during("building the template", building);
     ui.notice(SAID[outcome]);
     return OK;
   });

@@ -11,6 +11,7 @@
  * - What a guest, a server or a file supplied was escaped and cut by whoever made the line; what is
  *   still not fit for a terminal is escaped here.
  * - `--quiet` silences notices, never errors.
+ * - What may take more than a second says what it is, on a terminal, for as long as it takes.
  *
  * @module
  */
@@ -19,6 +20,7 @@ import { styleText } from "node:util";
 import { inSentence, type SbxError } from "../base/errors.ts";
 import { escapeLine, escapeMessage } from "../base/escape.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
+import { Progress } from "./progress.ts";
 import { delivered } from "./stdio.ts";
 import { unblockedOutput } from "./terminal_output.ts";
 
@@ -30,6 +32,7 @@ class Ui {
   #newline = "\n";
   #outFailure: Error | undefined;
   #isClosed = false;
+  #progress: Progress | undefined;
   /** Resolves when what was printed last is gone. An empty write, which Bun calls back for at once, tells nothing. */
   #printed: Promise<void> = Promise.resolve();
   /** Where the command's own standard error goes as well, so that lines keep their order. */
@@ -102,6 +105,24 @@ class Ui {
     }
   }
 
+  /** Resolves as `work` does, and says meanwhile what it is, where somebody looks on. */
+  async during<T>(what: string, work: Promise<T>): Promise<T> {
+    if (this.#quiet || process.stderr.isTTY !== true || process.env["TERM"] === "dumb") {
+      return await work;
+    }
+    const progress = new Progress(escapeMessage(what), {
+      write: (text) => void this.stderr.write(text),
+      columns: () => process.stderr.columns || 80,
+    });
+    this.#progress = progress;
+    try {
+      return await work;
+    } finally {
+      progress.end();
+      this.#progress = undefined;
+    }
+  }
+
   /** `good`, `bad` and `odd` in colour where standard output is a terminal. */
   mark(kind: "good" | "bad" | "odd", text: string): string {
     const style = { good: "green", bad: "red", odd: "yellow" } as const;
@@ -123,6 +144,7 @@ class Ui {
   }
 
   #print(content: string | Uint8Array): void {
+    this.#progress?.hide();
     // What stands in for a closed stream takes everything, and nobody gets it.
     if (this.#isClosed) this.#outFailure ??= Object.assign(new Error(), { code: "EBADF" });
     else if (content.length > 0 && !process.stdout.destroyed) {
@@ -131,6 +153,7 @@ class Ui {
   }
 
   #err(line: string): void {
+    this.#progress?.hide();
     this.stderr.write(line + this.#newline);
   }
 

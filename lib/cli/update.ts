@@ -32,7 +32,7 @@ export async function run(command: Command): Promise<number> {
     return OK;
   }
   const own = versions()["sbx"] ?? "";
-  const newest = await newestRelease();
+  const newest = await ui.during("asking the registry", newestRelease());
   const isOld = isNewer(newest, own);
   if (json) ui.out(`${JSON.stringify({ version: own, newest, isNewest: !isOld }, null, 2)}\n`);
   else if (!isOld) ui.line(`sbx ${own} is the newest; the registry has ${newest}`);

@@ -44,7 +44,8 @@ export async function run(command: Command): Promise<number> {
   const [name = "", ...paths] = command.args;
   await using sandbox = await Sandbox.get(name);
   return await unlessSignalled(async (signal) => {
-    const report = await sandbox.apply({ paths, signal, ...options });
+    const taking = sandbox.apply({ paths, signal, ...options });
+    const report = await ui.during("taking over", taking);
     if (json) ui.out(jsonText(report));
     else tellReport(report, (line) => ui.line(line));
     return isAll(report) ? OK : NO;

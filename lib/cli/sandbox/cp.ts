@@ -41,10 +41,10 @@ export async function run(command: Command, { closedStreams }: CommandHost): Pro
     if (hostPath === STREAM) {
       return await copyArchive(sandbox, operands, { ...options, closed: closedStreams });
     }
-    const report = direction === "from-host"
-      ? await fs.copyFromHost(hostPath, guestPath, options)
-      : await fs.copyToHost(guestPath, hostPath, { signal });
-    tell(report);
+    const copying = direction === "from-host"
+      ? fs.copyFromHost(hostPath, guestPath, options)
+      : fs.copyToHost(guestPath, hostPath, { signal });
+    tell(await ui.during("copying", copying));
     return OK;
   });
 }

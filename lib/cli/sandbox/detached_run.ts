@@ -20,12 +20,13 @@ export async function runDetached(
 ): Promise<number> {
   const builder = await sandboxOf(flags, host, argv[0]);
   return await unlessSignalled(async (signal) => {
-    await using sandbox = await builder.createDetached({
+    const starting = builder.createDetached({
       ...lifeOf(flags),
       main: { argv, tty: flags.tty === true, stdin: flags.interactive === true },
       signal,
       onNotice: startNotice(flags.notices),
     });
+    await using sandbox = await ui.during("starting the guest", starting);
     ui.line(sandbox.name);
     return OK;
   });

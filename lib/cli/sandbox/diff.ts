@@ -41,7 +41,8 @@ export async function run(command: Command): Promise<number> {
   await using sandbox = await Sandbox.get(name);
   return await unlessSignalled(async (signal) => {
     const texts = patch === true || stat === true;
-    const { changes, digest } = await sandbox.diff({ paths, patch: texts, signal });
+    const comparing = sandbox.diff({ paths, patch: texts, signal });
+    const { changes, digest } = await ui.during("comparing", comparing);
     if (json) {
       ui.out(jsonText({ digest, changes }));
       return OK;

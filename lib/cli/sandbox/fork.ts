@@ -27,11 +27,8 @@ export async function run(command: Command): Promise<number> {
   const { start } = command.opts<{ start: boolean }>();
   return await unlessSignalled(async (signal) => {
     await using sandbox = await Sandbox.get(name);
-    await using made = await sandbox.fork(fork, {
-      start,
-      signal,
-      onNotice: startNotice(true),
-    });
+    const forking = sandbox.fork(fork, { start, signal, onNotice: startNotice(true) });
+    await using made = await ui.during(`forking ${name}`, forking);
     ui.line(made.name);
     return OK;
   });

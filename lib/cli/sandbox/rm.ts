@@ -28,7 +28,7 @@ export async function run(command: Command): Promise<number> {
     if (lima !== undefined && existsSync(lima)) {
       return await limaDoes(name, lima, "delete", force);
     }
-    await Sandbox.remove(name, { force });
+    await ui.during(`removing ${name}`, Sandbox.remove(name, { force }));
     ui.line(name);
   });
 }

@@ -33,7 +33,8 @@ export const create: CommandModule = {
     return await unlessSignalled(async (signal) => {
       await using sandbox = await Sandbox.get(name);
       const { memory = false } = command.opts<{ memory?: true }>();
-      await sandbox.snapshot(tag, { memory, signal, onNotice: (line) => ui.notice(line) });
+      const onNotice = (line: string) => ui.notice(line);
+      await ui.during(`keeping ${name}`, sandbox.snapshot(tag, { memory, signal, onNotice }));
       ui.line(tag);
       return OK;
     });

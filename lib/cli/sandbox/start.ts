@@ -23,7 +23,8 @@ export async function run(command: Command, _: CommandHost): Promise<number> {
       await using sandbox = await Sandbox.get(name);
       const { lima } = await sandbox.info();
       if (lima !== undefined) return await limaDoes(name, lima, "start");
-      await sandbox.start({ signal, onNotice: startNotice(true) });
+      const starting = sandbox.start({ signal, onNotice: startNotice(true) });
+      await ui.during(`starting ${name}`, starting);
       ui.line(name);
     });
   });

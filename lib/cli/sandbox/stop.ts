@@ -28,7 +28,7 @@ export async function run(command: Command): Promise<number> {
   const { time } = command.opts<{ time?: number }>();
   return await forEach(command.args, async (name) => {
     await using sandbox = await Sandbox.get(name);
-    await sandbox.stop(time === undefined ? {} : { graceMs: time });
+    await ui.during(`stopping ${name}`, sandbox.stop(time === undefined ? {} : { graceMs: time }));
     ui.line(name);
   });
 }
