@@ -14,11 +14,8 @@ import type { Target } from "../binary/target.ts";
 
 const GZIP = { level: 9 };
 
-/**
- * Of a binary for x64, whose jumps it first makes absolute, xz's level 4 leaves what its level 6 does without that,
- * and takes three quarters of the time. The filter for arm64 is known to xz since 5.4 only.
- */
-const XZ_OF_X64 = ["--x86", "--lzma2=preset=4"];
+/** Of a binary for x64, whose jumps it first makes absolute. The filter for arm64 is known to xz since 5.4 only. */
+const XZ_OF_X64 = ["--x86", "--lzma2=preset=6"];
 const XZ = ["-6"];
 
 const command = promisify(execFile);
