@@ -100,14 +100,9 @@ const resizeFS = 0x40086610
 // setUUID is EXT4_IOC_SETFSUUID, _IOW('f', 44, struct fsuuid).
 const setUUID = 0x4008662c
 
-// SetIdentity gives the file system at a directory a UUID made of an identity: version 8, variant 1 (RFC 9562).
+// SetIdentity gives the file system of a directory a UUID made of an identity: version 8, variant 1 (RFC 9562).
 // One that cannot have another keeps its own.
-func SetIdentity(at string, identity [16]byte) error {
-	root, err := os.Open(at)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
+func SetIdentity(root *os.File, identity [16]byte) error {
 	request := struct {
 		length, flags uint32
 		uuid          [16]byte

@@ -18,25 +18,18 @@ const (
 
 // Freeze writes everything back that the file system of a directory holds, and has whoever writes there wait.
 // What is on the device is then whole, and stays as it is until the function that it returns is called.
-func Freeze(at string) (func() error, error) {
-	root, err := os.Open(at)
-	if err != nil {
-		return nil, err
-	}
+func Freeze(root *os.File) (func() error, error) {
 	// Most of it goes while others can still write.
 	if err := unix.Syncfs(int(root.Fd())); err != nil {
-		root.Close()
 		return nil, fmt.Errorf("write everything back: %w", err)
 	}
 	if err := unix.IoctlSetInt(int(root.Fd()), freeze, 0); err != nil {
-		root.Close()
 		if err == unix.EBUSY {
 			return nil, errors.New("somebody has frozen it already")
 		}
 		return nil, fmt.Errorf("freeze it: %w", err)
 	}
 	return func() error {
-		defer root.Close()
 		if err := unix.IoctlSetInt(int(root.Fd()), thaw, 0); err != nil {
 			return fmt.Errorf("it did not stand still all the time: %w", err)
 		}
@@ -48,10 +41,10 @@ var turn sync.Mutex
 
 // Hold freezes the file system of a directory, says so with one byte, and thaws it when the other end has no more
 // to say. Calls take their turn.
-func Hold(at string, output io.Writer, input io.Reader) error {
+func Hold(root *os.File, output io.Writer, input io.Reader) error {
 	turn.Lock()
 	defer turn.Unlock()
-	release, err := Freeze(at)
+	release, err := Freeze(root)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package machine
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"sbx.dev/agent/internal/disk"
 	"sbx.dev/agent/internal/session"
@@ -14,8 +15,21 @@ func (m *Machine) Freeze(call *session.Call) (any, error) {
 	if m.preparation.Load().Disk == nil {
 		return nil, errors.New("the machine has no disk")
 	}
-	if err := disk.Hold("/", call.Output, call.Input); err != nil {
+	root, err := m.ownDisk()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if err := disk.Hold(root, call.Output, call.Input); err != nil {
 		return nil, fmt.Errorf("the disk: %w", err)
 	}
 	return nil, nil
+}
+
+// ownDisk is the top of the disk's file system, which is not that of a root that is somebody's tree.
+func (m *Machine) ownDisk() (*os.File, error) {
+	if m.disk == nil {
+		return os.Open("/")
+	}
+	return m.disk.Open(".")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	"sbx.dev/agent/internal/archive"
@@ -26,6 +27,9 @@ var identities = []struct{ directory, pattern string }{
 	{layer(Share{At: "/usr"}) + "/upper/local/share/ca-certificates", "sbx-authority.crt"},
 }
 
+// wholeRoot is where the files of a root are that is somebody's tree.
+var wholeRoot = layer(Share{At: "/"}) + "/upper/"
+
 // adopt makes a disk its owner's. Where it has somebody else's mark it is a copy of his: what made his machine known
 // is not this one's.
 func adopt(tree archive.Tree, owner string) error {
@@ -37,11 +41,22 @@ func adopt(tree archive.Tree, owner string) error {
 		return fmt.Errorf("%q is no owner", owner)
 	}
 	for _, each := range identities {
-		if err := tree.RemoveMatching(each.directory, each.pattern); err != nil {
-			return fmt.Errorf("remove %s/%s: %w", each.directory, each.pattern, err)
+		places := []string{each.directory}
+		if inRoot, found := strings.CutPrefix(each.directory, "root/"); found {
+			places = append(places, wholeRoot+inRoot)
+		}
+		for _, place := range places {
+			if err := tree.RemoveMatching(place, each.pattern); err != nil {
+				return fmt.Errorf("remove %s/%s: %w", place, each.pattern, err)
+			}
 		}
 	}
-	if err := disk.SetIdentity(scratch, [16]byte(id)); err != nil {
+	root, err := os.Open(scratch)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := disk.SetIdentity(root, [16]byte(id)); err != nil {
 		return fmt.Errorf("give the file system another identity: %w", err)
 	}
 	return writeOwner(owner)

@@ -21,8 +21,9 @@ func TestADiskOfSomebodyElsesLosesWhatMadeHisMachineKnown(t *testing.T) {
 	const mine, other = "000102030405060708090a0b0c0d0e0f", "ff0102030405060708090a0b0c0d0e0f"
 	key, seed := newRoot+"/etc/ssh/ssh_host_rsa_key", newRoot+"/var/lib/systemd/random-seed"
 	config := newRoot + "/etc/ssh/sshd_config"
+	inTree := scratch + "/layers/%2F/upper/etc/ssh/ssh_host_rsa_key" // of a root that is somebody's tree
 	write := func() {
-		for _, path := range []string{key, seed, config} {
+		for _, path := range []string{key, seed, config, inTree} {
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				t.Fatal(err)
 			}
@@ -46,8 +47,8 @@ func TestADiskOfSomebodyElsesLosesWhatMadeHisMachineKnown(t *testing.T) {
 		if err := adopt(tree, step.owner); err != nil {
 			t.Fatalf("%q: %v", step.owner, err)
 		}
-		if exists(key) != step.kept || exists(seed) != step.kept || !exists(config) {
-			t.Errorf("%q: key %v, seed %v, configuration %v", step.owner, exists(key), exists(seed), exists(config))
+		if exists(key) != step.kept || exists(seed) != step.kept || !exists(config) || exists(inTree) != step.kept {
+			t.Errorf("%q: key %v, %v, seed %v, configuration %v", step.owner, exists(key), exists(inTree), exists(seed), exists(config))
 		}
 	}
 	for _, wrong := range []string{"x", mine[:30], mine + "00"} {

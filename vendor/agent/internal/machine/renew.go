@@ -124,7 +124,12 @@ func (m *Machine) become(owner string) error {
 	if m.disk == nil {
 		return nil
 	}
-	if err := disk.SetIdentity("/", [16]byte(id)); err != nil {
+	own, err := m.ownDisk()
+	if err != nil {
+		return err
+	}
+	defer own.Close()
+	if err := disk.SetIdentity(own, [16]byte(id)); err != nil {
 		return fmt.Errorf("give the file system another identity: %w", err)
 	}
 	const fresh = "owner.new"
@@ -134,6 +139,8 @@ func (m *Machine) become(owner string) error {
 	if err := m.disk.WriteFile(fresh, []byte(owner), 0o600); err != nil {
 		return err
 	}
-	unix.Sync()
+	if err := unix.Syncfs(int(own.Fd())); err != nil {
+		return err
+	}
 	return m.disk.Rename(fresh, "owner")
 }
