@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"sbx.dev/agent/internal/archive"
@@ -26,6 +27,12 @@ type Renewal struct {
 	Owner string `json:"owner"`
 }
 
+// Most is written back while the processes run, and has longer for it than what is left then.
+const (
+	mostLimit = time.Minute
+	restLimit = 20 * time.Second
+)
+
 // Still is the method "still": no process runs from its result on but this one, until "go-on" or "renew".
 func (m *Machine) Still(*session.Call) (any, error) {
 	m.standing.Lock()
@@ -33,13 +40,33 @@ func (m *Machine) Still(*session.Call) (any, error) {
 	if m.stands != nil {
 		return nil, errors.New("the machine stands still already")
 	}
+	root, err := m.ownDisk()
+	if err != nil {
+		return nil, err
+	}
+	mounts := m.writable()
+	if err := still.WriteBack(mostLimit, root, mounts...); err != nil {
+		return nil, err
+	}
 	stands, err := still.Freeze()
 	if err != nil {
 		return nil, err
 	}
-	unix.Sync()
+	if err := still.WriteBack(restLimit, root, mounts...); err != nil {
+		return nil, errors.Join(err, stands.Thaw())
+	}
 	m.stands = stands
-	return nil, nil
+	return nil, root.Close()
+}
+
+// writable is where directories of the host are mounted that the machine may write to.
+func (m *Machine) writable() (all []string) {
+	for _, share := range m.config.Load().Mounts {
+		if !share.ReadOnly && share.File == "" {
+			all = append(all, share.At)
+		}
+	}
+	return all
 }
 
 // GoOn is the method "go-on": all is as it was, also where nothing stood still.

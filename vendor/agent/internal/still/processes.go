@@ -25,9 +25,8 @@ const (
 // Processes are those of the machine, all but this one and the kernel's, once they stand still. None of them hears
 // of it: no signal is sent, and what a terminal or a parent sees of a process is as before.
 type Processes struct {
-	root  string
-	moved []string
-	held  []string // groups that were not frozen already
+	root string
+	held []string // groups that were not frozen already
 }
 
 // Freeze has them stand still.
@@ -44,74 +43,95 @@ func freezeBelow(root string) (*Processes, error) {
 }
 
 func (p *Processes) freeze() error {
-	others, err := children(p.root)
-	if err != nil {
-		return err
-	}
 	if err := os.Mkdir(path.Join(p.root, own), 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	if !slices.Contains(others, own) {
-		others = append(others, own)
-	}
-	// Frozen first, so that whoever comes in stands still, and can start nobody else.
-	for _, name := range others {
-		if p.read(name, "cgroup.freeze") == "1" {
-			continue
-		}
-		if err := p.write(name, "cgroup.freeze", "1"); err != nil {
+	moved := map[process]bool{}
+	for end := time.Now().Add(limit); time.Now().Before(end); {
+		// Frozen first, so that whoever comes in stands still, and can start nobody else.
+		all, more, err := p.freezeGroups()
+		if err != nil {
 			return err
 		}
-		p.held = append(p.held, name)
-	}
-	if err := p.gather(); err != nil {
-		return err
-	}
-	return p.await(others)
-}
-
-// gather moves those that are in no group into the frozen one, until nobody is left who could start another.
-func (p *Processes) gather() error {
-	for end := time.Now().Add(limit); time.Now().Before(end); {
-		left := 0
-		for _, pid := range strings.Fields(p.read("", "cgroup.procs")) {
-			if pid == strconv.Itoa(os.Getpid()) || slices.Contains(p.moved, pid) || isKernels(pid) {
-				continue
-			}
-			err := p.write(own, "cgroup.procs", pid)
-			if errors.Is(err, unix.ESRCH) {
-				continue // it is gone
-			}
-			if err != nil {
-				return fmt.Errorf("process %s: %w", pid, err)
-			}
-			p.moved = append(p.moved, pid)
-			left++
+		before := len(moved)
+		if err := p.gather(moved); err != nil {
+			return err
 		}
-		if left == 0 {
-			return nil
+		// Who was in no group could have made one, until now.
+		if !more && len(moved) == before {
+			return p.await(all)
 		}
 	}
 	return errors.New("there are more and more processes")
 }
 
-// isKernels says whether it is a thread of the kernel's, which none of is ever frozen.
-func isKernels(pid string) bool {
+// freezeGroups freezes what is not frozen, and says whether that was any.
+func (p *Processes) freezeGroups() (all []string, more bool, err error) {
+	names, err := children(p.root)
+	for _, name := range names {
+		if p.read(name, "cgroup.freeze") != "1" {
+			if err := p.write(name, "cgroup.freeze", "1"); isGone(err) {
+				continue
+			} else if err != nil {
+				return nil, false, err
+			}
+			p.held = append(p.held, name)
+			more = true
+		}
+		all = append(all, name)
+	}
+	return all, more, err
+}
+
+// gather moves those that are in no group into the frozen one.
+func (p *Processes) gather(moved map[process]bool) error {
+	for _, pid := range strings.Fields(p.read("", "cgroup.procs")) {
+		stat, there := statOf(pid)
+		who := process{pid, stat.started}
+		if !there || stat.isKernels || pid == strconv.Itoa(os.Getpid()) || moved[who] {
+			continue // who ends is moved no more, and is listed until he has
+		}
+		if err := p.write(own, "cgroup.procs", pid); errors.Is(err, unix.ESRCH) {
+			continue // it is gone
+		} else if err != nil {
+			return fmt.Errorf("process %s: %w", pid, err)
+		}
+		moved[who] = true
+	}
+	return nil
+}
+
+// process is one of all that ever had its number.
+type process struct{ pid, started string }
+
+type stat struct {
+	// isKernels is said of a thread of the kernel's, which none of is ever frozen.
+	isKernels bool
+	started   string
+}
+
+func statOf(pid string) (stat, bool) {
+	text, err := os.ReadFile("/proc/" + pid + "/stat")
+	return parseStat(string(text)), err == nil
+}
+
+// parseStat reads /proc/PID/stat (proc(5)). A process gives itself any name, such as one that looks like what comes
+// behind it.
+func parseStat(text string) stat {
 	const kernelThread = 0x00200000 // PF_KTHREAD
-	text, _ := os.ReadFile("/proc/" + pid + "/stat")
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 7 {
-		return false
+	fields := strings.Fields(text[strings.LastIndex(text, ")")+1:])
+	if len(fields) < 20 {
+		return stat{}
 	}
 	flags, _ := strconv.ParseUint(fields[6], 10, 64)
-	return flags&kernelThread != 0
+	return stat{isKernels: flags&kernelThread != 0, started: fields[19]}
 }
 
 func (p *Processes) await(names []string) error {
 	for end := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
 		if !slices.ContainsFunc(names, func(name string) bool {
-			return !strings.Contains(p.read(name, "cgroup.events"), "frozen 1")
+			said := p.read(name, "cgroup.events") // nothing, where it was removed
+			return said != "" && !strings.Contains(said, "frozen 1")
 		}) {
 			return nil
 		}
@@ -127,13 +147,18 @@ func (p *Processes) Thaw() (failed error) {
 		p.write("", "cgroup.procs", pid) // who is gone needs no place
 	}
 	for _, name := range p.held {
-		if err := p.write(name, "cgroup.freeze", "0"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := p.write(name, "cgroup.freeze", "0"); err != nil && !isGone(err) {
 			failed = errors.Join(failed, err)
 		}
 	}
 	os.Remove(path.Join(p.root, own)) // with zombies in it, it stays for the next time
-	p.held, p.moved = nil, nil
+	p.held = nil
 	return failed
+}
+
+// isGone is said of a group that was removed.
+func isGone(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV)
 }
 
 func (p *Processes) read(group, name string) string {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -72,18 +73,34 @@ func TestProcessesStandStillAndGoOnWhereTheyWere(t *testing.T) {
 			}
 		}
 	}
+	// Goes from one new group to the next, as fast as it can.
+	moving := exec.Command("sh", "-c", `while :; do n=$((n+1)); mkdir "$0/moving$n"; echo $$ >"$0/moving$n/cgroup.procs"; echo >>"$1"
+		rmdir "$0/moving$((n-1))" 2>/dev/null; done`, root, filepath.Join(t.TempDir(), "count"))
+	mover := moving.Args[4]
+	if err := moving.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		moving.Process.Kill()
+		moving.Wait()
+		left, _ := filepath.Glob(filepath.Join(root, "moving*"))
+		for _, each := range left {
+			os.Remove(each)
+		}
+	})
 	awaitMore(outside, 0)
 	awaitMore(inside, 0)
+	awaitMore(mover, 0)
 	stands, err := freezeBelow(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := []int{count(outside), count(inside)}
+	before := []int{count(outside), count(inside), count(mover)}
 	if state := stateOf(t, outsider); strings.HasPrefix(state, "T") {
 		t.Error("it was stopped by a signal, which others see")
 	}
-	time.Sleep(50 * time.Millisecond) // in which either would count on
-	if after := []int{count(outside), count(inside)}; after[0] != before[0] || after[1] != before[1] {
+	time.Sleep(50 * time.Millisecond) // in which each would count on
+	if after := []int{count(outside), count(inside), count(mover)}; !slices.Equal(after, before) {
 		t.Errorf("from %v to %v", before, after)
 	}
 	if err := stands.Thaw(); err != nil {
@@ -91,6 +108,7 @@ func TestProcessesStandStillAndGoOnWhereTheyWere(t *testing.T) {
 	}
 	awaitMore(outside, before[0])
 	awaitMore(inside, before[1])
+	awaitMore(mover, before[2])
 	for group, pid := range map[string]string{root: outsider, inner: insider} {
 		members, _ := os.ReadFile(filepath.Join(group, "cgroup.procs"))
 		if !strings.Contains("\n"+string(members), "\n"+pid+"\n") {
@@ -99,6 +117,22 @@ func TestProcessesStandStillAndGoOnWhereTheyWere(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, own)); !os.IsNotExist(err) {
 		t.Errorf("something is left: %v", err)
+	}
+}
+
+func TestAProcessIsTheKernelsByItsFlagsAlone(t *testing.T) {
+	const rest = " 4194560 0 0 0 0 0 0 0 0 20 0 1 0 77 "
+	for text, want := range map[string]stat{
+		"2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 5 0": {isKernels: true, started: "5"},
+		"9 (sh) S 1 9 9 0 -1" + rest:                                     {started: "77"},
+		// Its name, and the number of its process group, look like flags.
+		"9 (a) 1 1 1 1) S 1 2097152 9 0 -1" + rest: {started: "77"},
+		"9 (sh) S": {},
+		"":         {},
+	} {
+		if got := parseStat(text); got != want {
+			t.Errorf("%q: %+v", text, got)
+		}
 	}
 }
 
