@@ -23,6 +23,7 @@ import type { BootWatcher, Cable } from "../provider.ts";
 import type { SavedMachine } from "../saved.ts";
 import { packTar } from "../root/tar.ts";
 import { templateKey } from "../template/key.ts";
+import { digestOf } from "../template/own_file.ts";
 import { filesNeeded } from "./files_needed.ts";
 import { QemuGuest } from "./guest.ts";
 import type { QemuHost } from "./launch.ts";
@@ -60,6 +61,12 @@ export async function machineKey(
       return [share.tag, share.at, share.readOnly, share.as ?? "", String(dev), String(ino)];
     }),
   );
+  // Their copies are in the machine.
+  const files = plan.files.map(({ at, entry: { mode, data = new Uint8Array() } }) => [
+    at,
+    mode,
+    digestOf(data),
+  ]);
   return await templateKey({
     build: host.build,
     argv: [...launch.argv, ...launch.daemons.flatMap(({ argv }) => argv)],
@@ -71,7 +78,7 @@ export async function machineKey(
     ],
     user: host.caller().uid,
     processor: machine.found.accelerator === "tcg" ? "" : await processor(),
-    preparation: { ...preparation(plan, []), disk: plan.disk?.bytes, shares },
+    preparation: { ...preparation(plan, []), disk: plan.disk?.bytes, shares, files },
     entries: [],
   });
 }
@@ -91,7 +98,7 @@ export async function goOnFrom(
   { cable, watcher, machine, by, host }: Going,
 ): Promise<QemuGuest> {
   const key = await machineKey(plan, cable, machine, by, host);
-  if (key !== saved.key) throw other("QEMU, virtiofsd, sbx or what the guest has of this machine");
+  if (key !== saved.key) throw other(DEPENDED_ON);
   const drift = Math.abs(machine.tscKHz - saved.tscKHz);
   if (drift > machine.tscKHz / SAME_COUNTER) throw other("the processor's counter");
   const counted = { ...machine, tscKHz: saved.tscKHz };
@@ -142,9 +149,8 @@ export async function goOnFrom(
   }
 }
 
+const DEPENDED_ON = "sbx, QEMU, virtiofsd, its size, or what it has of this machine";
+
 function other(what: string): SbxError {
-  return new SbxError(
-    "MEMORY_UNSAVABLE",
-    `Cannot go on: ${what} is another than when it was saved`,
-  );
+  return new SbxError("MEMORY_UNSAVABLE", `Cannot go on: ${what} is not what it was`);
 }
