@@ -107,10 +107,11 @@ export interface Guest extends FileGuest {
   freeze(): Promise<FrozenDisk>;
   /**
    * Has the machine stand still, and saves it, its memory and processes with it. Absent: none of its kind can be.
+   * Aborting the signal has it go on.
    *
-   * @throws SbxError MEMORY_UNSAVABLE, and what the machine or its agent says against it
+   * @throws SbxError MEMORY_UNSAVABLE, and what the machine or its agent says against it; the signal's reason
    */
-  hold?(): Promise<HeldMachine>;
+  hold?(signal: AbortSignal): Promise<HeldMachine>;
   /** The processes of this machine that are the guest's. */
   readonly processes: readonly HostProcess[];
   /** Settles when the machine is gone: with an error unless `stop` was called. */

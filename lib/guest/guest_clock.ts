@@ -78,6 +78,11 @@ export class GuestClock {
     return { set };
   }
 
+  /** Sets it; resolves when that is done. */
+  async set(): Promise<void> {
+    await (await this.begin()).set;
+  }
+
   /** Goes on setting it until `stop`. */
   keep(): void {
     let due = 0; // what a start had no time for

@@ -11,6 +11,9 @@
  */
 export const STATE_BEGINS = 4096;
 
+/** How the reason begins why one is not saved. */
+export const UNSAVED = "Cannot save the guest's memory: ";
+
 /** What is known of a saved machine. */
 export interface SavedFacts {
   /** Of all that it depends on here, in lower-case hexadecimal: one with another key cannot go on from it. */
@@ -34,7 +37,7 @@ export interface Saving {
   readonly from?: SavedMachine;
 }
 
-/** A machine that stands still, and was saved. */
+/** A machine that stands still, and was saved: the file of {@link Saving.state} has it until it goes on. */
 export interface HeldMachine {
   readonly facts: SavedFacts;
   /** Lets it go on. @throws SbxError when it cannot */

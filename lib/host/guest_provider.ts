@@ -20,7 +20,7 @@ import { cacheDir } from "./paths.ts";
 import { qemuPlatform } from "./qemu_platform.ts";
 import { greet, spawnQemu } from "./qemu_process.ts";
 import { makeDatabase } from "./sqlite.ts";
-import { openState } from "./state_file.ts";
+import { emptyState, openState, roomForState } from "./state_file.ts";
 import { usableAsset } from "./usable_asset.ts";
 
 /** What the programs of a guest have to be made for. */
@@ -46,6 +46,8 @@ export function guestProvider(
       requireOwn,
       openDisk: async (disk) => await openDisk(disk, await assetPath("disk")),
       openState,
+      emptyState,
+      roomForState,
       readState: (path) => createReadStream(path, { start: STATE_BEGINS }),
       diskModules: async () => await readFile(await assetPath("disk_modules")),
       tryLock: lockFile,

@@ -15,10 +15,10 @@
  *
  * @module
  */
-import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../base/errors.ts";
 import type { GuestProcess } from "../guest/guest.ts";
 import type { Lifetime } from "./lifetime.ts";
+import { Stillness } from "./stillness.ts";
 
 const SIGKILL = 9;
 
@@ -44,12 +44,19 @@ export class Ending {
   readonly #guest: GuestProcess;
   readonly #lifetime: Lifetime;
   readonly #questions: number;
+  readonly #stillness: Stillness;
   #over = false;
   #killing = false;
   #forced: number | undefined;
 
   /** `questions`: how often a guest that answers is asked anew while a killed command has no status. */
-  constructor(guest: GuestProcess, lifetime: Lifetime, questions: number) {
+  constructor(
+    guest: GuestProcess,
+    lifetime: Lifetime,
+    questions: number,
+    stillness = new Stillness(),
+  ) {
+    this.#stillness = stillness;
     this.#guest = guest;
     this.#lifetime = lifetime;
     this.#questions = questions;
@@ -71,25 +78,29 @@ export class Ending {
   async #ask(signal: number): Promise<void> {
     this.#guest.signal(signal);
     if (!REQUESTS.has(signal) || this.#over) return;
-    if (!await settles(this.#guest.answers(), ANSWER_MS)) this.#force(signal);
+    if (!await this.#settles(this.#guest.answers(), ANSWER_MS)) this.#force(signal);
   }
 
   async #kill(): Promise<void> {
     this.#guest.signal(SIGKILL);
     if (this.#killing) return;
     this.#killing = true;
-    if (await settles(this.#guest.exit, OBEY_MS)) return;
+    if (await this.#settles(this.#guest.exit, OBEY_MS)) return;
     this.#guest.discard();
-    if (await settles(this.#guest.exit, UNHEARD_MS)) return;
+    if (await this.#settles(this.#guest.exit, UNHEARD_MS)) return;
     if (!await this.#endsWhileAnswered()) this.#force(SIGKILL);
   }
 
   async #endsWhileAnswered(): Promise<boolean> {
     for (let asked = 0; asked < this.#questions; asked++) {
-      if (!await settles(this.#guest.answers(), ANSWER_MS)) return false;
-      if (await settles(this.#guest.exit, OBEY_MS)) return true;
+      if (!await this.#settles(this.#guest.answers(), ANSWER_MS)) return false;
+      if (await this.#settles(this.#guest.exit, OBEY_MS)) return true;
     }
     return false;
+  }
+
+  #settles(promise: Promise<unknown>, ms: number): Promise<boolean> {
+    return this.#stillness.settles(promise, ms);
   }
 
   #force(signal: number): void {
@@ -99,12 +110,4 @@ export class Ending {
       new SbxError("GUEST_LOST", "Cannot go on: the guest did not answer, and was ended"),
     );
   }
-}
-
-/** Whether something settles, either way, in so many milliseconds. */
-async function settles(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  const timer = new AbortController();
-  const done = promise.then(() => true, () => true);
-  const late = delay(ms, false, { signal: timer.signal }).catch(() => true);
-  return await Promise.race([done, late]).finally(() => timer.abort());
 }

@@ -9,6 +9,7 @@ import { ANSWER_MS, Ending, OBEY_MS, patienceOf, UNHEARD_MS } from "./ending.ts"
 import { requireTerminalSize } from "./exec_options.ts";
 import type { Lifetime } from "./lifetime.ts";
 import { type SignalName, signalNumber } from "../base/signal.ts";
+import type { Stillness, Watch } from "./stillness.ts";
 
 /** How a command ended: with a code, or by a signal. */
 export interface ExitStatus {
@@ -50,7 +51,7 @@ const SIGKILL = 9;
 export interface TimeLimit {
   readonly ms: number;
   /** Ends the machine in so many milliseconds, unless the function returned is called before. */
-  readonly watch?: (ms: number) => () => void;
+  readonly watch?: Watch;
 }
 
 /** What is known of a command's life. */
@@ -59,6 +60,8 @@ interface ProcessOptions {
   readonly signal?: AbortSignal;
   /** How often a guest that answers is asked anew before it is ended for this command; never when absent. */
   readonly questions?: number;
+  /** When its guest stands still. Absent: never. */
+  readonly stillness?: Stillness;
 }
 
 /** A command that runs in a sandbox, or has. */
@@ -84,10 +87,10 @@ export class SandboxProcess {
   constructor(
     guest: GuestProcess,
     lifetime: Lifetime,
-    { limit, signal, questions = 0 }: ProcessOptions = {},
+    { limit, signal, questions = 0, stillness }: ProcessOptions = {},
   ) {
     this.#guest = guest;
-    this.#ending = new Ending(guest, lifetime, questions);
+    this.#ending = new Ending(guest, lifetime, questions, stillness);
     this.stdin = guest.stdin;
     this.stdout = guest.stdout;
     this.stderr = guest.stderr;

@@ -41,6 +41,7 @@ import { SandboxProcess } from "./process.ts";
 import { type PortSelection, requirePublication, type Unpublished } from "./publication.ts";
 import { requireNoValue } from "./revealed.ts";
 import { freezeDisk, holdMachine } from "./stand_still.ts";
+import { Stillness, type Watch } from "./stillness.ts";
 import { unpublish } from "./unpublish.ts";
 import { waitForPort, type WaitOptions } from "./wait_for_port.ts";
 
@@ -58,10 +59,12 @@ export interface SandboxParts {
   readonly processes: readonly HostProcess[];
   /** Variables of every command that hold the placeholders of secrets. */
   readonly placeholders: Readonly<Record<string, string>>;
+  /** Whether the guest trusts an authority of its own, which opens what is intercepted. Absent: it does not. */
+  readonly hasAuthority?: boolean;
   /** Whether several may use it at once. */
   readonly isShared: boolean;
   /** Has the machine ended from outside; see {@link TimeLimit}. */
-  readonly watch: (ms: number) => () => void;
+  readonly watch: Watch;
   /** Absent when the guest has no secrets. */
   readonly vault?: Vault;
   /** The copies of directories that the guest has. Absent: it can have none. */
@@ -79,6 +82,7 @@ export class Sandbox implements AsyncDisposable {
   /** The guest's files. */
   readonly fs: SandboxFiles;
   readonly #parts: SandboxParts;
+  readonly #stillness = new Stillness();
   readonly #startedAt = performance.now();
 
   /** @internal Sandboxes come from a builder's `create`. */
@@ -150,7 +154,10 @@ export class Sandbox implements AsyncDisposable {
     const ms = options.timeoutMs ?? own.timeoutMs;
     return new SandboxProcess(process, lifetime, {
       ...(this.#parts.isShared ? { questions: SHARED_QUESTIONS } : {}),
-      ...(ms === undefined ? {} : { limit: { ms, watch: this.#parts.watch } }),
+      ...(ms === undefined ? {} : {
+        limit: { ms, watch: (ms) => this.#stillness.limit(ms, this.#parts.watch) },
+      }),
+      stillness: this.#stillness,
       ...(signal === undefined ? {} : { signal }),
     });
   }
@@ -334,13 +341,13 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** @internal Has whoever writes to its disk wait, until told to go on. @throws SbxError DISK_MISSING, STOPPED */
-  async freeze(): Promise<FrozenDisk> {
-    return await freezeDisk(this.#parts);
+  async freeze(signal: AbortSignal): Promise<FrozenDisk> {
+    return await freezeDisk(this.#parts, this.#stillness, signal);
   }
 
   /** @internal Has the machine stand still, saved, until it is released. @throws SbxError MEMORY_UNSAVABLE, STOPPED */
-  async hold(): Promise<HeldMachine> {
-    return await holdMachine(this.#parts);
+  async hold(signal: AbortSignal): Promise<HeldMachine> {
+    return await holdMachine(this.#parts, this.#stillness, signal);
   }
 
   #network(doing: string): { readonly network: Network; readonly policy: LivePolicy } {

@@ -5,34 +5,68 @@
  */
 import { SbxError } from "../base/errors.ts";
 import type { FrozenDisk, Guest } from "../guest/guest.ts";
-import type { HeldMachine } from "../guest/saved.ts";
-import type { Lifetime } from "./lifetime.ts";
-import type { SandboxOptions } from "./options.ts";
+import { type HeldMachine, UNSAVED } from "../guest/saved.ts";
+import type { SandboxParts } from "./sandbox.ts";
+import type { Stillness } from "./stillness.ts";
 
-interface Parts {
-  readonly guest: Guest;
-  readonly lifetime: Lifetime;
-  readonly options: Pick<SandboxOptions, "disk">;
-}
+type Parts = Pick<SandboxParts, "guest" | "lifetime" | "options">;
 
-/** @throws SbxError DISK_MISSING, STOPPED */
-export async function freezeDisk({ guest, lifetime, options }: Parts): Promise<FrozenDisk> {
+/** The time that the turns of others take is theirs. @throws SbxError DISK_MISSING, STOPPED; the signal's reason */
+export async function freezeDisk(
+  { guest, lifetime, options }: Parts,
+  stillness: Stillness,
+  signal: AbortSignal,
+): Promise<FrozenDisk> {
   if (options.disk === undefined) {
     throw new SbxError("DISK_MISSING", "Cannot keep the disk still: the guest has none");
   }
-  const freezing = guest.freeze();
-  const { thaw } = await lifetime.until(freezing, "keep the disk still");
-  return { thaw: async () => await lifetime.until(thaw(), "let the guest go on") };
+  const doing = "keep the disk still";
+  const over = await lifetime.until(stillness.begin(signal), doing);
+  try {
+    const { thaw } = await lifetime.until(guest.freeze(), doing);
+    return { thaw: async () => await lifetime.until(thaw(), "let the guest go on").finally(over) };
+  } catch (error) {
+    over();
+    throw error;
+  }
 }
 
-/** @throws SbxError MEMORY_UNSAVABLE, STOPPED */
-export async function holdMachine({ guest, lifetime }: Parts): Promise<HeldMachine> {
-  if (guest.hold === undefined) {
-    throw new SbxError(
-      "MEMORY_UNSAVABLE",
-      "Cannot save the guest's memory: no guest of its kind can be saved",
-    );
+/** The same for all of the machine. @throws SbxError MEMORY_UNSAVABLE, STOPPED; the signal's reason */
+export async function holdMachine(
+  { guest, lifetime, placeholders, hasAuthority = false }:
+    & Parts
+    & Pick<SandboxParts, "placeholders" | "hasAuthority">,
+  stillness: Stillness,
+  signal: AbortSignal,
+): Promise<HeldMachine> {
+  // What was taken back since is with its processes all the same.
+  if (Object.keys(placeholders).length > 0) throw unsavable(HAS_PLACEHOLDERS);
+  if (hasAuthority) throw unsavable(HAS_AUTHORITY);
+  const hold = holdOf(guest);
+  const doing = "save the guest's memory";
+  const over = await lifetime.until(stillness.begin(signal), doing);
+  try {
+    const { facts, release } = await lifetime.until(hold(signal), doing);
+    return {
+      facts,
+      release: async () => await lifetime.until(release(), "let the guest go on").finally(over),
+    };
+  } catch (error) {
+    over();
+    throw error;
   }
-  const { facts, release } = await lifetime.until(guest.hold(), "save the guest's memory");
-  return { facts, release: async () => await lifetime.until(release(), "let the guest go on") };
+}
+
+/** Why the memory of a guest is of no use to another one, nor another one's to it. */
+export const HAS_PLACEHOLDERS = "it has secrets, whose placeholders are its own";
+export const HAS_AUTHORITY = "its TLS is opened by an authority that is its own";
+
+function holdOf(guest: Guest): NonNullable<Guest["hold"]> {
+  const { hold } = guest;
+  if (hold === undefined) throw unsavable("no guest of its kind can be saved");
+  return hold.bind(guest);
+}
+
+function unsavable(state: string): SbxError {
+  return new SbxError("MEMORY_UNSAVABLE", `${UNSAVED}${state}`);
 }

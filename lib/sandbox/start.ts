@@ -192,6 +192,7 @@ async function compose(
     ],
     isShared,
     placeholders: placeholdersOf(cable?.vault),
+    hasAuthority: cable?.authority !== undefined,
     watch: (ms) => watchdog?.limit(ms) ?? (() => {}),
     ...(cable === undefined ? {} : { network: cable.network, policy: cable.live }),
     ...(cable?.vault === undefined ? {} : { vault: cable.vault }),

@@ -12,7 +12,6 @@ import { Command, commandRequest, type CommandServer } from "../guest/agent/comm
 import { fileRequest } from "../guest/agent/file_call.ts";
 import { commandStatus } from "../guest/agent/result.ts";
 import type { FileGuest } from "../guest/files.ts";
-import { frozenBy } from "../guest/agent/freeze.ts";
 import type { Proven } from "../guest/lima/proof_part.ts";
 import type { CommandExit, ExecSpec, FrozenDisk } from "../guest/guest.ts";
 import type { HeldMachine } from "../guest/saved.ts";
@@ -38,11 +37,11 @@ import { type OpenCall, openCall } from "../wire/open_call.ts";
 import type { JobInfo } from "./jobs.ts";
 import { heardApplied, heardChanges } from "./change_lines.ts";
 import { readEvents } from "./event_lines.ts";
-import { heldBy } from "./saved_machine.ts";
 import type { CreateRequest } from "./program_protocol.ts";
 import { MAX_RESULT, PROTOCOL } from "./protocol.ts";
 import type { KeptSandbox } from "./registry.ts";
 import type { SandboxState } from "./state.ts";
+import { frozenFor, heldFor } from "./stillness_call.ts";
 
 /** How long a supervisor may take to say who it is. */
 const HELLO_MS = 10_000;
@@ -241,8 +240,8 @@ export class SupervisorClient implements Disposable {
   /** Has whoever writes to its disk wait, until told to go on or this connection ends. @throws SbxError DISK_MISSING */
   async freeze(signal?: AbortSignal): Promise<FrozenDisk> {
     signal?.throwIfAborted();
-    const call = this.#calls.plain({ method: "freeze" }, errorOf);
-    return await answered(frozenBy(call), call, signal);
+    const call = this.#calls.plain({ method: "freeze", beats: true }, errorOf);
+    return await answered(frozenFor(call), call, signal);
   }
 
   /**
@@ -252,8 +251,8 @@ export class SupervisorClient implements Disposable {
    */
   async save(signal?: AbortSignal): Promise<HeldMachine> {
     signal?.throwIfAborted();
-    const call = this.#calls.plain({ method: "save" }, errorOf);
-    return await answered(heldBy(call), call, signal);
+    const call = this.#calls.plain({ method: "save", beats: true }, errorOf);
+    return await answered(heldFor(call), call, signal);
   }
 
   /** As of `Sandbox.prove`. @throws SbxError USAGE for one that needs no proof */

@@ -1,8 +1,10 @@
 /**
- * Why copies of a sandbox have its disk alone, without its memory and processes. Pure.
+ * Why copies of a sandbox have its disk alone, without its memory and processes, and why it goes on from no others'.
+ * Pure.
  *
  * @module
  */
+import { HAS_AUTHORITY, HAS_PLACEHOLDERS } from "../sandbox/stand_still.ts";
 import { networkOf, type SandboxRecord } from "./record.ts";
 
 /** Undefined: nothing that is written down of it stands against that. */
@@ -12,8 +14,8 @@ export function whyDiskAlone(
   if (spec.savable !== true) return "the sandbox was not created with --savable";
   const { secrets, tls } = networkOf(name, spec.policy);
   // What its processes hold of them, another sandbox would not know as its own.
-  if (secrets.secrets.length > 0) return "its processes hold placeholders of secrets";
-  if (tls.intercept) return "its processes trust the authority that opens its TLS";
+  if (secrets.secrets.length > 0) return HAS_PLACEHOLDERS;
+  if (tls.intercept) return HAS_AUTHORITY;
   // The layer over a copy goes by 9p, and QEMU saves no machine that has that mounted.
   if (spec.mounts.some((mount) => mount.as === "copy")) {
     return "it has a copy of a directory mounted";

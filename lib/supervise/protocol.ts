@@ -38,6 +38,9 @@ const paths = z.array(z.string().max(16_384)).max(10_000);
 /** What lib/sandbox/events.ts tells. */
 const kind = z.enum(["journal", "denial", "notice", "exit"]);
 
+/** Whether the client says something all the time while the guest stands still for him. */
+const beats = z.boolean().optional();
+
 const command = {
   argv: block,
   env: block,
@@ -100,8 +103,8 @@ const request = z.discriminatedUnion("method", [
   }),
   z.object({ method: z.literal("connect"), port }),
   z.object({ method: z.literal("metrics") }),
-  z.object({ method: z.literal("freeze") }),
-  z.object({ method: z.literal("save") }),
+  z.object({ method: z.literal("freeze"), beats }),
+  z.object({ method: z.literal("save"), beats }),
   z.object({ method: z.literal("prove") }),
   z.object({ method: z.literal("summary") }),
   z.object({ method: z.literal("events"), kinds: z.array(kind).optional() }),

@@ -17,57 +17,22 @@ import { z } from "zod";
 import { SbxError } from "../base/errors.ts";
 import { systemCode } from "../base/file_error.ts";
 import { type PrivateFile, readPrivate, writePrivate } from "../base/private_file.ts";
-import type { HeldMachine, SavedFacts, SavedMachine } from "../guest/saved.ts";
+import type { SavedFacts, SavedMachine } from "../guest/saved.ts";
 import { identityOf, openOwn, sparseDigest } from "../guest/template/own_file.ts";
 import { copyDisk, openStill } from "../host/disk_file.ts";
-import type { PlainCall } from "../wire/call_client.ts";
 import { jsonOf } from "./record.ts";
+import { savedFacts } from "./stillness_call.ts";
 
 const FORMAT = 1;
 
-const saved = {
-  key: z.string().regex(/^[0-9a-f]{64}$/),
-  calls: z.number().int().nonnegative(),
-  tscKHz: z.number().int().nonnegative(),
-};
-
 const facts = z.strictObject({
   format: z.literal(FORMAT),
-  ...saved,
+  ...savedFacts,
   /** Of the state: lower-case SHA-256 of what is not zero in it. */
   state: z.string(),
   /** Which file the disk is, and when it last changed. */
   disk: z.string(),
 });
-
-const MOST_FACTS = 4096;
-
-/** Whoever saves it answers with one line, and holds it until nothing more is said. */
-export async function heldBy({ output, input, ok }: PlainCall): Promise<HeldMachine> {
-  const reader = output.stream.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  while (!text.endsWith("\n")) {
-    const { done, value } = await reader.read();
-    if (done || text.length > MOST_FACTS) {
-      await ok; // it says why
-      throw new SbxError(
-        "PROTOCOL",
-        "Cannot save the guest's memory: its supervisor says nothing of it",
-      );
-    }
-    text += decoder.decode(value, { stream: true });
-  }
-  const known = z.object(saved).safeParse(jsonOf(text)).data;
-  const release = async () => {
-    output.discard();
-    await input.stream.close().catch(() => {}); // the result says more
-    await ok;
-  };
-  if (known !== undefined) return { facts: known, release };
-  await release();
-  throw new SbxError("PROTOCOL", "Cannot save the guest's memory: what is said of it is malformed");
-}
 
 /** Where a saved machine is kept, and the disk beside it. */
 interface Place {

@@ -30,6 +30,7 @@ import {
   type UnpublishRequest,
 } from "./protocol.ts";
 import type { SandboxState } from "./state.ts";
+import { relayFreeze, relaySave } from "./stillness_relay.ts";
 import { wanted } from "./wanted.ts";
 
 /** What there is to ask about. */
@@ -107,9 +108,9 @@ export async function answer(supervised: Supervised, call: ServedCall): Promise<
     case "metrics":
       return { metrics: await running(supervised).metrics() };
     case "freeze":
-      return await holdStill(running(supervised), call);
+      return await relayFreeze(running(supervised), request.beats === true, call);
     case "save":
-      return await holdSaved(running(supervised), call);
+      return await relaySave(running(supervised), request.beats === true, call);
     case "prove":
       return { proof: await proofOf(running(supervised), supervised.name) };
     case "summary":
@@ -163,38 +164,6 @@ async function waitFor(
     signal,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
-}
-
-/** The machine stands still, saved, from the line that the caller gets until he has no more to say, or is gone. */
-async function holdSaved(sandbox: Sandbox, call: ServedCall): Promise<Fields> {
-  const enough = wanted(call);
-  const { facts, release } = await sandbox.hold();
-  const lines = new LineWriter(call.output);
-  try {
-    await lines.tell(facts);
-    await until(enough, call.input.pipeTo(new WritableStream()));
-  } catch (error) {
-    if (!(error instanceof SbxError)) throw error; // nobody waits for it
-  } finally {
-    await release();
-  }
-  return {};
-}
-
-/** The disk stands still from the byte that the caller gets until he has no more to say, or is gone. */
-async function holdStill(sandbox: Sandbox, call: ServedCall): Promise<Fields> {
-  const enough = wanted(call);
-  const frozen = await sandbox.freeze();
-  const writer = call.output.getWriter();
-  try {
-    await writer.write(Uint8Array.of(1));
-    await until(enough, call.input.pipeTo(new WritableStream()));
-  } catch (error) {
-    if (!(error instanceof SbxError)) throw error; // nobody waits for it
-  } finally {
-    await frozen.thaw();
-  }
-  return {};
 }
 
 /** One event a line, until the last one or the caller's end. */

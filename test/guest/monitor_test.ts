@@ -85,7 +85,7 @@ test("a state that QEMU cannot load fails, whether it says so at once or later",
 
 test("a machine that cannot be saved says why, in QEMU's words", async () => {
   const { monitor, say, commands } = qemu();
-  const saving = saveMachine(monitor).catch((error) => error);
+  const saving = saveMachine(monitor, new AbortController().signal).catch((error) => error);
   say(GREETING + OK + OK); // qmp_capabilities, stop
   await Bun.sleep(0);
   say(OK + OK + OK + '{"event": "MIGRATION", "data": {"status": "failed"}}\n');

@@ -4,6 +4,8 @@ import type { GuestProcess } from "../../lib/guest/guest.ts";
 import { ANSWER_MS, OBEY_MS, SHARED_QUESTIONS, UNHEARD_MS } from "../../lib/sandbox/ending.ts";
 import { Lifetime } from "../../lib/sandbox/lifetime.ts";
 import { MAX_OUTPUT_BYTES, SandboxProcess } from "../../lib/sandbox/process.ts";
+import { Stillness } from "../../lib/sandbox/stillness.ts";
+import { ManualClock } from "../support/manual_clock.ts";
 
 interface Script {
   readonly stdout?: readonly Uint8Array[];
@@ -252,4 +254,28 @@ test("a command that has ended is not asked to", async () => {
   expect(await exit).toEqual({ code: 0, timedOut: false });
   given.abort();
   expect(signals).toEqual([]);
+});
+
+test("a command that stands still with its guest is not what the guest is ended for", async () => {
+  const { lifetime, ended } = watched();
+  const clock = new ManualClock();
+  const stillness = new Stillness(clock);
+  const pass = async (ms: number) => {
+    await clock.pass(ms);
+    await new Promise((resolve) => setTimeout(resolve));
+  };
+  const over = await stillness.begin();
+  const { exit } = new SandboxProcess(command({ answers: never }).guest, lifetime, { stillness });
+  const killed = new SandboxProcess(command().guest, lifetime, { stillness, questions: 1 });
+  killed.kill(9);
+  const asked = new SandboxProcess(command({ answers: never }).guest, lifetime, { stillness });
+  asked.kill(2);
+  await pass(600_000);
+  expect(ended).toEqual([]);
+  over();
+  await pass(ANSWER_MS - 1);
+  expect(ended).toEqual([]);
+  await pass(1);
+  expect(ended).toEqual(["machine"]);
+  await expect(exit).rejects.toMatchObject({ code: "GUEST_LOST" });
 });

@@ -90,7 +90,7 @@ test("a guest that does not stand still in time is given up, and goes on when it
   const { call, stand, thawed } = guest();
   const freezing = frozenInTime(call(), clock);
   await turns();
-  await clock.pass(119_999);
+  await clock.pass(59_999);
   stand();
   await turns();
   await (await freezing).thaw();
@@ -99,10 +99,10 @@ test("a guest that does not stand still in time is given up, and goes on when it
   const late = guest();
   const given = frozenInTime(late.call(), clock).catch((error: SbxError) => error);
   await turns();
-  await clock.pass(120_000);
+  await clock.pass(60_000);
   expect(await given).toMatchObject({
     code: "GUEST_FAILED",
-    message: "Cannot keep the guest's disk still: the guest did not answer in 120 seconds",
+    message: "Cannot keep the guest's disk still: the guest did not answer in 60 seconds",
   });
   late.stand();
   await turns();

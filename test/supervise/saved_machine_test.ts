@@ -18,13 +18,9 @@ import { setImmediate } from "node:timers/promises";
 import { SbxError } from "../../lib/base/errors.ts";
 import type { Sandbox } from "../../lib/sandbox/sandbox.ts";
 import type { Jobs } from "../../lib/supervise/jobs.ts";
-import {
-  copyMachine,
-  heldBy,
-  keepMachine,
-  takeMachine,
-} from "../../lib/supervise/saved_machine.ts";
+import { copyMachine, keepMachine, takeMachine } from "../../lib/supervise/saved_machine.ts";
 import { answer, type Supervised } from "../../lib/supervise/service.ts";
+import { heldFor } from "../../lib/supervise/stillness_call.ts";
 import { CallClient } from "../../lib/wire/call_client.ts";
 import { serverBounds } from "../../lib/wire/call_frame.ts";
 import { serveCalls } from "../../lib/wire/call_server.ts";
@@ -134,7 +130,7 @@ async function turns(): Promise<void> {
 
 test("the machine stands still from the answer on until it is released, or nobody is there who could", async () => {
   const one = supervisor(FACTS);
-  const held = await heldBy(one.call());
+  const held = await heldFor(one.call());
   expect(held.facts).toEqual(FACTS);
   await turns();
   expect(one.released()).toBe(0);
@@ -142,7 +138,7 @@ test("the machine stands still from the answer on until it is released, or nobod
   expect(one.released()).toBe(1);
 
   const other = supervisor(FACTS);
-  await heldBy(other.call());
+  await heldFor(other.call());
   other.client.close();
   await turns();
   expect(other.released()).toBe(1);
@@ -151,7 +147,7 @@ test("the machine stands still from the answer on until it is released, or nobod
 test("what is said of it is not believed unless it is well formed, and the machine goes on", async () => {
   for (const facts of [{}, { ...FACTS, key: "../" }, { ...FACTS, calls: -1 }, null]) {
     const { call, released } = supervisor(facts);
-    await expect(heldBy(call())).rejects.toMatchObject({ code: "PROTOCOL" });
+    await expect(heldFor(call())).rejects.toMatchObject({ code: "PROTOCOL" });
     expect(released()).toBe(1);
   }
 });

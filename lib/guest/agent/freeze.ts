@@ -9,11 +9,12 @@
  */
 import { type Clock, systemClock } from "../../base/clock.ts";
 import { SbxError } from "../../base/errors.ts";
+import { inTime } from "../../base/in_time.ts";
 import type { PlainCall } from "../../wire/call_client.ts";
 import type { FrozenDisk } from "../guest.ts";
 
 /** How long a guest is waited for: it may have much to write, and need not answer at all. */
-const STILL_MS = 120_000;
+const STILL_MS = 60_000;
 const GOES_ON_MS = 30_000;
 
 /**
@@ -34,11 +35,11 @@ export async function frozenInTime(
     );
   let frozen: FrozenDisk;
   try {
-    frozen = await within(
+    frozen = await inTime(
       frozenBy(call),
       STILL_MS,
-      clock,
       () => late("keep the guest's disk still", STILL_MS, "stop it, and do this then"),
+      clock,
     );
   } catch (error) {
     letGo(call);
@@ -46,11 +47,11 @@ export async function frozenInTime(
   }
   return {
     thaw: () =>
-      within(
+      inTime(
         frozen.thaw(),
         GOES_ON_MS,
-        clock,
         () => late("let the guest go on", GOES_ON_MS, "stop it"),
+        clock,
       ),
   };
 }
@@ -71,16 +72,4 @@ export async function frozenBy(call: PlainCall): Promise<FrozenDisk> {
 async function letGo({ input, output }: PlainCall): Promise<void> {
   output.discard();
   await input.stream.close().catch(() => {}); // the result says more
-}
-
-async function within<T>(
-  value: Promise<T>,
-  ms: number,
-  clock: Clock,
-  late: () => SbxError,
-): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const disarm = clock.after(ms, () => reject(late()));
-  value.catch(() => {}); // a loser of the race is nobody's to handle
-  return await Promise.race([value, promise]).finally(disarm);
 }

@@ -10,6 +10,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../../base/errors.ts";
+import { MIB } from "../../base/size.ts";
 import {
   Agent,
   type AgentConfig,
@@ -36,10 +37,20 @@ export interface QemuGuestOptions {
   readonly template?: TemplateUse;
   /** How many calls its agent has had, where the machine goes on from one that was saved. */
   readonly calls?: number;
-  /** Of a machine that can be saved: QEMU's, and what else is known of it. */
-  readonly savable?: { readonly monitor: Monitor } & Omit<SavedFacts, "calls">;
+  /** Of a machine that can be saved: QEMU's, what else is known of it, and the file that its state goes to. */
+  readonly savable?: Savable;
   /** Why it cannot be, where somebody wants it to be. */
   readonly unsavable?: string;
+}
+
+export interface Savable extends Omit<SavedFacts, "calls"> {
+  readonly monitor: Monitor;
+  readonly memoryMiB: number;
+  readonly file: {
+    /** How many bytes are free there. @throws SbxError FILE_UNREADABLE */
+    readonly room: () => number;
+    readonly empty: () => void;
+  };
 }
 
 export class QemuGuest implements Guest {
@@ -180,15 +191,16 @@ export class QemuGuest implements Guest {
   }
 
   /** See `Guest.hold`. */
-  async hold(): Promise<HeldMachine> {
+  async hold(signal: AbortSignal): Promise<HeldMachine> {
     if (this.#savable === undefined) throw unsavable(this.#unsavable);
-    if (this.#held) throw unsavable("it is being saved already");
+    const { monitor, memoryMiB, file, ...facts } = this.#savable;
+    requireRoom(memoryMiB * MIB, file.room());
     this.#held = true;
     const letGo = () => void (this.#held = false);
-    const { monitor, ...facts } = this.#savable;
     const [agent, clock] = [this.#agent, this.#clock];
     const giveUp = () => void this.#giveUp("it did not go on after it was saved");
-    const held = await holdMachine({ agent, clock, monitor, facts, giveUp }).catch((error) => {
+    const parts = { agent, clock, monitor, facts, discard: file.empty, giveUp };
+    const held = await holdMachine(parts, signal).catch((error) => {
       letGo();
       throw error;
     });
@@ -271,6 +283,15 @@ const NOISE = /PCI: Fatal: No config space access function found/;
 
 /** What QEMU says of a disk that another QEMU has locked. */
 const LOCKED = /Failed to get "write" lock/;
+
+/** A state that takes the last room would be the end of every guest that writes to the same file system. */
+function requireRoom(needed: number, free: number): void {
+  if (needed <= free) return;
+  const mib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;
+  throw unsavable(`it may take ${mib(needed)}, and ${mib(free)} are free`, {
+    hint: "free some space below XDG_STATE_HOME, or put that elsewhere",
+  });
+}
 
 function howEnded({ code, signal }: Exit): string {
   return signal ?? `status ${code}`;

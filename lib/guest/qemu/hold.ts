@@ -3,43 +3,54 @@
  *
  * ```
  * running ── clock at rest, processes frozen, agent asked nothing ──► QEMU stopped, saved ── release() ──► running
- *    └──────────── under way, refused, too late ──────────────────────────────► as it was
+ *    └──────────── under way, refused, too late, given up ────────────────────► as it was
  * ```
  *
  * @module
  */
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { SbxError } from "../../base/errors.ts";
-import { untilAborted } from "../../base/until.ts";
+import { inTime } from "../../base/in_time.ts";
+import { aborted } from "../../base/until.ts";
 import type { Agent } from "../agent/client.ts";
 import type { GuestClock } from "../guest_clock.ts";
-import type { HeldMachine, SavedFacts } from "../saved.ts";
+import { type HeldMachine, type SavedFacts, UNSAVED } from "../saved.ts";
 import { goOn, saveMachine } from "./migration.ts";
 import type { Monitor } from "./monitor.ts";
 
-/** A guest may have much to write, and need not answer at all; nor may QEMU. */
-const STILL_MS = 60_000;
+/** A guest may have much to write, and need not answer at all; its agent ends this itself, ten seconds earlier. */
+const STILL_MS = 110_000;
 const SAVED_MS = 600_000;
 const GOES_ON_MS = 30_000;
 
 /** A machine that can be saved. */
 export interface SavableParts {
   readonly agent: Pick<Agent, "still" | "goOn" | "hold">;
-  readonly clock: Pick<GuestClock, "rest" | "keep">;
+  readonly clock: Pick<GuestClock, "rest" | "set" | "keep">;
   readonly monitor: Monitor;
   readonly facts: Omit<SavedFacts, "calls">;
+  /** Gives back what the state takes up, once nobody needs it any more. */
+  readonly discard: () => void;
   /** Ends a machine that does not go on. */
   readonly giveUp: () => void;
 }
 
-/** @throws SbxError MEMORY_UNSAVABLE, GUEST_FAILED, GUEST_START in QEMU's words */
+/** @throws SbxError MEMORY_UNSAVABLE, GUEST_FAILED, GUEST_START in QEMU's words; the signal's reason */
 export async function holdMachine(
-  { agent, clock, monitor, facts, giveUp }: SavableParts,
+  { agent, clock, monitor, facts, discard, giveUp }: SavableParts,
+  signal: AbortSignal,
+  time: Clock = systemClock,
 ): Promise<HeldMachine> {
   const undo: (() => Promise<void> | void)[] = [() => clock.keep()];
+  const stands = async (step: Promise<void>) => {
+    await inTime(step, STILL_MS, () => late("keep the guest still", STILL_MS), time);
+    signal.throwIfAborted();
+  };
   const release = async () => {
     try {
-      for (const step of undo.splice(0).reverse()) {
-        await within(Promise.resolve(step()), GOES_ON_MS, "let the guest go on");
+      for (const back of undo.splice(0).reverse()) {
+        const doing = "let the guest go on";
+        await inTime(Promise.resolve(back()), GOES_ON_MS, () => late(doing, GOES_ON_MS), time);
       }
     } catch (error) {
       giveUp();
@@ -47,17 +58,18 @@ export async function holdMachine(
     }
   };
   try {
-    await within(clock.rest(), STILL_MS, "keep the guest still");
+    await stands(clock.rest());
     undo.push(() => agent.goOn());
-    await within(agent.still(), STILL_MS, "keep the guest still");
+    await stands(agent.still());
     const held = agent.hold();
     if (held === undefined) {
       throw unsavable("something is under way in it", {
         hint: "wait for its commands, jobs and transfers to end",
       });
     }
-    undo.push(() => held.release(), () => goOn(monitor));
-    await within(saveMachine(monitor), SAVED_MS, "save the guest's memory");
+    // Its processes are to find the time right, which has stood still as well.
+    undo.push(() => clock.set(), () => held.release(), discard, () => goOn(monitor));
+    await savedInTime({ monitor, giveUp }, signal, time);
     return { facts: { ...facts, calls: held.calls }, release };
   } catch (error) {
     await release().catch(() => {}); // what failed first says more
@@ -65,14 +77,38 @@ export async function holdMachine(
   }
 }
 
-export function unsavable(state: string, options: { readonly hint?: string } = {}): SbxError {
-  return new SbxError("MEMORY_UNSAVABLE", `Cannot save the guest's memory: ${state}`, options);
+/**
+ * A machine goes on when nothing is written of it any more, also where that took too long, or is not wanted now. One of
+ * which QEMU goes on to write would stand still at the end of that, whatever it was told before.
+ */
+async function savedInTime(
+  { monitor, giveUp }: Pick<SavableParts, "monitor" | "giveUp">,
+  signal: AbortSignal,
+  time: Clock,
+): Promise<void> {
+  const slow = new AbortController();
+  const disarm = time.after(SAVED_MS, () => slow.abort());
+  const enough = AbortSignal.any([signal, slow.signal]);
+  const saving = saveMachine(monitor, enough);
+  const cancelled = aborted(enough).then(async () => {
+    const stuck = () => (giveUp(), late("stop to save the guest's memory", GOES_ON_MS));
+    await inTime(saving, GOES_ON_MS, stuck, time);
+  });
+  cancelled.catch(() => {}); // nobody gave it up
+  try {
+    await Promise.race([saving, cancelled]);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw slow.signal.aborted ? late("save the guest's memory", SAVED_MS) : error;
+  } finally {
+    disarm();
+  }
 }
 
-async function within<T>(value: Promise<T>, ms: number, doing: string): Promise<T> {
-  const late = AbortSignal.timeout(ms);
-  return await untilAborted(value, late).catch((error) => {
-    if (!late.aborted) throw error;
-    throw new SbxError("GUEST_FAILED", `Cannot ${doing}: it took over ${ms / 1000} seconds`);
-  });
+export function unsavable(state: string, options: { readonly hint?: string } = {}): SbxError {
+  return new SbxError("MEMORY_UNSAVABLE", `${UNSAVED}${state}`, options);
+}
+
+function late(doing: string, ms: number): SbxError {
+  return new SbxError("GUEST_FAILED", `Cannot ${doing}: it took over ${ms / 1000} seconds`);
 }

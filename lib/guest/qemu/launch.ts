@@ -99,6 +99,10 @@ export interface QemuHost {
    * @throws SbxError FILE_UNREADABLE
    */
   openState(path: string): number;
+  /** Gives its room back. */
+  emptyState(path: string): void;
+  /** How many bytes are free where it is. @throws SbxError FILE_UNREADABLE */
+  roomForState(path: string): number;
   /** A saved state, from where it begins in its file. */
   readState(path: string): Readable;
   /** A tar archive of the modules that the guest's kernel needs for it. */

@@ -51,14 +51,26 @@ async function load(monitor: Monitor, fd: number, capabilities: Order): Promise<
   await over;
 }
 
-/** Has the machine stand still, and writes all of it to its file. @throws SbxError what QEMU says against it */
-export async function saveMachine(monitor: Monitor): Promise<void> {
+/**
+ * Has the machine stand still, and writes all of it to its file. Aborting the signal ends the writing: QEMU would go on
+ * with it beside a machine that runs again, and have that stand still at its end.
+ *
+ * @throws SbxError what QEMU says against it
+ */
+export async function saveMachine(monitor: Monitor, signal: AbortSignal): Promise<void> {
   await monitor.execute(["stop"]);
   const over = ending(monitor);
   await monitor.execute(EVENTS, UNHURRIED, ["migrate", { uri: STATE_URI }]);
-  await over.catch(async (error) => {
+  const cancel = () => void monitor.execute(["migrate_cancel"]).catch(() => {}); // its end is awaited
+  signal.addEventListener("abort", cancel, { once: true });
+  if (signal.aborted) cancel();
+  try {
+    await over;
+  } catch (error) {
     throw await reasonOf(monitor) ?? error;
-  });
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
 }
 
 /** Has it run again, wherever a save ended. */

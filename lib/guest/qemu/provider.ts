@@ -40,7 +40,7 @@ import type { GuestAsset, QemuHost } from "./launch.ts";
 import { launchOf, NO_MOUNTS } from "./launch_of.ts";
 import { findMachine, type FoundMachine, measured } from "./machine.ts";
 import { restore } from "./restore.ts";
-import { goOnFrom, machineKey } from "./saved_machine.ts";
+import { goOnFrom, machineKey, savableOf } from "./saved_machine.ts";
 import { Monitor } from "./monitor.ts";
 import { saveTemplate } from "./save_template.ts";
 import { isServed, keyOf } from "./template_machine.ts";
@@ -182,11 +182,11 @@ export class QemuProvider implements GuestProvider {
       template: known === undefined ? "unserved" : "missing",
       ...(unsavable === undefined ? {} : { unsavable }),
       ...(saving === undefined || socket === undefined ? {} : {
-        savable: {
+        savable: savableOf(plan.memoryMiB, saving, this.#host, {
           monitor: new Monitor(socket),
           key: await machineKey(plan, cable, machine, by, this.#host),
           tscKHz: machine.tscKHz,
-        },
+        }),
       }),
     });
     // Beside the boot, and before anything of the user's gets into the guest.

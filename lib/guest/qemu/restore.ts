@@ -10,13 +10,14 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { inSentence, SbxError } from "../../base/errors.ts";
-import { escapeText } from "../../base/escape.ts";
 import { systemCode } from "../../base/file_error.ts";
 import type { RootEntries } from "../configuration.ts";
+import type { Exit } from "../guest.ts";
 import type { GuestPlan } from "../plan.ts";
 import type { BootWatcher, Cable } from "../provider.ts";
 import { discard, findTemplate, noteFailure, type Template } from "../template/store.ts";
 import { filesNeeded } from "./files_needed.ts";
+import { goesOn, saidLast, TOGETHER_MS } from "./going_on.ts";
 import { QemuGuest } from "./guest.ts";
 import type { QemuHost, QemuProcess } from "./launch.ts";
 import { type MachineLaunch, restoredLaunchOf } from "./launch_of.ts";
@@ -26,9 +27,6 @@ import { Monitor } from "./monitor.ts";
 import { epoch, keyOf, ownersOf, templateDirectory } from "./template_machine.ts";
 import type { TransportFinding } from "./transport.ts";
 import { writeBackMs } from "./write_back.ts";
-
-/** What ends together is heard of within this. */
-const TOGETHER_MS = 500;
 
 /** Somebody ended QEMU, as he could have later. */
 class Killed extends SbxError {
@@ -159,32 +157,16 @@ async function goOn(
   }
   channel.on("error", () => {}); // a QEMU that reads no more says why elsewhere
   channel.end(state);
-  const dead = qemu.exited.then(({ signal }) => {
-    if (signal === "SIGKILL") throw new Killed(guest.unserved);
-    const said = escapeText(qemu.consoleTail().trim());
-    throw new SbxError("GUEST_START", `Cannot go on: QEMU ended and said ${said}`);
-  });
-  const late = new AbortController();
-  const limit = delay(RESTORE_LIMIT_MS, undefined, { ref: false, signal: late.signal }).then(() => {
-    throw new SbxError("GUEST_START", "Cannot go on: the guest does not answer");
-  });
-  limit.catch(() => {});
   const monitor = new Monitor(socket);
   const whole = loadState(monitor, stateFd).then(() => addDevices(monitor, devices));
-  const restored = Promise.all([whole, guest.answers(), sameCounter])
-    .catch(async (error) => {
-      // Its channels end before its own end is known, which says more.
-      await Promise.race([dead, delay(TOGETHER_MS, undefined, { ref: false })]);
-      throw error;
-    });
+  const restored = Promise.all([whole, guest.answers(), sameCounter]);
+  const ended = ({ signal }: Exit) =>
+    signal === "SIGKILL" ? new Killed(guest.unserved) : saidLast(qemu);
   try {
-    await Promise.race([restored, dead, limit]);
+    await goesOn(qemu, RESTORE_LIMIT_MS, restored, ended);
     return guest;
   } finally {
     monitor.close(); // nobody is asked anything any more, and a guest may own QEMU later
-    late.abort();
-    dead.catch(() => {});
-    restored.catch(() => {});
   }
 }
 

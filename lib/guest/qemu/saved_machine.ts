@@ -14,18 +14,17 @@
 import { randomBytes } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../../base/errors.ts";
-import { escapeText } from "../../base/escape.ts";
 import { preparation, renewal, renewedEntries } from "../configuration.ts";
 import { carriedShares, type GuestPlan } from "../plan.ts";
 import type { BootWatcher, Cable } from "../provider.ts";
-import type { SavedMachine } from "../saved.ts";
+import type { SavedMachine, Saving } from "../saved.ts";
 import { packTar } from "../root/tar.ts";
 import { templateKey } from "../template/key.ts";
 import { digestOf } from "../template/own_file.ts";
 import { filesNeeded } from "./files_needed.ts";
-import { QemuGuest } from "./guest.ts";
+import { goesOn } from "./going_on.ts";
+import { QemuGuest, type Savable } from "./guest.ts";
 import type { QemuHost } from "./launch.ts";
 import { launchOf, savableLaunchOf } from "./launch_of.ts";
 import type { Machine } from "./machine.ts";
@@ -37,9 +36,6 @@ import { writeBackMs } from "./write_back.ts";
 
 /** Its whole memory is read. */
 const LIMIT_MS = 120_000;
-
-/** What ends together is heard of within this. */
-const TOGETHER_MS = 500;
 
 /** Two measurements of one counter differ by less than a thousandth. */
 const SAME_COUNTER = 1_000;
@@ -83,6 +79,17 @@ export async function machineKey(
   });
 }
 
+/** A machine that can be saved, by where its state goes. */
+export function savableOf(
+  memoryMiB: number,
+  { state }: Saving,
+  host: Pick<QemuHost, "emptyState" | "roomForState">,
+  known: Pick<Savable, "monitor" | "key" | "tscKHz">,
+): Savable {
+  const file = { room: () => host.roomForState(state), empty: () => host.emptyState(state) };
+  return { ...known, memoryMiB, file };
+}
+
 export interface Going {
   readonly cable: Cable | undefined;
   readonly watcher: BootWatcher;
@@ -91,9 +98,12 @@ export interface Going {
   readonly host: QemuHost;
 }
 
+/** A plan of which the machine can be saved. */
+type SavablePlan = GuestPlan & { readonly saving: Saving };
+
 /** @throws SbxError MEMORY_UNSAVABLE where it is of another machine, GUEST_START */
 export async function goOnFrom(
-  plan: GuestPlan,
+  plan: SavablePlan,
   saved: SavedMachine,
   { cable, watcher, machine, by, host }: Going,
 ): Promise<QemuGuest> {
@@ -106,7 +116,7 @@ export async function goOnFrom(
   const qemu = host.spawn({
     ...launch,
     ...(plan.disk === undefined ? {} : { diskFd: await host.openDisk(plan.disk) }),
-    ...(plan.saving === undefined ? {} : { stateFd: host.openState(plan.saving.state) }),
+    stateFd: host.openState(plan.saving.state),
   });
   watcher.running(qemu.pid);
   const [socket, channel] = qemu.channels;
@@ -115,37 +125,22 @@ export async function goOnFrom(
   const guest = new QemuGuest(qemu, machine.found.accelerator, {
     writeBackMs: writeBackMs(plan),
     calls: saved.calls,
-    savable: { monitor, key, tscKHz: saved.tscKHz },
+    savable: savableOf(plan.memoryMiB, plan.saving, host, { monitor, key, tscKHz: saved.tscKHz }),
   });
   let started = false;
   void watcher.ended?.then(() => started ? undefined : guest.stop());
-  const limit = new AbortController();
-  const late = delay(LIMIT_MS, undefined, { ref: false, signal: limit.signal }).then(() => {
-    throw new SbxError("GUEST_START", "Cannot go on: the guest does not answer");
-  });
-  const dead = qemu.exited.then(() => {
-    const said = escapeText(qemu.consoleTail().trim().split("\n").slice(-2).join(" / "));
-    throw new SbxError("GUEST_START", `Cannot go on: QEMU ended and said ${said}`);
-  });
-  for (const promise of [late, dead]) promise.catch(() => {});
   try {
     const loaded = Promise.all([
       pipeline(host.readState(saved.state), channel),
       loadMachine(monitor, stateFd),
-    ]).catch(async (error) => {
-      // Its channels end before its own end is known, which says more.
-      await Promise.race([dead, delay(TOGETHER_MS, undefined, { ref: false })]);
-      throw error;
-    });
-    await Promise.race([loaded, late, dead]);
+    ]);
+    await goesOn(qemu, LIMIT_MS, loaded);
     await guest.renew(renewal(plan, randomBytes(64)), packTar(renewedEntries(plan)));
     started = true;
     return guest;
   } catch (error) {
     await guest.stop();
     throw error;
-  } finally {
-    limit.abort();
   }
 }
 
