@@ -6,7 +6,7 @@
 import { askBinary } from "../host/ask_binary.ts";
 import { isSbxItself } from "../host/own_program.ts";
 import type { SupervisorClient } from "../supervise/client.ts";
-import type { CopyOptions } from "../supervise/copies.ts";
+import type { CopyOptions } from "../supervise/memory_of.ts";
 import type { SnapshotInfo } from "./snapshots.ts";
 
 /** A sandbox, who has its disk stand still where it runs, and who may give the copy up. */

@@ -5,42 +5,21 @@
  */
 import { closeSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { inSentence, SbxError } from "../base/errors.ts";
+import { SbxError } from "../base/errors.ts";
 import { type PrivateFile, readPrivate, writePrivate } from "../base/private_file.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { copyDisk, openStill } from "../host/disk_file.ts";
 import { basesBeside } from "../sandbox/changes/given.ts";
 import type { Disk } from "../sandbox/options.ts";
-import type { FrozenDisk } from "../guest/guest.ts";
-import type { HeldMachine } from "../guest/saved.ts";
 import type { SandboxRecord, SandboxSpec } from "./record.ts";
 import { type Home, homeOf } from "./home.ts";
-import { whyDiskAlone } from "./disk_alone.ts";
-import {
-  keepSandbox,
-  keptSandbox,
-  sandboxNames,
-  sweepSandboxes,
-  usableRecord,
-} from "./registry.ts";
-import { copyMachine, keepMachine } from "./saved_machine.ts";
+import { type CopyOptions, MemoryOf } from "./memory_of.ts";
+import { keepSandbox, sandboxNames, sweepSandboxes } from "./registry.ts";
+import { copyMachine } from "./saved_machine.ts";
 import { hostnameOf, inventName } from "./sandbox_name.ts";
 import { keptPolicyOf } from "./snapshot_record.ts";
 import { keepSnapshot, type KeptSnapshot } from "./snapshots.ts";
 import { whileStill } from "./still_disk.ts";
-
-export interface CopyOptions {
-  /** Has a guest that runs stand still. Absent: it does not run. */
-  readonly freeze?: () => Promise<FrozenDisk>;
-  /** Has one stand still with its memory saved. Absent: it does not run. */
-  readonly save?: () => Promise<HeldMachine>;
-  /** Called with why a copy of one that runs has the disk alone, and no memory. */
-  readonly onDiskAlone?: (why: string) => void;
-  /** Whether there is to be no copy without the memory. */
-  readonly needsMemory?: boolean;
-  /** Aborting it leaves nothing. */
-  readonly signal?: AbortSignal;
-}
 
 /** @throws SbxError SNAPSHOT_EXISTS, DISK_MISSING, FILE_NO_SPACE, FILE_UNREADABLE, SANDBOX_RUNNING */
 export async function takeSnapshot(
@@ -132,56 +111,7 @@ export function forkOf(
   };
 }
 
-/** The memory of a sandbox beside its disk, where it can be kept. */
-class MemoryOf {
-  readonly #name: string;
-  readonly #options: CopyOptions;
-  #held: HeldMachine | undefined;
-  /** As of {@link CopyOptions}. */
-  readonly freeze: CopyOptions["freeze"];
-
-  constructor(name: string, options: CopyOptions) {
-    this.#name = name;
-    this.#options = options;
-    const { freeze } = options;
-    if (freeze === undefined && options.needsMemory) this.#without("it does not run");
-    this.freeze = freeze === undefined
-      ? undefined
-      : async () => await this.#hold() ?? await freeze();
-  }
-
-  /** Keeps it beside a copy of the disk; false where there is none. */
-  async keep(to: { readonly disk: string; readonly machine: string }): Promise<boolean> {
-    if (this.#held === undefined) return false;
-    await keepMachine(homeOf(this.#name).saving, this.#held.facts, to, this.#options.signal);
-    return true;
-  }
-
-  async #hold(): Promise<FrozenDisk | undefined> {
-    const { save } = this.#options;
-    const why = whyDiskAlone(usableRecord(await keptSandbox(this.#name)));
-    if (why !== undefined || save === undefined) return this.#without(why ?? "it does not run");
-    try {
-      const held = this.#held = await save();
-      return { thaw: () => held.release() };
-    } catch (error) {
-      if (!(error instanceof SbxError)) throw error;
-      return this.#without(error.state ?? inSentence(error));
-    }
-  }
-
-  /** @throws SbxError MEMORY_UNSAVABLE where it is needed */
-  #without(why: string): undefined {
-    const { needsMemory = false, onDiskAlone = () => {} } = this.#options;
-    if (!needsMemory) return onDiskAlone(why) as undefined;
-    const message = `Cannot keep the memory of sandbox ${this.#name}: ${why}`;
-    throw new SbxError("MEMORY_UNSAVABLE", message, {
-      hint: `'sbx snapshot ${this.#name} TAG' without --memory keeps what is on its disk`,
-    });
-  }
-}
-
-/** Makes the disk of a sandbox that begins with another one's. @throws SbxError FILE_NO_SPACE, FILE_UNREADABLE */
+/** Makes the disk of a sandbox that begins with a snapshot's. @throws SbxError FILE_NO_SPACE, FILE_UNREADABLE */
 export async function fillDisk(
   home: Home,
   disk: Disk | undefined,

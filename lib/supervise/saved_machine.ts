@@ -1,6 +1,6 @@
 /**
  * A saved machine as it is kept beside the disk that it was saved with: in a snapshot, and in a sandbox that is to go
- * on from it. It is gone on from once: from then on the disk is another.
+ * on from it. It is gone on from once: a guest that does so changes the disk, first of all whose it is.
  *
  * ```
  * machine/state        what QEMU wrote
@@ -9,13 +9,12 @@
  *
  * @module
  */
-import { closeSync, fstatSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { closeSync, existsSync, fstatSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { z } from "zod";
 import { SbxError } from "../base/errors.ts";
-import { systemCode } from "../base/file_error.ts";
 import { type PrivateFile, readPrivate, writePrivate } from "../base/private_file.ts";
 import type { SavedFacts, SavedMachine } from "../guest/saved.ts";
 import { identityOf, openOwn, sparseDigest } from "../guest/template/own_file.ts";
@@ -60,52 +59,60 @@ export async function keepMachine(
     key,
     calls,
     tscKHz,
-    state: await openOwn(stateOf(to), own(), sparseDigest),
+    state: await openOwn(stateOf(to), own(), (file) => sparseDigest(file, signal)),
     disk: await openOwn(to.disk, own(), identityOf),
   };
   await writePrivate(factsFile(to), `${JSON.stringify(known)}\n`, false);
 }
 
-/** The same of one that is kept elsewhere. Nothing happens where there is none, or it cannot be used. */
-export async function copyMachine(from: Place, to: Place, signal?: AbortSignal): Promise<void> {
-  const known = await readMachine(from).catch(() => null);
-  if (known !== null) await keepMachine(known.state, known, to, signal);
+/**
+ * The same of one that is kept elsewhere; false where there is none. Of one that cannot be used the place alone is
+ * copied, so that the start which was to go on from it says so.
+ *
+ * @throws SbxError FILE_NO_SPACE, FILE_UNREADABLE; the signal's reason
+ */
+export async function copyMachine(from: Place, to: Place, signal?: AbortSignal): Promise<boolean> {
+  if (!existsSync(from.machine)) return false;
+  const known = await readMachine(from, signal).catch((error) => {
+    if (error instanceof SbxError) return null;
+    throw error;
+  });
+  if (known === null) await mkdir(to.machine, { mode: 0o700 });
+  else await keepMachine(known.state, known, to, signal);
+  return known !== null;
 }
 
 /**
- * The one that a start is to go on from: it is nobody else's from here on. Null without one.
+ * The one that a start is to go on from; null without one. It is forgotten once the start is done: one that fails
+ * before its guest runs leaves it to the next.
  *
- * @throws SbxError MEMORY_UNSAVABLE for one that is not what was kept
+ * @throws SbxError MEMORY_UNSAVABLE for one that is not what was kept, which is forgotten at once
  */
-export async function takeMachine(
-  { machine, disk }: Place,
+export async function machineFor(
+  place: Place,
+  signal?: AbortSignal,
 ): Promise<{ readonly from: SavedMachine; readonly forget: () => Promise<void> } | null> {
-  const taken = `${machine}.taken`;
-  const forget = async () => await rm(taken, { recursive: true, force: true });
-  await forget();
+  if (!existsSync(place.machine)) return null;
+  const forget = async () => await rm(place.machine, { recursive: true, force: true });
   try {
-    await rename(machine, taken);
-  } catch (cause) {
-    if (systemCode(cause) === "ENOENT") return null;
-    throw damaged();
-  }
-  try {
-    return { from: await readMachine({ machine: taken, disk }), forget };
+    return { from: await readMachine(place, signal), forget };
   } catch (error) {
-    await forget();
+    if (error instanceof SbxError) await forget();
     throw error;
   }
 }
 
-async function readMachine(place: Place): Promise<SavedMachine> {
+/** @throws SbxError MEMORY_UNSAVABLE, and the signal's reason */
+async function readMachine(place: Place, signal?: AbortSignal): Promise<SavedMachine> {
   const text = await readPrivate(factsFile(place)).catch(() => null);
   const known = facts.safeParse(jsonOf(text ?? "")).data;
   if (known === undefined) throw damaged();
   const state = stateOf(place);
   const [digest, disk] = await Promise.all([
-    openOwn(state, own(), sparseDigest),
+    openOwn(state, own(), (file) => sparseDigest(file, signal)),
     openOwn(place.disk, own(), identityOf),
   ]).catch(() => {
+    signal?.throwIfAborted();
     throw damaged();
   });
   if (digest !== known.state) throw damaged();

@@ -47,7 +47,7 @@ import type { SandboxState } from "./state.ts";
 import type { Home } from "./home.ts";
 import type { FileLock } from "../host/file_lock.ts";
 import { whyDiskAlone } from "./disk_alone.ts";
-import { takeMachine } from "./saved_machine.ts";
+import { machineFor } from "./saved_machine.ts";
 
 /** Between two starts: doubled each time, and short again after a run that lasted. */
 const RESTART_MS = 100;
@@ -290,32 +290,31 @@ class Supervisor implements Supervised {
     };
     const options = optionsOf(this.#record, this.#home.disk);
     const { signal: halt } = this.#halt;
-    const saved = await this.#savedMachine(notice);
+    const signal = launcher === undefined ? halt : AbortSignal.any([halt, launcher.signal]);
+    const saved = await this.#savedMachine(notice, signal);
     const saving = options.savable !== true
       ? undefined
       : { state: this.#home.saving, ...(saved === null ? {} : { from: saved.from }) };
-    try {
-      return await this.#startMachine(
-        {
-          ...options,
-          onNotice: notice,
-          onDenial: ({ line }) => this.#notices.write(line),
-        },
-        launcher === undefined ? halt : AbortSignal.any([halt, launcher.signal]),
-        saving,
-      );
-    } finally {
-      await saved?.forget();
-    }
+    const own = {
+      ...options,
+      onNotice: notice,
+      onDenial: ({ line }: { readonly line: string }) => this.#notices.write(line),
+    };
+    const sandbox = await this.#startMachine(own, signal, saving);
+    await saved?.forget().catch(() => {}); // what its guest has done to the disk makes it useless, too
+    return sandbox;
   }
 
   /** The memory that it goes on from, which serves no second start. */
-  async #savedMachine(notice: (line: string) => void): ReturnType<typeof takeMachine> {
+  async #savedMachine(
+    notice: (line: string) => void,
+    signal: AbortSignal,
+  ): ReturnType<typeof machineFor> {
     try {
-      const taken = await takeMachine(this.#home);
+      const saved = await machineFor(this.#home, signal);
       const why = whyDiskAlone(this.#record);
-      if (taken === null || why === undefined) return taken;
-      await taken.forget();
+      if (saved === null || why === undefined) return saved;
+      await saved.forget();
       notice(`the guest boots, and does not go on from the memory that was kept: ${why}`);
     } catch (error) {
       if (!(error instanceof SbxError)) throw error;

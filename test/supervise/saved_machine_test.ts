@@ -18,7 +18,7 @@ import { setImmediate } from "node:timers/promises";
 import { SbxError } from "../../lib/base/errors.ts";
 import type { Sandbox } from "../../lib/sandbox/sandbox.ts";
 import type { Jobs } from "../../lib/supervise/jobs.ts";
-import { copyMachine, keepMachine, takeMachine } from "../../lib/supervise/saved_machine.ts";
+import { copyMachine, keepMachine, machineFor } from "../../lib/supervise/saved_machine.ts";
 import { answer, type Supervised } from "../../lib/supervise/service.ts";
 import { heldFor } from "../../lib/supervise/stillness_call.ts";
 import { CallClient } from "../../lib/wire/call_client.ts";
@@ -46,7 +46,7 @@ beforeEach(() => {
   truncateSync(saving, 4 << 20); // mostly nothing, as a memory is
 });
 
-const stateOf = async (promise: ReturnType<typeof takeMachine>) =>
+const stateOf = async (promise: ReturnType<typeof machineFor>) =>
   await promise.then(
     (taken) => taken === null ? "none" : "taken",
     (error) => error instanceof SbxError ? `${error.code}: ${error.state}` : String(error),
@@ -59,11 +59,12 @@ test("it is gone on from once, by what its original's agent had heard, and nobod
   for (const name of readdirSync(to.machine)) {
     expect([name, statSync(join(to.machine, name)).mode & 0o777]).toEqual([name, 0o600]);
   }
-  const taken = await takeMachine(to);
-  expect(taken?.from).toEqual({ ...FACTS, state: join(`${to.machine}.taken`, "state") });
-  expect(await stateOf(takeMachine(to))).toBe("none"); // and what a killed start took is gone with it
+  const taken = await machineFor(to);
+  expect(taken?.from).toEqual({ ...FACTS, state: join(to.machine, "state") });
+  expect(await stateOf(machineFor(to))).toBe("taken"); // a start that fails leaves it to the next
   await taken?.forget();
   expect(readdirSync(to.directory)).toEqual(["disk"]);
+  expect(await stateOf(machineFor(to))).toBe("none");
 });
 
 test("what was changed of it or of the disk since is not gone on from, and is left by nobody", async () => {
@@ -84,22 +85,31 @@ test("what was changed of it or of the disk since is not gone on from, and is le
     const to = place();
     await keepMachine(saving, FACTS, to);
     change(to);
-    expect(await stateOf(takeMachine(to))).toBe(`MEMORY_UNSAVABLE: ${state}`);
+    expect(await stateOf(machineFor(to))).toBe(`MEMORY_UNSAVABLE: ${state}`);
     expect(readdirSync(to.directory)).toEqual(["disk"]);
-    expect(await stateOf(takeMachine(to))).toBe("none");
+    expect(await stateOf(machineFor(to))).toBe("none");
   }
 });
 
 test("a copy of one goes with a copy of its disk, and no other is copied", async () => {
   const [from, to, other] = [place(), place(), place()];
-  await copyMachine(from, other);
+  expect(await copyMachine(from, other)).toBe(false);
   expect(existsSync(other.machine)).toBe(false);
   await keepMachine(saving, FACTS, from);
-  await copyMachine(from, to);
-  expect(await stateOf(takeMachine(to))).toBe("taken");
+  expect(await copyMachine(from, to)).toBe(true);
+  expect(await stateOf(machineFor(to))).toBe("taken");
   appendFileSync(from.disk, "more");
-  await copyMachine(from, other);
-  expect(existsSync(other.machine)).toBe(false);
+  expect(await copyMachine(from, other)).toBe(false);
+  // Whoever was to go on from it is told so at his start.
+  expect(await stateOf(machineFor(other))).toBe("MEMORY_UNSAVABLE: it is damaged");
+});
+
+test("who gives up the look at one leaves it as it is", async () => {
+  const to = place();
+  await keepMachine(saving, FACTS, to);
+  const given = AbortSignal.abort(new Error("enough"));
+  await expect(machineFor(to, given)).rejects.toThrow("enough");
+  expect(await stateOf(machineFor(to))).toBe("taken");
 });
 
 /** A supervisor whose guest stands still when it is asked to, and counts how often it was let go. */

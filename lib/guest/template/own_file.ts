@@ -50,11 +50,15 @@ export async function identityOf(file: FileHandle): Promise<string> {
   return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
 }
 
-/** Lower-case SHA-256 of what is not zero in a file, and where it is: most of a memory was never touched. */
-export async function sparseDigest(file: FileHandle): Promise<string> {
+/**
+ * Lower-case SHA-256 of what is not zero in a file, and where it is: most of a memory was never touched. Aborting the
+ * signal gives it up, with its reason.
+ */
+export async function sparseDigest(file: FileHandle, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
   const chunk = Buffer.allocUnsafe(CHUNK);
   for (let at = 0;;) {
+    signal?.throwIfAborted();
     const { bytesRead } = await file.read(chunk, 0, CHUNK, at);
     if (bytesRead === 0) return hash.update(`${at}`).digest("hex");
     for (let from = 0; from < bytesRead; from += BLOCK) {
