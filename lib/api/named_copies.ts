@@ -8,6 +8,7 @@ import { isSbxItself } from "../host/own_program.ts";
 import type { SupervisorClient } from "../supervise/client.ts";
 import type { CopyOptions } from "../supervise/memory_of.ts";
 import type { SnapshotInfo } from "./snapshots.ts";
+import type { Noted } from "./tasks.ts";
 
 /** A sandbox, who has its disk stand still where it runs, and who may give the copy up. */
 export interface Original {
@@ -24,10 +25,8 @@ export async function snapshotOf(
   tag: string,
   needsMemory: boolean,
 ): Promise<SnapshotInfo> {
-  const { name, signal } = original;
-  if (!isSbxItself()) {
-    return await askBinary("snapshot", [name, tag, needsMemory], signal) as SnapshotInfo;
-  }
+  if (!isSbxItself()) return await asked("snapshot", original, tag, needsMemory);
+  const { name } = original;
   const [{ takeSnapshot }, { snapshotInfo }] = await Promise.all([
     import("../supervise/copies.ts"),
     import("./snapshots.ts"),
@@ -42,10 +41,19 @@ export async function snapshotOf(
 
 /** Name of the fork that was made, which is not started. See `NamedSandbox.fork`. */
 export async function forkOf(original: Original, wanted: string | undefined): Promise<string> {
-  const { name, signal } = original;
-  if (!isSbxItself()) return String(await askBinary("fork", [name, wanted ?? null], signal));
+  if (!isSbxItself()) return await asked("fork", original, wanted ?? null);
   const { makeFork } = await import("../supervise/copies.ts");
-  return await makeFork(name, wanted, copying(original, "the fork"));
+  return await makeFork(original.name, wanted, copying(original, "the fork"));
+}
+
+async function asked<T>(
+  task: string,
+  { name, signal, onNotice }: Original,
+  ...args: readonly unknown[]
+): Promise<T> {
+  const { value, notices } = await askBinary(task, [name, ...args], signal) as Noted<T>;
+  for (const line of notices) onNotice?.(line);
+  return value;
 }
 
 function copying({ client, signal, onNotice }: Original, copy: string): CopyOptions {

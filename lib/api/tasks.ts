@@ -22,11 +22,15 @@ const TASKS: Readonly<Record<string, Task>> = {
   keep: (_, name: string | null, record: NewRecord, disk: Disk | null) =>
     registry().keep(name ?? undefined, record, disk ?? undefined),
   snapshot: async (signal, name: string, tag: string, memory: boolean) =>
-    await (await NamedSandbox.find(name, signal)).snapshot(tag, { memory, signal }),
-  async fork(signal, name: string, wanted: string | null) {
-    const sandbox = await NamedSandbox.find(name, signal);
-    return (await sandbox.fork(wanted ?? undefined, { start: false, signal })).name;
-  },
+    await withNotices(async (onNotice) => {
+      const sandbox = await NamedSandbox.find(name, signal);
+      return await sandbox.snapshot(tag, { memory, signal, onNotice });
+    }),
+  fork: async (signal, name: string, wanted: string | null) =>
+    await withNotices(async (onNotice) => {
+      const sandbox = await NamedSandbox.find(name, signal);
+      return (await sandbox.fork(wanted ?? undefined, { start: false, signal, onNotice })).name;
+    }),
   kill: async (_, name: string) => void await registry().kill(name),
   remove: async (_, name: string, force: boolean) => void await registry().remove(name, force),
   doctor: (signal, options: DoctorOptions) => doctor({ ...options, signal }),
@@ -36,6 +40,19 @@ const TASKS: Readonly<Record<string, Task>> = {
     Templates.build(size, { ...options, signal }),
   "prune-templates": (signal, bytes: number) => Templates.prune(bytes, { signal }),
 };
+
+/** What is answered, and what was worth telling of it. */
+export interface Noted<T> {
+  readonly value: T;
+  readonly notices: readonly string[];
+}
+
+async function withNotices<T>(
+  work: (onNotice: (line: string) => void) => Promise<T>,
+): Promise<Noted<T>> {
+  const notices: string[] = [];
+  return { value: await work((line) => void notices.push(line)), notices };
+}
 
 /** @throws SbxError what the task fails of, USAGE for one that there is not; the signal's reason */
 export async function runTask(

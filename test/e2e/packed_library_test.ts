@@ -77,7 +77,7 @@ try {
 said.ended = [await sandbox.ended ?? "stopped", heard.exits];
 said.late = await codeOf((async () => sandbox.exec("true").exit)());
 
-const named = await Sandbox.builder("kept").memory(256)
+const named = await Sandbox.builder("kept").memory(256).disk("128M")
   .network((network) => network.policy(NetworkPolicy.none()))
   .createDetached({ main: { argv: ["sleep", "1000"] } });
 said.taken = await codeOf(Sandbox.builder("kept").createDetached());
@@ -91,6 +91,12 @@ const login = await named.ssh.connect();
 const { value } = await login.stdout.getReader().read();
 said.ssh = new TextDecoder().decode(value).slice(0, 8);
 login.kill("SIGKILL");
+const told = [];
+const copied = await named.snapshot("copied", { onNotice: (line) => told.push(line) });
+const fork = await named.fork("fork", { start: false, onNotice: (line) => told.push(line) });
+await fork.remove();
+await Sandbox.removeSnapshot("copied");
+said.alone = [copied.memory, told, await codeOf(named.snapshot("copied", { memory: true }))];
 await named.stop({ graceMs: 0 });
 said.stopped = [await named.status(), await codeOf((async () => named.exec("true").exit)())];
 await Sandbox.remove("kept");
@@ -133,6 +139,13 @@ const WANTED = {
   list: [["kept", "running"]],
   log: "of a job\n",
   ssh: "SSH-2.0-",
+  alone: [
+    false,
+    ["snapshot copied", "the fork"].map((copy) =>
+      `${copy} has the disk alone: the sandbox was not created with --savable`
+    ),
+    "MEMORY_UNSAVABLE",
+  ],
   stopped: ["stopped", "STOPPED"],
   gone: ["SANDBOX_MISSING", 0],
   givenUp: ["TimeoutError", "TimeoutError"],
