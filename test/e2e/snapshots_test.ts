@@ -98,7 +98,7 @@ test("a snapshot has the files as one moment had them, and the guest goes on", a
   }
   const [one] = JSON.parse(await done("snapshot", "ls", "--json"));
   expect(one).toMatchObject({ tag: "one", sandbox: "dev", bytes: 512 * 2 ** 20 });
-  expect(await done("snapshot", "ls")).toMatch(/^one +dev +\d+s ago +512M +\d+M$/m);
+  expect(await done("snapshot", "ls")).toMatch(/^one +dev +\d+s ago +512M +\d+M +disk$/m);
   // A guest that begins with it changes nothing of it, also when two do at once.
   const line = "cat /root/first; echo; cat /root/second; echo; echo mine > /root/first; hostname";
   const begun = await Promise.all(

@@ -60,15 +60,18 @@ export const ls: CommandModule = {
   },
 };
 
-const HEAD = ["snapshot", "sandbox", "created", "size", "on disk"];
+const HEAD = ["snapshot", "sandbox", "created", "size", "on disk", "has"];
 
-function rowOf({ tag, sandbox, createdMs, bytes, bytesOnDisk }: SnapshotInfo): readonly string[] {
+function rowOf(
+  { tag, sandbox, createdMs, bytes, bytesOnDisk, memory }: SnapshotInfo,
+): readonly string[] {
   return [
     escapeText(tag),
     sandbox === undefined ? "cannot be used" : escapeText(sandbox),
     createdMs === undefined ? "" : `${agoText(createdMs)} ago`,
     bytes === undefined ? "" : formatSize(bytes),
     `${Math.ceil(bytesOnDisk / 2 ** 20)}M`,
+    memory ? "disk, memory" : "disk",
   ];
 }
 
