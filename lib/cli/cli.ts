@@ -77,7 +77,11 @@ function groupOf(root: Command, argv: readonly string[]): Command {
 function normalised(argv: readonly string[]): readonly string[] {
   const [first, ...rest] = argv;
   if (first === "--version" || first === "-V") return ["version"];
-  return first === "help" ? [...rest, "--help"] : argv;
+  if (first !== "help") return argv;
+  const [about = "--help"] = rest;
+  if (about === "help") return ["--help"];
+  const isThere = about.startsWith("-") || COMMANDS.some(({ name }) => name === about);
+  return isThere ? [...rest, "--help"] : rest;
 }
 
 function report(error: unknown, argv: readonly string[]): number {

@@ -7,7 +7,7 @@
 import type { Command } from "commander";
 import process from "node:process";
 import { isNewer, newestRelease } from "../api/newest_release.ts";
-import { versions } from "../mod.ts";
+import { SbxError, versions } from "../mod.ts";
 import { examples } from "./command.ts";
 import { NO, OK } from "./exit.ts";
 import { ui } from "./ui.ts";
@@ -27,6 +27,11 @@ export function declare(command: Command): void {
 
 export async function run(command: Command): Promise<number> {
   const { check, json } = command.opts<{ check?: true; json?: true }>();
+  if (json && !check) {
+    throw new SbxError("USAGE", "Cannot use --json: nothing is asked without --check", {
+      hint: "add --check",
+    });
+  }
   if (!check) {
     ui.line(`update with: ${updateCommand(process.execPath)}`);
     return OK;

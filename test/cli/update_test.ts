@@ -31,6 +31,12 @@ test("nobody is asked without --check", async () => {
   expect(asked).toEqual([]);
 });
 
+test("what is only told of an answer is refused without --check", async () => {
+  const { status, stdout, stderr } = await update({ version: "9.0.0" }, "--json");
+  expect([status, stdout]).toEqual([2, ""]);
+  expect(stderr).toContain("hint: add --check\n");
+});
+
 test("with it, npm's registry, or the one that is configured, says what is new", async () => {
   const newer = await update({ version: "9.0.0" }, "--check");
   expect(newer).toMatchObject({ status: 1, stderr: "" });
