@@ -189,7 +189,8 @@ func (d *Driver) configured() ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.instance == nil {
-		return nil, errors.New("cannot start: Lima did not say which instance; sbx needs Lima 2.2 or newer")
+		// Of two starts at once the one has the other's driver end.
+		return nil, errors.New("cannot start: Lima did not tell this driver of the instance; try again when no other start is under way; sbx needs Lima 2.2 or newer")
 	}
 	return d.instance, nil
 }
