@@ -3,13 +3,21 @@
  * and no guest boots. scripts/test-lima runs this, as limactl takes minutes to build.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { closeSync, openSync, readFileSync, statSync, truncateSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { type LimaHost, openLimaHost } from "../support/lima/host.ts";
 import { writeHostileHead } from "../support/lima/hostile_disk.ts";
 import { realLimactl } from "../support/lima/real_limactl.ts";
-import type { Run } from "../support/process.ts";
+import { type Run, until } from "../support/process.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 const LIMIT_MS = 600_000;
@@ -77,6 +85,28 @@ test("factory-reset, clone and rename leave the policy that it was given", async
   }
   expect((await host.sbx("lima", "rm", "--force", "three")).status).toBe(0);
 }, LIMIT_MS);
+
+test(
+  "of two starts at once no more than one has the guest, and neither harms the next",
+  async () => {
+    const machines = () =>
+      readdirSync("/proc").filter((pid) => {
+        try {
+          const argv = readFileSync(`/proc/${pid}/cmdline`, "latin1");
+          return argv.includes(`file=${dir("dev")}/disk\0`);
+        } catch {
+          return false; // it is no process, or ended
+        }
+      });
+    await Promise.all([1, 2].map(() => limactl("start", "--tty=false", "--timeout=15s", "dev")));
+    expect(machines().length).toBeLessThanOrEqual(1);
+    await host.sbx("lima", "stop", "--force", "dev");
+    await until("its end", () => machines().length === 0, 10);
+    expect((await begun("dev")).stderr).toContain("Waiting for the essential requirement");
+    expect(await policyOf("dev")).toEqual(NONE);
+  },
+  LIMIT_MS,
+);
 
 test("edit is refused what leads around it", async () => {
   const before = readFileSync(join(dir("dev"), "lima.yaml"), "utf8");
