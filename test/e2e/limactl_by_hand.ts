@@ -61,8 +61,8 @@ type Role = "driver" | "sbx" | "netstack" | "watchdog" | "qemu" | "hostagent";
 const ROLES: readonly (readonly [Role, RegExp])[] = [
   ["driver", /^[^\0]*\/lima-driver-[^\0/]*\0.*--inst-dir\0/],
   ["sbx", /\0lima-guest\0run\0/],
-  ["netstack", /netstack\0serve\0/],
-  ["watchdog", /netstack\0watch\0/],
+  ["netstack", /netstack[^\0/]*\0serve\0/],
+  ["watchdog", /netstack[^\0/]*\0watch\0/],
   ["qemu", /^[^\0]*qemu-system/],
   ["hostagent", /limactl\0hostagent\0/],
 ];
@@ -89,8 +89,8 @@ function family(): ReadonlyMap<Role, number> {
 
 describe.each(
   [
-    ["sbx", ["driver", "sbx", "hostagent", "qemu"]],
-    ["qemu", ["sbx", "hostagent", "qemu"]],
+    ["sbx", ["driver", "sbx", "hostagent", "netstack", "watchdog", "qemu"]],
+    ["qemu", ["sbx", "hostagent", "netstack", "watchdog", "qemu"]],
   ] as const,
 )("a guest that Lima starts by its driver %s", (driver, roles) => {
   const name = `by-${driver}`;
