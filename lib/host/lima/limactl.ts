@@ -4,7 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { spawn, type StdioOptions } from "node:child_process";
+import { type ChildProcess, spawn, type StdioOptions } from "node:child_process";
 import { constants } from "node:os";
 import process from "node:process";
 import { z } from "zod";
@@ -109,17 +109,35 @@ export class Limactl {
     };
     const child = spawn("limactl", argv, { stdio, env });
     signal?.addEventListener("abort", () => child.kill("SIGINT"), { once: true });
+    const release = passedOn(child);
     const chunks: Uint8Array[] = [];
     child.stdout?.on("data", (chunk: Uint8Array) => chunks.push(chunk));
     return new Promise((resolve, reject) => {
-      child.once("error", (cause) => reject(unusable(cause)));
-      child.once("close", (code, signal) =>
+      child.once("error", (cause) => {
+        release();
+        reject(unusable(cause));
+      });
+      child.once("close", (code, signal) => {
+        release();
         resolve({
           status: signal === null ? code ?? 1 : 128 + constants.signals[signal],
           out: Buffer.concat(chunks).toString("utf8"),
-        }));
+        });
+      });
     });
   }
+}
+
+/** What ends this process: from elsewhere than a terminal it would end this process alone, and limactl go on. */
+const ENDS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Has the child end with this process, which waits for it. Called back, this process ends alone again. */
+function passedOn(child: ChildProcess): () => void {
+  const pass = (signal: NodeJS.Signals) => void child.kill(signal);
+  for (const signal of ENDS) process.on(signal, pass);
+  return () => {
+    for (const signal of ENDS) process.off(signal, pass);
+  };
 }
 
 function unusable(cause: unknown): SbxError {
