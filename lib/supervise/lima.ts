@@ -10,6 +10,7 @@ import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { buildInfo } from "../host/build_info.ts";
 import type { NetworkOptions, SandboxOptions } from "../sandbox/options.ts";
+import { dropChanges, keptChanges } from "./lima_changes.ts";
 import { FOREVER, type LimaRecord, networkOf, type SandboxRecord, specOf } from "./record.ts";
 import {
   forgetSandbox,
@@ -40,7 +41,7 @@ export async function changedNetwork(
   place: LimaPlace,
   given: NetworkOptions,
 ): Promise<NetworkOptions> {
-  const { policy, publish } = (await keptLima(place))?.record.lima?.changed ?? {};
+  const { policy, publish } = await changesOf(place);
   const { name } = place;
   return {
     ...given,
@@ -52,9 +53,17 @@ export async function changedNetwork(
 /** What was changed while it ran holds no more: its next start was given other options. */
 export async function forgetLimaChanges(place: LimaPlace): Promise<void> {
   const kept = await keptLima(place);
-  if (kept === null) return;
-  const { home, record } = kept;
-  await rewriteRecord(home, { ...record, lima: { directory: place.directory, changed: {} } });
+  if (kept !== null) {
+    const { home, record } = kept;
+    await rewriteRecord(home, { ...record, lima: { directory: place.directory, changed: {} } });
+  }
+  await dropChanges(place.directory);
+}
+
+/** An instance that was cloned or renamed brings its own. */
+async function changesOf(place: LimaPlace): Promise<LimaRecord["changed"]> {
+  const kept = await keptLima(place);
+  return await keptChanges(place.directory) ?? kept?.record.lima?.changed ?? {};
 }
 
 /**
@@ -64,7 +73,7 @@ export async function forgetLimaChanges(place: LimaPlace): Promise<void> {
  */
 export async function keepLima(place: LimaPlace, options: SandboxOptions): Promise<void> {
   const kept = await keptLima(place);
-  const lima: LimaRecord = kept?.record.lima ?? { directory: place.directory, changed: {} };
+  const lima: LimaRecord = { directory: place.directory, changed: await changesOf(place) };
   const record = {
     sbx: buildInfo()["sbx"] ?? "",
     name: place.name,

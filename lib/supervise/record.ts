@@ -85,14 +85,16 @@ export const sandboxSpec = z.strictObject({
 
 export type SandboxSpec = Readonly<z.output<typeof sandboxSpec>>;
 
+/** What was changed of its network while it ran; its next starts have it in the place of what they are given. */
+export const limaChanges = z.strictObject({
+  policy: sandboxSpec.shape.policy.optional(),
+  publish: sandboxSpec.shape.publish.optional(),
+});
+
 const lima = z.strictObject({
   /** Of the instance: it is the guest's, with its disk. */
   directory: z.string(),
-  /** What was changed of its network while it ran; its next starts have it in the place of what they are given. */
-  changed: z.strictObject({
-    policy: sandboxSpec.shape.policy.optional(),
-    publish: sandboxSpec.shape.publish.optional(),
-  }),
+  changed: limaChanges,
 });
 
 /** Of a guest that Lima starts: where its instance is. */

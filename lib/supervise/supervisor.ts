@@ -29,6 +29,7 @@ import { IdleClock } from "./idle_clock.ts";
 import { type JobInfo, Jobs } from "./jobs.ts";
 import { NoticeLog } from "./notice_log.ts";
 import { OpenCalls } from "./open_calls.ts";
+import { remember } from "./lima_changes.ts";
 import { LiveChanges, type SpecChange } from "./live_changes.ts";
 import { optionsOf, type SandboxRecord } from "./record.ts";
 import {
@@ -36,7 +37,6 @@ import {
   forgetSandbox,
   keptSandbox,
   lockSandbox,
-  rewriteRecord,
   usableRecord,
   writeState,
 } from "./registry.ts";
@@ -146,7 +146,7 @@ class Supervisor implements Supervised {
       name: home.name,
       running: () => this.#running(),
       hold: (change) => this.#hold(change),
-      remember: () => this.#write(() => rewriteRecord(home, this.#record)),
+      remember: () => this.#write(() => remember(home, this.#record)),
       tellPorts: (ports) => this.#tellPorts(ports),
     });
     this.jobs = new Jobs(home, (argv, options) => {

@@ -217,6 +217,9 @@ test(
     expect(await sbx("policy", "apply", NAME, wider)).toContain("allow@allowed.test:tcp:80");
     expect((await get()).stdout).toContain(`${PUBLIC}:80 as allowed.test`);
     expect((await instance.ssh("echo in")).stdout).toBe("in\n");
+    // Where it goes along with a clone.
+    const changes = JSON.parse(readFileSync(join(instance.dir, "sbx-changes.yaml"), "utf8"));
+    expect(changes.policy.rules).toContain("allow@allowed.test:tcp:80");
   },
   LIMIT_MS,
 );

@@ -1,6 +1,6 @@
 /** Guests of Lima's and other sandboxes: one name space, and what holds at the next start. */
 import { afterAll, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -14,6 +14,7 @@ import {
   requireLimaName,
 } from "../../lib/supervise/lima.ts";
 import { launch } from "../../lib/supervise/launch.ts";
+import { remember } from "../../lib/supervise/lima_changes.ts";
 import { FOREVER, policyOf, specOf } from "../../lib/supervise/record.ts";
 import {
   keepSandbox,
@@ -44,7 +45,7 @@ const { network } = options;
 /** Where an instance is; the directory is there. */
 function place(home: string, name = "dev") {
   const directory = join(scratch, home, name);
-  mkdirSync(directory, { recursive: true });
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
   return { name, directory };
 }
 
@@ -86,6 +87,25 @@ test("what was changed while it ran holds until it is started with other options
   expect(changed.publish).toEqual(publish);
   await forgetLimaChanges(place("one"));
   expect(await changedNetwork(place("one"), network)).toEqual(network);
+});
+
+test("what was changed goes along where Lima clones or renames the instance", async () => {
+  const [one, other] = [place("three"), place("three", "other")];
+  await keepLima(one, options);
+  const { home } = await keptSandbox("dev");
+  const record = usableRecord(await keptSandbox("dev"));
+  const policy = policyOf({ ...network, policy: NetworkPolicy.preset("none") });
+  await remember(home, { ...record, lima: { directory: one.directory, changed: { policy } } });
+  cpSync(one.directory, other.directory, { recursive: true });
+  expect((await changedNetwork(other, network)).policy).toEqual(NetworkPolicy.preset("none"));
+  await keepLima(other, options);
+  const { lima } = usableRecord(await keptSandbox("other"));
+  expect(lima).toEqual({ directory: other.directory, changed: { policy } });
+  await forgetLimaChanges(other);
+  expect(await changedNetwork(other, network)).toEqual(network);
+  expect((await changedNetwork(one, network)).policy).toEqual(NetworkPolicy.preset("none"));
+  writeFileSync(join(one.directory, "sbx-changes.yaml"), "no JSON");
+  expect(await codeOf(changedNetwork(one, network))).toBe("LIMA_INSTANCE");
 });
 
 test("sbx neither starts it nor removes its record while Lima has its disk", async () => {
