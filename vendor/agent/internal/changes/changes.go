@@ -38,7 +38,9 @@ func (c Copy) List(w *tree.Writer, digests bool) error {
 	if err != nil {
 		return err
 	}
-	l.device = info.Dev
+	if l.mount, err = mountOf(l.merged + "/."); err != nil {
+		return err
+	}
 	if err := w.Entry(tree.EntryOf("", info)); err != nil {
 		return err
 	}
@@ -74,7 +76,7 @@ func (c Copy) Take(names io.Reader, w *tree.Writer) error {
 type lister struct {
 	w             *tree.Writer
 	upper, merged string
-	device        uint64
+	mount         uint64
 	digests       bool
 }
 
@@ -89,6 +91,9 @@ func (l *lister) layered(name string) error {
 	}
 	for _, each := range names {
 		at := filepath.Join(name, each)
+		if l.isCovered(at) {
+			continue
+		}
 		info, err := lstat(filepath.Join(l.merged, at))
 		if errors.Is(err, fs.ErrNotExist) {
 			err = l.w.Entry(tree.Entry{Type: tree.Gone, Name: at})
@@ -113,6 +118,9 @@ func (l *lister) whole(name string) error {
 	}
 	for _, each := range names {
 		at := filepath.Join(name, each)
+		if l.isCovered(at) {
+			continue
+		}
 		info, err := lstat(filepath.Join(l.merged, at))
 		if isGone(err) {
 			continue
@@ -131,9 +139,6 @@ func (l *lister) visit(at string, info *unix.Stat_t, isLayered bool) error {
 	entry := tree.EntryOf(at, info)
 	switch entry.Type {
 	case tree.Directory:
-		if info.Dev != l.device {
-			return nil // something is mounted there, which is no part of the copy
-		}
 		if isLayered && !isReplaced(filepath.Join(l.upper, at)) {
 			if err := l.w.Entry(entry); err != nil {
 				return err
@@ -205,6 +210,22 @@ func isReplaced(upper string) bool {
 
 func isGone(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+}
+
+// isCovered says whether something is mounted at a path, which is no part of the copy. Whoever serves that is not asked:
+// he may never answer.
+func (l *lister) isCovered(at string) bool {
+	mount, err := mountOf(filepath.Join(l.merged, at))
+	return err == nil && mount != l.mount
+}
+
+func mountOf(path string) (uint64, error) {
+	var info unix.Statx_t
+	const unasked = unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT | unix.AT_STATX_DONT_SYNC
+	if err := unix.Statx(unix.AT_FDCWD, path, unasked, unix.STATX_MNT_ID, &info); err != nil {
+		return 0, &fs.PathError{Op: "statx", Path: path, Err: err}
+	}
+	return info.Mnt_id, nil
 }
 
 func lstat(path string) (*unix.Stat_t, error) {

@@ -79,6 +79,19 @@ func lines(t *testing.T, out *bytes.Buffer) []string {
 
 func digest(content string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(content))) }
 
+// silent mounts a file system whose server never answers.
+func silent(t *testing.T, at string) {
+	t.Helper()
+	port, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Logf("this machine has no FUSE: %v", err)
+		return
+	}
+	t.Cleanup(func() { unix.Close(port) })
+	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", port)
+	check(t, unix.Mount("silent", at, "fuse", 0, options))
+}
+
 func TestACopySaysWhatWasChangedInIt(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("the marks of overlayfs need real root")
@@ -108,6 +121,11 @@ func TestACopySaysWhatWasChangedInIt(t *testing.T) {
 	check(t, unix.Mkfifo("pipe", 0o600))
 	check(t, os.Mkdir("mounted", 0o755))
 	check(t, unix.Mount("tmpfs", "mounted", "tmpfs", 0, ""))
+	write(t, "mounted/file", "elsewhere")
+	write(t, "covered", "")
+	check(t, unix.Mount("mounted/file", "covered", "", unix.MS_BIND, ""))
+	check(t, os.Mkdir("silent", 0o755))
+	silent(t, "silent")
 	write(t, "mounted/none of it", "")
 	want := []string{
 		"2 at 1 ", "2 at/inner 1 ", "1 at/inner/file 0 " + digest("here"),
