@@ -93,13 +93,11 @@ function requireRoom(original: number, directory: string): void {
   const [free, needed] = [bavail * bsize, fstatSync(original).blocks * 512];
   if (needed <= free) return;
   const mib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;
-  throw new SbxError(
-    "FILE_NO_SPACE",
-    `Cannot copy a disk to ${escapeText(directory)}: it takes ${mib(needed)}, and ${
-      mib(free)
-    } are free`,
-    { hint: SOME_ROOM },
-  );
+  const state = `it takes ${mib(needed)}, and ${mib(free)} are free`;
+  throw new SbxError("FILE_NO_SPACE", `Cannot copy a disk to ${escapeText(directory)}: ${state}`, {
+    hint: SOME_ROOM,
+    state,
+  });
 }
 
 /** Opens a disk that is to be read while nobody writes to it. @throws SbxError FILE_UNREADABLE */

@@ -5,6 +5,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { type ErrorCode, inSentence, SbxError } from "../base/errors.ts";
 import type { FrozenDisk } from "../guest/guest.ts";
 import { type HeldMachine, UNSAVED } from "../guest/saved.ts";
@@ -46,8 +47,23 @@ export class MemoryOf {
       : async () => await this.#hold() ?? await freeze();
   }
 
-  /** Keeps it beside a copy of the disk; false where there is none. @throws SbxError MEMORY_UNSAVABLE as before */
+  /**
+   * Keeps it beside a copy of the disk; false where there is none, or no room for it.
+   *
+   * @throws SbxError MEMORY_UNSAVABLE as before
+   */
   async keep(to: { readonly disk: string; readonly machine: string }): Promise<boolean> {
+    try {
+      return await this.#keep(to);
+    } catch (error) {
+      if (!(error instanceof SbxError && error.code === "FILE_NO_SPACE")) throw error;
+      await rm(to.machine, { recursive: true, force: true });
+      this.#without(error.state ?? inSentence(error), error.hint);
+      return false;
+    }
+  }
+
+  async #keep(to: { readonly disk: string; readonly machine: string }): Promise<boolean> {
     const home = homeOf(this.#name);
     const { signal } = this.#options;
     if (this.#held !== undefined) {
@@ -76,7 +92,7 @@ export class MemoryOf {
   /** @throws SbxError MEMORY_UNSAVABLE where it is needed */
   #without(why: string, hint?: string): undefined {
     const { needsMemory = false, onDiskAlone = () => {} } = this.#options;
-    if (!needsMemory) return onDiskAlone(why) as undefined;
+    if (!needsMemory) return void onDiskAlone(why);
     const message = `Cannot keep the memory of sandbox ${this.#name}: ${why}`;
     throw new SbxError("MEMORY_UNSAVABLE", message, {
       hint: hint === undefined
