@@ -142,9 +142,11 @@ export class QemuProvider implements GuestProvider {
     if (from !== undefined) {
       const machine = await measured(found);
       const going = { ...plan, saving };
+      let isGivenUp = false;
+      void watcher.ended?.then(() => isGivenUp = true);
       const guest = await goOnFrom(going, from, { cable, watcher, machine, by, host: this.#host })
         .catch((error) => {
-          if (!(error instanceof SbxError)) throw error;
+          if (isGivenUp || !(error instanceof SbxError)) throw error;
           watcher.notice(
             `the guest boots, for it cannot go on from its memory: ${inSentence(error)}`,
           );
