@@ -196,6 +196,7 @@ test(
 mount -t tmpfs -o size=300M none "$0"
 export XDG_STATE_HOME="$0"
 sbx() { "$SBX" "$@"; }
+trap 'sbx rm -f dev' EXIT
 sbx create -n dev --no-net ${SMALL.join(" ")}
 sbx start dev
 sbx exec dev -- dd if=/dev/urandom of=/run/much bs=1M count=80 status=none
@@ -204,8 +205,7 @@ if sbx snapshot --memory dev never; then echo done; fi
 sbx exec dev -- dd if=/dev/urandom of=/root/much bs=1M count=60 conv=fsync status=none
 if sbx snapshot --memory dev never; then echo done; fi
 stat -c %s "$0/sbx/sandboxes/dev/saving"
-ls "$0/sbx/snapshots/built" "$0/sbx/snapshots"
-sbx rm -f dev`;
+ls "$0/sbx/snapshots/built" "$0/sbx/snapshots"`;
     const { status, stdout, stderr } = await run(["unshare", "-m", "sh", "-c", script, small], {
       env: { ...env, SBX },
       limit: PATIENCE,
