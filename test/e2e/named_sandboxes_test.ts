@@ -246,12 +246,14 @@ describe("whatever is killed", () => {
     supervisor: /__supervise/,
     qemu: /qemu-system/,
     watchdog: /netstack\S* watch/,
+    network: /netstack\S* serve/,
   };
   test.each(Object.keys(VICTIMS))(
     "%s: ls tells it, nothing is left, and it starts again",
     async (victim) => {
       const name = `killed-${victim}`;
-      await started(name);
+      const argv = ["run", "-d", "-q", "-n", name, ...FOREVER]; // with a network
+      expect(await sbx(argv)).toMatchObject({ status: 0 });
       const before = processesOf(name);
       const target = before.find(({ what }) => VICTIMS[victim]?.test(what));
       expect(target).toBeDefined();
