@@ -8,7 +8,6 @@ import { isSbxItself } from "../host/own_program.ts";
 import type { SupervisorClient } from "../supervise/client.ts";
 import type { CopyOptions } from "../supervise/memory_of.ts";
 import type { SnapshotInfo } from "./snapshots.ts";
-import type { Noted } from "./tasks.ts";
 
 /** A sandbox, who has its disk stand still where it runs, and who may give the copy up. */
 export interface Original {
@@ -17,6 +16,12 @@ export interface Original {
   readonly signal: AbortSignal | undefined;
   /** Hears a line that says why a copy has the disk alone. */
   readonly onNotice: ((line: string) => void) | undefined;
+}
+
+/** What the binary answers, and what was worth telling of it. */
+export interface Noted<T> {
+  readonly value: T;
+  readonly notices: readonly string[];
 }
 
 /** See `NamedSandbox.snapshot`. */

@@ -9,6 +9,7 @@ import { usableAsset } from "../host/usable_asset.ts";
 import { jsonOf, type NewRecord, registry } from "../supervise/kept.ts";
 import type { Disk } from "../sandbox/options.ts";
 import { doctor, type DoctorOptions } from "./doctor.ts";
+import type { Noted } from "./named_copies.ts";
 import { NamedSandbox } from "./named_sandbox.ts";
 import { type BuildTemplateOptions, Templates, type TemplateSize } from "./templates.ts";
 import { licences } from "./versions.ts";
@@ -40,12 +41,6 @@ const TASKS: Readonly<Record<string, Task>> = {
     Templates.build(size, { ...options, signal }),
   "prune-templates": (signal, bytes: number) => Templates.prune(bytes, { signal }),
 };
-
-/** What is answered, and what was worth telling of it. */
-export interface Noted<T> {
-  readonly value: T;
-  readonly notices: readonly string[];
-}
 
 async function withNotices<T>(
   work: (onNotice: (line: string) => void) => Promise<T>,

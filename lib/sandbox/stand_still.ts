@@ -6,14 +6,18 @@
 import { SbxError } from "../base/errors.ts";
 import type { FrozenDisk, Guest } from "../guest/guest.ts";
 import { type HeldMachine, UNSAVED } from "../guest/saved.ts";
-import type { SandboxParts } from "./sandbox.ts";
+import type { Lifetime } from "./lifetime.ts";
+import type { SandboxOptions } from "./options.ts";
 import type { Stillness } from "./stillness.ts";
 
-type Parts = Pick<SandboxParts, "guest" | "lifetime" | "options">;
+interface Parts {
+  readonly guest: Guest;
+  readonly lifetime: Lifetime;
+}
 
 /** The time that the turns of others take is theirs. @throws SbxError DISK_MISSING, STOPPED; the signal's reason */
 export async function freezeDisk(
-  { guest, lifetime, options }: Parts,
+  { guest, lifetime, options }: Parts & { readonly options: Pick<SandboxOptions, "disk"> },
   stillness: Stillness,
   signal: AbortSignal,
 ): Promise<FrozenDisk> {
@@ -33,9 +37,10 @@ export async function freezeDisk(
 
 /** The same for all of the machine. @throws SbxError MEMORY_UNSAVABLE, STOPPED; the signal's reason */
 export async function holdMachine(
-  { guest, lifetime, placeholders, hasAuthority = false }:
-    & Parts
-    & Pick<SandboxParts, "placeholders" | "hasAuthority">,
+  { guest, lifetime, placeholders, hasAuthority = false }: Parts & {
+    readonly placeholders: Readonly<Record<string, string>>;
+    readonly hasAuthority?: boolean;
+  },
   stillness: Stillness,
   signal: AbortSignal,
 ): Promise<HeldMachine> {
