@@ -43,8 +43,7 @@ for (const name of modules.sort()) {
 }
 entry("TRAILER!!!", 0);
 const archive = Buffer.concat(parts);
-// QEMU puts it below the end of a microvm's memory, at the beginning of a page, and its last bytes over what the firmware
-// has put there before: the ACPI tables, without which the guest finds no bus. What fills its pages leaves one free. Of
-// QEMU 10 the tables took more than 1356 bytes, and not 3584.
+// A microvm of QEMU 10 has no ACPI tables, and so no bus, where the last page of this has 1024 or 1356 bytes left, and has
+// them with 3584: as it seems, QEMU puts it over what the firmware has put behind the last page. Whole pages are safe.
 const PAGE = 4096;
 writeFileSync(out, Buffer.concat([archive, new Uint8Array(-archive.length & (PAGE - 1))]));

@@ -20,6 +20,11 @@ export function parseSize(text: string, plain = NaN): number | null {
   return Number.isFinite(bytes) ? Math.floor(bytes) : null;
 }
 
+/** Rounded up: `90 MiB`. */
+export function wholeMiB(bytes: number): string {
+  return `${Math.ceil(bytes / MIB)} MiB`;
+}
+
 /** As {@link parseSize} reads it, in the largest unit that leaves a whole number: `20G`, `1536M`. */
 export function formatSize(bytes: number): string {
   const [unit, size] = Object.entries(UNITS).findLast(([, size]) => bytes % size === 0) ?? ["", 1];

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { SbxError } from "../base/errors.ts";
 
 /**
  * Where in its file it begins, in bytes. QEMU goes on behind what it wrote before, unless it is told a place, and
@@ -13,6 +14,10 @@ export const STATE_BEGINS = 4096;
 
 /** How the reason begins why one is not saved. */
 export const UNSAVED = "Cannot save the guest's memory: ";
+
+export function unsavable(state: string, options: { readonly hint?: string } = {}): SbxError {
+  return new SbxError("MEMORY_UNSAVABLE", `${UNSAVED}${state}`, options);
+}
 
 /** What is known of a saved machine. */
 export interface SavedFacts {

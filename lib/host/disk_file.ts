@@ -16,7 +16,6 @@ import {
   ftruncateSync,
   linkSync,
   openSync,
-  statfsSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -25,10 +24,11 @@ import process from "node:process";
 import { SbxError } from "../base/errors.ts";
 import { escapeText } from "../base/escape.ts";
 import { fileError, systemCode } from "../base/file_error.ts";
-import { formatSize, MIB } from "../base/size.ts";
+import { formatSize, wholeMiB } from "../base/size.ts";
 import { DISK_RANDOM, type GuestDisk, newFileSystem } from "../guest/disk.ts";
 import { readFile } from "node:fs/promises";
 import { type CopyOptions, copySparse } from "./disk_copy.ts";
+import { freeBytes } from "./free_space.ts";
 import { ownSystem } from "./own_system.ts";
 import { stateDir } from "./paths.ts";
 import { requireOwn as requireOwnPlace, STATE } from "./private_place.ts";
@@ -89,11 +89,9 @@ export async function copyDisk(
 
 /** A copy that takes the last room would be the end of every guest that writes to the same file system. */
 function requireRoom(original: number, directory: string): void {
-  const { bavail, bsize } = statfsSync(directory);
-  const [free, needed] = [bavail * bsize, fstatSync(original).blocks * 512];
+  const [free, needed] = [freeBytes(directory), fstatSync(original).blocks * 512];
   if (needed <= free) return;
-  const mib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;
-  const state = `it takes ${mib(needed)}, and ${mib(free)} are free`;
+  const state = `it takes ${wholeMiB(needed)}, and ${wholeMiB(free)} are free`;
   throw new SbxError("FILE_NO_SPACE", `Cannot copy a disk to ${escapeText(directory)}: ${state}`, {
     hint: SOME_ROOM,
     state,

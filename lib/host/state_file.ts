@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { constants, openSync, rmSync, statfsSync, truncateSync } from "node:fs";
+import { constants, openSync, rmSync, truncateSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileError } from "../base/file_error.ts";
+import { freeBytes } from "./free_space.ts";
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
@@ -32,8 +33,7 @@ export function emptyState(path: string): void {
 /** How many bytes are free where it is. @throws SbxError FILE_UNREADABLE */
 export function roomForState(path: string): number {
   try {
-    const { bavail, bsize } = statfsSync(dirname(path));
-    return bavail * bsize;
+    return freeBytes(dirname(path));
   } catch (cause) {
     throw fileError("keep a machine's state in", path, cause);
   }

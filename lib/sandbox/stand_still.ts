@@ -5,7 +5,7 @@
  */
 import { SbxError } from "../base/errors.ts";
 import type { FrozenDisk, Guest } from "../guest/guest.ts";
-import { type HeldMachine, UNSAVED } from "../guest/saved.ts";
+import { type HeldMachine, unsavable } from "../guest/saved.ts";
 import type { Lifetime } from "./lifetime.ts";
 import type { SandboxOptions } from "./options.ts";
 import type { Stillness } from "./stillness.ts";
@@ -24,15 +24,9 @@ export async function freezeDisk(
   if (options.disk === undefined) {
     throw new SbxError("DISK_MISSING", "Cannot keep the disk still: the guest has none");
   }
-  const doing = "keep the disk still";
-  const over = await lifetime.until(stillness.begin(signal), doing);
-  try {
-    const { thaw } = await lifetime.until(guest.freeze(), doing);
-    return { thaw: async () => await lifetime.until(thaw(), "let the guest go on").finally(over) };
-  } catch (error) {
-    over();
-    throw error;
-  }
+  const turn = { lifetime, stillness, signal, doing: "keep the disk still" };
+  const [{ thaw }, over] = await inTurn(turn, () => guest.freeze());
+  return { thaw: () => over(thaw()) };
 }
 
 /** The same for all of the machine. @throws SbxError MEMORY_UNSAVABLE, STOPPED; the signal's reason */
@@ -48,16 +42,29 @@ export async function holdMachine(
   if (Object.keys(placeholders).length > 0) throw unsavable(HAS_PLACEHOLDERS);
   if (hasAuthority) throw unsavable(HAS_AUTHORITY);
   const hold = holdOf(guest);
-  const doing = "save the guest's memory";
-  const over = await lifetime.until(stillness.begin(signal), doing);
+  const turn = { lifetime, stillness, signal, doing: "save the guest's memory" };
+  const [{ facts, release }, over] = await inTurn(turn, () => hold(signal));
+  return { facts, release: () => over(release()) };
+}
+
+interface Turn {
+  readonly lifetime: Lifetime;
+  readonly stillness: Stillness;
+  readonly signal: AbortSignal;
+  readonly doing: string;
+}
+
+/** What a step answers that has the guest stand still, and what ends the turn once the guest has gone on. */
+async function inTurn<T>(
+  { lifetime, stillness, signal, doing }: Turn,
+  step: () => Promise<T>,
+): Promise<readonly [value: T, over: (goingOn: Promise<void>) => Promise<void>]> {
+  const end = await lifetime.until(stillness.begin(signal), doing);
   try {
-    const { facts, release } = await lifetime.until(hold(signal), doing);
-    return {
-      facts,
-      release: async () => await lifetime.until(release(), "let the guest go on").finally(over),
-    };
+    const value = await lifetime.until(step(), doing);
+    return [value, (goingOn) => lifetime.until(goingOn, "let the guest go on").finally(end)];
   } catch (error) {
-    over();
+    end();
     throw error;
   }
 }
@@ -70,8 +77,4 @@ function holdOf(guest: Guest): NonNullable<Guest["hold"]> {
   const { hold } = guest;
   if (hold === undefined) throw unsavable("no guest of its kind can be saved");
   return hold.bind(guest);
-}
-
-function unsavable(state: string): SbxError {
-  return new SbxError("MEMORY_UNSAVABLE", `${UNSAVED}${state}`);
 }

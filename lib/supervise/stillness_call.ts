@@ -27,14 +27,7 @@ const MOST_FACTS = 4096;
 /** @throws SbxError what the call failed of */
 export async function frozenFor(call: PlainCall, clock?: Clock): Promise<FrozenDisk> {
   await frozenBy(call);
-  const end = beating(call, clock);
-  return {
-    async thaw() {
-      call.output.discard();
-      await end();
-      await call.ok;
-    },
-  };
+  return { thaw: beating(call, clock) };
 }
 
 /** Whoever saves it answers with one line, and holds it until nothing more is said. */
@@ -54,20 +47,18 @@ export async function heldFor(call: PlainCall, clock?: Clock): Promise<HeldMachi
     }
     text += decoder.decode(value, { stream: true });
   }
-  const end = beating(call, clock);
+  const release = beating(call, clock);
   const known = z.object(savedFacts).safeParse(jsonOf(text)).data;
-  const release = async () => {
-    output.discard();
-    await end();
-    await ok;
-  };
   if (known !== undefined) return { facts: known, release };
   await release();
   throw new SbxError("PROTOCOL", "Cannot save the guest's memory: what is said of it is malformed");
 }
 
-/** Says that somebody is there until the function that it answers is called, which ends the input. */
-function beating({ input }: PlainCall, clock: Clock = systemClock): () => Promise<void> {
+/** Says that somebody is there until the function that it answers is called, which ends the call. */
+function beating(
+  { input, output, ok }: PlainCall,
+  clock: Clock = systemClock,
+): () => Promise<void> {
   const writer = input.stream.getWriter();
   writer.closed.catch(() => {}); // the result says more
   let disarm = () => {};
@@ -79,6 +70,8 @@ function beating({ input }: PlainCall, clock: Clock = systemClock): () => Promis
   wait();
   return async () => {
     disarm();
+    output.discard();
     await writer.close().catch(() => {}); // the result says more
+    await ok;
   };
 }

@@ -10,7 +10,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { SbxError } from "../../base/errors.ts";
-import { MIB } from "../../base/size.ts";
+import { MIB, wholeMiB } from "../../base/size.ts";
 import {
   Agent,
   type AgentConfig,
@@ -20,8 +20,8 @@ import {
 import type { Exit, Guest, HostProcess, TemplateUse } from "../guest.ts";
 import { GuestClock } from "../guest_clock.ts";
 import type { Accelerator } from "./args.ts";
-import { holdMachine, unsavable } from "./hold.ts";
-import type { HeldMachine, SavedFacts } from "../saved.ts";
+import { holdMachine } from "./hold.ts";
+import { type HeldMachine, type SavedFacts, unsavable } from "../saved.ts";
 import type { QemuProcess } from "./launch.ts";
 import type { Monitor } from "./monitor.ts";
 
@@ -287,8 +287,7 @@ const LOCKED = /Failed to get "write" lock/;
 /** A state that takes the last room would be the end of every guest that writes to the same file system. */
 function requireRoom(needed: number, free: number): void {
   if (needed <= free) return;
-  const mib = (bytes: number) => `${Math.ceil(bytes / MIB)} MiB`;
-  throw unsavable(`it may take ${mib(needed)}, and ${mib(free)} are free`, {
+  throw unsavable(`it may take ${wholeMiB(needed)}, and ${wholeMiB(free)} are free`, {
     hint: "free some space below XDG_STATE_HOME, or put that elsewhere",
   });
 }

@@ -14,7 +14,7 @@ import { inTime } from "../../base/in_time.ts";
 import { aborted } from "../../base/until.ts";
 import type { Agent } from "../agent/client.ts";
 import type { GuestClock } from "../guest_clock.ts";
-import { type HeldMachine, type SavedFacts, UNSAVED } from "../saved.ts";
+import { type HeldMachine, type SavedFacts, unsavable } from "../saved.ts";
 import { goOn, saveMachine } from "./migration.ts";
 import type { Monitor } from "./monitor.ts";
 
@@ -103,10 +103,6 @@ async function savedInTime(
   } finally {
     disarm();
   }
-}
-
-export function unsavable(state: string, options: { readonly hint?: string } = {}): SbxError {
-  return new SbxError("MEMORY_UNSAVABLE", `${UNSAVED}${state}`, options);
 }
 
 function late(doing: string, ms: number): SbxError {

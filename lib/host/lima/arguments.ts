@@ -5,11 +5,9 @@
  *
  * @module
  */
-import { join } from "node:path";
 import { z } from "zod";
-import { type PrivateFile, readPrivate, writePrivate } from "../../base/private_file.ts";
-import { SbxError } from "../../base/errors.ts";
-import { escapeText } from "../../base/escape.ts";
+import { type PrivateFile, writePrivate } from "../../base/private_file.ts";
+import { instanceFile, readInstanceFile } from "./instance_file.ts";
 
 const SHAPE = z.strictObject({ directory: z.string(), argv: z.array(z.string()) });
 
@@ -31,26 +29,12 @@ export async function keepLimaArguments(instance: string, kept: LimaArguments): 
  * @throws SbxError FILE_UNREADABLE, LIMA_INSTANCE when somebody else could have changed them
  */
 export async function keptLimaArguments(instance: string): Promise<LimaArguments | undefined> {
-  const file = fileOf(instance);
-  const text = await readPrivate(file);
-  if (text === null) return undefined;
-  try {
-    return SHAPE.parse(JSON.parse(text));
-  } catch (cause) {
-    throw new SbxError(
-      "LIMA_INSTANCE",
-      `Cannot use ${escapeText(file.path)}: it is not what sbx wrote`,
-      { hint: "remove it, and give `sbx lima start` its options again", cause },
-    );
-  }
+  return await readInstanceFile(fileOf(instance), SHAPE);
 }
 
 function fileOf(instance: string): PrivateFile {
-  return {
-    path: join(instance, "sbx.yaml"),
+  return instanceFile(instance, "sbx.yaml", {
     what: "the options of the guest",
-    code: "LIMA_INSTANCE",
     otherwise: "remove it, and give `sbx lima start` its options again",
-    sheltered: true,
-  };
+  });
 }

@@ -112,19 +112,17 @@ export class Limactl {
     const release = passedOn(child);
     const chunks: Uint8Array[] = [];
     child.stdout?.on("data", (chunk: Uint8Array) => chunks.push(chunk));
-    return new Promise((resolve, reject) => {
-      child.once("error", (cause) => {
-        release();
-        reject(unusable(cause));
-      });
-      child.once("close", (code, signal) => {
-        release();
-        resolve({
-          status: signal === null ? code ?? 1 : 128 + constants.signals[signal],
-          out: Buffer.concat(chunks).toString("utf8"),
-        });
-      });
-    });
+    const ended = new Promise<{ readonly status: number; readonly out: string }>(
+      (resolve, reject) => {
+        child.once("error", (cause) => reject(unusable(cause)));
+        child.once("close", (code, signal) =>
+          resolve({
+            status: signal === null ? code ?? 1 : 128 + constants.signals[signal],
+            out: Buffer.concat(chunks).toString("utf8"),
+          }));
+      },
+    );
+    return ended.finally(release);
   }
 }
 

@@ -7,9 +7,9 @@
 import { Buffer } from "node:buffer";
 import { createHmac, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { type PrivateFile, readPrivate, writePrivate } from "../../base/private_file.ts";
 import type { Draw } from "../../secret/placeholder.ts";
+import { instanceFile } from "./instance_file.ts";
 
 const SEED_BYTES = 32;
 
@@ -32,13 +32,10 @@ export function hasDraw(directory: string): boolean {
 }
 
 function fileIn(directory: string): PrivateFile {
-  return {
-    path: join(directory, "sbx-placeholders.seed"),
+  return instanceFile(directory, "sbx-placeholders.seed", {
     what: "the seed of the guest's placeholders",
-    code: "LIMA_INSTANCE",
     otherwise: "remove it, and start the guest again",
-    sheltered: true,
-  };
+  });
 }
 
 /** HMAC-SHA-256 over a counter. */
