@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { Sandbox } from "../../lib/mod.ts";
+import { residentMiB } from "../../test/support/process_memory.ts";
 import { SBX } from "../../test/support/world.ts";
 import type { Bench, Benchmark, Round } from "./benchmark.ts";
 import { interleave } from "./rounds.ts";
@@ -56,10 +57,9 @@ function roundOf(sorted: readonly number[]): Round {
 
 /** What a process holds: megabytes, descriptors, and children of its own. */
 function holds(pid: number): readonly [megabytes: number, descriptors: number, children: number] {
-  const rss = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? NaN;
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(/\s+/);
   return [
-    Math.round(Number(rss) / 1024),
+    Math.round(residentMiB(pid)),
     readdirSync(`/proc/${pid}/fd`).length,
     children.filter((each) => each !== "").length,
   ];

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
 import { SILENT } from "../../test/support/places.ts";
 import { run, start, until } from "../../test/support/process.ts";
+import { residentMiB } from "../../test/support/process_memory.ts";
 import type { Bench, Benchmark, Figure, Round, Series } from "./benchmark.ts";
 import { measureIdle } from "./idle_memory.ts";
 import { openPeers, type Peer } from "./peers.ts";
@@ -24,21 +24,15 @@ const FIGURES: readonly Figure[] = [
 const CONNECTIONS = 1_000;
 const FLOOD = 100_000;
 
-/** Resident memory in MiB: now, or the most it ever was. */
-function resident(pid: number, which: "VmRSS" | "VmHWM"): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(new RegExp(`^${which}:\\s+(\\d+)`, "m").exec(status)?.[1]) / 1024;
-}
-
 async function idle({ inside }: Peer, pid: number, { load }: BenchWorld): Promise<Round> {
-  const rest = resident(pid, "VmRSS");
+  const rest = residentMiB(pid);
   const argv = [load, "keep", "--to", ECHO, "--count", String(CONNECTIONS)];
   const client = start(inside(argv), { limit: 120 });
   await until("a thousand connections", () => {
     if (client.child.exitCode !== null) throw new Error(client.stderr());
     return client.stdout().includes("kept");
   }, 100);
-  const kept = resident(pid, "VmRSS");
+  const kept = residentMiB(pid);
   client.child.stdin?.end();
   await client.ended;
   return { rest, kept, each: (kept - rest) * 1024 / CONNECTIONS };
@@ -50,7 +44,7 @@ async function flooded({ inside }: Peer, pid: number, { load }: BenchWorld): Pro
     const all = [load, ...argv, "--count", String(FLOOD)];
     const { status, stderr } = await run(inside(all), { limit: 120 });
     if (status !== 0) throw new Error(`${argv.join(" ")}: ${stderr}`);
-    return resident(pid, "VmHWM");
+    return residentMiB(pid, "peak");
   };
   const syns = await flood("synflood", "--to", `${SILENT}:80`, "--device", "eth0");
   const datagrams = await flood("spray", "--block", "45.128.0.0/9", "--size", "64");

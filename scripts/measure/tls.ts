@@ -5,13 +5,14 @@
  *
  * @module
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { makeAuthority } from "../../lib/tls/authority/authority.ts";
 import { Leaves } from "../../lib/tls/authority/leaves.ts";
 import { buildGo } from "../../test/support/build.ts";
 import { openNamespaceGuest } from "../../test/support/namespace_guest.ts";
 import { run, start, until } from "../../test/support/process.ts";
+import { residentMiB } from "../../test/support/process_memory.ts";
 import { openWorld, ROOT, type World } from "../../test/support/world.ts";
 import type { Aim, Benchmark, Figure, Round } from "./benchmark.ts";
 import { compiledHost } from "./peers.ts";
@@ -115,10 +116,7 @@ async function openMitmproxy(world: World): Promise<Way> {
     inside: world.onHost,
     env: { HTTPS_PROXY: `http://127.0.0.1:${PROXY_PORT}` },
     ca,
-    memory: () => {
-      const status = readFileSync(`/proc/${proxy.pid}/status`, "utf8");
-      return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
-    },
+    memory: () => residentMiB(proxy.pid),
     async close() {
       proxy.kill("SIGKILL");
       await proxy.ended;

@@ -8,8 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { Sandbox } from "../../lib/mod.ts";
+import { setVariables } from "../support/own_state.ts";
 import { run, until } from "../support/process.ts";
-import { familyOf } from "../support/process_memory.ts";
+import { familyOf, residentMiB } from "../support/process_memory.ts";
 import { ROOT, SBX } from "../support/world.ts";
 
 const MANY = Number(process.env["SBX_MANY_EXECS"] ?? 48);
@@ -24,19 +25,16 @@ const MOST_GROWTH_MIB = 48;
 const NAME = "many";
 const state = mkdtempSync(join(tmpdir(), "sbx-many-"));
 const env = { XDG_STATE_HOME: state, XDG_CACHE_HOME: join(ROOT, ".cache/test"), SBX_BINARY: SBX };
-const before = Object.fromEntries(Object.keys(env).map((name) => [name, process.env[name]]));
+let reset = () => {};
 
 beforeAll(async () => {
-  Object.assign(process.env, env); // whoever uses the library
+  reset = setVariables(env);
   const argv = [SBX, "run", "-d", "-q", "-n", NAME, "--no-net", "--", "sleep", "100000"];
   expect(await run(argv)).toMatchObject({ status: 0, stderr: "" });
 }, 120_000);
 afterAll(async () => {
   await run([SBX, "rm", "-f", NAME]);
-  for (const [name, value] of Object.entries(before)) {
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
-  }
+  reset();
   rmSync(state, { recursive: true, force: true });
 });
 
@@ -49,11 +47,6 @@ interface Held {
 }
 
 const GUEST = "ls -d /proc/[0-9]* | wc -l; ls /proc/1/fd | wc -l";
-
-function residentMiB(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
-}
 
 async function held(sandbox: Awaited<ReturnType<typeof Sandbox.get>>): Promise<Held> {
   const { stdout } = await sandbox.exec("sh", ["-c", GUEST], { stdin: false }).output();

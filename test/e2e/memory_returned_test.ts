@@ -3,10 +3,11 @@
  * QEMU's own, shared with a file daemon, as a copy of a template's.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { processesOf } from "../support/host_state.ts";
 import { until } from "../support/process.ts";
+import { residentMiB } from "../support/process_memory.ts";
 import { openWorld, type World } from "../support/world.ts";
 
 let world: World;
@@ -32,11 +33,6 @@ read _ && rm /dev/shm/used && echo unused
 read _
 head -c 64M /dev/zero | cmp -n 67108864 - /dev/zero && echo sound
 `;
-
-function residentMiB(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024;
-}
 
 const KINDS: Readonly<Record<string, readonly string[]>> = {
   "booted": ["--no-template"],

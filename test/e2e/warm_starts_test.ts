@@ -12,6 +12,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { NetworkPolicy, Sandbox } from "../../lib/mod.ts";
+import { setVariables } from "../support/own_state.ts";
 import { run, start, until } from "../support/process.ts";
 import { SBX } from "../support/world.ts";
 
@@ -28,19 +29,16 @@ const env = {
   TMPDIR: join(place, "temporary"),
 };
 const set = { ...env, SBX_BINARY: SBX };
-const before = Object.fromEntries(Object.keys(set).map((name) => [name, process.env[name]]));
+let reset = () => {};
 
 beforeAll(async () => {
   for (const directory of Object.values(env)) await mkdir(directory, { mode: 0o700 });
   expect(await run([SBX, "template", "build", "--no-net"], { env, limit: 300 }))
     .toMatchObject({ status: 0, stderr: "sbx: the template is made\n" });
-  Object.assign(process.env, set); // whoever uses the library
+  reset = setVariables(set);
 }, 700_000);
 afterAll(() => {
-  for (const [name, value] of Object.entries(before)) {
-    if (value === undefined) delete process.env[name];
-    else process.env[name] = value;
-  }
+  reset();
   rmSync(place, { recursive: true, force: true });
 });
 

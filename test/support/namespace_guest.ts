@@ -19,6 +19,7 @@ import type { NetworkCounts } from "../../lib/sandbox/network_counts.ts";
 import type { NetworkOptions, Publication, PublishedPort } from "../../lib/sandbox/options.ts";
 import { buildGo } from "./build.ts";
 import { type Run, run, type Running, type RunOptions, start } from "./process.ts";
+import { residentMiB } from "./process_memory.ts";
 import { ROOT, type World } from "./world.ts";
 
 export interface PolicyOptions {
@@ -160,7 +161,7 @@ export async function openNamespaceGuest(
     loadPath: load,
     authority,
     placeholders: started.placeholders,
-    deciderMemory: (which = "now") => memoryOf(started.decider, which),
+    deciderMemory: (which = "now") => residentMiB(started.decider, which),
     deciderTime: () => timeOf(started.decider),
     journal,
     notices,
@@ -176,7 +177,7 @@ export async function openNamespaceGuest(
       if (status !== 0) throw new Error(`load ${what} ${words.join(" ")}: ${stderr}`);
       return JSON.parse(stdout) as T;
     },
-    netstackMemory: (which = "now") => memoryOf(started.netstack, which),
+    netstackMemory: (which = "now") => residentMiB(started.netstack, which),
     async [Symbol.asyncDispose]() {
       host.stdin?.end();
       await new Promise<void>((resolve) =>
@@ -184,11 +185,6 @@ export async function openNamespaceGuest(
       );
     },
   };
-}
-
-function memoryOf(pid: number, which: "now" | "peak"): number {
-  const line = which === "now" ? /^VmRSS:\s+(\d+)/m : /^VmHWM:\s+(\d+)/m;
-  return Number(line.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
 
 /** proc(5): user and system time of the first thread, in ticks of ten milliseconds. */

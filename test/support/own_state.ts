@@ -1,5 +1,5 @@
 /**
- * A directory of its own for the sandboxes of each test of a file.
+ * Where a test's own process, by the library, has its sandboxes: a directory of its own.
  *
  * @module
  */
@@ -9,17 +9,29 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 
+/** Sets variables of this process, for whoever uses the library in it; called back, all are as they were. */
+export function setVariables(values: Readonly<Record<string, string>>): () => void {
+  const before = Object.keys(values).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, values);
+  return () => {
+    for (const [name, value] of before) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  };
+}
+
 /** Points XDG_STATE_HOME at it, and leaves nothing. `of`: what the file tests. */
 export function eachWithOwnState(of: string): void {
-  const before = process.env["XDG_STATE_HOME"];
+  let reset = () => {};
   const scratch = mkdtempSync(join(tmpdir(), `sbx-${of}-`));
   let number = 0;
   beforeEach(() => {
-    process.env["XDG_STATE_HOME"] = join(scratch, String(++number));
+    reset();
+    reset = setVariables({ XDG_STATE_HOME: join(scratch, String(++number)) });
   });
   afterAll(() => {
-    if (before === undefined) delete process.env["XDG_STATE_HOME"];
-    else process.env["XDG_STATE_HOME"] = before;
+    reset();
     rmSync(scratch, { recursive: true });
   });
 }

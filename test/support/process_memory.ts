@@ -74,6 +74,12 @@ function readAt(fd: number, into: Buffer, at: number): number {
   }
 }
 
+/** What of this machine's memory it has: now, or the most it ever had. NaN for one that has ended. */
+export function residentMiB(pid: number, which: "now" | "peak" = "now"): number {
+  const line = which === "now" ? /^VmRSS:\s+(\d+)/m : /^VmHWM:\s+(\d+)/m;
+  return Number(line.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+}
+
 /** A process and all below it. */
 export function familyOf(pid: number): number[] {
   const parents = new Map<number, number[]>();
