@@ -27,7 +27,7 @@ export interface BuildTemplateOptions extends Abortable {
 export interface Templates {
   /**
    * Makes the template of a size; of what is not said, as the builder's defaults have it, with a
-   * network. Those that were used the longest ago make room for it. The answer says whether it was made, or why
+   * network and with this machine's files as the root. Those that were used the longest ago make room for it. The answer says whether it was made, or why
    * not. Aborting `signal` ends the making, of which nothing is left.
    *
    * @throws SbxError USAGE, REQUIREMENT_MISSING, GUEST_START, FILE_UNREADABLE, and the signal's reason
@@ -67,12 +67,12 @@ export const Templates: Templates = Object.freeze({
     size: Partial<TemplateSize> = {},
     options: BuildTemplateOptions = {},
   ): Promise<TemplateBuild> {
-    const { cpus, memoryMiB, network } = sizeOf("build(…)", size);
+    const { cpus, memoryMiB, network, root } = sizeOf("build(…)", size);
     const known = { unlessFailed: true, signal: true } as const;
     const { unlessFailed = false, signal } = optionsOf("build(…)", options, known);
     signal?.throwIfAborted();
     if (!isSbxItself()) {
-      const whole = { cpus, memoryMiB, network };
+      const whole = { cpus, memoryMiB, network, root };
       const args = [whole, { unlessFailed }];
       return await askBinary("build-template", args, signal) as TemplateBuild;
     }
@@ -87,7 +87,7 @@ export const Templates: Templates = Object.freeze({
     const made = await guestProvider().saveTemplate({
       cpus,
       memoryMiB,
-      root: ownRoot(),
+      ...(root ? { root: ownRoot() } : {}),
       ...(network ? { network: guestLink() } : {}),
     }, { unlessFailed, ...(signal === undefined ? {} : { signal }) });
     if (made.outcome === "made") await evict(await directory(), MOST_BYTES, lockFile);
@@ -120,9 +120,16 @@ export const Templates: Templates = Object.freeze({
 });
 
 function sizeOf(call: string, size: Partial<TemplateSize>): TemplateSize {
-  const given = optionsOf(call, size, { cpus: true, memoryMiB: true, network: true });
-  const { cpus = DEFAULT_CPUS, memoryMiB = DEFAULT_MEMORY_MIB, network = true } = given;
-  if (typeof network !== "boolean") throw misuse(call, "network is neither true nor false");
+  const known = { cpus: true, memoryMiB: true, network: true, root: true } as const;
+  const {
+    cpus = DEFAULT_CPUS,
+    memoryMiB = DEFAULT_MEMORY_MIB,
+    network = true,
+    root = true,
+  } = optionsOf(call, size, known);
+  for (const [name, value] of Object.entries({ network, root })) {
+    if (typeof value !== "boolean") throw misuse(call, `${name} is neither true nor false`);
+  }
   new SandboxBuilder().cpus(cpus).memory(memoryMiB); // which refuse what no guest can have
-  return { cpus, memoryMiB, network };
+  return { cpus, memoryMiB, network, root };
 }

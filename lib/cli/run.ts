@@ -89,6 +89,7 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
     if (sandbox.template === "missing") {
       await Templates.buildBehind({
         network: flags.net,
+        root: flags.disk === undefined && flags.root === undefined,
         ...(flags.cpus === undefined ? {} : { cpus: flags.cpus }),
         ...(flags.memory === undefined ? {} : { memoryMiB: flags.memory }),
       });

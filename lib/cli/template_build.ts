@@ -16,11 +16,13 @@ export function declare(command: Command): void {
     .option("-c, --cpus <n>", "processors (default 1)", (text) => parseCount("--cpus", text))
     .option("-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory)
     .option("--no-net", "for guests without a network device")
+    .option("--no-root", "for guests with a disk of their own, or with --root")
     .option("--unless-failed", "leave it where it failed within a day")
     .option("-q, --quiet", "print nothing but errors");
   examples(command, [
     ["sbx template build", "for 'sbx run' without options of size"],
     ["sbx template build -c 4 -m 4G", "for 'sbx run -c 4 -m 4G'"],
+    ["sbx template build --no-root", "for 'sbx run --disk 10G', and 'sbx run --root DIR'"],
   ]);
 }
 
@@ -32,16 +34,18 @@ const SAID: Readonly<Record<TemplateBuild["outcome"], string>> = {
 };
 
 export async function run(command: Command): Promise<number> {
-  const { cpus, memory, net, unlessFailed = false, quiet } = command.opts<{
+  const { cpus, memory, net, root, unlessFailed = false, quiet } = command.opts<{
     readonly cpus?: number;
     readonly memory?: number;
     readonly net: boolean;
+    readonly root: boolean;
     readonly unlessFailed?: true;
     readonly quiet?: true;
   }>();
   if (quiet) ui.quiet();
   const size = {
     network: net,
+    root,
     ...(cpus === undefined ? {} : { cpus }),
     ...(memory === undefined ? {} : { memoryMiB: memory }),
   };

@@ -25,7 +25,16 @@ export async function run(command: Command): Promise<number> {
   if (command.opts<{ json?: true }>().json) {
     ui.out(jsonText(kept));
   } else if (kept.length > 0) {
-    const title = ["template", "cpus", "memory", "network", "on disk", "last used", "made by"];
+    const title = [
+      "template",
+      "cpus",
+      "memory",
+      "network",
+      "root",
+      "on disk",
+      "last used",
+      "made by",
+    ];
     ui.out(table([title, ...kept.map(rowOf)]));
   } else {
     ui.notice("no template is kept: 'sbx template build' makes one, and so does 'sbx run'");
@@ -40,6 +49,7 @@ function rowOf({ key, manifest, bytes, usedAt }: KeptTemplate): readonly string[
     size === undefined ? "?" : String(size.cpus),
     size === undefined ? "?" : `${size.memoryMiB}M`,
     size === undefined ? "?" : size.network ? "yes" : "no",
+    size === undefined ? "?" : size.root ? "this machine's" : "later",
     `${Math.ceil(bytes / 2 ** 20)}M`,
     new Date(usedAt).toISOString().replace(/\.\d+Z$/, "Z"),
     build === undefined ? "cannot be used" : `sbx ${escapeMessage(build)}`,

@@ -31,18 +31,21 @@ import {
 
 /**
  * The first request. `modules` are lists of kernel modules that shares need, which come by the transport where
- * somebody named them. Pure.
+ * somebody named them. `resumed`: at least 32 random bytes that no other guest gets, where the machine was saved
+ * before, and got its devices since. Pure.
  */
 export function preparation(
-  plan: CommonPlan & Pick<GuestPlan, "disk" | "saving">,
+  plan: Pick<CommonPlan, "network"> & Pick<GuestPlan, "root" | "disk" | "saving">,
   modules: readonly string[],
   by: Transport = { transport: "9p" },
+  resumed?: Uint8Array,
 ): AgentPreparation {
   const { root: { home, links }, network, disk, saving } = plan;
   return {
     home,
     links,
     modules,
+    ...(resumed === undefined ? {} : { resumed: { entropy: base64(resumed) } }),
     trees: rootShares(plan).map(({ tag, at, isPrivate }) => ({
       tag,
       at,
@@ -96,7 +99,7 @@ export function configuration(
   return {
     hostname,
     ...(unseen && mounts.length > 0 ? { newDevices: true as const } : {}),
-    entropy: Buffer.from(entropy).toString("base64"),
+    entropy: base64(entropy),
     mounts: [
       ...mountShares(plan).map(({ path: _, isPrivate: __, ...share }) => ({
         ...share,
@@ -117,7 +120,7 @@ export function renewal(plan: GuestPlan, entropy: Uint8Array): AgentRenewal {
   return {
     hostname,
     env,
-    entropy: Buffer.from(entropy).toString("base64"),
+    entropy: base64(entropy),
     ...(disk?.owner === undefined ? {} : { owner: disk.owner }),
   };
 }
@@ -154,6 +157,10 @@ export async function guestEntries(
       : await trustEntries(trust, root.trustStores)),
     ...await nssEntries((trust.authority ?? []).map(bytesOf), root.home, makeDatabase),
   ];
+}
+
+function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("base64");
 }
 
 function isPublic({ roots, authority }: GuestTrust, { publicRoots }: Root): boolean {

@@ -59,7 +59,9 @@ export interface GuestPlan {
 }
 
 /** What guests have in common that can go on from one template. */
-export interface CommonPlan extends Pick<GuestPlan, "cpus" | "memoryMiB" | "root"> {
+export interface CommonPlan extends Pick<GuestPlan, "cpus" | "memoryMiB"> {
+  /** Absent: each has its own, which it gets once it goes on. */
+  readonly root?: Root;
   /** Absent: no network device. */
   readonly network?: GuestLink;
 }

@@ -14,7 +14,7 @@ import { ownProgram } from "./own_program.ts";
 const KEPT = ["HOME", "LANG", "PATH", "XDG_CACHE_HOME"];
 
 /** Nobody hears of what fails here: the next guest boots as this one did. */
-export function spawnTemplateBuild({ cpus, memoryMiB, network }: TemplateSize): void {
+export function spawnTemplateBuild({ cpus, memoryMiB, network, root }: TemplateSize): void {
   const [program, ...args] = ownProgram();
   const size = ["--cpus", String(cpus), "--memory", `${memoryMiB}M`];
   const env = Object.fromEntries(
@@ -28,6 +28,7 @@ export function spawnTemplateBuild({ cpus, memoryMiB, network }: TemplateSize): 
     [
       ...[...args, "template", "build", "--quiet", "--unless-failed", ...size],
       ...(network ? [] : ["--no-net"]),
+      ...(root ? [] : ["--no-root"]),
     ],
     // Standing where this process does: programs of the working directory are not trusted.
     { env, detached: true, stdio: "ignore" },

@@ -67,7 +67,7 @@ export async function bareRestore(): Promise<() => Promise<number>> {
   );
   const entries = await rootEntries(root);
   const host = { build: buildInfo()["sbx"] ?? "", caller, cacheDir };
-  const key = await keyOf(plan, entries, machine, host);
+  const key = await keyOf(plan, entries.early, machine, host);
   const owners = ownersOf(caller());
   const template = await findTemplate(templateDirectory(host), key, owners, epoch({ bootId }));
   if (template === null) throw new Error("no template was made");
@@ -78,7 +78,7 @@ export async function bareRestore(): Promise<() => Promise<number>> {
     NO_MOUNTS,
     caller(),
     () => "public",
-    template.memory,
+    { path: template.memory, hasRoot: true },
   );
   const trust = await plan.trust();
   const config = configuration(plan, trust, randomBytes(64), { transport: "9p" }, true);

@@ -50,6 +50,12 @@ test("the agent is told of the root and the mounts by the tags that the machine 
   });
 });
 
+test("a machine that was saved before it was prepared is told so, with random bytes of its own", () => {
+  const resumed = (bytes?: Uint8Array) => preparation(PLAN, [], undefined, bytes).resumed;
+  expect(resumed()).toBeUndefined();
+  expect(resumed(ENTROPY)).toEqual({ entropy: ENTROPY.toBase64() });
+});
+
 test("a disk is told of, and whether it is kept", () => {
   const disk = (more = {}) => preparation({ ...PLAN, disk: { bytes: 1 << 30, ...more } }, []).disk;
   expect([disk(), disk({ path: "/srv/box.disk" })]).toEqual([{ kept: false }, { kept: true }]);

@@ -188,7 +188,7 @@ test("where a file daemon serves, or QEMU itself writes, the memory is no templa
       by,
       CALLER,
       () => "public",
-      "/t/memory",
+      { path: "/t/memory", hasRoot: true },
     );
   const reading = [{ host: "/data/in", guest: "/in", readOnly: true }];
   const copied = [{ host: "/data/in", guest: "/in", readOnly: true, as: "copy" as const }];
@@ -214,6 +214,41 @@ test("where a file daemon serves, or QEMU itself writes, the memory is no templa
     expect(launch.writes.includes("/proc/self/fd/7")).toBe(share === "off");
     expect(devices.map(({ driver }) => driver)).toEqual([...drivers]);
   }
+});
+
+test("a machine without a root gets it once it goes on, its disk with it, and a memory of its own", () => {
+  const saved = savedLaunchOf({ cpus: 2, memoryMiB: 512 }, MACHINE, CALLER, {
+    path: "/t/memory",
+    use: "write",
+    directory: "/t",
+  });
+  expect(saved.launch.argv.join(" ")).not.toMatch(/-fsdev|-blockdev/);
+  expect(saved.devices).toEqual([]);
+  const goesOn = (plan: Partial<typeof PLAN>) =>
+    restoredLaunchOf(
+      { ...PLAN, mounts: [], ...plan },
+      undefined,
+      MACHINE,
+      { transport: "virtiofs", daemon: DAEMON, files: 1 << 20 },
+      CALLER,
+      () => "public",
+      { path: "/t/memory", hasRoot: false },
+    );
+  const devicesOf = (argv: readonly string[]) => argv.filter((_, at) => argv[at - 1] === "-device");
+  const disk = { bytes: 1 << 30, path: "/srv/box.disk" };
+  for (
+    const [{ launch, devices }, drivers] of [
+      [goesOn({ disk }), ["virtio-blk-pci", "virtio-9p-pci", "virtio-9p-pci"]],
+      [goesOn({ root: TREE }), ["vhost-user-fs-pci"]],
+    ] as const
+  ) {
+    // What has a place on the bus is what the saved machine has.
+    expect(devicesOf(launch.argv)).toEqual(devicesOf(saved.launch.argv));
+    expect(devices.map(({ driver }) => driver)).toEqual([...drivers]);
+    expect(launch.argv.join(" ")).toContain("mem-path=/proc/self/fd/7,share=on");
+    expect([launch.readOnly, launch.ownMemoryFd]).toEqual([false, 7]);
+  }
+  expect(goesOn({ disk }).launch.argv.join(" ")).toContain("-add-fd fd=8,set=0 -blockdev ");
 });
 
 test("where an open file is no path, QEMU gets the paths of what was opened", () => {

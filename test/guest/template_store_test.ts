@@ -40,7 +40,7 @@ beforeEach(() => {
 const own = process.geteuid?.() ?? 0;
 const OWNERS = { own, memory: 0 };
 const FACTS = {
-  size: { cpus: 1, memoryMiB: 1, network: true },
+  size: { cpus: 1, memoryMiB: 1, network: true, root: true },
   madeAt: 1,
   build: "test",
   tscKHz: 0,
@@ -164,6 +164,7 @@ test("a manifest is whole or none", () => {
       { ...whole, calls: -1 },
       { ...whole, calls: 1.5 },
       { ...rest, size: { ...size, network: "yes" } },
+      { ...rest, size: { ...size, root: undefined } },
       null,
       [],
       "",

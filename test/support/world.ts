@@ -191,7 +191,7 @@ export async function openWorld(
  * behind a test.
  */
 async function makeTemplates(env: Readonly<Record<string, string>>): Promise<void> {
-  for (const kind of [[], ["--no-net"]]) {
+  for (const kind of [[], ["--no-net"], ["--no-root"], ["--no-net", "--no-root"]]) {
     const { status, stderr } = await run([SBX, "template", "build", ...kind], { env, limit: 300 });
     if (status !== 0) throw new Error(`no template: ${stderr}`);
   }

@@ -77,6 +77,7 @@ func serveMachine() error {
 		methods[name] = m.WhenReady(method)
 	}
 	methods["clock"] = machine.Clock
+	methods["load"] = m.Load
 	methods["prepare"] = m.Prepare
 	methods["configure"] = m.Configure
 	methods["freeze"] = m.WhenReady(m.Freeze)

@@ -39,6 +39,11 @@ export interface AgentPreparation {
   readonly links: Readonly<Record<string, string>>;
   /** Lists of kernel modules that mounts need. */
   readonly modules: readonly string[];
+  /**
+   * Absent: the machine booted. Else it was saved, with its modules, and devices came to it since. At least 32
+   * random bytes that no other guest gets, in base64.
+   */
+  readonly resumed?: { readonly entropy: string };
   /** The device for all that commands write. Absent: their memory has it. */
   readonly disk?: { readonly kept: boolean; readonly owner?: string };
   /** Exports that get a writable layer, such as /usr; one at / is all of the root. */
@@ -112,8 +117,18 @@ export class Agent {
   }
 
   /**
+   * Loads lists of kernel modules, before the machine is prepared. `modules` is a tar archive of those that its
+   * first file system lacks.
+   *
+   * @throws SbxError GUEST_START
+   */
+  async load(lists: readonly string[], modules: Uint8Array): Promise<void> {
+    await this.#setUp({ method: "load", modules: lists }, modules);
+  }
+
+  /**
    * Makes the root, as far as it is nobody's yet. `root` is a tar archive of files for it; with
-   * a disk, behind one of the modules that it takes.
+   * a disk, behind one of the modules that it takes, unless the machine has them already (`resumed`).
    *
    * @throws SbxError GUEST_START
    */

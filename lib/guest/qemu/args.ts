@@ -78,7 +78,7 @@ export interface MachineSpec {
   readonly shares: readonly ExportedShare[];
   /** Those whose devices come once it goes on ({@link addedDevices}). Absent: none. */
   readonly added?: readonly ExportedShare[];
-  /** An open file. Absent: no disk. */
+  /** An open file, whose device comes then, too. Absent: no disk. */
   readonly disk?: { readonly fd: number; readonly kept: boolean };
   /** Absent: the machine boots, and cannot be saved before it is anybody's. */
   readonly saved?: SavedMemory;
@@ -178,7 +178,10 @@ export function qemuArgv(spec: MachineSpec): string[] {
     argv.push("-netdev", `stream,id=net,server=off,${addressOf(cable)}`);
     argv.push("-device", `virtio-net-pci,netdev=net,mac=${mac},romfile=`);
   }
-  if (spec.disk !== undefined) argv.push(...diskArgv(spec.disk));
+  if (spec.disk !== undefined) {
+    argv.push(...diskArgv(spec.disk));
+    if (!goesOn(spec)) argv.push("-device", optionOf(DISK));
+  }
   for (const [index, share] of spec.shares.entries()) {
     argv.push(...backendArgv(share, index), "-device", optionOf(deviceOf(share, index)));
   }
@@ -251,15 +254,28 @@ export const MOST_ADDED = 8;
 /** A device as QEMU's monitor takes it: its driver and its properties. */
 export type Device = Readonly<Record<string, string | boolean>> & { readonly driver: string };
 
-/** Those of {@link MachineSpec.added}, in the order in which QEMU takes them: whoever is first shows the others. */
-export function addedDevices({ shares, added = [] }: MachineSpec): Device[] {
-  const several = added.length > 1 ? { multifunction: true } : {};
-  return added.map((share, index) => ({
-    ...deviceOf(share, shares.length + index),
+/**
+ * Those of {@link MachineSpec.added} and of a disk, in the order in which QEMU takes them: whoever is first shows
+ * the others.
+ */
+export function addedDevices(spec: MachineSpec): Device[] {
+  const { shares, added = [], disk } = spec;
+  const devices = [
+    ...added.map((share, index) => deviceOf(share, shares.length + index)),
+    ...(disk !== undefined && goesOn(spec) ? [DISK] : []),
+  ];
+  const several = devices.length > 1 ? { multifunction: true } : {};
+  return devices.map((device, index) => ({
+    ...device,
     bus: "later",
     addr: `0.${index}`,
     ...several,
   })).reverse();
+}
+
+/** From a template, which got its devices at the time. */
+function goesOn({ saved }: MachineSpec): boolean {
+  return saved !== undefined && saved.use !== "write";
 }
 
 function optionOf({ driver, ...properties }: Device): string {
@@ -349,7 +365,12 @@ function diskArgv({ fd, kept }: { readonly fd: number; readonly kept: boolean })
     "-blockdev",
     "driver=file,node-name=disk,filename=/dev/fdset/0,locking=on,discard=unmap," +
     `cache.no-flush=${kept ? "off" : "on"}`,
-    "-device",
-    "virtio-blk-pci,drive=disk,werror=report,rerror=report",
   ];
 }
+
+const DISK: Device = {
+  driver: "virtio-blk-pci",
+  drive: "disk",
+  werror: "report",
+  rerror: "report",
+};

@@ -98,6 +98,15 @@ export class QemuGuest implements Guest {
   }
 
   /**
+   * Loads what guests may need of the kernel, once its agent answers; whatever goes wrong ends it.
+   *
+   * @throws SbxError GUEST_START
+   */
+  async load(lists: readonly string[], modules: Uint8Array): Promise<void> {
+    await this.#orEnd(() => this.#agent.load(lists, modules));
+  }
+
+  /**
    * Makes what is the same for all guests of its kind, once its agent answers; whatever goes wrong ends it.
    *
    * @throws SbxError GUEST_START

@@ -77,6 +77,8 @@ export interface QemuLaunch {
 /** Files that sbx carries for the guest. The last two are for one with a disk. */
 export type GuestAsset = "vmlinux" | "initramfs" | "disk" | "disk_modules";
 
+export const BOOT: readonly GuestAsset[] = ["vmlinux", "initramfs"];
+
 /** What QEMU needs of the machine that it runs on. */
 export interface QemuHost {
   /** A path to one of the files sbx carries, unpacked if need be. */

@@ -7,6 +7,7 @@ import {
   carriedShares,
   type GuestMount,
   type GuestPlan,
+  namedShares,
   rootShares,
   type Share,
   transportOf,
@@ -37,13 +38,17 @@ export const NO_MOUNTS: TransportFinding = {
 /** What the machine is made for: a whole plan has more, none of which gets into a command line. */
 export type MachinePlan =
   & Pick<GuestPlan, "cpus" | "memoryMiB" | "mounts" | "disk" | "saving">
-  & { readonly root: Pick<GuestPlan["root"], "shares"> }
+  & { readonly root: Shares }
   & { readonly network?: { readonly mac: string } };
+
+type Shares = Pick<GuestPlan["root"], "shares">;
 
 /** The memory of a machine that is saved, or that goes on from one that was. */
 export interface MemoryFile {
   readonly path: string;
   readonly use: MemoryUse;
+  /** Whether the guest's root is in it. */
+  readonly hasRoot: boolean;
   /** Where the machine's state goes to; absent: it comes from a channel. */
   readonly directory?: string;
 }
@@ -81,16 +86,20 @@ export function savableLaunchOf(
   return machineLaunch(...about);
 }
 
-/** The same for a machine that is saved. It has no mounts and no disk. */
+/** The same for a machine that is saved. It has no mounts and no disk, and may have no root yet. */
 export function savedLaunchOf(
-  { cpus, memoryMiB, root, network }: Omit<MachinePlan, "mounts" | "disk">,
+  { cpus, memoryMiB, root, network }: Pick<MachinePlan, "cpus" | "memoryMiB" | "network"> & {
+    readonly root?: Shares;
+  },
   machine: Machine,
   caller: Caller,
-  memory: MemoryFile,
+  memory: Omit<MemoryFile, "hasRoot">,
 ): MachineLaunch {
-  const plan = { cpus, memoryMiB, root, mounts: [], ...(network === undefined ? {} : { network }) };
+  const shares = root ?? { shares: [] };
+  const plan = { cpus, memoryMiB, root: shares, mounts: [], ...(network && { network }) };
   const cable = network === undefined ? undefined : "unplugged";
-  return machineLaunch(plan, cable, machine, NO_MOUNTS, caller, () => "public", memory);
+  const saved = { ...memory, hasRoot: root !== undefined };
+  return machineLaunch(plan, cable, machine, NO_MOUNTS, caller, () => "public", saved);
 }
 
 /** The same for a machine that goes on from the memory at a path. */
@@ -101,12 +110,12 @@ export function restoredLaunchOf(
   by: TransportFinding,
   caller: Caller,
   needed: (mounts: readonly GuestMount[]) => FilesNeeded,
-  path: string,
+  memory: Pick<MemoryFile, "path" | "hasRoot">,
 ): MachineLaunch {
   // A QEMU that changes files of this machine could change what others map of the template.
-  const changes = plan.mounts.some(({ readOnly }) => !readOnly);
-  const use = changes || plan.mounts.some((mount) => isServed(mount, by)) ? "share" : "copy";
-  return machineLaunch(plan, cable, machine, by, caller, needed, { path, use });
+  const changes = plan.disk !== undefined || plan.mounts.some(({ readOnly }) => !readOnly);
+  const use = changes || namedShares(plan).some((share) => isServed(share, by)) ? "share" : "copy";
+  return machineLaunch(plan, cable, machine, by, caller, needed, { ...memory, use });
 }
 
 /** Whether a file daemon serves it; else QEMU does. */
@@ -183,7 +192,11 @@ function machineLaunch(
     initramfs,
     tscKHz: machine.tscKHz,
     agentFd: AGENT_FD,
-    ...(goesOn ? { shares: system, added: shown } : { shares: [...system, ...shown] }),
+    ...(goesOn
+      ? memory.hasRoot
+        ? { shares: system, added: shown }
+        : { shares: [], added: [...system, ...shown] }
+      : { shares: [...system, ...shown] }),
     ...(plan.disk === undefined
       ? {}
       : { disk: { fd: diskFd, kept: plan.disk.path !== undefined } }),

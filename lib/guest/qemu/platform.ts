@@ -22,6 +22,8 @@ export interface QemuPlatform {
   readonly filtersCalls: boolean;
   /** Whether there are file daemons (virtiofsd) for it. */
   readonly hasFileDaemons: boolean;
+  /** Whether a QEMU that goes on from a template can be kept from changing it. */
+  readonly hasTemplates: boolean;
   /** Whether QEMU can be another user than the one that calls sbx. */
   readonly hasOtherUsers: boolean;
 }

@@ -35,20 +35,17 @@ import { packTar } from "../root/tar.ts";
 import { qemuChecks } from "./checks.ts";
 import { filesNeeded } from "./files_needed.ts";
 import { ROOT_STAYS_ROOT } from "./identity.ts";
-import { QemuGuest } from "./guest.ts";
-import type { GuestAsset, QemuHost } from "./launch.ts";
+import { QemuGuest, type QemuGuestOptions } from "./guest.ts";
+import { BOOT, type GuestAsset, type QemuHost } from "./launch.ts";
 import { launchOf, NO_MOUNTS } from "./launch_of.ts";
 import { findMachine, type FoundMachine, measured } from "./machine.ts";
 import { restore } from "./restore.ts";
 import { goOnFrom, machineKey, savableOf } from "./saved_machine.ts";
 import { Monitor } from "./monitor.ts";
 import { saveTemplate } from "./save_template.ts";
-import { isServed, keyOf } from "./template_machine.ts";
+import { keyOf, servedBy } from "./template_machine.ts";
 import { findTransport, type TransportFinding } from "./transport.ts";
 import { writeBackMs } from "./write_back.ts";
-
-const BOOT: readonly GuestAsset[] = ["vmlinux", "initramfs"];
-const DISK: readonly GuestAsset[] = ["disk", "disk_modules"];
 
 /** The guest cannot be made to forget files of its root, so there must be room for all that it ever knows. */
 const FILES_OF_ROOT = 1 << 18;
@@ -100,29 +97,33 @@ export class QemuProvider implements GuestProvider {
     if (plan.saving !== undefined) {
       return await this.#bootSavable(plan, cable, watcher, machine, await transport);
     }
-    if (!isServed(plan, cable)) {
+    const common = servedBy(plan, cable, this.#host.platform);
+    if (common === null) {
       return await this.#boot(plan, cable, watcher, machine, await transport);
     }
-    const entries = await this.#entriesOf(plan.root);
+    const entries = this.#entriesOf(plan.root);
+    entries.catch(() => {}); // heard of where they are awaited
+    const early = common.root === undefined ? [] : (await entries).early;
     const by = await transport;
-    const restored = await restore(plan, entries, cable, machine, by, this.#host, watcher);
+    const restored = await restore(plan, common, early, cable, machine, by, this.#host, watcher);
     if (!(restored instanceof QemuGuest)) {
-      const booted = await this.#boot(plan, cable, watcher, machine, by, {
-        known: entries,
-      });
+      const booted = await this.#boot(plan, cable, watcher, machine, by, { template: "missing" });
       // What fails either way is not the template's fault.
       await restored.blame();
       return booted;
     }
     const guest = restored;
-    return await this.#finish(guest, watcher, () => this.#configure(guest, plan, entries, by));
+    return await this.#finish(guest, watcher, async () => {
+      if (common.root === undefined) await this.#setUp(guest, plan, by, randomBytes(64));
+      else await this.#configure(guest, plan, by, true);
+    });
   }
 
   async saveTemplate(plan: CommonPlan, options: SaveOptions = {}): Promise<TemplateBuild> {
     const machine = await measured(await this.#machine());
-    const entries = await rootEntries(plan.root);
-    const key = await keyOf(plan, entries, machine, this.#host);
-    return await saveTemplate(key, plan, entries, machine, this.#host, options);
+    const early = plan.root === undefined ? [] : (await rootEntries(plan.root)).early;
+    const key = await keyOf(plan, early, machine, this.#host);
+    return await saveTemplate(key, plan, early, machine, this.#host, options);
   }
 
   /** Of a saved machine that it cannot go on from, it boots from the disk alone. */
@@ -157,17 +158,14 @@ export class QemuProvider implements GuestProvider {
     return await this.#boot({ ...plan, saving: { state } }, cable, watcher, found, by);
   }
 
-  /**
-   * `known`: the root's entries, where somebody looked; a machine that boots takes longer than that. `unsavable`: why
-   * it cannot be saved, where that is wanted.
-   */
+  /** `unsavable`: why it cannot be saved, where that is wanted. */
   async #boot(
     plan: GuestPlan,
     cable: Cable | undefined,
     watcher: BootWatcher,
     found: FoundMachine,
     by: TransportFinding,
-    { known, unsavable }: { readonly known?: RootEntries; readonly unsavable?: string } = {},
+    { template = "unserved", unsavable }: Pick<QemuGuestOptions, "template" | "unsavable"> = {},
   ): Promise<Guest> {
     const machine = await measured(found);
     const launch = launchOf(plan, cable, machine, by, this.#host.caller(), filesNeeded);
@@ -181,7 +179,7 @@ export class QemuProvider implements GuestProvider {
     const [socket] = qemu.channels;
     const guest = new QemuGuest(qemu, machine.found.accelerator, {
       writeBackMs: writeBackMs(plan),
-      template: known === undefined ? "unserved" : "missing",
+      template,
       ...(unsavable === undefined ? {} : { unsavable }),
       ...(saving === undefined || socket === undefined ? {} : {
         savable: savableOf(plan.memoryMiB, saving, this.#host, {
@@ -191,31 +189,46 @@ export class QemuProvider implements GuestProvider {
         }),
       }),
     });
-    // Beside the boot, and before anything of the user's gets into the guest.
-    const sound = this.#host.requireSound(plan.disk === undefined ? BOOT : [...BOOT, ...DISK]);
-    sound.catch(() => {});
-    return await this.#finish(guest, watcher, async () => {
-      const entries = known ?? await this.#entriesOf(plan.root);
-      const modules = by.transport === "virtiofs" ? ["virtiofs"] : [];
-      const disk = plan.disk === undefined ? [] : [await this.#host.diskModules()];
-      const archives = Buffer.concat([...disk, packTar(entries.early)]);
-      // What the guest fails at first is what it fails at.
-      await Promise.all([
-        guest.prepare(preparation(plan, modules, transportOf(by)), archives),
-        sound.then(() => this.#configure(guest, plan, entries, by)),
-      ]);
-    });
+    return await this.#finish(guest, watcher, () => this.#setUp(guest, plan, by));
   }
 
+  /** All that a machine needs which has no root yet. `resumed`: see {@link preparation}. */
+  async #setUp(
+    guest: QemuGuest,
+    plan: GuestPlan,
+    by: TransportFinding,
+    resumed?: Uint8Array,
+  ): Promise<void> {
+    const isBooting = resumed === undefined;
+    const ofDisk: readonly GuestAsset[] = isBooting ? ["disk", "disk_modules"] : ["disk"];
+    // Beside the boot, and before anything of the user's gets into the guest.
+    const sound = this.#host.requireSound([
+      ...(isBooting ? BOOT : []),
+      ...(plan.disk === undefined ? [] : ofDisk),
+    ]);
+    sound.catch(() => {});
+    const { early } = await this.#entriesOf(plan.root);
+    const modules = isBooting && by.transport === "virtiofs" ? ["virtiofs"] : [];
+    const disk = isBooting && plan.disk !== undefined ? [await this.#host.diskModules()] : [];
+    const archives = Buffer.concat([...disk, packTar(early)]);
+    // What the guest fails at first is what it fails at.
+    await Promise.all([
+      guest.prepare(preparation(plan, modules, transportOf(by), resumed), archives),
+      sound.then(() => this.#configure(guest, plan, by)),
+    ]);
+  }
+
+  /** `unseen`: see {@link configuration}. */
   async #configure(
     guest: QemuGuest,
     plan: GuestPlan,
-    entries: RootEntries,
     by: TransportFinding,
+    unseen = false,
   ): Promise<void> {
+    const entries = await this.#entriesOf(plan.root);
     const trust = await plan.trust();
     await guest.configure(
-      configuration(plan, trust, randomBytes(64), transportOf(by), guest.template === "used"),
+      configuration(plan, trust, randomBytes(64), transportOf(by), unseen),
       packTar(await guestEntries(plan, entries, trust, this.#host.makeDatabase)),
     );
   }

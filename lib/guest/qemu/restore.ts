@@ -13,7 +13,7 @@ import { inSentence, SbxError } from "../../base/errors.ts";
 import { systemCode } from "../../base/file_error.ts";
 import type { RootEntries } from "../configuration.ts";
 import type { Exit } from "../guest.ts";
-import type { GuestPlan } from "../plan.ts";
+import type { CommonPlan, GuestPlan } from "../plan.ts";
 import type { BootWatcher, Cable } from "../provider.ts";
 import { discard, findTemplate, noteFailure, type Template } from "../template/store.ts";
 import { filesNeeded } from "./files_needed.ts";
@@ -57,17 +57,18 @@ export interface NotRestored {
 /** What there is no template for is nobody's fault. */
 const NONE: NotRestored = { blame: () => Promise.resolve() };
 
-/** `entries` are those of the plan's root. */
+/** `common` has what serves the plan, and `early` what its root has where that is in it. */
 export async function restore(
   plan: GuestPlan,
-  entries: RootEntries,
+  common: CommonPlan,
+  early: RootEntries["early"],
   cable: Cable | undefined,
   machine: FoundMachine,
   by: TransportFinding,
   host: QemuHost,
   watcher: BootWatcher,
 ): Promise<QemuGuest | NotRestored> {
-  const template = await find(plan, entries, machine, host, watcher);
+  const template = await find(common, early, machine, host, watcher);
   if (template === null) return NONE;
   const { tscKHz, calls } = template.manifest;
   const { launch, ...saved } = restoredLaunchOf(
@@ -77,9 +78,12 @@ export async function restore(
     by,
     host.caller(),
     filesNeeded,
-    template.memory,
+    { path: template.memory, hasRoot: common.root !== undefined },
   );
-  const qemu = host.spawn(launch);
+  const qemu = host.spawn({
+    ...launch,
+    ...(plan.disk === undefined ? {} : { diskFd: await host.openDisk(plan.disk) }),
+  });
   watcher.running(qemu.pid);
   const guest = new QemuGuest(qemu, machine.found.accelerator, {
     writeBackMs: writeBackMs(plan),
@@ -115,13 +119,13 @@ export async function restore(
 }
 
 async function find(
-  plan: GuestPlan,
-  entries: RootEntries,
+  common: CommonPlan,
+  early: RootEntries["early"],
   machine: FoundMachine,
   host: QemuHost,
   watcher: BootWatcher,
 ): Promise<Template | null> {
-  const key = await keyOf(plan, entries, machine, host);
+  const key = await keyOf(common, early, machine, host);
   try {
     const directory = templateDirectory(host);
     const template = await findTemplate(directory, key, ownersOf(host.caller()), epoch(host));

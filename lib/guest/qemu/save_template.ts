@@ -1,6 +1,6 @@
 /**
- * Makes a template: boots a machine that is nobody's, prepares it, and saves it. It is given no plan of
- * anybody's guest, so nothing of one can be in it.
+ * Makes a template: boots a machine that is nobody's, prepares it as far as all have it in common, and saves it.
+ * It is given no plan of anybody's guest, so nothing of one can be in it.
  *
  * ```
  * claimed ── booted, prepared, settled ──► saved ── on disk ──► kept
@@ -32,7 +32,7 @@ import {
   type Owners,
 } from "../template/store.ts";
 import { QemuGuest } from "./guest.ts";
-import type { QemuHost } from "./launch.ts";
+import { BOOT, type QemuHost } from "./launch.ts";
 import { savedLaunchOf } from "./launch_of.ts";
 import type { Machine } from "./machine.ts";
 import { saveState } from "./migration.ts";
@@ -40,12 +40,13 @@ import { Monitor } from "./monitor.ts";
 import {
   epoch,
   ownersOf,
+  ROOTLESS_MODULES,
   sizeOf,
   TEMPLATE_MODULES,
   templateDirectory,
 } from "./template_machine.ts";
 
-/** The agent was called once, to prepare. */
+/** The agent was called once, to prepare or to load. */
 const CALLS = 1;
 
 /**
@@ -63,7 +64,7 @@ const MOST_STATE = 16 << 20;
 export async function saveTemplate(
   key: string,
   plan: CommonPlan,
-  entries: RootEntries,
+  early: RootEntries["early"],
   machine: Machine,
   host: QemuHost,
   { unlessFailed = false, signal }: SaveOptions = {},
@@ -81,7 +82,7 @@ export async function saveTemplate(
     const kept = await findTemplate(directory, key, ownersOf(host.caller()), epoch(host))
       .catch(async () => (await discard(directory, key), null));
     if (kept !== null) return { outcome: "kept" };
-    const state = await bootAndSave(part, plan, entries, machine, host, signal);
+    const state = await bootAndSave(part, plan, early, machine, host, signal);
     const { tscKHz } = machine;
     const facts = {
       size: sizeOf(plan),
@@ -103,14 +104,15 @@ export async function saveTemplate(
 async function bootAndSave(
   part: string,
   plan: CommonPlan,
-  entries: RootEntries,
+  early: RootEntries["early"],
   machine: Machine,
   host: QemuHost,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   const caller = host.caller();
   const owners = ownersOf(caller);
-  await host.requireSound(["vmlinux", "initramfs"]);
+  const { root } = plan;
+  await host.requireSound([...BOOT, ...(root === undefined ? ["disk_modules"] as const : [])]);
   const path = join(part, MEMORY);
   await makeMemory(path, plan.memoryMiB, owners);
   await using state = await listen(join(part, "state.sock"), owners);
@@ -128,7 +130,8 @@ async function bootAndSave(
       throw new SbxError("GUEST_START", "Cannot make a template: it takes too long");
     });
     const saved = (async () => {
-      await guest.prepare(preparation(plan, TEMPLATE_MODULES), packTar(entries.early));
+      if (root === undefined) await guest.load(ROOTLESS_MODULES, await host.diskModules());
+      else await guest.prepare(preparation({ ...plan, root }, TEMPLATE_MODULES), packTar(early));
       await delay(SETTLED_MS);
       await saveState(monitor, statePath(machine, stateFd, part));
       return await state.content;

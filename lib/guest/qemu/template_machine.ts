@@ -16,6 +16,7 @@ import { type Caller, identityOf } from "./identity.ts";
 import { savedLaunchOf } from "./launch_of.ts";
 import type { QemuHost } from "./launch.ts";
 import type { Machine } from "./machine.ts";
+import type { QemuPlatform } from "./platform.ts";
 
 /** Of a larger one, what its kernel keeps of its own memory alone takes much room. */
 const MOST_MEMORY_MIB = 16 * 1024;
@@ -23,47 +24,62 @@ const MOST_MEMORY_MIB = 16 * 1024;
 /** Modules that a guest from a template can use beyond those of the boot: for mounts, whatever serves them. */
 export const TEMPLATE_MODULES: readonly string[] = ["virtiofs"];
 
+/** The same for one that has no root yet, which may get a disk. */
+export const ROOTLESS_MODULES: readonly string[] = [...TEMPLATE_MODULES, "disk"];
+
 export function templateDirectory(host: Pick<QemuHost, "cacheDir">): string {
   return templatesBelow(host.cacheDir());
 }
 
-export function sizeOf({ cpus, memoryMiB, network }: CommonPlan): TemplateSize {
-  return { cpus, memoryMiB, network: network !== undefined };
+export function sizeOf({ cpus, memoryMiB, network, root }: CommonPlan): TemplateSize {
+  return { cpus, memoryMiB, network: network !== undefined, root: root !== undefined };
 }
 
 /**
- * A machine that waits for its state cannot be given another cable than ours. Nor can it have a disk: its root is
- * in its memory already, with the files that every guest has, and on a disk these go by what the guest before left
- * there. Nor is one made for a tree, of which there can be many.
+ * What a guest has in common with all that go on from the template that serves it; null: none does. A machine that
+ * waits for its state cannot be given another cable than ours.
+ *
+ * With a disk it is one that has no root yet: with one, that is in its memory, with the files that every guest has,
+ * and on a disk these go by what the guest before left there. So it is with a tree, of which there can be many.
  */
-export function isServed(
-  { root, template, memoryMiB, disk, mounts }: GuestPlan,
+export function servedBy(
+  { template, cpus, memoryMiB, root, disk, mounts, network }: GuestPlan,
   cable: Cable | undefined,
-): boolean {
-  return template && !hasTree({ root }) && disk === undefined && memoryMiB <= MOST_MEMORY_MIB &&
-    mounts.length <= MOST_ADDED &&
+  { hasTemplates }: Pick<QemuPlatform, "hasTemplates">,
+): CommonPlan | null {
+  const hasOwn = hasTree({ root }) || disk !== undefined;
+  const added = mounts.length + (hasOwn ? root.shares.length : 0) + (disk === undefined ? 0 : 1);
+  const fits = memoryMiB <= MOST_MEMORY_MIB && added <= MOST_ADDED &&
     (cable === undefined || "fd" in cable);
+  if (!template || !hasTemplates || !fits) return null;
+  return {
+    cpus,
+    memoryMiB,
+    ...(hasOwn ? {} : { root }),
+    ...(network === undefined ? {} : { network }),
+  };
 }
 
-/** Of a machine whose counter is not known yet, it is the key that it has once it is. */
+/** `early`: what its root has. Of a machine whose counter is not known yet, it is the key that it has once it is. */
 export async function keyOf(
-  plan: CommonPlan,
-  entries: RootEntries,
+  { root, ...plan }: CommonPlan,
+  early: RootEntries["early"],
   machine: Omit<Machine, "tscKHz"> & Partial<Pick<Machine, "tscKHz">>,
   { build, caller }: Pick<QemuHost, "build" | "caller">,
 ): Promise<string> {
   // Whether the counter's frequency is told matters, and not how it was measured this time.
   const { tscKHz = isToldCounter(machine) ? 1 : 0 } = machine;
   const counted = { ...machine, tscKHz: Math.sign(tscKHz) };
-  const { launch } = savedLaunchOf(plan, counted, caller(), { path: "", use: "copy" });
+  const memory = { path: "", use: "copy" } as const;
+  const { launch } = savedLaunchOf({ ...plan, ...(root && { root }) }, counted, caller(), memory);
   return await templateKey({
     build,
     argv: launch.argv,
     files: [machine.program, machine.kernel, machine.initramfs],
     user: caller().uid,
     processor: machine.found.accelerator === "tcg" ? "" : await processor(),
-    preparation: preparation(plan, TEMPLATE_MODULES),
-    entries: entries.early,
+    preparation: root === undefined ? null : preparation({ ...plan, root }, TEMPLATE_MODULES),
+    entries: root === undefined ? [] : early,
   });
 }
 

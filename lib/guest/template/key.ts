@@ -10,7 +10,7 @@ import type { TarEntry } from "../root/tar.ts";
 import { digestOf } from "./own_file.ts";
 
 /** To be raised when what is kept, or how it is gone on from, changes. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 export interface Ingredients {
   /** The sbx that makes it. */
@@ -23,7 +23,7 @@ export interface Ingredients {
   readonly user: number;
   /** The processor's own kind, where the guest sees it. */
   readonly processor: string;
-  /** What its root was prepared with. */
+  /** What its root was prepared with; null: it has none yet. */
   readonly preparation: unknown;
   readonly entries: readonly TarEntry[];
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What a guest is large enough for, and whether it has a network. */
+/** What a guest is large enough for, and what it has. */
 export interface TemplateSize {
   /** Processors. */
   readonly cpus: number;
@@ -12,6 +12,8 @@ export interface TemplateSize {
   readonly memoryMiB: number;
   /** Whether it has a network device. */
   readonly network: boolean;
+  /** Whether it has the root of this machine's files, in its memory. False: each gets its own, as with a disk. */
+  readonly root: boolean;
 }
 
 /** What is known of a template. */
@@ -38,13 +40,21 @@ const DIGEST = /^[0-9a-f]{64}$/;
 export function parseManifest(text: string): Manifest | null {
   try {
     const { size, madeAt, build, tscKHz, calls, state, memory } = JSON.parse(text);
-    const { cpus, memoryMiB, network } = size;
+    const { cpus, memoryMiB, network, root } = size;
     const counts = [cpus, memoryMiB, madeAt, tscKHz, calls];
     const fits = counts.every((count) => Number.isSafeInteger(count) && count >= 0) &&
-      typeof network === "boolean" && typeof build === "string" &&
+      typeof network === "boolean" && typeof root === "boolean" && typeof build === "string" &&
       DIGEST.test(state) && DIGEST.test(memory);
     if (!fits) return null;
-    return { size: { cpus, memoryMiB, network }, madeAt, build, tscKHz, calls, state, memory };
+    return {
+      size: { cpus, memoryMiB, network, root },
+      madeAt,
+      build,
+      tscKHz,
+      calls,
+      state,
+      memory,
+    };
   } catch {
     return null;
   }

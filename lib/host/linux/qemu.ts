@@ -17,5 +17,6 @@ export const LINUX_QEMU: QemuPlatform = {
   openFiles: "/proc/self/fd",
   filtersCalls: true,
   hasFileDaemons: true,
+  hasTemplates: true,
   hasOtherUsers: true,
 };

@@ -14,5 +14,6 @@ export const MAC_QEMU: QemuPlatform = {
   install: "with 'brew install qemu'",
   filtersCalls: false,
   hasFileDaemons: false,
+  hasTemplates: false,
   hasOtherUsers: false,
 };

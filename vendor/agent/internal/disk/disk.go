@@ -9,7 +9,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-	"sbx.dev/agent/internal/boot"
 	"sbx.dev/agent/internal/session"
 )
 
@@ -22,11 +21,8 @@ const device = "/dev/vda"
 // Unusable is the code of a failure that another disk would not have.
 const Unusable = "disk-unusable"
 
-// Mount mounts the disk at a directory.
+// Mount mounts the disk at a directory. Its modules are loaded.
 func Mount(at string) error {
-	if err := boot.LoadModules(boot.Modules, Modules); err != nil {
-		return err
-	}
 	size, err := sizes(device)
 	if err != nil {
 		return fmt.Errorf("the disk: %w", err)

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"sbx.dev/agent/internal/archive"
 	"sbx.dev/agent/internal/boot"
+	"sbx.dev/agent/internal/disk"
 	"sbx.dev/agent/internal/session"
 )
 
@@ -24,6 +26,8 @@ type Preparation struct {
 	Links map[string]string `json:"links"`
 	// Modules are lists of kernel modules that "configure" will need, beyond those of the boot.
 	Modules []string `json:"modules"`
+	// Resumed nil means that the machine booted for this guest.
+	Resumed *Resumed `json:"resumed"`
 	// Trees are read-only directories of the host that get a writable layer, such as /usr; one at / is all of
 	// the root, and the only one. They are mounted by "configure", since a machine cannot be saved while a
 	// share is.
@@ -32,6 +36,13 @@ type Preparation struct {
 	Network *Network `json:"network"`
 	// Disk nil means that all that commands write is in memory.
 	Disk *Disk `json:"disk"`
+}
+
+// Resumed says that the machine was saved before it was prepared, with the modules that it can need, and that
+// devices came to it since.
+type Resumed struct {
+	// Entropy is at least 32 random bytes that no other guest gets.
+	Entropy []byte `json:"entropy"`
 }
 
 // Disk is the device that what commands write goes to.
@@ -87,9 +98,23 @@ func endLater() error {
 }
 
 func prepare(preparation Preparation, packed io.Reader) error {
+	if resumed := preparation.Resumed; resumed != nil {
+		if err := Reseed(resumed.Entropy); err != nil {
+			return fmt.Errorf("random generator: %w", err)
+		}
+		if err := findDevices(); err != nil {
+			return fmt.Errorf("devices: %w", err)
+		}
+	}
 	for _, list := range preparation.Modules {
 		if err := boot.LoadModules(boot.Modules, list); err != nil {
 			return err
+		}
+	}
+	packed = bufio.NewReaderSize(packed, archive.BufferSize)
+	if preparation.Disk != nil && preparation.Resumed == nil {
+		if err := loadFrom(packed, []string{disk.Modules}); err != nil {
+			return fmt.Errorf("modules of the disk: %w", err)
 		}
 	}
 	if err := assembleRoot(preparation, packed); err != nil {

@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 	"sbx.dev/agent/internal/archive"
-	"sbx.dev/agent/internal/boot"
 	"sbx.dev/agent/internal/disk"
 )
 
@@ -29,15 +27,13 @@ const (
 // package manager long before the memory does.
 const scratchOptions = "mode=755,size=75%,nr_inodes=0"
 
-// assembleRoot builds the guest's root under newRoot, but for its trees and what is the guest's own. With a
-// disk, the archive comes behind one of the modules for it. Where a kept disk has a root already, only what is
-// missing is made.
+// assembleRoot builds the guest's root under newRoot, but for its trees and what is the guest's own. Where a kept
+// disk has a root already, only what is missing is made.
 func assembleRoot(preparation Preparation, packed io.Reader) error {
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return err
 	}
-	packed = bufio.NewReaderSize(packed, archive.BufferSize)
-	if err := mountScratch(preparation.Disk, packed); err != nil {
+	if err := mountScratch(preparation.Disk); err != nil {
 		return err
 	}
 	tree, err := archive.OpenTree(scratch)
@@ -73,12 +69,9 @@ func assembleRoot(preparation Preparation, packed io.Reader) error {
 	return nil
 }
 
-func mountScratch(on *Disk, modules io.Reader) error {
+func mountScratch(on *Disk) error {
 	if on == nil {
 		return mount("tmpfs", scratch, "tmpfs", 0, scratchOptions)
-	}
-	if _, err := archive.Unpack(modules, boot.Modules, archive.Replaced); err != nil {
-		return fmt.Errorf("modules of the disk: %w", err)
 	}
 	return disk.Mount(scratch)
 }
