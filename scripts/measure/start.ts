@@ -28,6 +28,8 @@ const MANY = 16;
 
 const WARM = [SBX, "run", "--quiet", "--", "true"];
 
+const DISK = ["--disk", "4G"];
+
 /** When it began and when it had ended, in milliseconds. */
 function lifetime([command = "", ...args]: readonly string[]): Promise<number> {
   const began = performance.now();
@@ -88,6 +90,7 @@ async function measureMany(bench: Bench): Promise<void> {
 export const benchmark: Benchmark = async (bench) => {
   const bare = await bareGuest();
   timed([SBX, "template", "build", "--quiet"]);
+  timed([SBX, "template", "build", "--quiet", "--no-root"]);
   const run = [SBX, "run", "--quiet", "--no-template"];
   const { against } = bench;
   const other = against === undefined ? [] : [{
@@ -99,6 +102,8 @@ export const benchmark: Benchmark = async (bench) => {
       { name: "bare qemu", round: async () => ({ ms: await bare() }) },
       { name: "sbx run -- true", round: () => timed([...run, "--", "true"]) },
       { name: "from a template", round: () => timed(WARM) },
+      { name: "with a disk", round: () => timed([...run, ...DISK, "--", "true"]) },
+      { name: "and a template", round: () => timed([SBX, "run", "-q", ...DISK, "--", "true"]) },
       ...other,
       { name: "with --no-net", round: () => timed([...run, "--no-net", "--", "true"]) },
     ],
