@@ -27,8 +27,9 @@ export interface BuildTemplateOptions extends Abortable {
 export interface Templates {
   /**
    * Makes the template of a size; of what is not said, as the builder's defaults have it, with a
-   * network and with this machine's files as the root. Those that were used the longest ago make room for it. The answer says whether it was made, or why
-   * not. Aborting `signal` ends the making, of which nothing is left.
+   * network and with this machine's files as the root. Those that were used the longest ago make room
+   * for it. The answer says whether it was made, or why not. Aborting `signal` ends the making, of which
+   * nothing is left.
    *
    * @throws SbxError USAGE, REQUIREMENT_MISSING, GUEST_START, FILE_UNREADABLE, and the signal's reason
    */

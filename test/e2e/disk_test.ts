@@ -20,7 +20,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { NetworkPolicy, Sandbox, type SandboxBuilder, SbxError } from "../../lib/mod.ts";
+import { NetworkPolicy, Sandbox, type SandboxBuilder, SbxError, Templates } from "../../lib/mod.ts";
 import { run, start, until } from "../support/process.ts";
 import { SBX } from "../support/world.ts";
 
@@ -131,6 +131,9 @@ async function failure(builder: SandboxBuilder): Promise<SbxError> {
 }
 
 test("a kept disk has what the guest wrote, and what sbx gives anew, whatever was planted there", async () => {
+  await Templates.build({ network: false, root: false });
+  const templates = async () => (await Templates.list()).map(({ key }) => key).sort();
+  const before = await templates();
   {
     // Its connections are opened, by an authority that its next lives have nothing of.
     await using first = await box("first")
@@ -153,6 +156,7 @@ test("a kept disk has what the guest wrote, and what sbx gives anew, whatever wa
     const other = await failure(box("other"));
     expect([other.code, other.message])
       .toEqual(["DISK_BUSY", "Cannot start the guest: another one has its disk"]);
+    expect(await templates()).toEqual(before); // that is no fault of theirs
     expect(await says(first, "tool")).toBe("tool\n");
   }
   // Another size, and an end without any warning.

@@ -20,6 +20,7 @@ import {
 import type { Exit, Guest, HostProcess, TemplateUse } from "../guest.ts";
 import { GuestClock } from "../guest_clock.ts";
 import type { Accelerator } from "./args.ts";
+import { diskBusy } from "./disk_busy.ts";
 import { holdMachine } from "./hold.ts";
 import { type HeldMachine, type SavedFacts, unsavable } from "../saved.ts";
 import type { QemuProcess } from "./launch.ts";
@@ -270,14 +271,10 @@ export class QemuGuest implements Guest {
   }
 
   #startFailure(state: string): SbxError {
-    if (LOCKED.test(this.#qemu.consoleTail())) {
-      return new SbxError("DISK_BUSY", "Cannot start the guest: another one has its disk", {
-        hint: "stop that one first, or use another disk",
+    return diskBusy(this.#qemu.consoleTail()) ??
+      new SbxError("GUEST_START", `Cannot start the guest: ${state}${this.#console()}`, {
+        hint: "see 'sbx doctor'",
       });
-    }
-    return new SbxError("GUEST_START", `Cannot start the guest: ${state}${this.#console()}`, {
-      hint: "see 'sbx doctor'",
-    });
   }
 
   #console(): string {
@@ -289,9 +286,6 @@ export class QemuGuest implements Guest {
 
 /** What the kernel says in every good boot of a microvm, which finds its bus later. */
 const NOISE = /PCI: Fatal: No config space access function found/;
-
-/** What QEMU says of a disk that another QEMU has locked. */
-const LOCKED = /Failed to get "write" lock/;
 
 /** A state that takes the last room would be the end of every guest that writes to the same file system. */
 function requireRoom(needed: number, free: number): void {

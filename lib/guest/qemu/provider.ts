@@ -120,6 +120,7 @@ export class QemuProvider implements GuestProvider {
   }
 
   async saveTemplate(plan: CommonPlan, options: SaveOptions = {}): Promise<TemplateBuild> {
+    requireTemplates(this.#host);
     const machine = await measured(await this.#machine());
     const early = plan.root === undefined ? [] : (await rootEntries(plan.root)).early;
     const key = await keyOf(plan, early, machine, this.#host);
@@ -276,6 +277,14 @@ function requireOrdinary({ platform, caller }: QemuHost): void {
   if (platform.hasOtherUsers || caller().uid !== 0) return;
   const { state, fix } = ROOT_STAYS_ROOT;
   throw new SbxError("REQUIREMENT_MISSING", `Cannot start a guest: ${state}`, { hint: fix });
+}
+
+/** @throws SbxError REQUIREMENT_MISSING */
+function requireTemplates({ platform: { hasTemplates, system } }: QemuHost): void {
+  if (hasTemplates) return;
+  throw new SbxError("REQUIREMENT_MISSING", `Cannot make a template: ${system} has none`, {
+    hint: "guests boot there: there is nothing to make",
+  });
 }
 
 function transportOf(by: TransportFinding): Transport {

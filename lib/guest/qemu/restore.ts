@@ -16,6 +16,7 @@ import type { Exit } from "../guest.ts";
 import type { CommonPlan, GuestPlan } from "../plan.ts";
 import type { BootWatcher, Cable } from "../provider.ts";
 import { discard, findTemplate, noteFailure, type Template } from "../template/store.ts";
+import { diskBusy } from "./disk_busy.ts";
 import { filesNeeded } from "./files_needed.ts";
 import { goesOn, saidLast, TOGETHER_MS } from "./going_on.ts";
 import { QemuGuest } from "./guest.ts";
@@ -33,6 +34,11 @@ class Killed extends SbxError {
   constructor(state = "QEMU ended (SIGKILL)") {
     super("GUEST_START", `Cannot start the guest: ${state}`);
   }
+}
+
+/** A disk that another guest has says nothing of the template. */
+function isBusy(error: unknown): boolean {
+  return error instanceof SbxError && error.code === "DISK_BUSY";
 }
 
 /** Its kernel would not tell how much time has passed. */
@@ -101,7 +107,7 @@ export async function restore(
     await guest.stop();
     // Of what dies together, QEMU may be heard of first; the template is not to blame for that.
     const alone = await Promise.race([delay(TOGETHER_MS, true, { ref: false }), givenUp]);
-    if (error instanceof Killed) throw error;
+    if (error instanceof Killed || isBusy(error)) throw error;
     if (alone !== null) {
       const blame = async () => {
         if (error instanceof OtherCounter) {
@@ -165,7 +171,9 @@ async function goOn(
   const whole = loadState(monitor, stateFd).then(() => addDevices(monitor, devices));
   const restored = Promise.all([whole, guest.answers(), sameCounter]);
   const ended = ({ signal }: Exit) =>
-    signal === "SIGKILL" ? new Killed(guest.unserved) : saidLast(qemu);
+    signal === "SIGKILL"
+      ? new Killed(guest.unserved)
+      : diskBusy(qemu.consoleTail()) ?? saidLast(qemu);
   try {
     await goesOn(qemu, RESTORE_LIMIT_MS, restored, ended);
     return guest;
