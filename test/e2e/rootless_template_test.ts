@@ -19,7 +19,7 @@ let env: Readonly<Record<string, string>>;
 beforeAll(async () => {
   world = await openWorld({ bare: true, cold: true });
   const cache = join(world.scratch, `cache-${PLANT}`);
-  env = { XDG_CACHE_HOME: cache, SBX_TRACE: "agent" };
+  env = { XDG_CACHE_HOME: cache, XDG_STATE_HOME: join(world.scratch, "state"), SBX_TRACE: "agent" };
   templates = join(cache, "sbx/templates");
 }, 400_000);
 afterAll(() => world?.[Symbol.asyncDispose]());
@@ -36,6 +36,13 @@ const kept = () => {
 
 async function sbx(...args: readonly string[]) {
   return await world.sbx(args, { env, limit: 300 });
+}
+
+async function done(...args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await sbx(...args);
+  expect({ args, status, stderr: status === 0 ? "" : stderr })
+    .toEqual({ args, status: 0, stderr: "" });
+  return stdout;
 }
 
 async function guest(flags: readonly string[], script: string) {
@@ -79,27 +86,22 @@ print(struct.unpack("i", fcntl.ioctl(os.open("/new", os.O_CREAT), 0x80087601, by
 
 test("what is kept on a disk is there for the next guest, however that one begins", async () => {
   const start = async (name: string, script: string) => {
-    const steps = [["start", name], ["exec", name, "--", "sh", "-c", script], ["stop", name]];
-    const said: string[] = [];
-    for (const step of steps) {
-      const { status, stdout, stderr } = await sbx(...step);
-      expect({ step, status, stderr: status === 0 ? "" : stderr })
-        .toEqual({ step, status: 0, stderr: "" });
-      said.push(stdout);
-    }
-    return said[1];
+    await done("start", name);
+    const said = await done("exec", name, "--", "sh", "-c", script);
+    await done("stop", name);
+    return said;
   };
   // Only the kernel of a template is told of its port.
   const KIND = "grep -q pcie_ports /proc/cmdline && echo resumed || echo booted";
-  const create = (...flags: readonly string[]) => sbx("create", "--no-net", ...flags);
+  const create = (...flags: readonly string[]) => done("create", "--no-net", ...flags);
   await create("-n", "first", "--disk", "1G", "--no-template");
   expect(await start("first", `touch /usr/added; (${KIND}) | tee /said`)).toBe("booted\n");
-  await sbx("snapshot", "first", "kept");
+  await done("snapshot", "first", "kept");
   await create("-n", "second", "--from", "kept");
   const next = `ls /usr/added; (${KIND}) >> /said; cat /said`;
   expect(await start("second", next)).toBe("/usr/added\nbooted\nresumed\n");
   expect(await start("second", next)).toBe("/usr/added\nbooted\nresumed\nresumed\n");
-  await sbx("snapshot", "second", "again");
+  await done("snapshot", "second", "again");
   await create("-n", "third", "--from", "again", "--no-template");
   expect(await start("third", next)).toBe("/usr/added\nbooted\nresumed\nresumed\nbooted\n");
 }, 400_000);
