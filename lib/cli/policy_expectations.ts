@@ -6,10 +6,12 @@
 import type { Command } from "commander";
 import { escapeText } from "../base/escape.ts";
 import { testLines } from "../judge/expectations.ts";
-import { NetworkPolicy } from "../mod.ts";
+import { NetworkPolicy, type PolicyFile, SbxError } from "../mod.ts";
+import { presetNamed } from "../policy/model/presets.ts";
 import { examples } from "./command.ts";
 import { NO, NOTHING_CHECKED, OK } from "./exit.ts";
 import { jsonText } from "./json.ts";
+import { resolvePolicyFile } from "./policy_argument.ts";
 import { ui } from "./ui.ts";
 
 export function declare(command: Command): void {
@@ -21,9 +23,17 @@ export function declare(command: Command): void {
   ]]);
 }
 
+/** @throws SbxError for a preset, and for what is none and no policy file */
+async function fileWithExpectations(path: string): Promise<PolicyFile> {
+  if (presetNamed(path) === null) return await resolvePolicyFile(path);
+  throw new SbxError("USAGE", `Cannot test policy ${path}: a preset has no expectations`, {
+    hint: `make a file of it, for them to stand in: 'sbx policy show ${path} > my.yaml'`,
+  });
+}
+
 export async function run(command: Command): Promise<number> {
   const [path = ""] = command.args;
-  const file = await NetworkPolicy.fromFile(path);
+  const file = await fileWithExpectations(path);
   const rows = await NetworkPolicy.test(file);
   const failed = rows.filter(({ passed }) => !passed).length;
   const passed = rows.length - failed;

@@ -44,6 +44,7 @@ func (m *Machine) Still(*session.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer root.Close()
 	mounts := m.writable()
 	if err := still.WriteBack(mostLimit, root, mounts...); err != nil {
 		return nil, err
@@ -56,7 +57,7 @@ func (m *Machine) Still(*session.Call) (any, error) {
 		return nil, errors.Join(err, stands.Thaw())
 	}
 	m.stands = stands
-	return nil, root.Close()
+	return nil, nil
 }
 
 // writable is where directories of the host are mounted that the machine may write to.
