@@ -17,7 +17,7 @@ import { run, start, until } from "../support/process.ts";
 import { SBX } from "../support/world.ts";
 
 const STARTS = Number(process.env["SBX_WARM_STARTS"] ?? 10);
-const KILLS = Number(process.env["SBX_WARM_KILLS"] ?? 6);
+const KILLS = Number(process.env["SBX_WARM_KILLS"] ?? 4);
 
 /** The first ones load and fill what the later ones find. */
 const FIRST = 5;
