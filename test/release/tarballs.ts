@@ -70,6 +70,26 @@ test("unpacked by another user, the tarball of this machine runs its first comma
   });
 }, 400_000);
 
+const EMULATOR = "qemu-aarch64-static";
+
+test.skipIf(process.arch === "arm64")(
+  "unpacked by another user, the tarball for arm64 runs where its processor is emulated",
+  async () => {
+    await unpacked("linux-arm64", async (directory) => {
+      const sbx = (...args: readonly string[]) =>
+        run([...AS_NOBODY, EMULATOR, "-L", "/usr/aarch64-linux-gnu", "./sbx", ...args], {
+          cwd: directory,
+          env: { HOME: directory, XDG_CACHE_HOME: join(directory, "cache") },
+          limit: 280,
+        });
+      expect((await sbx("version")).stdout).toMatch(/^kernel +linux-image-\S+-arm64_/m);
+      expect(await sbx("policy", "explain", "public-only", "tcp://10.0.0.5:80"))
+        .toMatchObject({ status: 0, stdout: expect.stringMatching(/^deny: rule 1/m) });
+    });
+  },
+  600_000,
+);
+
 test.each(["darwin-x64", "darwin-arm64"])("each page of %s is as it was signed", async (name) => {
   await unpacked(name, (directory) => {
     const { identifier, isAdHoc, pages, spoilt } = verifySignature(
