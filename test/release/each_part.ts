@@ -115,6 +115,24 @@ test("a guest goes on from a template, and is under its own policy", async () =>
   expect(contacts(await world.internet.report(), [EVIL])).toEqual({});
 }, 2_000_000);
 
+test("so does one with a disk, which gets its root then", async () => {
+  expect(await sbx(["template", "build", "--no-net", "--no-root"])).toMatchObject({ status: 0 });
+  const { stdout, stderr } = await sbx(
+    [
+      "run",
+      "--no-net",
+      "--disk",
+      "512M",
+      "--",
+      "sh",
+      "-c",
+      "echo kept > /kept; stat -f -c %T /kept",
+    ],
+  );
+  expect(stderr).not.toContain("agent 1 new"); // which one that was saved has behind it
+  expect(stdout).toBe("ext2/ext3\n");
+}, 2_000_000);
+
 test.each([
   ["root", []],
   ["another user", ordinaryUser(OTHER, KVM_GROUP > 0 ? [KVM_GROUP] : [])],
