@@ -10,5 +10,9 @@ import { BEGUN, type SandboxBuilder } from "./sandbox_builder.ts";
 /** This process is ended when it hangs and its sandbox was ended already. @throws as `SandboxBuilder.create` */
 export async function startHere(builder: SandboxBuilder, signal: AbortSignal): Promise<Sandbox> {
   const { start } = await import("../sandbox/start.ts");
-  return await start(await builder[BEGUN](), { signal, endsProcess: true });
+  return await start(await builder[BEGUN](), {
+    signal,
+    endsProcess: true,
+    makesTemplate: true,
+  });
 }

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { realpath } from "node:fs/promises";
+import { resolve } from "node:path";
 import { misuse, optionsOf } from "../base/misuse.ts";
 import { untilAborted } from "../base/until.ts";
 import type { TemplateBuild } from "../guest/provider.ts";
@@ -21,6 +23,8 @@ export type { KeptTemplate, Manifest as TemplateManifest, TemplateBuild, Templat
 export interface BuildTemplateOptions extends Abortable {
   /** Leaves it where it failed within a day; false when absent. */
   readonly unlessFailed?: boolean;
+  /** Directories that a guest can write to, of which no program is taken; none when absent. */
+  readonly distrusted?: readonly string[];
 }
 
 /** What is kept for guests to go on from: `sbx template` as an object. */
@@ -69,12 +73,19 @@ export const Templates: Templates = Object.freeze({
     options: BuildTemplateOptions = {},
   ): Promise<TemplateBuild> {
     const { cpus, memoryMiB, network, root } = sizeOf("build(…)", size);
-    const known = { unlessFailed: true, signal: true } as const;
-    const { unlessFailed = false, signal } = optionsOf("build(…)", options, known);
+    const known = { unlessFailed: true, distrusted: true, signal: true } as const;
+    const { unlessFailed = false, distrusted = [], signal } = optionsOf(
+      "build(…)",
+      options,
+      known,
+    );
     signal?.throwIfAborted();
+    if (!Array.isArray(distrusted) || distrusted.some((each) => typeof each !== "string")) {
+      throw misuse("build(…)", "distrusted is no list of paths");
+    }
     if (!isSbxItself()) {
       const whole = { cpus, memoryMiB, network, root };
-      const args = [whole, { unlessFailed }];
+      const args = [whole, { unlessFailed, distrusted: distrusted.map((each) => resolve(each)) }];
       return await askBinary("build-template", args, signal) as TemplateBuild;
     }
     const [{ guestProvider }, { ownRoot }, { guestLink }, { evict, MOST_BYTES }, { lockFile }] =
@@ -85,7 +96,8 @@ export const Templates: Templates = Object.freeze({
         store(),
         lock(),
       ]);
-    const made = await guestProvider().saveTemplate({
+    const avoided = await Promise.all(distrusted.map(realPlace));
+    const made = await guestProvider(undefined, avoided).saveTemplate({
       cpus,
       memoryMiB,
       ...(root ? { root: ownRoot() } : {}),
@@ -119,6 +131,11 @@ export const Templates: Templates = Object.freeze({
     return await untilAborted(evict(await directory(), bytes, lockFile), signal);
   },
 });
+
+/** A directory that is gone has no programs. */
+async function realPlace(directory: string): Promise<string> {
+  return await realpath(directory).catch(() => resolve(directory));
+}
 
 function sizeOf(call: string, size: Partial<TemplateSize>): TemplateSize {
   const known = { cpus: true, memoryMiB: true, network: true, root: true } as const;

@@ -8,7 +8,7 @@ import { availableParallelism } from "node:os";
 import process from "node:process";
 import { plural } from "../base/plural.ts";
 import { startHere } from "../api/start_here.ts";
-import { type NetworkSummary, SbxError, Templates } from "../mod.ts";
+import { type NetworkSummary, SbxError } from "../mod.ts";
 import { type CommandHost, examples } from "./command.ts";
 import { converse } from "./converse.ts";
 import { refuseUndetached, runDetached } from "./sandbox/detached_run.ts";
@@ -86,14 +86,6 @@ export async function run(command: Command, host: CommandHost): Promise<number> 
     const hint = status === OK || status === TIMED_OUT ? undefined : unseenHint(attempt);
     if (hint !== undefined) ui.notice(hint);
     await sandbox.stop();
-    if (sandbox.template === "missing") {
-      await Templates.buildBehind({
-        network: flags.net,
-        root: flags.disk === undefined && flags.root === undefined,
-        ...(flags.cpus === undefined ? {} : { cpus: flags.cpus }),
-        ...(flags.memory === undefined ? {} : { memoryMiB: flags.memory }),
-      });
-    }
     const lost = await sandbox.ended;
     if (lost !== undefined) ui.error(lost);
     const summary = sandbox.summary();

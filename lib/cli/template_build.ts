@@ -17,6 +17,11 @@ export function declare(command: Command): void {
     .option("-m, --memory <size>", "memory such as 512M or 2G (default 1G)", parseMemory)
     .option("--no-net", "for guests without a network device")
     .option("--no-root", "for guests with a disk of their own, or with --root")
+    .option(
+      "--distrust <dir>",
+      "take no program from here, as a guest can write to it; may be repeated",
+      (directory: string, others: readonly string[] = []) => [...others, directory],
+    )
     .option("--unless-failed", "leave it where it failed within a day")
     .option("-q, --quiet", "print nothing but errors");
   examples(command, [
@@ -34,11 +39,12 @@ const SAID: Readonly<Record<TemplateBuild["outcome"], string>> = {
 };
 
 export async function run(command: Command): Promise<number> {
-  const { cpus, memory, net, root, unlessFailed = false, quiet } = command.opts<{
+  const { cpus, memory, net, root, distrust, unlessFailed = false, quiet } = command.opts<{
     readonly cpus?: number;
     readonly memory?: number;
     readonly net: boolean;
     readonly root: boolean;
+    readonly distrust?: readonly string[];
     readonly unlessFailed?: true;
     readonly quiet?: true;
   }>();
@@ -50,7 +56,11 @@ export async function run(command: Command): Promise<number> {
     ...(memory === undefined ? {} : { memoryMiB: memory }),
   };
   return await unlessSignalled(async (signal) => {
-    const building = Templates.build(size, { unlessFailed, signal });
+    const building = Templates.build(size, {
+      unlessFailed,
+      signal,
+      ...(distrust === undefined ? {} : { distrusted: distrust }),
+    });
     const { outcome } = await ui.during("building the template", building);
     ui.notice(SAID[outcome]);
     return OK;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { TemplateSize } from "./template/manifest.ts";
 import type { SbxError } from "../base/errors.ts";
 import type { GuestUsage, LoopbackServer } from "./agent/result.ts";
 import type { OpenCall } from "../wire/open_call.ts";
@@ -91,6 +92,8 @@ export interface Guest extends FileGuest {
   /** What runs the guest's code: `kvm`, `hvf` or `tcg` (emulation). */
   readonly accelerator: string;
   readonly template: TemplateUse;
+  /** What a template that is missing would be for. */
+  readonly missing?: TemplateSize;
   exec(spec: ExecSpec): GuestProcess;
   /** Null: nobody listens there. May never settle, as the guest may never answer. */
   reach(question: ReachQuestion): Promise<LoopbackServer | null>;

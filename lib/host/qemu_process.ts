@@ -139,15 +139,17 @@ function endAll(daemons: readonly FileDaemonProcess[]): void {
   }
 }
 
+/** In the launch's order. Whatever fails, what was open already is closed. */
 function openAll({ files, diskFd, stateFd, directories }: QemuLaunch): number[] {
+  const given = [diskFd, stateFd].filter((fd) => fd !== undefined);
   const opened: number[] = [];
   try {
     for (const path of files) opened.push(openSync(path, "r"));
-    for (const fd of [diskFd, stateFd]) if (fd !== undefined) opened.push(fd);
+    opened.push(...given);
     for (const path of directories) opened.push(openDirectory(path));
     return opened;
   } catch (error) {
-    for (const fd of opened) closeSync(fd);
+    for (const fd of new Set([...opened, ...given])) closeSync(fd);
     throw error;
   }
 }

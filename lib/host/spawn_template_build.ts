@@ -13,8 +13,14 @@ import { ownProgram } from "./own_program.ts";
 
 const KEPT = ["HOME", "LANG", "PATH", "XDG_CACHE_HOME"];
 
-/** Nobody hears of what fails here: the next guest boots as this one did. */
-export function spawnTemplateBuild({ cpus, memoryMiB, network, root }: TemplateSize): void {
+/**
+ * Nobody hears of what fails here: the next guest boots as this one did. No program is taken from the directories
+ * `distrusted`, which guests can write to.
+ */
+export function spawnTemplateBuild(
+  { cpus, memoryMiB, network, root }: TemplateSize,
+  distrusted: readonly string[] = [],
+): void {
   const [program, ...args] = ownProgram();
   const size = ["--cpus", String(cpus), "--memory", `${memoryMiB}M`];
   const env = Object.fromEntries(
@@ -29,6 +35,7 @@ export function spawnTemplateBuild({ cpus, memoryMiB, network, root }: TemplateS
       ...[...args, "template", "build", "--quiet", "--unless-failed", ...size],
       ...(network ? [] : ["--no-net"]),
       ...(root ? [] : ["--no-root"]),
+      ...distrusted.flatMap((directory) => ["--distrust", directory]),
     ],
     // Standing where this process does: programs of the working directory are not trusted.
     { env, detached: true, stdio: "ignore" },

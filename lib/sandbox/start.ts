@@ -23,6 +23,7 @@ import { guestProvider } from "../host/guest_provider.ts";
 import { cacheDir, dataDir, expandHome, stateDir } from "../host/paths.ts";
 import { requireFiles } from "../host/surroundings.ts";
 import { usableAsset } from "../host/usable_asset.ts";
+import { spawnTemplateBuild } from "../host/spawn_template_build.ts";
 import { spawnWatchdog, type Watchdog } from "../host/watchdog.ts";
 import { openJournal } from "../journal/file.ts";
 import { type Journal, NO_JOURNAL } from "../journal/journal.ts";
@@ -59,6 +60,8 @@ export interface StartOptions {
   readonly endsProcess?: boolean;
   /** How its machine can be saved while it runs, and what it goes on from. Absent: it cannot, and it boots. */
   readonly saving?: Saving;
+  /** True: where its guest boots for want of a template, that is made behind this process once all is over. */
+  readonly makesTemplate?: boolean;
   /** True: several may use it at once, so that it outlives a command that is slow to end. */
   readonly isShared?: boolean;
 }
@@ -66,7 +69,8 @@ export interface StartOptions {
 /** See `SandboxBuilder.create`. */
 export async function start(
   options: SandboxOptions,
-  { signal, endsProcess = false, isShared = false, saving }: StartOptions = {},
+  { signal, endsProcess = false, isShared = false, makesTemplate = false, saving }: StartOptions =
+    {},
 ): Promise<Sandbox> {
   signal?.throwIfAborted();
   const pulse = new Pulse();
@@ -81,7 +85,7 @@ export async function start(
   const composing = compose(
     withEvents(options, events),
     lifetime,
-    { endsProcess, isShared, ...(saving === undefined ? {} : { saving }) },
+    { endsProcess, isShared, makesTemplate, ...(saving === undefined ? {} : { saving }) },
     events,
   );
   try {
@@ -99,8 +103,8 @@ export async function start(
 async function compose(
   options: SandboxOptions,
   lifetime: Lifetime,
-  { endsProcess, isShared, saving }:
-    & Required<Pick<StartOptions, "endsProcess" | "isShared">>
+  { endsProcess, isShared, makesTemplate, saving }:
+    & Required<Pick<StartOptions, "endsProcess" | "isShared" | "makesTemplate">>
     & Pick<StartOptions, "saving">,
   events: Events,
 ): Promise<Sandbox> {
@@ -179,6 +183,13 @@ async function compose(
   started.resolve(guest);
   lifetime.add({ name: provider.name, gone: guest.exited, stop: () => guest.stop() });
   cable?.netstack.releaseFrames();
+  const { missing } = guest;
+  if (makesTemplate && missing !== undefined) {
+    void lifetime.ending.then(async (failure) => {
+      await lifetime.end();
+      if (failure === undefined) spawnTemplateBuild(missing, writable);
+    });
+  }
   const copies = await givenCopies(mounts, looking, options.disk, { guest, lifetime }, notice);
   return new Sandbox({
     copies,

@@ -18,16 +18,17 @@ import { MAIN_JOB } from "../base/main_job.ts";
 import type { NoticeTopic } from "../guest/provider.ts";
 import { buildInfo } from "../host/build_info.ts";
 import { listenAt } from "../host/unix_socket.ts";
+import type { Saving } from "../guest/saved.ts";
 import type { PolicyChange } from "../journal/policy_change.ts";
-import type { Publication, PublishedPort } from "../sandbox/options.ts";
+import type { Publication, PublishedPort, SandboxOptions } from "../sandbox/options.ts";
 import type { PortSelection, Unpublished } from "../sandbox/publication.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
+import { start } from "../sandbox/start.ts";
 import { serveCalls, type ServedCall } from "../wire/call_server.ts";
 import { IdleClock } from "./idle_clock.ts";
 import { type JobInfo, Jobs } from "./jobs.ts";
 import { NoticeLog } from "./notice_log.ts";
 import { OpenCalls } from "./open_calls.ts";
-import { type StartMachine, startOwn } from "./own_machine.ts";
 import { remember } from "./lima_changes.ts";
 import { LiveChanges, type SpecChange } from "./live_changes.ts";
 import { optionsOf, type SandboxRecord } from "./record.ts";
@@ -67,6 +68,22 @@ export interface Launcher {
   /** Called with the way to end it, at any time: as of {@link Supervised}. Absent: he has the signal alone. */
   begun?(stop: Supervised["stop"]): void;
 }
+
+/** Starts the machine of a sandbox. Aborting the signal gives that up. @throws SbxError */
+export type StartMachine = (
+  options: SandboxOptions,
+  signal: AbortSignal,
+  saving?: Saving,
+) => Promise<Sandbox>;
+
+const startOwn: StartMachine = (options, signal, saving) =>
+  start(options, {
+    endsProcess: true,
+    isShared: true,
+    makesTemplate: true,
+    signal,
+    ...(saving === undefined ? {} : { saving }),
+  });
 
 /**
  * Runs the sandbox until it is over; resolves to what it failed of, if anything. `startMachine`: a machine

@@ -66,7 +66,7 @@ export async function bareRestore(): Promise<() => Promise<number>> {
     }),
   );
   const entries = await rootEntries(root);
-  const host = { build: buildInfo()["sbx"] ?? "", caller, cacheDir };
+  const host = { build: buildInfo()["sbx"] ?? "", caller, cacheDir, assetPath };
   const key = await keyOf(plan, entries.early, machine, host);
   const owners = ownersOf(caller());
   const template = await findTemplate(templateDirectory(host), key, owners, epoch({ bootId }));

@@ -200,6 +200,8 @@ const OWN_OPTIONS: Readonly<Record<string, string>> = {
   "template build --cpus": "Templates.build",
   "template build --memory": "Templates.build",
   "template build --no-net": "Templates.build",
+  "template build --no-root": "Templates.build",
+  "template build --distrust": "Templates.build",
   "template build --unless-failed": "Templates.build",
   "template prune --keep": "Templates.prune",
   "log --follow": "library.readJournal",

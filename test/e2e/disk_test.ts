@@ -130,10 +130,37 @@ async function failure(builder: SandboxBuilder): Promise<SbxError> {
   return error;
 }
 
+/** Has of a file what a QEMU that writes to it has (F_OFD_SETLK), until it is killed. */
+const HOLD = `
+import fcntl, struct, sys, time
+file = open(sys.argv[1], "r+b")
+for byte in (101, 201): fcntl.fcntl(file, 37, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, byte, 1, 0))
+print("held", flush=True)
+time.sleep(1000)
+`;
+
+test(
+  "a disk that another one has is no fault of a template, and no guest boots for it",
+  async () => {
+    await Templates.build({ network: false, root: false });
+    const templates = async () => (await Templates.list()).map(({ key }) => key).sort();
+    await (await box("made").create()).stop();
+    const before = await templates();
+    const holder = start(["python3", "-c", HOLD, kept()], { limit: 300 });
+    await until("the lock", () => holder.stdout() === "held\n");
+    const failing = failure(box("other"));
+    const isTried = () => heldByQemu(new RegExp(`^${kept()}$`)) !== undefined;
+    await until("a machine with the disk", isTried);
+    await until("its end", () => !isTried());
+    holder.kill("SIGKILL"); // so that whoever tries again gets it
+    expect((await failing).code).toBe("DISK_BUSY");
+    expect(await templates()).toEqual(before);
+    await holder.ended;
+  },
+  400_000,
+);
+
 test("a kept disk has what the guest wrote, and what sbx gives anew, whatever was planted there", async () => {
-  await Templates.build({ network: false, root: false });
-  const templates = async () => (await Templates.list()).map(({ key }) => key).sort();
-  const before = await templates();
   {
     // Its connections are opened, by an authority that its next lives have nothing of.
     await using first = await box("first")
@@ -156,7 +183,6 @@ test("a kept disk has what the guest wrote, and what sbx gives anew, whatever wa
     const other = await failure(box("other"));
     expect([other.code, other.message])
       .toEqual(["DISK_BUSY", "Cannot start the guest: another one has its disk"]);
-    expect(await templates()).toEqual(before); // that is no fault of theirs
     expect(await says(first, "tool")).toBe("tool\n");
   }
   // Another size, and an end without any warning.

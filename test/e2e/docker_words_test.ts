@@ -17,7 +17,7 @@ const PRINTS =
   "while true; do sleep 100000 & wait; done";
 
 beforeAll(async () => {
-  const argv = ["run", "-d", "-q", "--no-net", "--memory", "256", "-n", "web-1"];
+  const argv = ["run", "-d", "-q", "--no-net", "--no-template", "--memory", "256", "-n", "web-1"];
   expect(await sbx(...argv, "--", "sh", "-c", PRINTS)).toMatchObject({ status: 0, stderr: "" });
   expect(await sbx("create", "--name", "other", "--no-net", "--", "true")).toMatchObject({
     status: 0,

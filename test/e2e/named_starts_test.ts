@@ -53,7 +53,7 @@ const stopped = async () => {
 const STARTS: Readonly<Record<string, () => Promise<void>>> = {
   "run -d": async () => {
     await done(
-      ...["run", "-d", "-q", "-n", "web", "--restart", "always", "-m", "256M"],
+      ...["run", "-d", "-q", "-n", "web", "--restart", "always", "-m", "256M", "--no-template"],
       ...[
         "--policy",
         "none",

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { KeptTemplate } from "../../lib/mod.ts";
 import { until } from "../support/process.ts";
 import { makeSystem } from "../support/system_tree.ts";
 import { openWorld, SBX, type World } from "../support/world.ts";
@@ -142,6 +143,32 @@ test("a tree, a disk and mounts come each to its place, and what has no room boo
   }
 }, 400_000);
 
+test(
+  "a sandbox with a name, and a run from a snapshot, leave one of their own size behind",
+  async () => {
+    const sizes = async () => {
+      const all = JSON.parse((await sbx("template", "ls", "--json")).stdout) as KeptTemplate[];
+      return all.map(({ manifest }) => manifest?.size);
+    };
+    const size = { cpus: 1, network: false, root: false };
+    const leaves = async (memoryMiB: number) =>
+      await until(
+        "a template",
+        async () => (await sizes()).some((each) => Bun.deepEquals(each, { ...size, memoryMiB })),
+        100,
+      );
+    await done("create", "-n", "fourth", "--no-net", "-m", "192M", "--disk", "1G");
+    await done("start", "fourth");
+    await done("stop", "fourth");
+    await leaves(192);
+    const run = ["--no-net", "-m", "256M", "--from", "kept"];
+    expect(await guest(run, "ls /usr/added")).toEqual({ boots: true, stdout: "/usr/added\n" });
+    await leaves(256);
+    expect(await guest(run, "ls /usr/added")).toEqual({ boots: false, stdout: "/usr/added\n" });
+  },
+  400_000,
+);
+
 test("a policy holds for it, as it does for one that boots", async () => {
   expect(await sbx("template", "build", "--no-root")).toMatchObject({ status: 0 });
   const { stdout, boots } = await guest(
@@ -157,7 +184,7 @@ test("nothing of whoever made it is in it", async () => {
     limit: 300,
   });
   expect(status).toBe(0);
-  expect(kept()).toHaveLength(3);
+  expect(kept()).toHaveLength(5);
   for (const key of kept()) {
     for (const file of ["memory", "state", "manifest.json"]) {
       expect(readFileSync(join(templates, key, file)).includes(PLANT)).toBe(false);

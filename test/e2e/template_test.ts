@@ -306,26 +306,6 @@ test(
 );
 
 test(
-  "a guest that boots for want of a template leaves one behind, and nobody waits for it",
-  async () => {
-    const own = { env: { XDG_CACHE_HOME: join(place, "behind"), SBX_TRACE: "agent" }, limit: 300 };
-    const sbx = (...flags: readonly string[]) =>
-      run([SBX, "run", "--no-net", ...flags, "--", "echo", "here"], own);
-    expect(boots((await sbx("--no-template")).stderr)).toBe(true);
-    const parts = join(place, "behind/sbx/templates");
-    expect(existsSync(parts)).toBe(false);
-    expect(boots((await sbx()).stderr)).toBe(true);
-    await until("a template", () => existsSync(parts) && readdirSync(parts).some(isKey), 100);
-    const { status, stdout, stderr } = await sbx();
-    expect({ status, stdout, boots: boots(stderr) })
-      .toEqual({ status: 0, stdout: "here\n", boots: false });
-  },
-  400_000,
-);
-
-const isKey = (name: string) => /^[0-9a-f]{64}$/.test(name);
-
-test(
   "on a full disk none is made, nothing half made stays, and it is not tried again at once",
   async () => {
     const small = join(place, "small");

@@ -100,6 +100,24 @@ export interface AgentOptions {
   readonly gone?: (cause: unknown) => SbxError;
 }
 
+/** What the agent itself could not do of a set-up. */
+export class SetUpFailure extends SbxError {
+  /** The method that failed. */
+  readonly method: string;
+  /** That another disk would not have failed. */
+  readonly isOfDisk: boolean;
+
+  constructor(method: string, message: string, isOfDisk: boolean) {
+    super(
+      "GUEST_START",
+      `Cannot set up the guest: ${message}`,
+      isOfDisk ? { hint: "begin with a new disk" } : {},
+    );
+    this.method = method;
+    this.isOfDisk = isOfDisk;
+  }
+}
+
 /** Asks for what is always there. */
 const ROOT: FileRequest = { method: "stat", path: "/", follow: true };
 
@@ -180,14 +198,14 @@ export class Agent {
     }).ok;
   }
 
-  async #setUp(request: Readonly<Record<string, unknown>>, root: Uint8Array): Promise<void> {
-    const call = this.#calls.plain(request, ({ code, message }) => {
-      return new SbxError(
-        "GUEST_START",
-        `Cannot set up the guest: ${message}`,
-        code === "disk-unusable" ? { hint: "begin with a new disk" } : {},
-      );
-    });
+  async #setUp(
+    request: { readonly method: string } & Readonly<Record<string, unknown>>,
+    root: Uint8Array,
+  ): Promise<void> {
+    const call = this.#calls.plain(
+      request,
+      ({ code, message }) => new SetUpFailure(request.method, message, code === "disk-unusable"),
+    );
     await sendAll(call.input, [root]);
     await call.ok;
   }

@@ -1,5 +1,5 @@
 /**
- * A disk that another QEMU has locked, as this one says when it ends for it.
+ * A disk that another QEMU has locked, as this one says.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { SbxError } from "../../base/errors.ts";
 
 const LOCKED = /Failed to get "write" lock/;
 
-/** Null: it ended for something else. */
+/** Null: it says something else. */
 export function diskBusy(said: string): SbxError | null {
   if (!LOCKED.test(said)) return null;
   return new SbxError("DISK_BUSY", "Cannot start the guest: another one has its disk", {

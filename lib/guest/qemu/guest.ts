@@ -19,6 +19,7 @@ import {
 } from "../agent/client.ts";
 import type { Exit, Guest, HostProcess, TemplateUse } from "../guest.ts";
 import { GuestClock } from "../guest_clock.ts";
+import type { TemplateSize } from "../template/manifest.ts";
 import type { Accelerator } from "./args.ts";
 import { diskBusy } from "./disk_busy.ts";
 import { holdMachine } from "./hold.ts";
@@ -35,7 +36,10 @@ const LAST_WORDS_MS = 500;
 export interface QemuGuestOptions {
   /** How long it may take to write back what it still holds when it is stopped; 0: nothing that matters. */
   readonly writeBackMs?: number;
-  readonly template?: TemplateUse;
+  /** It went on from one. */
+  readonly resumed?: true;
+  /** What a template that it lacked would be for. */
+  readonly missing?: TemplateSize;
   /** How many calls its agent has had, where the machine goes on from one that was saved. */
   readonly calls?: number;
   /** Of a machine that can be saved: QEMU's, what else is known of it, and the file that its state goes to. */
@@ -57,6 +61,7 @@ export interface Savable extends Omit<SavedFacts, "calls"> {
 export class QemuGuest implements Guest {
   readonly accelerator: Accelerator;
   readonly template: TemplateUse;
+  readonly missing?: TemplateSize;
   readonly exited: Promise<SbxError | undefined>;
   readonly #qemu: QemuProcess;
   readonly #agent: Agent;
@@ -77,15 +82,15 @@ export class QemuGuest implements Guest {
   constructor(
     qemu: QemuProcess,
     accelerator: Accelerator,
-    { writeBackMs = 0, template = "unserved", calls = 0, savable, unsavable }: QemuGuestOptions =
-      {},
+    { writeBackMs = 0, resumed, missing, calls = 0, savable, unsavable }: QemuGuestOptions = {},
   ) {
     this.#savable = savable;
     this.#unsavable = unsavable ?? "it was not made to be saved";
     this.#qemu = qemu;
     this.#writeBackMs = writeBackMs;
     this.accelerator = accelerator;
-    this.template = template;
+    this.template = resumed ? "used" : missing === undefined ? "unserved" : "missing";
+    if (missing !== undefined) this.missing = missing;
     this.#agent = new Agent(qemu.agent, { calls });
     this.#clock = new GuestClock((correction) => this.#agent.clock(correction));
     void this.#agent.lost.then((error) => this.#abandon(error));

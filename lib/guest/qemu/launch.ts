@@ -82,7 +82,7 @@ export const BOOT: readonly GuestAsset[] = ["vmlinux", "initramfs"];
 /** What QEMU needs of the machine that it runs on. */
 export interface QemuHost {
   /** A path to one of the files sbx carries, unpacked if need be. */
-  assetPath(name: "netstack" | "vmlinux" | "initramfs"): Promise<string>;
+  assetPath(name: "netstack" | GuestAsset): Promise<string>;
   readonly platform: QemuPlatform;
   /** Which boot of this machine it is; null where the system does not tell. */
   bootId(): string | null;

@@ -14,6 +14,7 @@ import {
   type RootEntries,
   rootEntries,
 } from "../configuration.ts";
+import { SetUpFailure } from "../agent/client.ts";
 import type { Guest } from "../guest.ts";
 import {
   carriedShares,
@@ -42,8 +43,9 @@ import { findMachine, type FoundMachine, measured } from "./machine.ts";
 import { restore } from "./restore.ts";
 import { goOnFrom, machineKey, savableOf } from "./saved_machine.ts";
 import { Monitor } from "./monitor.ts";
+import { OpenDisk } from "./open_disk.ts";
 import { saveTemplate } from "./save_template.ts";
-import { keyOf, servedBy } from "./template_machine.ts";
+import { keyOf, servedBy, sizeOf } from "./template_machine.ts";
 import { findTransport, type TransportFinding } from "./transport.ts";
 import { writeBackMs } from "./write_back.ts";
 
@@ -105,18 +107,27 @@ export class QemuProvider implements GuestProvider {
     entries.catch(() => {}); // heard of where they are awaited
     const early = common.root === undefined ? [] : (await entries).early;
     const by = await transport;
-    const restored = await restore(plan, common, early, cable, machine, by, this.#host, watcher);
-    if (!(restored instanceof QemuGuest)) {
-      const booted = await this.#boot(plan, cable, watcher, machine, by, { template: "missing" });
-      // What fails either way is not the template's fault.
-      await restored.blame();
-      return booted;
+    const host = this.#host;
+    using disk = new OpenDisk(host, plan.disk);
+    const restoring = { cable, machine, by, disk, host, watcher };
+    const { guest, blame } = await restore(plan, common, early, restoring);
+    let fault: unknown;
+    if (guest !== null) {
+      try {
+        return await this.#finish(guest, watcher, async () => {
+          if (common.root === undefined) await this.#setUp(guest, plan, by, randomBytes(64));
+          else await this.#configure(guest, plan, by, true);
+        });
+      } catch (error) {
+        if (!isOfResuming(error)) throw error;
+        fault = error;
+      }
     }
-    const guest = restored;
-    return await this.#finish(guest, watcher, async () => {
-      if (common.root === undefined) await this.#setUp(guest, plan, by, randomBytes(64));
-      else await this.#configure(guest, plan, by, true);
-    });
+    const missing = sizeOf(common);
+    const booted = await this.#boot(plan, cable, watcher, machine, by, { missing, disk });
+    // What fails either way is not the template's fault.
+    await blame(fault);
+    return booted;
   }
 
   async saveTemplate(plan: CommonPlan, options: SaveOptions = {}): Promise<TemplateBuild> {
@@ -159,29 +170,31 @@ export class QemuProvider implements GuestProvider {
     return await this.#boot({ ...plan, saving: { state } }, cable, watcher, found, by);
   }
 
-  /** `unsavable`: why it cannot be saved, where that is wanted. */
+  /** `unsavable`: why it cannot be saved, where that is wanted. `disk`: the plan's, where somebody has it open. */
   async #boot(
     plan: GuestPlan,
     cable: Cable | undefined,
     watcher: BootWatcher,
     found: FoundMachine,
     by: TransportFinding,
-    { template = "unserved", unsavable }: Pick<QemuGuestOptions, "template" | "unsavable"> = {},
+    { disk, ...about }: Pick<QemuGuestOptions, "missing" | "unsavable"> & {
+      readonly disk?: OpenDisk;
+    } = {},
   ): Promise<Guest> {
+    using own = disk ?? new OpenDisk(this.#host, plan.disk);
     const machine = await measured(found);
     const launch = launchOf(plan, cable, machine, by, this.#host.caller(), filesNeeded);
     const { saving } = plan;
     const qemu = this.#host.spawn({
       ...launch,
-      ...(plan.disk === undefined ? {} : { diskFd: await this.#host.openDisk(plan.disk) }),
+      ...await own.take(),
       ...(saving === undefined ? {} : { stateFd: this.#host.openState(saving.state) }),
     });
     watcher.running(qemu.pid);
     const [socket] = qemu.channels;
     const guest = new QemuGuest(qemu, machine.found.accelerator, {
       writeBackMs: writeBackMs(plan),
-      template,
-      ...(unsavable === undefined ? {} : { unsavable }),
+      ...about,
       ...(saving === undefined || socket === undefined ? {} : {
         savable: savableOf(plan.memoryMiB, saving, this.#host, {
           monitor: new Monitor(socket),
@@ -264,6 +277,11 @@ export class QemuProvider implements GuestProvider {
     this.#found ??= findMachine(this.#host, this.#distrusted);
     return await this.#found;
   }
+}
+
+/** What a machine can fail at that went on before it had its devices and its root, and one that boots may not. */
+function isOfResuming(error: unknown): boolean {
+  return error instanceof SetUpFailure && error.method === "prepare" && !error.isOfDisk;
 }
 
 function whyUnsavable(by: TransportFinding): string {

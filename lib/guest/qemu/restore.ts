@@ -25,6 +25,7 @@ import { type MachineLaunch, restoredLaunchOf } from "./launch_of.ts";
 import type { FoundMachine } from "./machine.ts";
 import { addDevices, loadState } from "./migration.ts";
 import { Monitor } from "./monitor.ts";
+import type { OpenDisk } from "./open_disk.ts";
 import { epoch, keyOf, ownersOf, templateDirectory } from "./template_machine.ts";
 import type { TransportFinding } from "./transport.ts";
 import { writeBackMs } from "./write_back.ts";
@@ -55,25 +56,33 @@ class OtherCounter extends SbxError {
 /** A restore takes 50 ms; on a loaded machine, more. */
 const RESTORE_LIMIT_MS = 20_000;
 
-/** A guest that has to boot; once it has, `blame` discards a template that it could not go on from. */
-export interface NotRestored {
-  blame(): Promise<void>;
+export interface Restored {
+  /** Null: it has to boot. */
+  readonly guest: QemuGuest | null;
+  /** Discards a template that it could not go on from, for this; called once a guest has booted instead. */
+  blame(fault?: unknown): Promise<void>;
 }
 
 /** What there is no template for is nobody's fault. */
-const NONE: NotRestored = { blame: () => Promise.resolve() };
+const NONE: Restored = { guest: null, blame: () => Promise.resolve() };
+
+export interface Restoring {
+  readonly cable: Cable | undefined;
+  readonly machine: FoundMachine;
+  readonly by: TransportFinding;
+  readonly disk: OpenDisk;
+  readonly host: QemuHost;
+  readonly watcher: BootWatcher;
+}
 
 /** `common` has what serves the plan, and `early` what its root has where that is in it. */
 export async function restore(
   plan: GuestPlan,
   common: CommonPlan,
   early: RootEntries["early"],
-  cable: Cable | undefined,
-  machine: FoundMachine,
-  by: TransportFinding,
-  host: QemuHost,
-  watcher: BootWatcher,
-): Promise<QemuGuest | NotRestored> {
+  { cable, machine, by, disk, host, watcher }: Restoring,
+): Promise<Restored> {
+  await disk.ready(); // so that the template that is found is opened at once
   const template = await find(common, early, machine, host, watcher);
   if (template === null) return NONE;
   const { tscKHz, calls } = template.manifest;
@@ -86,39 +95,40 @@ export async function restore(
     filesNeeded,
     { path: template.memory, hasRoot: common.root !== undefined },
   );
-  const qemu = host.spawn({
-    ...launch,
-    ...(plan.disk === undefined ? {} : { diskFd: await host.openDisk(plan.disk) }),
-  });
+  const ready = { ...launch, ...await disk.take() };
+  let qemu: QemuProcess;
+  try {
+    qemu = host.spawn(ready);
+  } catch {
+    return NONE; // somebody removed the template; what else it may be, the boot says
+  }
   watcher.running(qemu.pid);
   const guest = new QemuGuest(qemu, machine.found.accelerator, {
     writeBackMs: writeBackMs(plan),
-    template: "used",
+    resumed: true,
     calls,
   });
   // Measuring takes 20 ms, in which QEMU can do much.
   const sameCounter = machine.counter.then((measured) => requireSame(measured, tscKHz));
   sameCounter.catch(() => {});
   const givenUp = watcher.ended?.then(() => null) ?? new Promise<never>(() => {});
+  const blame = async (fault: unknown) => {
+    if (fault instanceof OtherCounter) {
+      if (!fault.isKnown) return;
+    } else {
+      await noteFailure(templateDirectory(host), template.key);
+    }
+    await dismiss(template.key, fault, host, watcher);
+  };
   try {
     const outcome = await Promise.race([goOn(qemu, guest, template, saved, sameCounter), givenUp]);
-    if (outcome !== null) return guest;
+    if (outcome !== null) return { guest, blame };
   } catch (error) {
     await guest.stop();
     // Of what dies together, QEMU may be heard of first; the template is not to blame for that.
     const alone = await Promise.race([delay(TOGETHER_MS, true, { ref: false }), givenUp]);
     if (error instanceof Killed || isBusy(error)) throw error;
-    if (alone !== null) {
-      const blame = async () => {
-        if (error instanceof OtherCounter) {
-          if (!error.isKnown) return;
-        } else {
-          await noteFailure(templateDirectory(host), template.key);
-        }
-        await dismiss(template.key, error, host, watcher);
-      };
-      return { blame };
-    }
+    if (alone !== null) return { guest: null, blame: () => blame(error) };
   }
   await guest.stop();
   throw new SbxError("GUEST_START", "Cannot start the guest: it was given up");
@@ -168,12 +178,14 @@ async function goOn(
   channel.on("error", () => {}); // a QEMU that reads no more says why elsewhere
   channel.end(state);
   const monitor = new Monitor(socket);
-  const whole = loadState(monitor, stateFd).then(() => addDevices(monitor, devices));
+  const added = () =>
+    addDevices(monitor, devices).catch((error) => {
+      throw diskBusy(error.message) ?? error;
+    });
+  const whole = loadState(monitor, stateFd).then(added);
   const restored = Promise.all([whole, guest.answers(), sameCounter]);
   const ended = ({ signal }: Exit) =>
-    signal === "SIGKILL"
-      ? new Killed(guest.unserved)
-      : diskBusy(qemu.consoleTail()) ?? saidLast(qemu);
+    signal === "SIGKILL" ? new Killed(guest.unserved) : saidLast(qemu);
   try {
     await goesOn(qemu, RESTORE_LIMIT_MS, restored, ended);
     return guest;

@@ -65,7 +65,7 @@ export async function keyOf(
   { root, ...plan }: CommonPlan,
   early: RootEntries["early"],
   machine: Omit<Machine, "tscKHz"> & Partial<Pick<Machine, "tscKHz">>,
-  { build, caller }: Pick<QemuHost, "build" | "caller">,
+  { build, caller, assetPath }: Pick<QemuHost, "build" | "caller" | "assetPath">,
 ): Promise<string> {
   // Whether the counter's frequency is told matters, and not how it was measured this time.
   const { tscKHz = isToldCounter(machine) ? 1 : 0 } = machine;
@@ -75,10 +75,17 @@ export async function keyOf(
   return await templateKey({
     build,
     argv: launch.argv,
-    files: [machine.program, machine.kernel, machine.initramfs],
+    files: [
+      machine.program,
+      machine.kernel,
+      machine.initramfs,
+      ...(root === undefined ? [await assetPath("disk_modules")] : []),
+    ],
     user: caller().uid,
     processor: machine.found.accelerator === "tcg" ? "" : await processor(),
-    preparation: root === undefined ? null : preparation({ ...plan, root }, TEMPLATE_MODULES),
+    preparation: root === undefined
+      ? { loaded: ROOTLESS_MODULES }
+      : preparation({ ...plan, root }, TEMPLATE_MODULES),
     entries: root === undefined ? [] : early,
   });
 }

@@ -23,7 +23,7 @@ export interface Ingredients {
   readonly user: number;
   /** The processor's own kind, where the guest sees it. */
   readonly processor: string;
-  /** What its root was prepared with; null: it has none yet. */
+  /** What its root was prepared with, or what was loaded where it has none yet. */
   readonly preparation: unknown;
   readonly entries: readonly TarEntry[];
 }

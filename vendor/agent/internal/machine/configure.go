@@ -4,8 +4,8 @@
 //	prepare     the root and the network, as every guest of this host has them
 //	configure   entropy, name → trees, files of this guest → root entered → the user's mounts
 //
-// Between the two the machine may be saved, and go on many times: what makes a guest somebody's comes
-// with the second alone. Every step is needed, so any failure fails the call; the host then gives the
+// Between the two the machine may be saved, and go on many times: without a disk, what makes a guest somebody's
+// comes with the second alone. It may be saved before both, too, with the modules that they can need. Every step is needed, so any failure fails the call; the host then gives the
 // guest up.
 package machine
 

@@ -53,8 +53,8 @@ type Disk struct {
 	Owner string `json:"owner"`
 }
 
-// Prepare is the method "prepare". Nothing of it may depend on the guest's own random numbers, name or
-// time, which the machine does not have yet.
+// Prepare is the method "prepare". Nothing of it may depend on the guest's own name or time, which the machine
+// does not have yet, nor on its random numbers, unless it was resumed and has some.
 func (m *Machine) Prepare(call *session.Call) (any, error) {
 	if m.preparing.Swap(true) {
 		return nil, errors.New("the machine is prepared already")
