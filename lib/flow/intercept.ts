@@ -86,6 +86,8 @@ export async function intercept(spec: InterceptSpec): Promise<void> {
   if (dialled.kind === "failed") return await refuse(spec, offer, dialled.failure);
   const { session } = dialled;
   const { stream: server, alpn, version, verified } = session;
+  const greeted = alpn === "h2";
+  if (greeted) server.write((await import("../http/h2/relay.ts")).serverGreeting());
   const guest = await shake(spec, alpn, version).catch((error) => {
     server.destroy();
     throw error;
@@ -97,7 +99,7 @@ export async function intercept(spec: InterceptSpec): Promise<void> {
   const early = session.lost(); // the server may have thought better of it meanwhile
   if (early?.kind === "mtls") onRefused(serverRefusal(early));
   const [upstream, facts] = early === null
-    ? [{ kind: "open", stream: server }, { open: true, verified }] as const
+    ? [{ kind: "open", stream: server, greeted }, { open: true, verified }] as const
     : [failedUpstream(early), NO_SERVER];
   await serve(spec, guest, alpn, upstream, facts);
   const late = session.lost();

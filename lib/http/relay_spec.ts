@@ -12,7 +12,12 @@ import type { TunnelReader } from "./tunnel_reader.ts";
 
 /** The server's side. */
 export type Upstream =
-  | { readonly kind: "open"; readonly stream: Duplex }
+  | {
+    readonly kind: "open";
+    readonly stream: Duplex;
+    /** HTTP/2: it was sent its greeting already (`serverGreeting`). */
+    readonly greeted?: boolean;
+  }
   /** There is none: every request is answered with the refusal. */
   | { readonly kind: "failed"; readonly refusal: Refusal };
 

@@ -14,15 +14,15 @@
  *
  * @module
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { Budget } from "../budget.ts";
 import { Conduit, type ConduitSink } from "../conduit.ts";
-import type { RelayEnd } from "../exchange.ts";
+import { HTTP_LIMITS, type RelayEnd } from "../exchange.ts";
 import type { RelayContext } from "../relay_spec.ts";
 import { Code, H2Error, MAX_WINDOW, Setting } from "./frame.ts";
 import type { Windows } from "./inflow.ts";
 import { Pings } from "./pings.ts";
-import { H2Session } from "./session.ts";
+import { greeting, H2Session } from "./session.ts";
 import type { H2Event } from "./session_spec.ts";
 import { H2Streams } from "./streams.ts";
 
@@ -45,6 +45,17 @@ export const FROM_UPSTREAM: Windows = {
   loan: 16 << 20,
   budget: BUDGET,
 };
+
+/** Settings beside those of all sessions. */
+const TO_SERVERS = [[Setting.EnablePush, 0]] as const;
+
+/**
+ * What a server is sent first, whoever the guest is. Some wait no longer for it than for ten seconds (Go's), in
+ * which a guest that is emulated, on a loaded machine, has not answered a handshake.
+ */
+export function serverGreeting(): Buffer {
+  return Buffer.concat(greeting("client", FROM_UPSTREAM, HTTP_LIMITS, TO_SERVERS));
+}
 
 /** Content that is framed before it is seen whether the recipient still takes it. */
 const TURN = 128 * 1024;
@@ -119,7 +130,7 @@ export class H2Relay implements ConduitSink {
     if (this.#upstream === null) this.#start();
     else {
       this.#conduit.holdGuest();
-      this.#upstream.greet([[Setting.EnablePush, 0]]);
+      if (upstream.kind === "open" && upstream.greeted !== true) this.#upstream.greet(TO_SERVERS);
       this.#conduit.flush();
     }
   }

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Buffer } from "node:buffer";
+import type { HttpLimits } from "../exchange.ts";
 import type { Field } from "../fields.ts";
 import { HpackEncoder } from "../hpack/encoder.ts";
 import { FrameCosts } from "./costs.ts";
@@ -20,13 +21,31 @@ import {
   PREFACE,
   Setting,
 } from "./frame.ts";
-import { Inflow } from "./inflow.ts";
+import { Inflow, type Windows } from "./inflow.ts";
 import { Outflow } from "./outflow.ts";
 import { H2Reception } from "./reception.ts";
 import type { H2Event, SessionSpec } from "./session_spec.ts";
 import { applySettings, DEFAULT_SETTINGS, type PeerSettings } from "./settings.ts";
 import { send } from "./stream_state.ts";
 import { StreamTable } from "./stream_table.ts";
+
+/** The first words of a side: see {@link H2Session.greet}. */
+export function greeting(
+  role: "server" | "client",
+  { streamWindow, window }: Pick<Windows, "streamWindow" | "window">,
+  { headBytes }: Pick<HttpLimits, "headBytes">,
+  extra: readonly (readonly [id: number, value: number])[],
+): readonly Buffer[] {
+  return [
+    ...(role === "client" ? [PREFACE] : []),
+    encodeSettings([
+      [Setting.InitialWindowSize, streamWindow],
+      [Setting.MaxHeaderListSize, headBytes],
+      ...extra,
+    ]),
+    encodeNumbers(FrameType.WindowUpdate, 0, window - 65_535),
+  ];
+}
 
 export class H2Session {
   readonly #spec: SessionSpec;
@@ -95,16 +114,8 @@ export class H2Session {
 
   /** Says the first words: the preface of a client, our settings, the connection's window. */
   greet(extra: readonly (readonly [id: number, value: number])[]): void {
-    const { role, windows: { streamWindow, window }, limits, write } = this.#spec;
-    if (role === "client") write(PREFACE);
-    write(
-      encodeSettings([
-        [Setting.InitialWindowSize, streamWindow],
-        [Setting.MaxHeaderListSize, limits.headBytes],
-        ...extra,
-      ]),
-      encodeNumbers(FrameType.WindowUpdate, 0, window - 65_535),
-    );
+    const { role, windows, limits, write } = this.#spec;
+    write(...greeting(role, windows, limits, extra));
   }
 
   /**
