@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { realpath } from "node:fs/promises";
 import { resolve } from "node:path";
 import { misuse, optionsOf } from "../base/misuse.ts";
 import { untilAborted } from "../base/until.ts";
@@ -13,6 +12,7 @@ import type { Manifest, TemplateSize } from "../guest/template/manifest.ts";
 import type { KeptTemplate } from "../guest/template/store.ts";
 import { askBinary } from "../host/ask_binary.ts";
 import { isSbxItself } from "../host/own_program.ts";
+import { realOf } from "../host/trusted_path.ts";
 import { DEFAULT_CPUS, DEFAULT_MEMORY_MIB } from "../sandbox/options.ts";
 import { type Abortable, signalOf } from "./abortable.ts";
 import { SandboxBuilder } from "./sandbox_builder.ts";
@@ -96,7 +96,7 @@ export const Templates: Templates = Object.freeze({
         store(),
         lock(),
       ]);
-    const avoided = await Promise.all(distrusted.map(realPlace));
+    const avoided = distrusted.map((each) => realOf(resolve(each)));
     const made = await guestProvider(undefined, avoided).saveTemplate({
       cpus,
       memoryMiB,
@@ -131,11 +131,6 @@ export const Templates: Templates = Object.freeze({
     return await untilAborted(evict(await directory(), bytes, lockFile), signal);
   },
 });
-
-/** A directory that is gone has no programs. */
-async function realPlace(directory: string): Promise<string> {
-  return await realpath(directory).catch(() => resolve(directory));
-}
 
 function sizeOf(call: string, size: Partial<TemplateSize>): TemplateSize {
   const known = { cpus: true, memoryMiB: true, network: true, root: true } as const;

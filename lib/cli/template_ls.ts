@@ -44,12 +44,15 @@ export async function run(command: Command): Promise<number> {
 
 function rowOf({ key, manifest, bytes, usedAt }: KeptTemplate): readonly string[] {
   const { size, build } = manifest ?? {};
+  const known = size === undefined ? ["?", "?", "?", "?"] : [
+    String(size.cpus),
+    `${size.memoryMiB}M`,
+    size.network ? "yes" : "no",
+    size.root ? "this machine's" : "later",
+  ];
   return [
     key.slice(0, SHOWN_KEY),
-    size === undefined ? "?" : String(size.cpus),
-    size === undefined ? "?" : `${size.memoryMiB}M`,
-    size === undefined ? "?" : size.network ? "yes" : "no",
-    size === undefined ? "?" : size.root ? "this machine's" : "later",
+    ...known,
     `${Math.ceil(bytes / 2 ** 20)}M`,
     new Date(usedAt).toISOString().replace(/\.\d+Z$/, "Z"),
     build === undefined ? "cannot be used" : `sbx ${escapeMessage(build)}`,

@@ -49,7 +49,7 @@ function isInAny(path: string, directories: readonly string[]): boolean {
 }
 
 /** What is not there holds no program yet; as it is written is all there is to compare. */
-function realOf(path: string): string {
+export function realOf(path: string): string {
   try {
     return realpathSync(path);
   } catch {

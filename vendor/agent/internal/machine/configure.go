@@ -5,8 +5,8 @@
 //	configure   entropy, name → trees, files of this guest → root entered → the user's mounts
 //
 // Between the two the machine may be saved, and go on many times: without a disk, what makes a guest somebody's
-// comes with the second alone. It may be saved before both, too, with the modules that they can need. Every step is needed, so any failure fails the call; the host then gives the
-// guest up.
+// comes with the second alone. It may be saved before both, too, with the modules that they can need. Every step
+// is needed, so any failure fails the call; the host then gives the guest up.
 package machine
 
 import (
@@ -134,13 +134,8 @@ func (m *Machine) WhenReady(method session.Method) session.Method {
 }
 
 func (m *Machine) apply(config Config, packed io.Reader) error {
-	if err := Reseed(config.Entropy); err != nil {
-		return fmt.Errorf("random generator: %w", err)
-	}
-	if config.NewDevices {
-		if err := findDevices(); err != nil {
-			return fmt.Errorf("devices: %w", err)
-		}
+	if err := begin(config.Entropy, config.NewDevices); err != nil {
+		return err
 	}
 	if err := unix.Sethostname([]byte(config.Hostname)); err != nil {
 		return fmt.Errorf("host name: %w", err)

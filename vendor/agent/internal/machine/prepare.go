@@ -99,11 +99,8 @@ func endLater() error {
 
 func prepare(preparation Preparation, packed io.Reader) error {
 	if resumed := preparation.Resumed; resumed != nil {
-		if err := Reseed(resumed.Entropy); err != nil {
-			return fmt.Errorf("random generator: %w", err)
-		}
-		if err := findDevices(); err != nil {
-			return fmt.Errorf("devices: %w", err)
+		if err := begin(resumed.Entropy, true); err != nil {
+			return err
 		}
 	}
 	for _, list := range preparation.Modules {
